@@ -1,0 +1,110 @@
+//! The one error type of the crate.
+//!
+//! Every variant carries what was found, what would have been right, and the place, and prints
+//! them in one line. Match on the variant, not on the text.
+
+use std::path::PathBuf;
+
+/// What went wrong: the value, the expected, and the place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is outside the range in which it means something.
+    #[error("{name} is {value}; expected {expected}")]
+    InvalidParameter {
+        /// The setting, with its place where there are several (`layer 2: beta`).
+        name: String,
+        /// The value found, as text.
+        value: String,
+        /// The range that would have been right.
+        expected: String,
+    },
+
+    /// An array does not have the shape that the operation needs.
+    #[error("{what} has shape {found:?}; expected {expected}")]
+    Shape {
+        /// Which array.
+        what: String,
+        /// The expected shape, with the names of its axes.
+        expected: String,
+        /// The shape found.
+        found: Vec<usize>,
+    },
+
+    /// A target names a class that the network does not have.
+    #[error("target {index} is class {value}; expected a class below {classes}")]
+    Target {
+        /// Position in the batch.
+        index: usize,
+        /// The class found.
+        value: usize,
+        /// Number of outputs of the network.
+        classes: usize,
+    },
+
+    /// A NaN or an infinity where only finite numbers make sense.
+    #[error("{what} is {value} at {position}; expected finite numbers")]
+    NonFinite {
+        /// Which quantity: `input`, `loss`, `gradient of fc1.weight`.
+        what: String,
+        /// The value found, as text.
+        value: String,
+        /// Where it stands: an index, or a step.
+        position: String,
+    },
+
+    /// The operating system refused to read or write a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: `read`, `create`, `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own error.
+        #[source]
+        source: std::io::Error,
+    },
+
+    /// A file was read, but its content is not what its kind demands.
+    #[error("{}: {what} is {found}; expected {expected}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Which part of it: `magic number`, `length`, `label 17`.
+        what: String,
+        /// What would have been right.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+
+    /// A device that this machine or this build does not have, or that failed.
+    #[error("device {device} cannot be used: {reason}")]
+    Device {
+        /// The device asked for.
+        device: String,
+        /// Why it cannot be used, and what would help.
+        reason: String,
+    },
+
+    /// A loss function supplied by the user reported a failure of its own.
+    #[error("custom loss: {0}")]
+    CustomLoss(String),
+}
+
+/// `Result` with this crate's [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A setting outside its range.
+    #[cold]
+    pub(crate) fn parameter(name: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
+        Error::InvalidParameter { name: name.into(), value: value.to_string(), expected: expected.into() }
+    }
+
+    /// An array of the wrong shape.
+    #[cold]
+    pub(crate) fn shape(what: impl Into<String>, expected: impl Into<String>, found: &[usize]) -> Self {
+        Error::Shape { what: what.into(), expected: expected.into(), found: found.to_vec() }
+    }
+}
