@@ -98,13 +98,29 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A setting outside its range.
     #[cold]
-    pub(crate) fn parameter(name: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Self {
-        Error::InvalidParameter { name: name.into(), value: value.to_string(), expected: expected.into() }
+    pub(crate) fn parameter(
+        name: impl Into<String>,
+        value: impl ToString,
+        expected: impl Into<String>,
+    ) -> Self {
+        Error::InvalidParameter {
+            name: name.into(),
+            value: value.to_string(),
+            expected: expected.into(),
+        }
     }
 
     /// An array of the wrong shape.
     #[cold]
-    pub(crate) fn shape(what: impl Into<String>, expected: impl Into<String>, found: &[usize]) -> Self {
-        Error::Shape { what: what.into(), expected: expected.into(), found: found.to_vec() }
+    pub(crate) fn shape(
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        found: &[usize],
+    ) -> Self {
+        Error::Shape {
+            what: what.into(),
+            expected: expected.into(),
+            found: found.to_vec(),
+        }
     }
 }

@@ -1,7 +1,24 @@
 //! spikegrad
-pub mod error;
+pub mod engine;
+mod error;
+mod float;
+pub mod gradcheck;
+mod input;
+pub mod loss;
+pub mod metrics;
+pub mod network;
+pub mod neuron;
+pub mod optim;
+mod recording;
+pub mod surrogate;
+pub use engine::{Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
-#[cfg(feature = "mnist")]
-pub mod data;
-#[cfg(feature = "plot")]
-pub mod plot;
+pub use float::Float;
+pub use input::Input;
+pub use loss::{Adjoints, LayerAdjoint, Loss, Objective};
+pub use metrics::StepReport;
+pub use network::{Gradients, Layer, Network, NetworkBuilder};
+pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
+pub use optim::Adam;
+pub use recording::{Record, Recording, Trace};
+pub use surrogate::Surrogate;

@@ -1,0 +1,132 @@
+//! Engines: the same training step, computed in different ways.
+//!
+//! An [`Engine`] owns a network, an objective and an optimiser, and runs whole steps: forward over
+//! all of time, loss, backward over all of time, update. [`Device`] picks one.
+//! [`reference`](mod@reference) is the textbook one, which every other is tested against.
+
+pub mod reference;
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    Adam, Error, Float, Gradients, Input, Network, Objective, Record, Recording, Result, StepReport,
+};
+pub use reference::ReferenceEngine;
+
+/// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives.
+///
+/// A method that fails leaves parameters and moments as they were.
+pub trait Engine<F: Float = f32>: Send {
+    /// What computes, in a few words: for a log's first line.
+    fn describe(&self) -> String;
+
+    /// Runs the network over an input `[B, N]` or `[T, B, N]`, and keeps spikes and membranes
+    /// `[T, B, N]` of the layers asked for.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an input that does
+    /// not fit.
+    fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>>;
+
+    /// Loss and correct answers for one batch, without training on it.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`Error::Target`].
+    fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
+
+    /// Loss and gradients for one batch, for an optimiser of the caller's own.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate); [`Error::NonFinite`] where the loss or a gradient is not
+    /// finite.
+    fn gradients(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)>;
+
+    /// One training step: loss, gradients, optimiser update. The report describes the batch
+    /// before the update.
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients).
+    fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
+
+    /// The network with its parameters as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where they cannot be brought back from the device.
+    fn network(&mut self) -> Result<Network<F>>;
+
+    /// The optimiser with its moments as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where they cannot be brought back from the device.
+    fn optimiser(&mut self) -> Result<Adam<F>>;
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// A GPU if this build and this machine have one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of this number.
+    Cuda(usize),
+}
+
+impl Device {
+    /// An engine on this device that trains `network` by `objective` (a bare
+    /// [`Loss`](crate::Loss) will do) and `adam`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where there is no such device; [`Error::InvalidParameter`] for settings of
+    /// the objective or the optimiser out of range.
+    pub fn engine(
+        self,
+        network: Network,
+        objective: impl Into<Objective>,
+        adam: Adam,
+    ) -> Result<Box<dyn Engine>> {
+        match self {
+            Device::Auto | Device::Cpu => Ok(Box::new(ReferenceEngine::new(
+                network,
+                objective.into(),
+                adam,
+            )?)),
+            Device::Cuda(_) => Err(Error::Device {
+                device: self.to_string(),
+                reason: "this version of spikegrad computes on the CPU; use auto or cpu".into(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    /// `auto`, `cpu`, `cuda` (the first) or `cuda:N`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => match text.strip_prefix("cuda:").map(str::parse) {
+                Some(Ok(index)) => Ok(Device::Cuda(index)),
+                _ => Err(Error::parameter(
+                    "device",
+                    text,
+                    "auto, cpu, cuda or cuda:N",
+                )),
+            },
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The two precisions that the mathematics is written for: `f32` to train, `f64` to prove.
+//!
+//! `exp` and `ln` come from Rust code (`libm`), not from the platform's C library, so that a seed
+//! gives the same bits on every machine.
+
+use std::iter::Sum;
+
+use ndarray::NdFloat;
+
+/// `f32` or `f64`. Sealed: no other type implements it.
+pub trait Float: NdFloat + Sum + Default + private::Sealed {
+    /// Name of the type: `f32` or `f64`.
+    const NAME: &'static str;
+    /// Rounds a double to this type.
+    fn of(x: f64) -> Self;
+    /// Widens to a double, exactly.
+    fn widen(self) -> f64;
+    /// `e^x`, the same bits on every platform.
+    fn exp_portable(self) -> Self;
+    /// Natural logarithm, the same bits on every platform.
+    fn ln_portable(self) -> Self;
+}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+macro_rules! float {
+    ($type:ident, $exp:path, $ln:path) => {
+        impl Float for $type {
+            const NAME: &'static str = stringify!($type);
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as $type
+            }
+            #[inline(always)]
+            fn widen(self) -> f64 {
+                f64::from(self)
+            }
+            fn exp_portable(self) -> Self {
+                $exp(self)
+            }
+            fn ln_portable(self) -> Self {
+                $ln(self)
+            }
+        }
+    };
+}
+float!(f32, libm::expf, libm::logf);
+float!(f64, libm::exp, libm::log);

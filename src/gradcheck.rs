@@ -1,0 +1,193 @@
+//! Proof of the gradients by finite differences, for any network and loss.
+//!
+//! A network of hard spikes has jumps: differencing it says nothing about a surrogate gradient.
+//! But each surrogate is the exact derivative of a [soft spike](crate::Surrogate::soft_spike), so
+//! the *same backward code* gives the exact gradient of the **relaxed** network, in which
+//!
+//! * every spike is the soft spike `σ(u − θ)`, and
+//! * every detached reset is a constant, held at its value in the run that is differentiated.
+//!
+//! That network is smooth (but for the kinks of some surrogates), so central differences of its
+//! loss must agree with the backward pass in every parameter. Where they do, the code that trains
+//! is right.
+
+use std::fmt;
+
+use ndarray::{Dimension, IxDyn};
+
+use crate::{
+    Input, Network, Objective, Recording, Result,
+    engine::reference::{Soft, backward, forward_as},
+};
+
+/// Largest disagreement that [`GradcheckReport::passes`] accepts, relative to the largest entry of
+/// the tensor.
+pub const TOLERANCE: f64 = 1e-6;
+
+/// Steps of the differences, tried in this order until one agrees: near a kink of a surrogate a
+/// difference across it is wrong by an amount in proportion to the step, and a smaller one is not.
+const STEPS: [f64; 4] = [1e-5, 1e-6, 1e-7, 1e-4];
+
+/// The comparison of one tensor's gradient with finite differences.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TensorCheck {
+    /// Its name: `fc1.weight`, `lif2.beta`, …
+    pub name: String,
+    /// Number of entries, each of which was checked.
+    pub entries: usize,
+    /// Index of the worst entry.
+    pub worst: Vec<usize>,
+    /// What the backward pass says there.
+    pub analytic: f64,
+    /// What the difference quotient says there.
+    pub numeric: f64,
+    /// Their distance over the largest entry of the tensor.
+    pub error: f64,
+}
+
+/// The outcome of [`gradcheck`]; prints as a table with the worst entry of each tensor.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct GradcheckReport {
+    /// One for each tensor, in the order of [`Network::parameters`].
+    pub tensors: Vec<TensorCheck>,
+    /// The relaxed network's loss.
+    pub loss: f64,
+}
+
+impl GradcheckReport {
+    /// The largest error of all entries; NaN if any is not a number.
+    pub fn max_error(&self) -> f64 {
+        self.tensors
+            .iter()
+            .fold(0.0, |max, t| if t.error <= max { max } else { t.error })
+    }
+
+    /// Whether every entry agrees within [`TOLERANCE`].
+    pub fn passes(&self) -> bool {
+        self.max_error() <= TOLERANCE
+    }
+}
+
+impl fmt::Display for GradcheckReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "gradcheck at loss {:.6}: {}",
+            self.loss,
+            if self.passes() { "passed" } else { "FAILED" }
+        )?;
+        writeln!(
+            f,
+            "{:<16} {:>8} {:>14} {:>14} {:>9}  worst at",
+            "tensor", "entries", "backward", "difference", "error"
+        )?;
+        for t in &self.tensors {
+            writeln!(
+                f,
+                "{:<16} {:>8} {:>14.6e} {:>14.6e} {:>9.1e}  {:?}",
+                t.name, t.entries, t.analytic, t.numeric, t.error, t.worst
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares the backward pass with central differences in every parameter of a network, in double
+/// precision. It costs two forward passes for each parameter: use a small network of the same kind.
+///
+/// ```
+/// use ndarray::Array2;
+/// use spikegrad::{Dynamics, Input, Leaky, Loss, Network, Surrogate, gradcheck::gradcheck};
+///
+/// let network: Network<f64> = Network::builder(3)
+///     .layer(4, Leaky::new(0.9).threshold(0.3).surrogate(Surrogate::Sigmoid { slope: 5.0 }))
+///     .layer(2, Leaky::new(0.8).dynamics(Dynamics::IntegrateThenFire).learn_beta(true))
+///     .build()?;
+/// let x = Array2::from_shape_fn((2, 3), |(b, n)| 0.5 + 0.25 * (b + n) as f64);
+/// let report = gradcheck(&network, Input::constant(x.view(), 6), &[0, 1], Loss::CrossEntropyMembrane)?;
+/// assert!(report.passes(), "{report}");
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+///
+/// # Errors
+/// Whatever the forward pass or the loss reports: a disagreement is not an error but a report that
+/// does not [pass](GradcheckReport::passes).
+pub fn gradcheck(
+    network: &Network<f64>,
+    input: Input<'_, f64>,
+    targets: &[usize],
+    objective: impl Into<Objective<f64>>,
+) -> Result<GradcheckReport> {
+    let objective = objective.into();
+    input.check(network)?;
+    let base: Recording<f64> = forward_as::<f64, Soft>(network, input, None);
+    let (loss, adjoints) = objective.evaluate(&base, targets)?;
+    let gradients = backward(network, input, &base, &adjoints)?;
+
+    let gradients = gradients.tensors();
+    let largest =
+        |values: &mut dyn Iterator<Item = f64>| values.fold(0.0_f64, |max, x| max.max(x.abs()));
+    let overall = largest(&mut gradients.iter().flat_map(|(_, g)| g.iter().copied()));
+    let mut moved = network.clone();
+    let mut tensors = Vec::with_capacity(gradients.len());
+    for (which, (name, gradient)) in gradients.iter().enumerate() {
+        // Tensors with hardly any gradient are measured against the others, and against rounding.
+        let scale = largest(&mut gradient.iter().copied())
+            .max(1e-3 * overall)
+            .max(1e-5 * loss.abs())
+            .max(1e-9);
+        let mut check = TensorCheck {
+            name: name.clone(),
+            entries: gradient.len(),
+            worst: Vec::new(),
+            analytic: 0.0,
+            numeric: 0.0,
+            error: -1.0,
+        };
+        for (index, &analytic) in gradient.indexed_iter() {
+            let mut loss_at = |step: f64| -> Result<f64> {
+                let start = nudge(&mut moved, which, &index, step);
+                let recording = forward_as::<f64, Soft>(&moved, input, Some(&base));
+                restore(&mut moved, which, &index, start);
+                Ok(objective.evaluate(&recording, targets)?.0)
+            };
+            let mut best = (f64::INFINITY, f64::NAN);
+            for step in STEPS {
+                let numeric = (loss_at(step)? - loss_at(-step)?) / (2.0 * step);
+                let error = (analytic - numeric).abs() / scale;
+                if error < best.0 {
+                    best = (error, numeric);
+                }
+                if error <= TOLERANCE / 10.0 {
+                    break;
+                }
+            }
+            if best.0 > check.error {
+                let (error, numeric) = best;
+                check = TensorCheck {
+                    worst: index.slice().to_vec(),
+                    analytic,
+                    numeric,
+                    error,
+                    ..check
+                };
+            }
+        }
+        tensors.push(check);
+    }
+    Ok(GradcheckReport { tensors, loss })
+}
+
+/// Moves one entry of one tensor; returns what stood there.
+fn nudge(network: &mut Network<f64>, which: usize, index: &IxDyn, step: f64) -> f64 {
+    let (_, tensor) = &mut network.parameters_mut()[which];
+    let start = tensor[index];
+    tensor[index] = start + step;
+    start
+}
+
+fn restore(network: &mut Network<f64>, which: usize, index: &IxDyn, value: f64) {
+    network.parameters_mut()[which].1[index] = value;
+}

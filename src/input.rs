@@ -1,0 +1,97 @@
+//! What a network is fed, borrowed: a static input held for all steps, or a sequence.
+
+use ndarray::{ArrayView2, ArrayView3};
+
+use crate::{Error, Float, Network, Result, network::check_finite};
+
+/// The input of one batch; views, never copied on the way in.
+///
+/// ```
+/// use ndarray::{Array2, Array3};
+/// use spikegrad::Input;
+///
+/// let images = Array2::<f32>::zeros((128, 784));
+/// let input = Input::constant(images.view(), 25); // the same current at each of 25 steps
+/// assert_eq!((input.num_steps(), input.batch(), input.features()), (25, 128, 784));
+///
+/// let events = Array3::<f32>::zeros((100, 16, 64)); // [T, B, N]
+/// assert_eq!(Input::sequence(events.view()).num_steps(), 100);
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Input<'a, F: Float = f32> {
+    /// `x [B, N]`, the same at each of `num_steps` steps.
+    #[non_exhaustive]
+    Constant {
+        /// The input, `[B, N]`.
+        x: ArrayView2<'a, F>,
+        /// `T`.
+        num_steps: usize,
+    },
+    /// `x [T, B, N]`, one input for each step.
+    #[non_exhaustive]
+    Sequence {
+        /// The inputs, `[T, B, N]`.
+        x: ArrayView3<'a, F>,
+    },
+}
+
+impl<'a, F: Float> Input<'a, F> {
+    /// The static input `x [B, N]` for `num_steps` steps.
+    pub fn constant(x: ArrayView2<'a, F>, num_steps: usize) -> Self {
+        Input::Constant { x, num_steps }
+    }
+
+    /// The time-varying input `x [T, B, N]`.
+    pub fn sequence(x: ArrayView3<'a, F>) -> Self {
+        Input::Sequence { x }
+    }
+
+    /// `T`.
+    pub fn num_steps(&self) -> usize {
+        match self {
+            Input::Constant { num_steps, .. } => *num_steps,
+            Input::Sequence { x } => x.dim().0,
+        }
+    }
+
+    /// `B`.
+    pub fn batch(&self) -> usize {
+        match self {
+            Input::Constant { x, .. } => x.nrows(),
+            Input::Sequence { x } => x.dim().1,
+        }
+    }
+
+    /// `N`, the width of the input.
+    pub fn features(&self) -> usize {
+        match self {
+            Input::Constant { x, .. } => x.ncols(),
+            Input::Sequence { x } => x.dim().2,
+        }
+    }
+
+    /// Refuses an input that does not fit the network, is empty, or holds a NaN or an infinity.
+    pub(crate) fn check(&self, network: &Network<F>) -> Result<()> {
+        for (name, value) in [
+            ("num_steps", self.num_steps()),
+            ("batch size", self.batch()),
+        ] {
+            if value == 0 {
+                return Err(Error::parameter(name, 0, "at least 1"));
+            }
+        }
+        let (expected, found) = match self {
+            Input::Constant { x, .. } => ("[B, ", x.shape()),
+            Input::Sequence { x } => ("[T, B, ", x.shape()),
+        };
+        if self.features() != network.inputs() {
+            let expected = format!("{expected}{}], the network's inputs", network.inputs());
+            return Err(Error::shape("input", expected, found));
+        }
+        match self {
+            Input::Constant { x, .. } => check_finite("input", x.iter()),
+            Input::Sequence { x } => check_finite("input", x.iter()),
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Losses on the output layer: value, and adjoint with respect to membranes and spikes.
+//!
+//! With `C` classes, target `y_b` of sample `b`, output membranes `u [T, B, C]`, output spikes
+//! `s [T, B, C]`, `p = softmax` over the classes and `1_c = [c = y_b]`:
+//!
+//! | loss | value | adjoint |
+//! |---|---|---|
+//! | [`CrossEntropyMembrane`](Loss::CrossEntropyMembrane) | `Σ_t mean_b( lse(u_t) − u_t[y] )` | `∂L/∂u_t = (p(u_t) − 1_c)/B` |
+//! | [`CrossEntropyCount`](Loss::CrossEntropyCount) | `mean_b( lse(n) − n[y] )`, `n = Σ_t s_t` | `∂L/∂s_t = (p(n) − 1_c)/B` |
+//! | [`CrossEntropyRate`](Loss::CrossEntropyRate) | `1/T Σ_t mean_b( lse(s_t) − s_t[y] )` | `∂L/∂s_t = (p(s_t) − 1_c)/(T B)` |
+//! | [`CrossEntropyMaxMembrane`](Loss::CrossEntropyMaxMembrane) | `mean_b( lse(m) − m[y] )`, `m = max_t u_t` | `∂L/∂u_t = (p(m) − 1_c)/B` at the first `t` where `u_t = m`, else 0 |
+//! | [`MseCount`](Loss::MseCount) | `1/T mean_{b,c} (n − N)²`, `N = ⌊T·rate⌋` | `∂L/∂s_t = 2(n − N)/(T B C)` |
+//! | [`MseMembrane`](Loss::MseMembrane) | `1/T Σ_t mean_{b,c} (u_t − U)²` | `∂L/∂u_t = 2(u_t − U)/(T B C)` |
+//!
+//! `lse` is the log-sum-exp, shifted by the maximum. The values are snnTorch's
+//! (`snntorch.functional`, version 1.0), without its population codes and class weights.
+
+use std::{fmt, sync::Arc};
+
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
+
+use crate::{Error, Float, Recording, Result, network::check_targets};
+
+/// The signature of a loss of the user's own; see [`Loss::custom`].
+pub type LossFn<F> = dyn Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync;
+
+/// What training minimises, on the output layer.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Loss<F: Float = f32> {
+    /// Cross entropy of the membrane, mean over the batch, summed over time: the loss of
+    /// snnTorch's tutorial 5.
+    CrossEntropyMembrane,
+    /// Cross entropy of the spike count: snnTorch's `ce_count_loss`.
+    CrossEntropyCount,
+    /// Cross entropy of the spikes of each step, mean over time: snnTorch's `ce_rate_loss`.
+    CrossEntropyRate,
+    /// Cross entropy of the largest membrane over time: snnTorch's `ce_max_membrane_loss`.
+    CrossEntropyMaxMembrane,
+    /// Squared distance of the spike counts from a target count, divided by the steps: snnTorch's
+    /// `mse_count_loss`. The counts aimed at are `⌊T·rate⌋`, as there.
+    MseCount {
+        /// Rate of the right class, in `[0, 1]`; 1 in snnTorch.
+        correct_rate: f64,
+        /// Rate of every other class, in `[0, 1]`; 0 in snnTorch.
+        incorrect_rate: f64,
+    },
+    /// Squared distance of the membranes from a target potential at every step: snnTorch's
+    /// `mse_membrane_loss`.
+    MseMembrane {
+        /// Potential of the right class; 1 in snnTorch.
+        on_target: f64,
+        /// Potential of every other class; 0 in snnTorch.
+        off_target: f64,
+    },
+    /// A function of the user's own; see [`Loss::custom`].
+    Custom(Arc<LossFn<F>>),
+}
+
+impl<F: Float> fmt::Debug for Loss<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Loss::CrossEntropyMembrane => f.write_str("CrossEntropyMembrane"),
+            Loss::CrossEntropyCount => f.write_str("CrossEntropyCount"),
+            Loss::CrossEntropyRate => f.write_str("CrossEntropyRate"),
+            Loss::CrossEntropyMaxMembrane => f.write_str("CrossEntropyMaxMembrane"),
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => {
+                write!(
+                    f,
+                    "MseCount {{ correct_rate: {correct_rate}, incorrect_rate: {incorrect_rate} }}"
+                )
+            }
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => {
+                write!(
+                    f,
+                    "MseMembrane {{ on_target: {on_target}, off_target: {off_target} }}"
+                )
+            }
+            Loss::Custom(_) => f.write_str("Custom"),
+        }
+    }
+}
+
+/// What is minimised in all: a [`Loss`], and a price on the hidden layers' spikes.
+///
+/// Anything that takes an objective takes a bare [`Loss`] too.
+#[derive(Debug, Clone)]
+pub struct Objective<F: Float = f32> {
+    /// The loss on the output layer.
+    pub loss: Loss<F>,
+    /// `λ`: adds `λ Σ s` over all spikes of all hidden layers, snnTorch's `l1_rate_sparsity`
+    /// applied to each. 0 leaves the spikes free.
+    pub rate_l1: f64,
+}
+
+impl<F: Float> From<Loss<F>> for Objective<F> {
+    fn from(loss: Loss<F>) -> Self {
+        Objective { loss, rate_l1: 0.0 }
+    }
+}
+
+/// `∂L/∂` spikes and membranes of each layer, `[T, B, N]` where present; `None` is zero.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adjoints<F: Float = f32> {
+    /// One for each layer, from the first up.
+    pub layers: Vec<LayerAdjoint<F>>,
+}
+
+/// `∂L/∂` one layer's spikes and membranes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LayerAdjoint<F: Float = f32> {
+    /// `∂L/∂s [T, B, N]`: the loss's own share of `e`.
+    pub spk: Option<Array3<F>>,
+    /// `∂L/∂u [T, B, N]`: `g`.
+    pub mem: Option<Array3<F>>,
+}
+
+impl<F: Float> Adjoints<F> {
+    /// Nothing arrives at any of `layers` layers.
+    pub fn none(layers: usize) -> Self {
+        Adjoints {
+            layers: vec![LayerAdjoint::default(); layers],
+        }
+    }
+
+    /// The adjoint of a loss on the output layer alone.
+    pub fn output(layers: usize, spk: Option<Array3<F>>, mem: Option<Array3<F>>) -> Self {
+        let mut adjoints = Self::none(layers);
+        if let Some(last) = adjoints.layers.last_mut() {
+            *last = LayerAdjoint { spk, mem };
+        }
+        adjoints
+    }
+}
+
+impl<F: Float> Loss<F> {
+    /// A loss of the user's own: a closure that gets the recording of all layers and the targets,
+    /// and returns the value and the adjoints. It is proved like the others by
+    /// [`gradcheck`](crate::gradcheck).
+    ///
+    /// ```
+    /// use spikegrad::{Adjoints, Loss};
+    ///
+    /// // The sum of all output spikes.
+    /// let loss: Loss = Loss::custom(|recording, _targets| {
+    ///     let spk = &recording.output().spk;
+    ///     let ones = ndarray::Array3::ones(spk.raw_dim());
+    ///     Ok((f64::from(spk.sum()), Adjoints::output(recording.num_layers(), Some(ones), None)))
+    /// });
+    /// ```
+    pub fn custom<L>(loss: L) -> Self
+    where
+        L: Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync + 'static,
+    {
+        Loss::Custom(Arc::new(loss))
+    }
+
+    /// Refuses rates outside `[0, 1]` and infinite potentials.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] naming the setting.
+    pub fn check(&self) -> Result<()> {
+        let rate = |name: &str, x: f64| match (0.0..=1.0).contains(&x) {
+            true => Ok(()),
+            false => Err(Error::parameter(name, x, "a rate from 0 to 1")),
+        };
+        let finite = |name: &str, x: f64| match x.is_finite() {
+            true => Ok(()),
+            false => Err(Error::parameter(name, x, "a finite potential")),
+        };
+        match *self {
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => {
+                rate("correct_rate", correct_rate)?;
+                rate("incorrect_rate", incorrect_rate)
+            }
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => {
+                finite("on_target", on_target)?;
+                finite("off_target", off_target)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Value and adjoints for a recording; a custom loss needs the layers it reads to be kept.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] or [`Error::Target`] for targets that do not fit, [`Error::InvalidParameter`]
+    /// for a setting out of range, and whatever a custom loss reports.
+    pub fn evaluate(
+        &self,
+        recording: &Recording<F>,
+        targets: &[usize],
+    ) -> Result<(f64, Adjoints<F>)> {
+        self.check()?;
+        let (spk, mem) = (&recording.output().spk, &recording.output().mem);
+        let (num_steps, batch, classes) = mem.dim();
+        check_targets(targets, batch, classes)?;
+        let layers = recording.num_layers();
+        let per_step = F::of(1.0 / num_steps as f64);
+        let element = 1.0 / (num_steps * batch * classes) as f64;
+
+        match *self {
+            Loss::CrossEntropyMembrane => {
+                let mut g = mem.clone();
+                let value = g
+                    .outer_iter_mut()
+                    .map(|u_t| cross_entropy(u_t, targets))
+                    .sum();
+                Ok((value, Adjoints::output(layers, None, Some(g))))
+            }
+            Loss::CrossEntropyCount => {
+                let mut count = recording.spike_count();
+                let value = cross_entropy(count.view_mut(), targets);
+                Ok((
+                    value,
+                    Adjoints::output(layers, Some(every_step(count.view(), num_steps)), None),
+                ))
+            }
+            Loss::CrossEntropyRate => {
+                let mut e = spk.clone();
+                let sum: f64 = e
+                    .outer_iter_mut()
+                    .map(|s_t| cross_entropy(s_t, targets))
+                    .sum();
+                e.mapv_inplace(|x| x * per_step);
+                Ok((
+                    sum / num_steps as f64,
+                    Adjoints::output(layers, Some(e), None),
+                ))
+            }
+            Loss::CrossEntropyMaxMembrane => {
+                let mut when = Array2::<usize>::zeros((batch, classes));
+                let mut max = mem.index_axis(Axis(0), 0).to_owned();
+                for (t, u_t) in mem.outer_iter().enumerate() {
+                    Zip::from(&mut max)
+                        .and(&mut when)
+                        .and(&u_t)
+                        .for_each(|max, when, &u| {
+                            if u > *max {
+                                (*max, *when) = (u, t);
+                            }
+                        });
+                }
+                let value = cross_entropy(max.view_mut(), targets);
+                let mut g = Array3::zeros(mem.raw_dim());
+                for ((b, c), &t) in when.indexed_iter() {
+                    g[[t, b, c]] = max[[b, c]];
+                }
+                Ok((value, Adjoints::output(layers, None, Some(g))))
+            }
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => {
+                let mut count = recording.spike_count();
+                let aim = |rate: f64| (num_steps as f64 * rate).floor();
+                let value = squares(
+                    count.view_mut(),
+                    targets,
+                    aim(correct_rate),
+                    aim(incorrect_rate),
+                );
+                count.mapv_inplace(|d| d * F::of(2.0 * element));
+                Ok((
+                    value * element,
+                    Adjoints::output(layers, Some(every_step(count.view(), num_steps)), None),
+                ))
+            }
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => {
+                let mut g = mem.clone();
+                let value: f64 = g
+                    .outer_iter_mut()
+                    .map(|u_t| squares(u_t, targets, on_target, off_target))
+                    .sum();
+                g.mapv_inplace(|d| d * F::of(2.0 * element));
+                Ok((value * element, Adjoints::output(layers, None, Some(g))))
+            }
+            Loss::Custom(ref loss) => {
+                let (value, adjoints) = loss(recording, targets)?;
+                check_adjoints(&adjoints, recording)?;
+                Ok((value, adjoints))
+            }
+        }
+    }
+}
+
+impl<F: Float> Objective<F> {
+    /// Value and adjoints of the loss, and of the price on hidden spikes.
+    ///
+    /// # Errors
+    /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] where `rate_l1` is not a finite number of
+    /// at least 0, or a hidden layer was not kept.
+    pub fn evaluate(
+        &self,
+        recording: &Recording<F>,
+        targets: &[usize],
+    ) -> Result<(f64, Adjoints<F>)> {
+        self.check()?;
+        let (mut value, mut adjoints) = self.loss.evaluate(recording, targets)?;
+        if self.rate_l1 > 0.0 {
+            let hidden = recording.num_layers() - 1;
+            for (k, adjoint) in adjoints.layers.iter_mut().enumerate().take(hidden) {
+                let Some(trace) = recording.layer(k) else {
+                    return Err(Error::parameter(
+                        "record",
+                        "without hidden layers",
+                        "all layers, for rate_l1",
+                    ));
+                };
+                let spk = adjoint
+                    .spk
+                    .get_or_insert_with(|| Array3::zeros(trace.spk.raw_dim()));
+                spk.mapv_inplace(|e| e + F::of(self.rate_l1));
+                value += self.rate_l1 * trace.spk.iter().map(|s| s.widen()).sum::<f64>();
+            }
+        }
+        Ok((value, adjoints))
+    }
+
+    /// Refuses settings out of range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] naming the setting.
+    pub fn check(&self) -> Result<()> {
+        if !(self.rate_l1 >= 0.0 && self.rate_l1.is_finite()) {
+            return Err(Error::parameter(
+                "rate_l1",
+                self.rate_l1,
+                "a finite number of at least 0",
+            ));
+        }
+        self.loss.check()
+    }
+}
+
+/// Mean cross entropy of one `[B, C]` of logits, which it overwrites with its adjoint
+/// `(softmax − onehot)/B`.
+fn cross_entropy<F: Float>(mut logits: ArrayViewMut2<'_, F>, targets: &[usize]) -> f64 {
+    let batch = F::of(targets.len() as f64);
+    let mut sum = 0.0;
+    for (mut row, &target) in logits.outer_iter_mut().zip(targets) {
+        let max = row.fold(F::neg_infinity(), |max, &x| max.max(x));
+        let at_target = row[target];
+        row.mapv_inplace(|x| (x - max).exp_portable());
+        let total = row.sum();
+        sum += (max - at_target + total.ln_portable()).widen();
+        row.mapv_inplace(|x| x / (total * batch));
+        row[target] -= F::one() / batch;
+    }
+    sum / targets.len() as f64
+}
+
+/// Sum of squared distances from `on` (target class) and `off`; overwrites with the distances.
+fn squares<F: Float>(
+    mut values: ArrayViewMut2<'_, F>,
+    targets: &[usize],
+    on: f64,
+    off: f64,
+) -> f64 {
+    let mut sum = 0.0;
+    for (mut row, &target) in values.outer_iter_mut().zip(targets) {
+        for (class, x) in row.iter_mut().enumerate() {
+            *x -= F::of(if class == target { on } else { off });
+            sum += x.widen() * x.widen();
+        }
+    }
+    sum
+}
+
+/// The same `[B, N]` at each step.
+fn every_step<F: Float>(values: ArrayView2<'_, F>, num_steps: usize) -> Array3<F> {
+    let (batch, classes) = values.dim();
+    Array3::from_shape_fn((num_steps, batch, classes), |(_, b, c)| values[[b, c]])
+}
+
+/// A custom loss must answer in the recording's shapes.
+pub(crate) fn check_adjoints<F: Float>(
+    adjoints: &Adjoints<F>,
+    recording: &Recording<F>,
+) -> Result<()> {
+    if adjoints.layers.len() != recording.num_layers() {
+        let expected = format!("[{}], one for each layer", recording.num_layers());
+        return Err(Error::shape("adjoints", expected, &[adjoints.layers.len()]));
+    }
+    for (k, adjoint) in adjoints.layers.iter().enumerate() {
+        let Some(trace) = recording.layer(k) else {
+            continue;
+        };
+        for (name, array) in [("spk", &adjoint.spk), ("mem", &adjoint.mem)] {
+            if let Some(array) = array.as_ref().filter(|a| a.dim() != trace.spk.dim()) {
+                let what = format!("adjoint of layer {} {name}", k + 1);
+                return Err(Error::shape(
+                    what,
+                    format!("{:?}", trace.spk.shape()),
+                    array.shape(),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! How good the answers are: accuracy by either read-out, and firing rates.
+//!
+//! Two read-outs of the output layer, `[T, B, N]`, name a class: the neuron with the most spikes
+//! over time (the tutorial's), and the one with the largest membrane summed over time, which is
+//! the better classifier of the two. Ties go to the lowest index, as `torch.max` has it on a CPU.
+
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::{Float, Recording, Result, network::check_targets};
+
+/// What a batch of a training or validation pass amounts to.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// The loss, before the update where there was one.
+    pub loss: f64,
+    /// Number of samples `B`.
+    pub samples: usize,
+    /// Samples classified correctly by spike count.
+    pub correct_spike_count: usize,
+    /// Samples classified correctly by the membrane summed over time.
+    pub correct_membrane: usize,
+    /// Share of neuron-steps with a spike, for each layer.
+    pub firing_rate: Vec<f64>,
+}
+
+impl StepReport {
+    /// Reads loss and correct answers off a recording of all layers (a layer that was not kept
+    /// has no firing rate: NaN).
+    ///
+    /// # Errors
+    /// [`Error::Shape`](crate::Error::Shape) or [`Error::Target`](crate::Error::Target) where the
+    /// targets do not fit.
+    pub fn new<F: Float>(loss: f64, recording: &Recording<F>, targets: &[usize]) -> Result<Self> {
+        let (_, batch, classes) = recording.output().mem.dim();
+        check_targets(targets, batch, classes)?;
+        let correct = |scores: Array2<F>| {
+            argmax_rows(scores.view())
+                .iter()
+                .zip(targets)
+                .filter(|(answer, target)| answer == target)
+                .count()
+        };
+        Ok(StepReport {
+            loss,
+            samples: batch,
+            correct_spike_count: correct(recording.spike_count()),
+            correct_membrane: correct(recording.output().mem.sum_axis(Axis(0))),
+            firing_rate: (0..recording.num_layers())
+                .map(|k| {
+                    recording
+                        .layer(k)
+                        .map_or(f64::NAN, |trace| trace.firing_rate())
+                })
+                .collect(),
+        })
+    }
+
+    /// Share of samples classified correctly by spike count.
+    pub fn accuracy_spike_count(&self) -> f64 {
+        self.correct_spike_count as f64 / self.samples as f64
+    }
+
+    /// Share of samples classified correctly by the membrane summed over time.
+    pub fn accuracy_membrane(&self) -> f64 {
+        self.correct_membrane as f64 / self.samples as f64
+    }
+}
+
+/// The class with the largest score for each sample of `scores [B, N]`; ties to the lowest index.
+///
+/// ```
+/// use spikegrad::metrics::argmax_rows;
+/// let counts = ndarray::array![[0.0, 3.0, 3.0], [2.0, 1.0, 0.0]];
+/// assert_eq!(argmax_rows(counts.view()), [1, 0]);
+/// ```
+pub fn argmax_rows<F: Float>(scores: ArrayView2<'_, F>) -> Vec<usize> {
+    let best = |row: ndarray::ArrayView1<'_, F>| {
+        let mut best = 0;
+        for (n, &score) in row.iter().enumerate() {
+            if score > row[best] {
+                best = n;
+            }
+        }
+        best
+    };
+    scores.rows().into_iter().map(best).collect()
+}

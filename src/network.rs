@@ -1,0 +1,466 @@
+//! The network: Linear + Leaky layers, one after another, and the gradients of its parameters.
+//!
+//! Layer `k` computes `I_t = W s_t^below + b`, then its neurons integrate and fire
+//! ([`neuron`](crate::neuron)). `W` is `[out, in]` as in `torch.nn.Linear`; parameters have
+//! PyTorch's names, `fc1.weight`, `fc1.bias`, …, and where they are learnt `lif1.beta` and
+//! `lif1.threshold`. Nothing here runs the network: that is an [`Engine`](crate::Engine)'s work.
+
+use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
+use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Uniform};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Error, Float, Leaky, Result, neuron::MIN_THRESHOLD};
+
+/// A feed-forward spiking network: its structure and its parameters.
+///
+/// ```
+/// use spikegrad::{Leaky, Network};
+///
+/// let network: Network = Network::builder(784)
+///     .layer(1000, Leaky::new(0.95))
+///     .layer(10, Leaky::new(0.95))
+///     .seed(0)
+///     .build()?;
+/// assert_eq!(network.sizes(), [784, 1000, 10]);
+/// assert_eq!(network.num_parameters(), 784 * 1000 + 1000 + 1000 * 10 + 10);
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network<F: Float = f32> {
+    layers: Vec<Layer<F>>,
+}
+
+/// One Linear + Leaky layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer<F: Float = f32> {
+    pub(crate) weight: Array2<F>,
+    pub(crate) bias: Array1<F>,
+    pub(crate) beta: Array1<F>,
+    pub(crate) threshold: Array1<F>,
+    pub(crate) neuron: Leaky,
+}
+
+impl<F: Float> Layer<F> {
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.weight.ncols()
+    }
+
+    /// Number of neurons `N`.
+    pub fn neurons(&self) -> usize {
+        self.weight.nrows()
+    }
+
+    /// Weights, `[out, in]`.
+    pub fn weight(&self) -> &Array2<F> {
+        &self.weight
+    }
+
+    /// Biases, `[out]`.
+    pub fn bias(&self) -> &Array1<F> {
+        &self.bias
+    }
+
+    /// Decay as it stands now (after any learning), `[1]` where the layer shares it, else `[out]`.
+    pub fn beta(&self) -> &Array1<F> {
+        &self.beta
+    }
+
+    /// Threshold as it stands now (after any learning), `[1]` or `[out]`.
+    pub fn threshold(&self) -> &Array1<F> {
+        &self.threshold
+    }
+
+    /// The neurons' description: rule, surrogate, what is learnt. Its `beta` and `threshold` are
+    /// the initial ones; see [`beta`](Self::beta) and [`threshold`](Self::threshold).
+    pub fn neuron(&self) -> &Leaky {
+        &self.neuron
+    }
+
+    /// `beta` and `threshold` with one entry for each neuron.
+    pub(crate) fn constants(&self) -> (Vec<F>, Vec<F>) {
+        (
+            spread(&self.beta, self.neurons()),
+            spread(&self.threshold, self.neurons()),
+        )
+    }
+}
+
+fn spread<F: Float>(values: &Array1<F>, neurons: usize) -> Vec<F> {
+    match values.len() {
+        1 => vec![values[0]; neurons],
+        _ => values.to_vec(),
+    }
+}
+
+impl Network<f32> {
+    /// Starts a network of `inputs` inputs; add layers, then [`build`](NetworkBuilder::build).
+    pub fn builder(inputs: usize) -> NetworkBuilder {
+        NetworkBuilder {
+            inputs,
+            layers: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+impl<F: Float> Network<F> {
+    /// The layers, from the input up.
+    pub fn layers(&self) -> &[Layer<F>] {
+        &self.layers
+    }
+
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.layers[0].inputs()
+    }
+
+    /// Number of output neurons (classes).
+    pub fn outputs(&self) -> usize {
+        self.layers[self.layers.len() - 1].neurons()
+    }
+
+    /// Inputs, then the neurons of each layer.
+    pub fn sizes(&self) -> Vec<usize> {
+        std::iter::once(self.inputs())
+            .chain(self.layers.iter().map(Layer::neurons))
+            .collect()
+    }
+
+    /// Number of trained numbers.
+    pub fn num_parameters(&self) -> usize {
+        self.parameters()
+            .iter()
+            .map(|(_, values)| values.len())
+            .sum()
+    }
+
+    /// Every trained tensor with its name, from the first layer up.
+    ///
+    /// # Shapes
+    /// `fcK.weight [out, in]`, `fcK.bias [out]`; where learnt, `lifK.beta` and `lifK.threshold`,
+    /// each `[1]` or `[out]`.
+    pub fn parameters(&self) -> Vec<(String, ArrayViewD<'_, F>)> {
+        let mut tensors = Vec::new();
+        for (layer, k) in self.layers.iter().zip(1..) {
+            tensors.push((format!("fc{k}.weight"), layer.weight.view().into_dyn()));
+            tensors.push((format!("fc{k}.bias"), layer.bias.view().into_dyn()));
+            if layer.neuron.learn_beta {
+                tensors.push((format!("lif{k}.beta"), layer.beta.view().into_dyn()));
+            }
+            if layer.neuron.learn_threshold {
+                tensors.push((
+                    format!("lif{k}.threshold"),
+                    layer.threshold.view().into_dyn(),
+                ));
+            }
+        }
+        tensors
+    }
+
+    /// The same tensors as [`parameters`](Self::parameters), to be changed in place. Values are
+    /// the caller's responsibility: engines report a NaN as soon as it reaches the loss.
+    pub fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, F>)> {
+        let mut tensors = Vec::new();
+        for (layer, k) in self.layers.iter_mut().zip(1..) {
+            tensors.push((format!("fc{k}.weight"), layer.weight.view_mut().into_dyn()));
+            tensors.push((format!("fc{k}.bias"), layer.bias.view_mut().into_dyn()));
+            if layer.neuron.learn_beta {
+                tensors.push((format!("lif{k}.beta"), layer.beta.view_mut().into_dyn()));
+            }
+            if layer.neuron.learn_threshold {
+                tensors.push((
+                    format!("lif{k}.threshold"),
+                    layer.threshold.view_mut().into_dyn(),
+                ));
+            }
+        }
+        tensors
+    }
+
+    /// Replaces one tensor by name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a name that the network does not have, [`Error::Shape`] for
+    /// another shape, [`Error::NonFinite`] for a NaN or an infinity.
+    pub fn set_parameter(&mut self, name: &str, values: ArrayViewD<'_, F>) -> Result<()> {
+        let mut tensors = self.parameters_mut();
+        let Some((_, tensor)) = tensors.iter_mut().find(|(known, _)| known == name) else {
+            let known: Vec<String> = tensors.into_iter().map(|(known, _)| known).collect();
+            return Err(Error::parameter("parameter name", name, known.join(", ")));
+        };
+        if tensor.shape() != values.shape() {
+            return Err(Error::shape(
+                name,
+                format!("{:?}", tensor.shape()),
+                values.shape(),
+            ));
+        }
+        check_finite(name, values.iter())?;
+        tensor.assign(&values);
+        Ok(())
+    }
+
+    /// The same network in another precision.
+    pub fn cast<G: Float>(&self) -> Network<G> {
+        let to = |x: &F| G::of(x.widen());
+        let layers = self.layers.iter().map(|layer| Layer {
+            weight: layer.weight.map(to),
+            bias: layer.bias.map(to),
+            beta: layer.beta.map(to),
+            threshold: layer.threshold.map(to),
+            neuron: layer.neuron.clone(),
+        });
+        Network {
+            layers: layers.collect(),
+        }
+    }
+
+    /// Brings learnt decays back into `[0, 1]` and learnt thresholds above 0.
+    pub(crate) fn clamp(&mut self) {
+        for layer in &mut self.layers {
+            if layer.neuron.learn_beta {
+                layer
+                    .beta
+                    .mapv_inplace(|beta| beta.max(F::zero()).min(F::one()));
+            }
+            if layer.neuron.learn_threshold {
+                layer
+                    .threshold
+                    .mapv_inplace(|theta| theta.max(F::of(MIN_THRESHOLD)));
+            }
+        }
+    }
+
+    /// Checks a batch's targets.
+    pub(crate) fn check_targets(&self, targets: &[usize], batch: usize) -> Result<()> {
+        check_targets(targets, batch, self.outputs())
+    }
+}
+
+/// Checks that there is one target for each sample, and that each names a class.
+pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> Result<()> {
+    if targets.len() != batch {
+        return Err(Error::shape(
+            "targets",
+            format!("[{batch}], one for each sample"),
+            &[targets.len()],
+        ));
+    }
+    match targets.iter().position(|&class| class >= classes) {
+        Some(index) => Err(Error::Target {
+            index,
+            value: targets[index],
+            classes,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a NaN or an infinity, and says where it is.
+pub(crate) fn check_finite<'a, F: Float>(
+    what: &str,
+    values: impl Iterator<Item = &'a F>,
+) -> Result<()> {
+    for (position, value) in values.enumerate() {
+        if !value.is_finite() {
+            return Err(Error::NonFinite {
+                what: what.into(),
+                value: value.to_string(),
+                position: format!("element {position}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Collects a network's structure; [`build`](Self::build) checks it and draws the weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkBuilder {
+    inputs: usize,
+    layers: Vec<(usize, Leaky)>,
+    seed: u64,
+}
+
+impl NetworkBuilder {
+    /// Adds a layer of `neurons` neurons, connected to all of the layer below.
+    pub fn layer(mut self, neurons: usize, neuron: Leaky) -> Self {
+        self.layers.push((neurons, neuron));
+        self
+    }
+
+    /// Sets the seed of the initial weights; 0 by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks the structure and draws the parameters as `torch.nn.Linear` does: weight and bias
+    /// from `U(−1/√in, 1/√in)`, by ChaCha8 from the seed, layer by layer, weight before bias. They
+    /// are drawn as doubles and rounded, so `f32` and `f64` networks of one seed agree.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] where a size is 0 or too large for memory, there is no layer, or
+    /// a neuron's setting is out of range; [`Error::Shape`] where per-neuron values do not fit the
+    /// layer. The message names the layer, counted from 1.
+    pub fn build<F: Float>(self) -> Result<Network<F>> {
+        if self.inputs == 0 {
+            return Err(Error::parameter("number of inputs", 0, "at least 1"));
+        }
+        if self.layers.is_empty() {
+            return Err(Error::parameter("number of layers", 0, "at least 1"));
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut inputs = self.inputs;
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (k, (neurons, neuron)) in self.layers.into_iter().enumerate() {
+            let place = format!("layer {}", k + 1);
+            if neurons == 0 {
+                return Err(Error::parameter(
+                    format!("{place}: number of neurons"),
+                    0,
+                    "at least 1",
+                ));
+            }
+            if inputs.checked_mul(neurons).is_none_or(|n| n > MAX_WEIGHTS) {
+                let size = format!("{inputs} x {neurons}");
+                return Err(Error::parameter(
+                    format!("{place}: size"),
+                    size,
+                    "at most 2^33 weights",
+                ));
+            }
+            neuron.check(&place, neurons)?;
+            let bound = 1.0 / (inputs as f64).sqrt();
+            let uniform = Uniform::new_inclusive(-bound, bound).map_err(|e| {
+                Error::parameter(format!("{place}: weight bound"), bound, e.to_string())
+            })?;
+            let constant = |v: &[f64]| v.iter().map(|&x| F::of(x)).collect::<Array1<F>>();
+            layers.push(Layer {
+                weight: Array2::random_using((neurons, inputs), uniform, &mut rng)
+                    .mapv_into_any(F::of),
+                bias: Array1::random_using(neurons, uniform, &mut rng).mapv_into_any(F::of),
+                beta: constant(neuron.beta.values()),
+                threshold: constant(neuron.threshold.values()),
+                neuron,
+            });
+            inputs = neurons;
+        }
+        Ok(Network { layers })
+    }
+}
+
+/// 2^33 weights are 32 GiB in single precision.
+const MAX_WEIGHTS: usize = if usize::BITS > 33 {
+    1 << 33
+} else {
+    usize::MAX >> 4
+};
+
+/// `∂L/∂` every trained tensor of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients<F: Float = f32> {
+    pub(crate) layers: Vec<LayerGradients<F>>,
+}
+
+/// `∂L/∂` the trained tensors of one layer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LayerGradients<F: Float> {
+    /// `[out, in]`
+    pub weight: Array2<F>,
+    /// `[out]`
+    pub bias: Array1<F>,
+    /// `[1]` or `[out]`, where `β` is learnt.
+    pub beta: Option<Array1<F>>,
+    /// `[1]` or `[out]`, where `θ` is learnt.
+    pub threshold: Option<Array1<F>>,
+}
+
+impl<F: Float> Gradients<F> {
+    /// Zeros in the shapes of the network's [`parameters`](Network::parameters), and in their
+    /// memory order.
+    pub fn zeros(network: &Network<F>) -> Self {
+        let layers = network.layers.iter().map(|layer| LayerGradients {
+            weight: layer.weight.map(|_| F::zero()),
+            bias: layer.bias.map(|_| F::zero()),
+            beta: layer
+                .neuron
+                .learn_beta
+                .then(|| layer.beta.map(|_| F::zero())),
+            threshold: layer
+                .neuron
+                .learn_threshold
+                .then(|| layer.threshold.map(|_| F::zero())),
+        });
+        Gradients {
+            layers: layers.collect(),
+        }
+    }
+
+    /// All tensors with their names, in the order of [`Network::parameters`].
+    pub fn tensors(&self) -> Vec<(String, ArrayViewD<'_, F>)> {
+        let mut tensors = Vec::new();
+        for (layer, k) in self.layers.iter().zip(1..) {
+            tensors.push((format!("fc{k}.weight"), layer.weight.view().into_dyn()));
+            tensors.push((format!("fc{k}.bias"), layer.bias.view().into_dyn()));
+            tensors.extend(
+                layer
+                    .beta
+                    .iter()
+                    .map(|b| (format!("lif{k}.beta"), b.view().into_dyn())),
+            );
+            tensors.extend(
+                layer
+                    .threshold
+                    .iter()
+                    .map(|t| (format!("lif{k}.threshold"), t.view().into_dyn())),
+            );
+        }
+        tensors
+    }
+
+    /// The same tensors, to be changed in place (to clip or to average, say).
+    pub fn tensors_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, F>)> {
+        let mut tensors = Vec::new();
+        for (layer, k) in self.layers.iter_mut().zip(1..) {
+            tensors.push((format!("fc{k}.weight"), layer.weight.view_mut().into_dyn()));
+            tensors.push((format!("fc{k}.bias"), layer.bias.view_mut().into_dyn()));
+            tensors.extend(
+                layer
+                    .beta
+                    .iter_mut()
+                    .map(|b| (format!("lif{k}.beta"), b.view_mut().into_dyn())),
+            );
+            tensors.extend(
+                layer
+                    .threshold
+                    .iter_mut()
+                    .map(|t| (format!("lif{k}.threshold"), t.view_mut().into_dyn())),
+            );
+        }
+        tensors
+    }
+
+    /// One tensor by its name.
+    pub fn get(&self, name: &str) -> Option<ArrayViewD<'_, F>> {
+        self.tensors()
+            .into_iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, values)| values)
+    }
+
+    /// The Euclidean norm of all gradients taken together.
+    pub fn norm(&self) -> f64 {
+        let squares = |(_, v): (String, ArrayViewD<'_, F>)| {
+            v.iter().map(|x| x.widen() * x.widen()).sum::<f64>()
+        };
+        self.tensors().into_iter().map(squares).sum::<f64>().sqrt()
+    }
+
+    /// Refuses a NaN or an infinity in any tensor, by name.
+    pub(crate) fn check_finite(&self) -> Result<()> {
+        self.tensors()
+            .iter()
+            .try_for_each(|(name, v)| check_finite(&format!("gradient of {name}"), v.iter()))
+    }
+}

@@ -1,0 +1,184 @@
+//! Adam, as `torch.optim.Adam` computes it.
+//!
+//! For each trained number `w` with gradient `g`, at update `n = 1, 2, …`:
+//!
+//! ```text
+//! m ← β₁ m + (1 − β₁) g          v ← β₂ v + (1 − β₂) g²
+//! w ← w − lr/(1 − β₁ⁿ) · m / (√v/√(1 − β₂ⁿ) + ε)
+//! ```
+//!
+//! `ε` is added outside the root. Source: Kingma & Ba, *Adam: A Method for Stochastic
+//! Optimization*, ICLR 2015, algorithm 1, in PyTorch's arrangement of the bias corrections.
+
+use ndarray::Zip;
+
+use crate::{Error, Float, Gradients, Network, Result};
+
+/// The Adam optimiser: settings and moments.
+///
+/// ```
+/// use spikegrad::{Adam, Gradients, Leaky, Network};
+///
+/// let mut network: Network = Network::builder(2).layer(1, Leaky::new(0.9)).build()?;
+/// let before = network.clone();
+/// let mut gradients = Gradients::zeros(&network);
+/// gradients.tensors_mut().into_iter().for_each(|(_, mut g)| g.fill(3.0));
+///
+/// let mut adam = Adam::new(5e-4);
+/// adam.step(&mut network, &gradients)?;
+/// // The first update moves every weight by the learning rate, against the gradient's sign.
+/// let moved = before.layers()[0].bias() - network.layers()[0].bias();
+/// assert!((moved[0] - 5e-4).abs() < 1e-7);
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adam<F: Float = f32> {
+    /// Learning rate, at least 0.
+    pub lr: f64,
+    /// Decay of the mean of the gradients, in `[0, 1)`; 0.9 by default.
+    pub beta1: f64,
+    /// Decay of the mean of their squares, in `[0, 1)`; 0.999 by default.
+    pub beta2: f64,
+    /// Added to the denominator, at least 0; 1e-8 by default.
+    pub eps: f64,
+    pub(crate) step: u64,
+    /// `m` and `v`, from the first step on.
+    pub(crate) moments: Option<(Gradients<F>, Gradients<F>)>,
+}
+
+impl<F: Float> Adam<F> {
+    /// Adam with PyTorch's defaults: `betas = (0.9, 0.999)`, `eps = 1e-8`.
+    pub fn new(lr: f64) -> Self {
+        Adam {
+            lr,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            step: 0,
+            moments: None,
+        }
+    }
+
+    /// Sets both decays.
+    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
+        (self.beta1, self.beta2) = (beta1, beta2);
+        self
+    }
+
+    /// Sets `ε`.
+    pub fn eps(mut self, eps: f64) -> Self {
+        self.eps = eps;
+        self
+    }
+
+    /// Number of updates made so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// The moments `m` and `v`; `None` before the first update.
+    pub fn moments(&self) -> Option<(&Gradients<F>, &Gradients<F>)> {
+        self.moments.as_ref().map(|(m, v)| (m, v))
+    }
+
+    /// Refuses settings out of range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] naming the setting.
+    pub fn check(&self) -> Result<()> {
+        let finite_from_0 = |x: f64| x >= 0.0 && x.is_finite();
+        for (name, value, good, expected) in [
+            (
+                "lr",
+                self.lr,
+                finite_from_0(self.lr),
+                "a finite number of at least 0",
+            ),
+            (
+                "beta1",
+                self.beta1,
+                (0.0..1.0).contains(&self.beta1),
+                "a number from 0 to below 1",
+            ),
+            (
+                "beta2",
+                self.beta2,
+                (0.0..1.0).contains(&self.beta2),
+                "a number from 0 to below 1",
+            ),
+            (
+                "eps",
+                self.eps,
+                finite_from_0(self.eps),
+                "a finite number of at least 0",
+            ),
+        ] {
+            if !good {
+                return Err(Error::parameter(format!("adam: {name}"), value, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// One update of all parameters, in place; learnt decays and thresholds are then brought back
+    /// into their range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] where gradients or
+    /// moments belong to another network. Nothing has changed then.
+    pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
+        self.check()?;
+        check_same(network, gradients, "gradients")?;
+        if let Some((m, _)) = &self.moments {
+            check_same(network, m, "moments of the optimiser")?;
+        }
+        let (m, v) = self
+            .moments
+            .get_or_insert_with(|| (Gradients::zeros(network), Gradients::zeros(network)));
+        self.step += 1;
+        let correction = |beta: f64| 1.0 - libm::pow(beta, self.step as f64);
+        let step_size = F::of(self.lr / correction(self.beta1));
+        let root = F::of(correction(self.beta2).sqrt());
+        let (beta1, beta2, eps) = (F::of(self.beta1), F::of(self.beta2), F::of(self.eps));
+        let (gain1, gain2) = (F::of(1.0 - self.beta1), F::of(1.0 - self.beta2));
+
+        let tensors = network
+            .parameters_mut()
+            .into_iter()
+            .zip(gradients.tensors());
+        for (((_, w), (_, g)), ((_, m), (_, v))) in
+            tensors.zip(m.tensors_mut().into_iter().zip(v.tensors_mut()))
+        {
+            Zip::from(w).and(g).and(m).and(v).for_each(|w, &g, m, v| {
+                *m = beta1 * *m + gain1 * g;
+                *v = beta2 * *v + gain2 * g * g;
+                *w -= step_size * *m / (v.sqrt() / root + eps);
+            });
+        }
+        network.clamp();
+        Ok(())
+    }
+}
+
+/// Refuses tensors of another network's shapes.
+fn check_same<F: Float>(network: &Network<F>, tensors: &Gradients<F>, what: &str) -> Result<()> {
+    let (parameters, tensors) = (network.parameters(), tensors.tensors());
+    if parameters.len() != tensors.len() {
+        let expected = format!(
+            "[{}], one tensor for each of the network's",
+            parameters.len()
+        );
+        return Err(Error::shape(what, expected, &[tensors.len()]));
+    }
+    for ((name, w), (other, g)) in parameters.iter().zip(&tensors) {
+        if name != other || w.shape() != g.shape() {
+            let expected = format!("{name} {:?}", w.shape());
+            return Err(Error::shape(
+                format!("{what}: {other}"),
+                expected,
+                g.shape(),
+            ));
+        }
+    }
+    Ok(())
+}

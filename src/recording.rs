@@ -1,0 +1,142 @@
+//! What a forward pass leaves: spikes and membranes of the layers asked for, at every step.
+
+use ndarray::{Array3, Axis};
+
+use crate::{Error, Float, Input, Layer, Network, Result};
+
+/// Which layers' spikes and membranes [`Engine::forward`](crate::Engine::forward) keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Record {
+    /// The last layer alone.
+    #[default]
+    Output,
+    /// Every layer.
+    All,
+    /// The layers with these indices, from 0; the last layer is kept in any case.
+    Layers(Vec<usize>),
+}
+
+impl Record {
+    /// Whether layer `k` of `layers` is kept.
+    pub(crate) fn keeps(&self, k: usize, layers: usize) -> bool {
+        k + 1 == layers
+            || match self {
+                Record::Output => false,
+                Record::All => true,
+                Record::Layers(kept) => kept.contains(&k),
+            }
+    }
+}
+
+/// One layer's spikes and membranes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace<F: Float = f32> {
+    /// Spikes `s_t`, 0 or 1, `[T, B, N]`.
+    pub spk: Array3<F>,
+    /// Membranes after the update, `[T, B, N]`.
+    pub mem: Array3<F>,
+    /// The membrane that the spike read, `[T, B, N]`, where a reset has changed it since
+    /// (IntegrateFireReset).
+    pub(crate) pre: Option<Array3<F>>,
+    /// The reset signal `[T, B, N]` of a relaxed network; a hard one's follows from the spikes.
+    pub(crate) reset: Option<Array3<F>>,
+}
+
+impl<F: Float> Trace<F> {
+    /// A trace of spikes and membranes, each `[T, B, N]`.
+    pub fn new(spk: Array3<F>, mem: Array3<F>) -> Self {
+        Trace {
+            spk,
+            mem,
+            pre: None,
+            reset: None,
+        }
+    }
+
+    /// Share of neuron-steps with a spike.
+    pub fn firing_rate(&self) -> f64 {
+        self.spk.iter().map(|s| s.widen()).sum::<f64>() / self.spk.len() as f64
+    }
+}
+
+/// Spikes and membranes of a network over all steps of one batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recording<F: Float = f32> {
+    pub(crate) layers: Vec<Option<Trace<F>>>,
+    pub(crate) output: Trace<F>,
+}
+
+impl<F: Float> Recording<F> {
+    /// A recording from the hidden layers' traces (`None` where not kept) and the output's.
+    pub fn new(hidden: Vec<Option<Trace<F>>>, output: Trace<F>) -> Self {
+        Recording {
+            layers: hidden,
+            output,
+        }
+    }
+
+    /// Number of layers, kept or not.
+    pub fn num_layers(&self) -> usize {
+        self.layers.len() + 1
+    }
+
+    /// Layer `k` from 0, if it was kept.
+    pub fn layer(&self, k: usize) -> Option<&Trace<F>> {
+        if k == self.layers.len() {
+            Some(&self.output)
+        } else {
+            self.layers.get(k)?.as_ref()
+        }
+    }
+
+    /// The last layer, always kept.
+    pub fn output(&self) -> &Trace<F> {
+        &self.output
+    }
+
+    /// Spikes of each output neuron, added over time, `[B, N]`.
+    pub fn spike_count(&self) -> ndarray::Array2<F> {
+        self.output.spk.sum_axis(Axis(0))
+    }
+
+    /// Every layer's trace, if they are all here and fit the network and its input.
+    pub(crate) fn traces_of(
+        &self,
+        network: &Network<F>,
+        input: Input<'_, F>,
+    ) -> Result<Vec<&Trace<F>>> {
+        let layers = network.layers();
+        if self.num_layers() != layers.len() {
+            let expected = format!("[{}], one for each layer", layers.len());
+            return Err(Error::shape("recording", expected, &[self.num_layers()]));
+        }
+        let fitting = |(k, layer): (usize, &Layer<F>)| {
+            let expected = [input.num_steps(), input.batch(), layer.neurons()];
+            let found = match self.layer(k) {
+                Some(trace) if trace.spk.shape() == expected && trace.mem.shape() == expected => {
+                    return Ok(trace);
+                }
+                Some(trace) => trace.mem.shape(),
+                None => &[],
+            };
+            Err(Error::shape(
+                format!("recording of layer {}", k + 1),
+                format!("{expected:?}"),
+                found,
+            ))
+        };
+        layers.iter().enumerate().map(fitting).collect()
+    }
+
+    /// Keeps only what `record` asks for.
+    pub(crate) fn keep(mut self, record: &Record) -> Self {
+        let layers = self.num_layers();
+        for (k, layer) in self.layers.iter_mut().enumerate() {
+            if !record.keeps(k, layers) {
+                *layer = None;
+            }
+        }
+        self
+    }
+}

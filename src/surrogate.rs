@@ -1,0 +1,168 @@
+//! Surrogate gradients: what stands in for the derivative of a spike.
+//!
+//! A spike is `s = Θ(x)`, `x = u − θ`: its true derivative is zero almost everywhere, so nothing
+//! could be learnt through it. The backward pass uses `σ'(x)` instead. Each `σ'` here *is* the
+//! derivative of a smooth function `σ`, the [soft spike](Surrogate::soft_spike): the network with
+//! `σ` in place of `Θ` is differentiable, its exact gradient runs through the same backward code,
+//! and that is what [`gradcheck`](crate::gradcheck) proves by finite differences.
+//!
+//! | surrogate | `σ'(x)` | soft spike `σ(x)` |
+//! |---|---|---|
+//! | [`Arctan`](Surrogate::Arctan) | `(α/2) / (1 + (π/2·α·x)²)` | `atan(π/2·α·x)/π + 1/2` |
+//! | [`FastSigmoid`](Surrogate::FastSigmoid) | `1 / (k·abs(x) + 1)²` | `x / (1 + k·abs(x)) + 1/2` |
+//! | [`Sigmoid`](Surrogate::Sigmoid) | `k·p·(1 − p)`, `p = 1/(1 + e^(−kx))` | `p` |
+//! | [`Triangular`](Surrogate::Triangular) | `1` for `x < 0`, `−1` for `x ≥ 0` | `1 − abs(x)` |
+//! | [`StraightThrough`](Surrogate::StraightThrough) | `1` | `x + 1/2` |
+//!
+//! Every `σ'` is finite for every finite `x`.
+
+use std::f64::consts::PI;
+
+use crate::{Error, Float, Result};
+
+/// The function whose derivative replaces that of the Heaviside step in the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Surrogate {
+    /// `σ'(x) = (α/2) / (1 + (π/2·α·x)²)`; at `α = 2` it is `1 / (1 + (πx)²)`, as in snnTorch's
+    /// tutorial 5 and its `surrogate.atan(alpha=2.0)`.
+    ///
+    /// Source: Fang et al., *Incorporating Learnable Membrane Time Constant to Enhance Learning of
+    /// Spiking Neural Networks*, ICCV 2021.
+    Arctan {
+        /// Sharpness, above 0; 2 by default.
+        alpha: f64,
+    },
+    /// `σ'(x) = 1 / (k·|x| + 1)²`, snnTorch's `surrogate.fast_sigmoid(slope=25)`.
+    ///
+    /// Source: Zenke & Ganguli, *SuperSpike*, Neural Computation 30, 2018.
+    FastSigmoid {
+        /// `k`, above 0; 25 by default in snnTorch.
+        slope: f64,
+    },
+    /// `σ'(x) = k·p·(1 − p)` with `p` the logistic function of `k·x`, snnTorch's
+    /// `surrogate.sigmoid(slope=25)`. Computed as `k·e/(1 + e)²`, `e = exp(−|kx|)`, which cannot
+    /// overflow (snnTorch's own form is NaN from about 3.5 below the threshold on).
+    ///
+    /// Source: Zenke & Ganguli, *SuperSpike*, Neural Computation 30, 2018.
+    Sigmoid {
+        /// `k`, above 0; 25 by default in snnTorch.
+        slope: f64,
+    },
+    /// `σ'(x) = 1` below the threshold and `−1` from it on: the slopes of a triangle with its tip
+    /// at the threshold, as snnTorch's `surrogate.triangular(threshold=1)` has it. (Others call
+    /// triangular the function `max(0, 1 − |x|)` itself: that is not this one.)
+    Triangular,
+    /// `σ'(x) = 1`: the spike passes its gradient on unchanged, snnTorch's
+    /// `surrogate.straight_through_estimator()`.
+    ///
+    /// Source: Bengio et al., *Estimating or Propagating Gradients Through Stochastic Neurons*,
+    /// arXiv:1308.3432, 2013.
+    StraightThrough,
+}
+
+impl Default for Surrogate {
+    /// [`Surrogate::Arctan`] with `α = 2`.
+    fn default() -> Self {
+        Surrogate::Arctan { alpha: 2.0 }
+    }
+}
+
+impl Surrogate {
+    /// `σ'(x)` at `x = u − θ`.
+    ///
+    /// ```
+    /// use spikegrad::Surrogate;
+    /// assert_eq!(Surrogate::default().derivative(0.0_f64), 1.0);
+    /// assert!((Surrogate::default().derivative(1.0_f64) - 0.0919996683503752).abs() < 1e-15);
+    /// ```
+    pub fn derivative<F: Float>(&self, x: F) -> F {
+        let mut slope = [F::zero()];
+        self.derivatives(&[x], &[F::zero()], &mut slope);
+        slope[0]
+    }
+
+    /// `σ(x)`, the smooth function whose derivative [`derivative`](Self::derivative) is.
+    ///
+    /// ```
+    /// use spikegrad::Surrogate;
+    /// let (s, h) = (Surrogate::FastSigmoid { slope: 25.0 }, 1e-6);
+    /// let difference = (s.soft_spike(0.3 + h) - s.soft_spike(0.3 - h)) / (2.0 * h);
+    /// assert!((difference - s.derivative(0.3_f64)).abs() < 1e-9);
+    /// ```
+    pub fn soft_spike<F: Float>(&self, x: F) -> F {
+        let half = F::of(0.5);
+        match *self {
+            Surrogate::Arctan { alpha } => (F::of(PI / 2.0 * alpha) * x).atan() / F::of(PI) + half,
+            Surrogate::FastSigmoid { slope } => x / (F::one() + F::of(slope) * x.abs()) + half,
+            Surrogate::Sigmoid { slope } => {
+                let e = (-(F::of(slope) * x).abs()).exp_portable();
+                (if x < F::zero() { e } else { F::one() }) / (F::one() + e)
+            }
+            Surrogate::Triangular => F::one() - x.abs(),
+            Surrogate::StraightThrough => x + half,
+        }
+    }
+
+    /// `slope[n] ← σ'(mem[n] − theta[n])`, for a row of neurons; the choice of the function is
+    /// made once per row.
+    #[inline]
+    pub(crate) fn derivatives<F: Float>(&self, mem: &[F], theta: &[F], slope: &mut [F]) {
+        let one = F::one();
+        match *self {
+            Surrogate::Arctan { alpha } => {
+                let (peak, scale) = (F::of(alpha / 2.0), F::of(PI / 2.0 * alpha));
+                map(mem, theta, slope, |x| {
+                    let y = scale * x;
+                    peak / (one + y * y)
+                });
+            }
+            Surrogate::FastSigmoid { slope: k } => {
+                let k = F::of(k);
+                map(mem, theta, slope, |x| {
+                    let y = k * x.abs() + one;
+                    one / (y * y)
+                });
+            }
+            Surrogate::Sigmoid { slope: k } => {
+                let k = F::of(k);
+                map(mem, theta, slope, |x| {
+                    let e = (-(k * x).abs()).exp_portable();
+                    k * e / ((one + e) * (one + e))
+                });
+            }
+            Surrogate::Triangular => map(
+                mem,
+                theta,
+                slope,
+                |x| if x < F::zero() { one } else { -one },
+            ),
+            Surrogate::StraightThrough => slope.fill(one),
+        }
+    }
+
+    /// Refuses a sharpness that is not a positive finite number.
+    pub(crate) fn check(&self, place: &str) -> Result<()> {
+        let (name, value) = match *self {
+            Surrogate::Arctan { alpha } => ("arctan alpha", alpha),
+            Surrogate::FastSigmoid { slope } => ("fast-sigmoid slope", slope),
+            Surrogate::Sigmoid { slope } => ("sigmoid slope", slope),
+            Surrogate::Triangular | Surrogate::StraightThrough => return Ok(()),
+        };
+        if value > 0.0 && value.is_finite() {
+            return Ok(());
+        }
+        Err(Error::parameter(
+            format!("{place}: {name}"),
+            value,
+            "a finite number above 0",
+        ))
+    }
+}
+
+#[inline(always)]
+fn map<F: Float>(mem: &[F], theta: &[F], slope: &mut [F], f: impl Fn(F) -> F) {
+    for ((slope, &u), &theta) in slope.iter_mut().zip(mem).zip(theta) {
+        *slope = f(u - theta);
+    }
+}

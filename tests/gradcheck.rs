@@ -1,0 +1,266 @@
+//! Finite differences against the backward pass: every dynamics × reset × detach × surrogate ×
+//! loss, one to four layers, static and time-varying input, real-valued and binary.
+//!
+//! The relaxed network is differenced in float64 (see `spikegrad::gradcheck`); 1e-6 of each
+//! tensor's largest entry is the tolerance, well above what rounding leaves (about 1e-9) and far
+//! below what any wrong term makes.
+
+use approx::assert_relative_eq;
+use ndarray::{Array2, Array3};
+use proptest::prelude::*;
+use spikegrad::{
+    Adjoints, Dynamics, Input, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate,
+    gradcheck::{GradcheckReport, gradcheck},
+};
+
+const DYNAMICS: [Dynamics; 3] = [
+    Dynamics::FireThenIntegrate,
+    Dynamics::IntegrateThenFire,
+    Dynamics::IntegrateFireReset,
+];
+const RESETS: [(Reset, bool); 5] = [
+    (Reset::Subtract, true),
+    (Reset::Subtract, false),
+    (Reset::Zero, true),
+    (Reset::Zero, false),
+    (Reset::None, true),
+];
+const SURROGATES: [Surrogate; 6] = [
+    Surrogate::Arctan { alpha: 2.0 },
+    Surrogate::Arctan { alpha: 5.0 },
+    Surrogate::FastSigmoid { slope: 25.0 },
+    Surrogate::Sigmoid { slope: 4.0 },
+    Surrogate::Triangular,
+    Surrogate::StraightThrough,
+];
+
+/// All losses of the library, a custom one that pulls at every layer, and the rate penalty.
+fn objectives() -> Vec<(&'static str, Objective<f64>)> {
+    let custom = Loss::custom(|recording, _| {
+        // Σ over layers of Σ s·(1 + index) + ½ Σ u²
+        let mut adjoints = Adjoints::none(recording.num_layers());
+        let mut value = 0.0;
+        for k in 0..recording.num_layers() {
+            let trace = recording.layer(k).expect("all layers are kept");
+            let weight = Array3::from_shape_fn(trace.spk.raw_dim(), |(t, b, n)| {
+                1.0 + 0.1 * (t + 2 * b + 3 * n) as f64
+            });
+            value += (&weight * &trace.spk).sum() + 0.5 * trace.mem.mapv(|u| u * u).sum();
+            adjoints.layers[k].spk = Some(weight);
+            adjoints.layers[k].mem = Some(trace.mem.clone());
+        }
+        Ok((value, adjoints))
+    });
+    vec![
+        ("ce membrane", Loss::CrossEntropyMembrane.into()),
+        ("ce count", Loss::CrossEntropyCount.into()),
+        ("ce rate", Loss::CrossEntropyRate.into()),
+        ("ce max membrane", Loss::CrossEntropyMaxMembrane.into()),
+        (
+            "mse count",
+            Loss::MseCount {
+                correct_rate: 0.8,
+                incorrect_rate: 0.2,
+            }
+            .into(),
+        ),
+        (
+            "mse membrane",
+            Loss::MseMembrane {
+                on_target: 1.5,
+                off_target: -0.5,
+            }
+            .into(),
+        ),
+        ("custom", custom.into()),
+        (
+            "ce membrane + l1",
+            Objective {
+                loss: Loss::CrossEntropyMembrane,
+                rate_l1: 0.05,
+            },
+        ),
+    ]
+}
+
+/// Deterministic numbers in `[0, 1)`, different for every index.
+fn noise(i: usize) -> f64 {
+    (i as f64 * 0.754_877_666).fract()
+}
+
+fn assert_passes(case: &str, report: &GradcheckReport) {
+    assert!(
+        report.tensors.iter().any(|t| t.analytic.abs() > 1e-9),
+        "{case}: nothing to compare\n{report}"
+    );
+    assert!(report.passes(), "{case}\n{report}");
+}
+
+/// The tutorial's neuron, layer counts 1 to 3, compared entry by entry with `approx`.
+#[test]
+fn the_tutorial_neuron() {
+    for sizes in [&[5, 3][..], &[5, 6, 3], &[4, 6, 5, 3]] {
+        let mut builder = Network::builder(sizes[0]).seed(7);
+        for &n in &sizes[1..] {
+            builder = builder.layer(n, Leaky::new(0.95).threshold(0.4));
+        }
+        let network: Network<f64> = builder.build().unwrap();
+        let x = Array2::from_shape_fn((4, sizes[0]), |(b, n)| 2.0 * noise(17 * b + n));
+        let sequence = Array3::from_shape_fn((9, 4, sizes[0]), |(t, b, n)| {
+            2.0 * noise(31 * t + 17 * b + n)
+        });
+        for input in [
+            Input::constant(x.view(), 9),
+            Input::sequence(sequence.view()),
+        ] {
+            let report =
+                gradcheck(&network, input, &[0, 2, 1, 1], Loss::CrossEntropyMembrane).unwrap();
+            for t in &report.tensors {
+                assert_relative_eq!(t.analytic, t.numeric, max_relative = 1e-6, epsilon = 1e-8);
+            }
+            assert_passes(&format!("{sizes:?}"), &report);
+        }
+    }
+}
+
+/// The whole product: 3 dynamics × 5 resets × 6 surrogates × 8 objectives, with everything learnt.
+#[test]
+fn every_variant_and_loss() {
+    let (binary, real) = (
+        Array3::from_shape_fn((6, 2, 3), |(t, b, n)| {
+            f64::from(u8::from(noise(7 * t + 5 * b + n) < 0.5))
+        }),
+        Array2::from_shape_fn((2, 3), |(b, n)| 2.0 * noise(3 * b + n)),
+    );
+    let mut case = 0;
+    for dynamics in DYNAMICS {
+        for (reset, detach) in RESETS {
+            for surrogate in SURROGATES {
+                for (name, objective) in objectives() {
+                    case += 1;
+                    let neuron = |beta: PerNeuron, threshold: PerNeuron| {
+                        Leaky::new(0.9)
+                            .dynamics(dynamics)
+                            .reset(reset)
+                            .detach_reset(detach)
+                            .surrogate(surrogate)
+                            .learn_beta(true)
+                            .learn_threshold(true)
+                            .clone_with(beta, threshold)
+                    };
+                    let network: Network<f64> = Network::builder(3)
+                        .layer(4, neuron(0.85.into(), vec![0.3, 0.5, 0.4, 0.6].into()))
+                        .layer(2, neuron(vec![0.9, 0.7].into(), 0.45.into()))
+                        .seed(case)
+                        .build()
+                        .unwrap();
+                    let input = match case % 2 {
+                        0 => Input::constant(real.view(), 6),
+                        _ => Input::sequence(binary.view()),
+                    };
+                    let report = gradcheck(&network, input, &[1, 0], objective).unwrap();
+                    let case = format!(
+                        "{dynamics:?} {reset:?} detach {detach} {surrogate:?} {name} seed {case}"
+                    );
+                    assert_passes(&case, &report);
+                }
+            }
+        }
+    }
+    assert_eq!(case, 3 * 5 * 6 * 8);
+}
+
+trait CloneWith {
+    fn clone_with(self, beta: PerNeuron, threshold: PerNeuron) -> Self;
+}
+
+impl CloneWith for Leaky {
+    fn clone_with(mut self, beta: PerNeuron, threshold: PerNeuron) -> Self {
+        (self.beta, self.threshold) = (beta, threshold);
+        self
+    }
+}
+
+fn any_neuron() -> impl Strategy<Value = Leaky> {
+    let variant = (0..DYNAMICS.len(), 0..RESETS.len(), 0..SURROGATES.len());
+    (variant, 0.3..1.0, 0.1..1.2, any::<bool>(), any::<bool>()).prop_map(
+        |((dynamics, reset, surrogate), beta, theta, learn_beta, learn_threshold)| {
+            Leaky::new(beta)
+                .threshold(theta)
+                .dynamics(DYNAMICS[dynamics])
+                .reset(RESETS[reset].0)
+                .detach_reset(RESETS[reset].1)
+                .surrogate(SURROGATES[surrogate])
+                .learn_beta(learn_beta)
+                .learn_threshold(learn_threshold)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Drawn networks: 1–4 layers, each with a variant of its own, T 1–30, B 1–9.
+    #[test]
+    fn drawn_networks(
+        layers in prop::collection::vec((1_usize..5, any_neuron()), 1..5),
+        inputs in 1_usize..5,
+        num_steps in 1_usize..31,
+        batch in 1_usize..10,
+        kind in 0..3,
+        objective in 0_usize..8,
+        seed in any::<u64>(),
+    ) {
+        let classes = layers[layers.len() - 1].0;
+        let network: Network<f64> =
+            layers.into_iter().fold(Network::builder(inputs), |b, (n, leaky)| b.layer(n, leaky)).seed(seed).build().unwrap();
+        let salt = (seed % 1000) as usize;
+        let real = Array2::from_shape_fn((batch, inputs), |(b, n)| 3.0 * noise(salt + inputs * b + n) - 0.5);
+        let sequence = Array3::from_shape_fn((num_steps, batch, inputs), |(t, b, n)| {
+            let x = noise(salt + (t * batch + b) * inputs + n);
+            if kind == 1 { f64::from(u8::from(x < 0.4)) } else { 3.0 * x - 0.5 }
+        });
+        let input = if kind == 0 { Input::constant(real.view(), num_steps) } else { Input::sequence(sequence.view()) };
+        let targets: Vec<usize> = (0..batch).map(|b| (b + salt) % classes).collect();
+        let (name, objective) = objectives().swap_remove(objective);
+        let report = gradcheck(&network, input, &targets, objective).unwrap();
+        prop_assert!(report.passes(), "{} T {} B {}\n{}", name, num_steps, batch, report);
+    }
+}
+
+/// The check itself must be able to fail: a loss whose adjoint is wrong by one part in a thousand.
+#[test]
+fn a_wrong_adjoint_is_caught() {
+    let network: Network<f64> = Network::builder(3)
+        .layer(2, Leaky::new(0.9).threshold(0.3))
+        .build()
+        .unwrap();
+    let x = Array2::from_elem((2, 3), 0.8);
+    let loss = |factor: f64| {
+        Loss::custom(move |recording, targets| {
+            let (value, mut adjoints) = Loss::CrossEntropyMembrane.evaluate(recording, targets)?;
+            for adjoint in adjoints
+                .layers
+                .iter_mut()
+                .filter_map(|layer| layer.mem.as_mut())
+            {
+                *adjoint *= factor;
+            }
+            Ok((value, adjoints))
+        })
+    };
+    let check = |factor| {
+        gradcheck(
+            &network,
+            Input::constant(x.view(), 5),
+            &[0, 1],
+            loss(factor),
+        )
+        .unwrap()
+    };
+    assert!(check(1.0).passes());
+    let wrong = check(1.001);
+    assert!(!wrong.passes());
+    assert!(wrong.to_string().contains("FAILED"), "{wrong}");
+    assert!(!check(f64::NAN).passes(), "NaN must not pass");
+}
