@@ -1,0 +1,215 @@
+//! A labelled set of images in memory, one byte a pixel.
+//!
+//! Pixels stay `u8` until a batch is made: MNIST's training images take 47 MB instead of 188 MB,
+//! and a device can be sent bytes. A `Dataset` is checked when it is made (as many labels as
+//! images, every label below `classes`, nothing empty), so whoever holds one can rely on it.
+//! It is not a general table: one label per row, every row equally long.
+//!
+//! Shapes: images `[N, features]`, `features = height · width`; labels `[N]`.
+
+use ndarray::{Array2, ArrayView2, Axis, s};
+
+use super::{Batch, Batches};
+use crate::{Error, Result};
+
+/// Labelled images: `[N, features]` bytes and `[N]` labels, both checked and never empty.
+///
+/// ```
+/// use ndarray::array;
+/// use spikegrad::data::Dataset;
+///
+/// let data = Dataset::new(array![[0, 255], [51, 0], [0, 0]], vec![1, 0, 1], 2)?;
+/// assert_eq!((data.len(), data.features(), data.classes()), (3, 2, 2));
+///
+/// let batch = data.batch(&[1, 0])?;
+/// assert_eq!(batch.images, array![[0.2, 0.0], [0.0, 1.0]]);
+/// assert_eq!(batch.targets, [0, 1]);
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// `[N, height · width]`, rows contiguous.
+    images: Array2<u8>,
+    /// `[N]`, each below `classes`.
+    labels: Vec<u8>,
+    height: usize,
+    width: usize,
+    classes: usize,
+}
+
+impl Dataset {
+    /// Takes images and their labels.
+    ///
+    /// The image shape is `(1, features)` until [`with_image_shape`](Self::with_image_shape) says
+    /// otherwise. Images in another memory order than row by row are copied into that one.
+    ///
+    /// # Shapes
+    /// `images` is `[N, features]`, `labels` is `[N]`; `N` and `features` are at least 1.
+    ///
+    /// # Errors
+    /// - [`Error::Shape`] if `images` is empty or `labels` has another length than `images` has rows.
+    /// - [`Error::InvalidParameter`] if `classes` is not in 1–256, or a label is not below it.
+    pub fn new(images: Array2<u8>, labels: Vec<u8>, classes: usize) -> Result<Self> {
+        let (count, features) = images.dim();
+        if count == 0 || features == 0 {
+            return Err(Error::shape(
+                "images",
+                "[N >= 1, features >= 1]",
+                images.shape(),
+            ));
+        }
+        if labels.len() != count {
+            let expected = format!("[{count}], one label per image");
+            return Err(Error::shape("labels", expected, &[labels.len()]));
+        }
+        if !(1..=256).contains(&classes) {
+            return Err(Error::parameter("classes", classes, "1 to 256"));
+        }
+        if let Some((index, label)) = first_bad_label(&labels, classes) {
+            let expected = format!("a class below {classes}");
+            return Err(Error::parameter(format!("label {index}"), label, expected));
+        }
+        let images = if images.is_standard_layout() {
+            images
+        } else {
+            images.as_standard_layout().into_owned()
+        };
+        Ok(Dataset {
+            images,
+            labels,
+            height: 1,
+            width: features,
+            classes,
+        })
+    }
+
+    /// Says that each row is an image of `height` rows of `width` pixels.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `height · width` is not the number of features.
+    pub fn with_image_shape(mut self, height: usize, width: usize) -> Result<Self> {
+        if height.checked_mul(width) != Some(self.features()) {
+            let expected = format!("height x width = {} features", self.features());
+            return Err(Error::parameter(
+                "image shape",
+                format!("{height}x{width}"),
+                expected,
+            ));
+        }
+        self.height = height;
+        self.width = width;
+        Ok(self)
+    }
+
+    /// Number of images, `N`; at least 1.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images; never true, since [`new`](Self::new) refuses an empty set.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Pixels per image, `height · width`.
+    pub fn features(&self) -> usize {
+        self.images.ncols()
+    }
+
+    /// Number of classes; every label is below it.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// `(height, width)` of an image in pixels.
+    pub fn image_shape(&self) -> (usize, usize) {
+        (self.height, self.width)
+    }
+
+    /// All images, `[N, features]`, rows contiguous, 0–255.
+    pub fn images(&self) -> ArrayView2<'_, u8> {
+        self.images.view()
+    }
+
+    /// All labels, `[N]`.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// A copy of the first `n` images with their labels: a smaller data set for a quick run.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `n` is 0 or more than [`len`](Self::len).
+    pub fn head(&self, n: usize) -> Result<Dataset> {
+        if n == 0 || n > self.len() {
+            return Err(Error::parameter(
+                "head",
+                n,
+                format!("1 to {} images", self.len()),
+            ));
+        }
+        Ok(Dataset {
+            images: self.images.slice(s![..n, ..]).to_owned(),
+            labels: self.labels.iter().copied().take(n).collect(),
+            ..*self
+        })
+    }
+
+    /// The images and labels at `indices`, in that order; an index may occur twice.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if there are no indices, or one is not below
+    /// [`len`](Self::len).
+    pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
+        if indices.is_empty() {
+            return Err(Error::parameter("number of indices", 0, "at least 1"));
+        }
+        if let Some((position, &index)) =
+            indices.iter().enumerate().find(|&(_, &i)| i >= self.len())
+        {
+            let expected = format!("below {}", self.len());
+            return Err(Error::parameter(
+                format!("index {position} of the batch"),
+                index,
+                expected,
+            ));
+        }
+        let mut batch = Batch::default();
+        self.fill(indices, &mut batch);
+        Ok(batch)
+    }
+
+    /// Walks the set once in batches of `batch_size`: in order, and with a shorter last batch,
+    /// unless [`Batches::shuffled`] and [`Batches::drop_last`] say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `batch_size` is 0.
+    pub fn batches(&self, batch_size: usize) -> Result<Batches<'_>> {
+        Batches::new(self, batch_size)
+    }
+
+    /// Overwrites `batch` with the rows at `indices`; its memory is used again if the shape stays.
+    /// Every index must be below `len`.
+    pub(super) fn fill(&self, indices: &[usize], batch: &mut Batch) {
+        let shape = (indices.len(), self.features());
+        if batch.images.dim() != shape {
+            batch.images = Array2::zeros(shape);
+        }
+        batch.targets.clear();
+        for (mut row, &index) in batch.images.axis_iter_mut(Axis(0)).zip(indices) {
+            row.zip_mut_with(&self.images.row(index), |x, &pixel| {
+                *x = f32::from(pixel) / 255.0
+            });
+            batch.targets.push(usize::from(self.labels[index]));
+        }
+    }
+}
+
+/// Position and value of the first label that is not below `classes`.
+pub(super) fn first_bad_label(labels: &[u8], classes: usize) -> Option<(usize, u8)> {
+    labels
+        .iter()
+        .copied()
+        .enumerate()
+        .find(|&(_, label)| usize::from(label) >= classes)
+}

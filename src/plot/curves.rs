@@ -1,0 +1,343 @@
+//! Loss and accuracy over a training run.
+//!
+//! x counts the batches over all epochs, from 1. The training value of every batch is a thin pale
+//! line, and on top of it runs a mean over a centred window of about a fiftieth of the run (at the
+//! ends: of what there is of it). Validation series are markers joined by lines. Every x at which
+//! a validation series has a point is taken as the end of an epoch: a vertical line, and the
+//! epochs' numbers above the plot.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::{self, Area, Axis, Chart, Frame, failed, px, style, thin};
+use super::finite;
+use super::legend::{self, Entry, Marker};
+use crate::error::{Error, Result};
+
+const WIDTH: f64 = 880.0;
+const PLOT_HEIGHT: f64 = 360.0;
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = 28.0;
+/// Height of the row with the epochs' numbers.
+const EPOCHS: f64 = 24.0;
+/// Largest magnitude drawn; beyond it the axis arithmetic would lose its footing.
+const LARGEST: f64 = 1e100;
+
+/// A validation series: one value per epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    /// What the legend calls it.
+    pub label: &'a str,
+    /// `(x, value)`: `x` is the number of batches trained before the value was measured, counted
+    /// over all epochs, increasing and within `0..=train.len()`. It need not be whole.
+    pub points: &'a [(f64, f64)],
+}
+
+/// What [`loss`] and [`accuracy`] draw.
+#[derive(Debug, Clone, Copy)]
+pub struct Curves<'a> {
+    /// The value on each training batch, over all epochs; batch `i` (from 0) stands at `i + 1`.
+    pub train: &'a [f64],
+    /// Any number of validation series, none included.
+    pub validation: &'a [Series<'a>],
+}
+
+/// Draws the loss over the batches, on a linear axis that starts at 0 (lower if a loss is
+/// negative). The legend gives each validation series' last value.
+///
+/// # Errors
+/// - [`Error::Shape`] if `train` or the points of a series are empty.
+/// - [`Error::NonFinite`] if a value or an x is NaN or infinite.
+/// - [`Error::InvalidParameter`] if an x is outside `0..=train.len()` or not above the one before,
+///   or a loss is beyond ±1e100.
+pub fn loss(curves: &Curves) -> Result<String> {
+    check("loss", curves, -LARGEST, LARGEST)?;
+    let (low, high) = range(curves);
+    let (low, high) = (low.min(0.0), high.max(0.0));
+    let room = 0.04 * (high - low);
+    let y = Axis::new(
+        "loss",
+        if low < 0.0 { low - room } else { 0.0 },
+        high + room,
+        6,
+        0.0,
+    );
+    draw(curves, &y, 1.0, significant)
+}
+
+/// Draws the accuracy over the batches, in percent from the lowest value (rounded down to a ten)
+/// to 100 %. Values are fractions in `0..=1`. The legend gives each validation series' last value.
+///
+/// # Errors
+/// - [`Error::Shape`] if `train` or the points of a series are empty.
+/// - [`Error::NonFinite`] if a value or an x is NaN or infinite.
+/// - [`Error::InvalidParameter`] if an accuracy is outside `0..=1`, or an x is outside
+///   `0..=train.len()` or not above the one before.
+pub fn accuracy(curves: &Curves) -> Result<String> {
+    check("accuracy", curves, 0.0, 1.0)?;
+    let low = (range(curves).0 * 10.0).floor().min(9.0) * 10.0;
+    let y = Axis::new("accuracy (%)", low, 100.0, 10, 1.0);
+    draw(curves, &y, 100.0, |value| format!("{value:.2} %"))
+}
+
+fn check(what: &str, curves: &Curves, lowest: f64, highest: f64) -> Result<()> {
+    let value = |name: String, value: f64, index: usize| {
+        finite(&name, value, || format!("index {index}"))?;
+        if value < lowest || value > highest {
+            let expected = format!("{lowest} to {highest}");
+            return Err(Error::parameter(
+                format!("{name}, index {index}"),
+                value,
+                expected,
+            ));
+        }
+        Ok(())
+    };
+    if curves.train.is_empty() {
+        return Err(Error::shape(
+            format!("training {what}"),
+            "[batches], at least 1",
+            &[0],
+        ));
+    }
+    for (i, &v) in curves.train.iter().enumerate() {
+        value(format!("training {what}"), v, i)?;
+    }
+    let batches = curves.train.len() as f64;
+    for series in curves.validation {
+        let name = format!("{what} of '{}'", series.label);
+        if series.points.is_empty() {
+            return Err(Error::shape(name, "[epochs], at least 1", &[0]));
+        }
+        let mut before = f64::NEG_INFINITY;
+        for (i, &(x, v)) in series.points.iter().enumerate() {
+            finite(&format!("x of {name}"), x, || format!("index {i}"))?;
+            if !(0.0..=batches).contains(&x) || x <= before {
+                let expected = format!("0 to {batches} batches, above the x before");
+                return Err(Error::parameter(
+                    format!("x of {name}, index {i}"),
+                    x,
+                    expected,
+                ));
+            }
+            value(name.clone(), v, i)?;
+            before = x;
+        }
+    }
+    Ok(())
+}
+
+/// Lowest and highest of all values.
+fn range(curves: &Curves) -> (f64, f64) {
+    let validation = curves
+        .validation
+        .iter()
+        .flat_map(|series| series.points.iter().map(|p| &p.1));
+    let extend = |(low, high): (f64, f64), &v: &f64| (low.min(v), high.max(v));
+    curves
+        .train
+        .iter()
+        .chain(validation)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), extend)
+}
+
+/// Three digits, or so.
+fn significant(value: f64) -> String {
+    let size = value.abs();
+    let decimals = match size {
+        0.0 => 0,
+        _ if !(1e-3..1e5).contains(&size) => return format!("{value:.2e}"),
+        _ => (2.0 - size.log10().floor()).max(0.0) as usize,
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Means over windows of `2 half + 1`, cut off at both ends; linear in the number of values.
+fn smooth(values: &[f64], half: usize) -> Vec<f64> {
+    if half == 0 {
+        return values.to_vec();
+    }
+    let n = values.len();
+    let mut sums = vec![0.0; n + 1];
+    for (i, value) in values.iter().enumerate() {
+        sums[i + 1] = sums[i] + value;
+    }
+    let mean = |i: usize| {
+        let (start, end) = (i.saturating_sub(half), (i + half + 1).min(n));
+        (sums[end] - sums[start]) / (end - start) as f64
+    };
+    (0..n).map(mean).collect()
+}
+
+fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) -> Result<String> {
+    let n = curves.train.len();
+    let train: Vec<f64> = curves.train.iter().map(|v| v * factor).collect();
+    // Below ten batches there is nothing to smooth.
+    let half = if n < 10 { 0 } else { (n / 100).max(1) };
+    let pale = style(&canvas::BLUE.mix(0.4), 0.8);
+    let strong = style(&canvas::BLUE, 2.2);
+
+    let line = |label: String, line, marker| Entry {
+        label,
+        line,
+        dashed: false,
+        marker,
+        bold: false,
+        breaks: false,
+    };
+    let mut entries = Vec::new();
+    if half == 0 {
+        entries.push(line("training, each batch".into(), strong, None));
+    } else {
+        entries.push(line("training, each batch".into(), pale, None));
+        entries.push(line(
+            format!("training, mean of {} batches", 2 * half + 1),
+            strong,
+            None,
+        ));
+    }
+    let width = WIDTH - LEFT - RIGHT;
+    for (i, series) in curves.validation.iter().enumerate() {
+        let (colour, marker) = look(i);
+        let value = series.points.last().map_or(String::new(), |p| {
+            format!(" (last: {})", last(p.1 * factor))
+        });
+        let name = canvas::fit(series.label, canvas::SMALL, width - 180.0);
+        entries.push(line(
+            name + &value,
+            style(&colour, 1.8),
+            Some((marker, colour)),
+        ));
+    }
+
+    // Training and validation each have their row if one row is too short for both.
+    let first = entries.len() - curves.validation.len();
+    if legend::rows(&entries, width + 20.0) > 1 && first < entries.len() {
+        entries[first].breaks = true;
+    }
+    let rows = legend::height(&entries, width + 20.0);
+    let top = 12.0 + rows + EPOCHS;
+    let height = top + PLOT_HEIGHT + canvas::X_LABELS + 10.0;
+    canvas::page(WIDTH, height, |area| {
+        legend::draw(area, &entries, (LEFT, 10.0), width + 20.0)?;
+        let frame = Frame {
+            left: LEFT,
+            right: RIGHT,
+            top,
+            bottom: canvas::X_LABELS + 10.0,
+            x_labels: true,
+        };
+        let mut x = Axis::new("batch", 0.0, n as f64, 9, 1.0);
+        // A single batch is not a line: it gets room on both sides.
+        (x.lo, x.hi) = if n == 1 { (0.0, 2.0) } else { (x.lo, x.hi) };
+        let mut chart = canvas::panel(area, frame, &x, y)?;
+        epochs(area, &chart, curves, top, width / (x.hi - x.lo))?;
+
+        if half > 0 {
+            chart
+                .draw_series(LineSeries::new(thin(&train, 1.0), pale))
+                .map_err(failed)?;
+        }
+        chart
+            .draw_series(LineSeries::new(thin(&smooth(&train, half), 1.0), strong))
+            .map_err(failed)?;
+        if n == 1 {
+            legend::mark(
+                area,
+                Marker::Circle,
+                chart.backend_coord(&(1.0, train[0])),
+                3.0,
+                canvas::BLUE,
+            )?;
+        }
+        for (i, series) in curves.validation.iter().enumerate() {
+            let (colour, marker) = look(i);
+            let points: Vec<_> = series
+                .points
+                .iter()
+                .map(|&(x, v)| (x, v * factor))
+                .collect();
+            // Markers that would touch shrink.
+            let radius = (width / points.len() as f64 / 3.0).clamp(1.5, 4.0);
+            chart
+                .draw_series(LineSeries::new(points.iter().copied(), style(&colour, 1.8)))
+                .map_err(failed)?;
+            for point in &points {
+                legend::mark(area, marker, chart.backend_coord(point), radius, colour)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Colour and marker of validation series `i`.
+fn look(i: usize) -> (RGBColor, Marker) {
+    let colours = [
+        canvas::VERMILLION,
+        canvas::GREEN,
+        canvas::PURPLE,
+        canvas::ORANGE,
+    ];
+    (
+        colours[i % 4],
+        [Marker::Circle, Marker::Square, Marker::Triangle][i % 3],
+    )
+}
+
+/// A vertical line at each end of an epoch and the epoch's number above it, both thinned where
+/// they would be too many. `scale` is pixels per batch.
+fn epochs(area: &Area, chart: &Chart, curves: &Curves, top: f64, scale: f64) -> Result<()> {
+    let mut ends: Vec<f64> = curves
+        .validation
+        .iter()
+        .flat_map(|s| s.points.iter().map(|p| p.0))
+        .collect();
+    ends.retain(|&x| x > 0.0);
+    ends.sort_by(f64::total_cmp);
+    ends.dedup();
+    let Some(&end) = ends.last() else {
+        return Ok(());
+    };
+    let mean = scale * end / ends.len() as f64;
+    let every = |pixels: f64| {
+        let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+        steps
+            .into_iter()
+            .find(|step| *step as f64 * mean >= pixels)
+            .unwrap_or(10_000)
+    };
+    let long = mean >= canvas::text_width("epoch 99", canvas::SMALL);
+    let (lines, numbers) = (every(20.0), every(32.0));
+    let font = canvas::font(canvas::SMALL, canvas::SOFT, false, HPos::Center);
+    for (i, &x) in ends.iter().enumerate() {
+        let number = i + 1;
+        let (column, bottom) = chart.backend_coord(&(x, chart.y_range().start));
+        if number.is_multiple_of(lines) {
+            let ends = vec![(column, px(top)), (column, bottom)];
+            area.draw(&PathElement::new(
+                ends,
+                style(&RGBColor(190, 190, 190), 1.0),
+            ))
+            .map_err(failed)?;
+        }
+        if number.is_multiple_of(numbers) {
+            let start = if i == 0 { 0.0 } else { ends[i - 1] };
+            let middle = LEFT + (start + x) / 2.0 * scale;
+            let text = if long {
+                format!("epoch {number}")
+            } else {
+                number.to_string()
+            };
+            canvas::write(area, &text, &font, (middle, top - 14.0))?;
+        }
+    }
+    if !long {
+        canvas::write(
+            area,
+            "epoch",
+            &canvas::font(canvas::SMALL, canvas::SOFT, false, HPos::Right),
+            (LEFT - 8.0, top - 14.0),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! What the idx reader allocates: the body once, and never what a header merely claims.
+//! Alone in its file, since it counts every allocation of the process.
+#![cfg(feature = "mnist")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use spikegrad::data::{Dataset, idx};
+
+/// Bytes allocated now, and the most there were.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+impl Counting {
+    fn add(&self, size: usize) {
+        PEAK.fetch_max(LIVE.fetch_add(size, Relaxed) + size, Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; only the sizes are counted beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.add(layout.size());
+        // SAFETY: the caller's promises about `layout` are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: `pointer` came from `System` with this `layout`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        self.add(size);
+        // SAFETY: `pointer` came from `System` with this `layout`; `size` is passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most bytes that `run` held at a time beyond those held before.
+fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    let before = LIVE.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    let result = run();
+    (result, PEAK.load(Relaxed) - before)
+}
+
+/// Noise that deflate cannot shrink.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    (0..len)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .collect()
+}
+
+fn images_file(count: u32, body: &[u8]) -> Vec<u8> {
+    let header = [0x803, count, 28, 28].map(u32::to_be_bytes).concat();
+    [header, body.to_vec()].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn memory_follows_the_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("images");
+    let labels = dir.path().join("labels");
+
+    // 30,000 images, 23.5 MB: more than one step of growth. The decoder's own buffers are small.
+    let count = 30_000;
+    let body = noise(count * 784);
+    let label_header = [0x801, count as u32].map(u32::to_be_bytes).concat();
+    fs::write(&labels, [label_header, vec![7; count]].concat()).unwrap();
+    for file in [
+        gzip(&images_file(count as u32, &body)),
+        images_file(count as u32, &body),
+    ] {
+        fs::write(&path, file).unwrap();
+        let (data, most) = peak(|| Dataset::from_idx(&path, &labels).unwrap());
+        assert!(data.images().iter().eq(&body));
+        let slack = 1 << 18;
+        assert!(
+            most <= data.images().len() + data.labels().len() + slack,
+            "{most} bytes at the peak"
+        );
+    }
+
+    // A header which claims 1.6 GB, over 2 MB of data: few enough for the ratio to be possible.
+    fs::write(&path, gzip(&images_file(2_000_000, &noise(2 << 20)))).unwrap();
+    let (result, most) = peak(|| idx::read_images(&path));
+    assert!(result.is_err());
+    assert!(most < 17 << 20, "{most} bytes for a header's claim");
+
+    // Tiny files, raw and gzipped, which claim 2^31 images: nothing at all is allocated for them.
+    let lie = images_file(1 << 31, &[1, 2, 3]);
+    for file in [gzip(&lie), lie] {
+        fs::write(&path, file).unwrap();
+        let (result, most) = peak(|| idx::read_images(&path));
+        assert!(result.is_err());
+        assert!(most < 1 << 18, "{most} bytes for a header's claim");
+    }
+}
