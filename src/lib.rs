@@ -1,4 +1,5 @@
 //! spikegrad
+pub mod data;
 pub mod engine;
 mod error;
 mod float;
@@ -9,6 +10,8 @@ pub mod metrics;
 pub mod network;
 pub mod neuron;
 pub mod optim;
+#[cfg(feature = "plot")]
+pub mod plot;
 mod recording;
 pub mod surrogate;
 pub use engine::{Device, Engine, ReferenceEngine};

@@ -224,6 +224,8 @@ proptest! {
         let targets: Vec<usize> = (0..batch).map(|b| (b + salt) % classes).collect();
         let (name, objective) = objectives().swap_remove(objective);
         let report = gradcheck(&network, input, &targets, objective).unwrap();
+        // Soft spikes are not bounded: some relaxed networks grow without limit, and have no digits left.
+        prop_assume!(report.loss.abs() < 1e4 && report.tensors.iter().all(|t| t.analytic.abs() < 1e6));
         prop_assert!(report.passes(), "{} T {} B {}\n{}", name, num_steps, batch, report);
     }
 }
