@@ -13,7 +13,11 @@ pub mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod recording;
+
 pub mod surrogate;
+pub mod train;
+#[cfg(feature = "safetensors")]
+mod weights;
 pub use engine::{Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
 pub use float::Float;
@@ -25,3 +29,4 @@ pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
 pub use optim::Adam;
 pub use recording::{Record, Recording, Trace};
 pub use surrogate::Surrogate;
+pub use train::{History, Trainer};

@@ -232,6 +232,33 @@ impl<F: Float> Network<F> {
         }
     }
 
+    /// Refuses learnt decays and thresholds out of range.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn check_constants(&self) -> Result<()> {
+        for (layer, k) in self.layers.iter().zip(1..) {
+            if let Some(beta) = layer
+                .beta
+                .iter()
+                .find(|b| !(F::zero()..=F::one()).contains(*b))
+            {
+                return Err(Error::parameter(
+                    format!("lif{k}.beta"),
+                    beta,
+                    "a decay from 0 to 1",
+                ));
+            }
+            let low = F::of(MIN_THRESHOLD);
+            if let Some(theta) = layer.threshold.iter().find(|t| !(**t >= low)) {
+                return Err(Error::parameter(
+                    format!("lif{k}.threshold"),
+                    theta,
+                    "at least 1e-6",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks a batch's targets.
     pub(crate) fn check_targets(&self, targets: &[usize], batch: usize) -> Result<()> {
         check_targets(targets, batch, self.outputs())
