@@ -56,7 +56,8 @@ impl<F: Float> Trace<F> {
 
     /// Share of neuron-steps with a spike.
     pub fn firing_rate(&self) -> f64 {
-        self.spk.iter().map(|s| s.widen()).sum::<f64>() / self.spk.len() as f64
+        let spikes = |row: ndarray::ArrayView1<'_, F>| row.sum().widen();
+        self.spk.rows().into_iter().map(spikes).sum::<f64>() / self.spk.len() as f64
     }
 }
 
