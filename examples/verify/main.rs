@@ -1,0 +1,197 @@
+//! Checks every engine against fixtures computed by other libraries:
+//!
+//! ```text
+//! cargo run --release --example verify -- [--engine all|reference|cpu|cuda] [--dump DIR]
+//!                                         [--tolerance X] FILE.safetensors…
+//! ```
+//!
+//! For each file, engine and precision it prints a table with the largest error of spikes,
+//! membranes, loss, gradients and Adam-updated parameters, and where it is. The exit code is 1 if
+//! one is over its tolerance or a file cannot be used, 2 for a wrong command line.
+
+mod compare;
+mod compute;
+mod fixture;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, ValueEnum};
+use safetensors::{Dtype, tensor::TensorView};
+use spikegrad::{Device, ReferenceEngine};
+
+use compare::{compare, table};
+use compute::{Tensors, compute};
+use fixture::Fixture;
+
+/// Checks every engine against tensors that other libraries computed.
+#[derive(Parser)]
+#[command(name = "verify", version)]
+struct Args {
+    /// Which engine to check.
+    #[arg(long, value_enum, default_value = "all")]
+    engine: Which,
+    /// Write what each engine computed to DIR/<fixture>.<engine>.<f32|f64>.safetensors.
+    #[arg(long, value_name = "DIR")]
+    dump: Option<PathBuf>,
+    /// Allow this error, relative to a tensor's largest entry (default: 1e-10 in float64, 1e-4 in
+    /// float32).
+    #[arg(long, value_parser = tolerance)]
+    tolerance: Option<f64>,
+    /// The fixtures.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    All,
+    Reference,
+    Cpu,
+    Cuda,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x >= 0.0 && x.is_finite() => Ok(x),
+        _ => Err("expected a finite number of at least 0".into()),
+    }
+}
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) if !e.use_stderr() => {
+            print!("{e}");
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => {
+            let message = e.to_string();
+            let line: Vec<&str> = message
+                .lines()
+                .take_while(|line| !line.is_empty())
+                .map(str::trim)
+                .collect();
+            eprintln!("{}", line.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    let (mut failed, mut tables) = (0, 0);
+    for path in &args.files {
+        match verify(path, &args) {
+            Ok((passed, count)) => {
+                tables += count;
+                failed += count - passed;
+            }
+            Err(message) => {
+                eprintln!("error: {message}");
+                failed += 1;
+            }
+        }
+    }
+    println!(
+        "{} fixtures, {tables} tables, {failed} failed",
+        args.files.len()
+    );
+    if failed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Checks one file; returns how many tables passed, of how many.
+fn verify(path: &Path, args: &Args) -> Result<(usize, usize), String> {
+    let fixture = Fixture::load(path)?;
+    let wants = |which| args.engine == Which::All || args.engine == which;
+    let (mut passed, mut count) = (0, 0);
+    let mut judge = |engine: &str, precision: &str, found: Tensors| -> Result<(), String> {
+        let rows = compare(&fixture, &found, precision == "f32", args.tolerance);
+        let (text, good) = table(&format!("{} · {engine} · {precision}", fixture.name), &rows);
+        println!("{text}");
+        count += 1;
+        passed += usize::from(good);
+        match &args.dump {
+            Some(dir) => dump(
+                &dir.join(format!("{}.{engine}.{precision}.safetensors", fixture.name)),
+                &found,
+                precision,
+            ),
+            None => Ok(()),
+        }
+    };
+    let context = |engine: &str, e: String| format!("{}: {engine} engine: {e}", path.display());
+    if wants(Which::Reference) {
+        let double = compute::<f64>(&fixture, &|n, o, a| {
+            Ok(Box::new(ReferenceEngine::new(n, o, a)?))
+        });
+        judge(
+            "reference",
+            "f64",
+            double.map_err(|e| context("reference", e))?,
+        )?;
+        let single = compute::<f32>(&fixture, &|n, o, a| {
+            Ok(Box::new(ReferenceEngine::new(n, o, a)?))
+        });
+        judge(
+            "reference",
+            "f32",
+            single.map_err(|e| context("reference", e))?,
+        )?;
+    }
+    if wants(Which::Cpu) {
+        let found = compute::<f32>(&fixture, &|n, o, a| Device::Cpu.engine(n, o, a));
+        judge("cpu", "f32", found.map_err(|e| context("cpu", e))?)?;
+    }
+    if wants(Which::Cuda) {
+        match compute::<f32>(&fixture, &|n, o, a| Device::Cuda(0).engine(n, o, a)) {
+            Ok(found) => judge("cuda", "f32", found)?,
+            Err(e) if args.engine == Which::All => {
+                println!("{} · cuda · skipped: {e}\n", fixture.name)
+            }
+            Err(e) => return Err(context("cuda", e)),
+        }
+    }
+    Ok((passed, count))
+}
+
+/// Writes tensors under the fixture's names, in the engine's precision.
+fn dump(path: &Path, tensors: &Tensors, precision: &str) -> Result<(), String> {
+    let fail = |e: String| format!("cannot write {}: {e}", path.display());
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).map_err(|e| fail(e.to_string()))?;
+    }
+    let encoded: Vec<(&String, Dtype, Vec<usize>, Vec<u8>)> = (tensors.iter())
+        .map(|(name, values)| {
+            let (dtype, bytes) = match precision {
+                _ if name.starts_with("spk") => {
+                    (Dtype::U8, values.iter().map(|&s| s as u8).collect())
+                }
+                "f32" => (
+                    Dtype::F32,
+                    values
+                        .iter()
+                        .flat_map(|&x| (x as f32).to_le_bytes())
+                        .collect(),
+                ),
+                _ => (
+                    Dtype::F64,
+                    values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+                ),
+            };
+            (name, dtype, values.shape().to_vec(), bytes)
+        })
+        .collect();
+    let mut views = BTreeMap::new();
+    for (name, dtype, shape, bytes) in &encoded {
+        let view =
+            TensorView::new(*dtype, shape.clone(), bytes).map_err(|e| fail(e.to_string()))?;
+        views.insert(name.as_str(), view);
+    }
+    let bytes = safetensors::serialize(views, None).map_err(|e| fail(e.to_string()))?;
+    fs::write(path, bytes).map_err(|e| fail(e.to_string()))
+}
