@@ -18,12 +18,12 @@ pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]
 mod weights;
-pub use engine::{Device, Engine, ReferenceEngine};
+pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use input::Input;
 pub use loss::{Adjoints, LayerAdjoint, Loss, Objective};
-pub use metrics::StepReport;
+pub use metrics::{ReadOut, StepReport};
 pub use network::{Gradients, Layer, Network, NetworkBuilder};
 pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
 pub use optim::Adam;

@@ -4,9 +4,30 @@
 //! over time (the tutorial's), and the one with the largest membrane summed over time, which is
 //! the better classifier of the two. Ties go to the lowest index, as `torch.max` has it on a CPU.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis};
 
 use crate::{Float, Recording, Result, network::check_targets};
+
+/// How the output layer names a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ReadOut {
+    /// The neuron with the most spikes: the tutorial's.
+    #[default]
+    SpikeCount,
+    /// The neuron with the largest membrane summed over time: the more accurate.
+    Membrane,
+}
+
+impl<F: Float> Recording<F> {
+    /// Each sample's class by a read-out, `[B]`.
+    pub fn classify(&self, read_out: ReadOut) -> Vec<usize> {
+        let scores = match read_out {
+            ReadOut::SpikeCount => self.spike_count(),
+            ReadOut::Membrane => self.output().mem.sum_axis(Axis(0)),
+        };
+        argmax_rows(scores.view())
+    }
+}
 
 /// What a batch of a training or validation pass amounts to.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +55,9 @@ impl StepReport {
     pub fn new<F: Float>(loss: f64, recording: &Recording<F>, targets: &[usize]) -> Result<Self> {
         let (_, batch, classes) = recording.output().mem.dim();
         check_targets(targets, batch, classes)?;
-        let correct = |scores: Array2<F>| {
-            argmax_rows(scores.view())
+        let correct = |read_out| {
+            let answers = recording.classify(read_out);
+            answers
                 .iter()
                 .zip(targets)
                 .filter(|(answer, target)| answer == target)
@@ -44,8 +66,8 @@ impl StepReport {
         Ok(StepReport {
             loss,
             samples: batch,
-            correct_spike_count: correct(recording.spike_count()),
-            correct_membrane: correct(recording.output().mem.sum_axis(Axis(0))),
+            correct_spike_count: correct(ReadOut::SpikeCount),
+            correct_membrane: correct(ReadOut::Membrane),
             firing_rate: (0..recording.num_layers())
                 .map(|k| {
                     recording

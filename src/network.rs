@@ -110,6 +110,11 @@ impl<F: Float> Network<F> {
         &self.layers
     }
 
+    /// The layers, to be changed by an engine that keeps their shapes.
+    pub(crate) fn layers_mut(&mut self) -> &mut [Layer<F>] {
+        &mut self.layers
+    }
+
     /// Number of inputs.
     pub fn inputs(&self) -> usize {
         self.layers[0].inputs()

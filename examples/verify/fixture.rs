@@ -201,9 +201,11 @@ impl Fixture {
             eps: meta.optional("eps")?.unwrap_or(1e-8),
             updates: meta.optional("updates")?.unwrap_or(0),
             rounded_gradients: {
-                let spikes = [("float32", true), ("float64", false)];
                 let from = meta.optional::<String>("from")?;
-                meta.choice("spikes", &spikes, Some(from.as_deref() == Some("snntorch")))?
+                let library = meta.optional::<String>("library")?;
+                let spikes = [("float32", true), ("float64", false)];
+                let default = from.as_deref() == Some("snntorch") && library.is_none();
+                meta.choice("spikes", &spikes, Some(default))?
             },
             expected: tensors,
         };
@@ -229,7 +231,7 @@ impl Fixture {
             expect(format!("mem{}", k + 1), vec![steps, batch, n], !mnist);
         }
         expect("loss".into(), vec![1], true);
-        if self.loss == LossKind::CrossEntropyMembrane && self.rate_l1 == 0.0 {
+        if self.loss == LossKind::CrossEntropyMembrane {
             expect("loss_per_step".into(), vec![steps], false);
         }
         expect("spike_count".into(), vec![batch, outputs], false);
@@ -245,7 +247,11 @@ impl Fixture {
                 .into_iter()
                 .filter(|n| (1..=self.updates).contains(n))
             {
-                expect(format!("adam{n}.{name}"), shape.clone(), !mnist);
+                expect(
+                    format!("adam{n}.{name}"),
+                    shape.clone(),
+                    !mnist && n == self.updates,
+                );
             }
         }
         if self.updates > 0 {
@@ -385,7 +391,8 @@ impl Metadata {
         })
     }
 
-    /// A number for the whole layer, or a list with one for each neuron, for each layer.
+    /// A number for the whole layer (or a list of one), or a list with one for each neuron, for
+    /// each layer.
     fn per_layer(&mut self, key: &str, layers: usize) -> Result<Vec<PerNeuron>, String> {
         let entries: Vec<Value> = self.required(key)?;
         if entries.len() != layers {
@@ -400,7 +407,10 @@ impl Metadata {
                 .map(PerNeuron::Shared),
             _ => serde_json::from_value::<Vec<f64>>(value)
                 .ok()
-                .map(PerNeuron::Each),
+                .map(|each| match each[..] {
+                    [shared] => PerNeuron::Shared(shared),
+                    _ => PerNeuron::Each(each),
+                }),
         };
         let parsed: Option<Vec<PerNeuron>> = entries.into_iter().map(entry).collect();
         parsed.ok_or_else(|| {

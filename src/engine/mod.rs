@@ -4,13 +4,16 @@
 //! all of time, loss, backward over all of time, update. [`Device`] picks one.
 //! [`reference`](mod@reference) is the textbook one, which every other is tested against.
 
+mod cpu;
 pub mod reference;
 
 use std::{fmt, str::FromStr};
 
 use crate::{
-    Adam, Error, Float, Gradients, Input, Network, Objective, Record, Recording, Result, StepReport,
+    Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
+    StepReport,
 };
+pub use cpu::CpuEngine;
 pub use reference::ReferenceEngine;
 
 /// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives.
@@ -27,6 +30,17 @@ pub trait Engine<F: Float = f32>: Send {
     /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an input that does
     /// not fit.
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>>;
+
+    /// Each sample's class by a read-out; `classes` has room for one each.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for another number of `classes`.
+    fn classify(
+        &mut self,
+        input: Input<'_, F>,
+        read_out: ReadOut,
+        classes: &mut [usize],
+    ) -> Result<()>;
 
     /// Loss and correct answers for one batch, without training on it.
     ///

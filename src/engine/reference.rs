@@ -30,8 +30,8 @@ use ndarray::{
 };
 
 use crate::{
-    Adam, Adjoints, Engine, Error, Float, Gradients, Input, Layer, Network, Objective, Record,
-    Recording, Result, StepReport, Surrogate, Trace,
+    Adam, Adjoints, Engine, Error, Float, Gradients, Input, Layer, Network, Objective, ReadOut,
+    Record, Recording, Result, StepReport, Surrogate, Trace,
     loss::check_adjoints,
     network::LayerGradients,
     neuron::{Dynamics, Rule, Step, specialise},
@@ -488,7 +488,7 @@ impl<F: Float> ReferenceEngine<F> {
         Ok((recording, adjoints, report))
     }
 
-    fn run_back(
+    pub(crate) fn run_back(
         &self,
         input: Input<'_, F>,
         targets: &[usize],
@@ -501,7 +501,7 @@ impl<F: Float> ReferenceEngine<F> {
 }
 
 /// Where the first NaN or infinity of a recording stands, layers first: for the message.
-fn first_non_finite<F: Float>(recording: &Recording<F>) -> String {
+pub(crate) fn first_non_finite<F: Float>(recording: &Recording<F>) -> String {
     (0..recording.num_layers())
         .filter_map(|k| Some((k, recording.layer(k)?)))
         .find_map(|(k, trace)| {
@@ -518,6 +518,21 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {
         Ok(forward(&self.network, input)?.keep(record))
+    }
+
+    fn classify(
+        &mut self,
+        input: Input<'_, F>,
+        read_out: ReadOut,
+        classes: &mut [usize],
+    ) -> Result<()> {
+        if classes.len() != input.batch() {
+            let expected = format!("[{}], one for each sample", input.batch());
+            return Err(Error::shape("classes", expected, &[classes.len()]));
+        }
+        let recording = forward(&self.network, input)?;
+        classes.copy_from_slice(&recording.classify(read_out));
+        Ok(())
     }
 
     fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {

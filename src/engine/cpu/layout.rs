@@ -1,0 +1,237 @@
+//! A layer's parameters as the kernels want them, and the way there and back.
+//!
+//! Neurons stand in **blocks** of up to 64: `lanes` vectors of sixteen, one bit of a spike word
+//! each. A layer of `N` neurons has `⌈N/64⌉` blocks of 4 vectors (or one block of fewer, if it is
+//! small); what is padded has weight 0, bias 0, decay 0 and threshold 1, so it never fires and no
+//! gradient passes.
+//!
+//! Parameters are stored `[block][input][lanes]`, the bias as one more input: what one block needs
+//! is contiguous, the rows of one input are adjacent, and walking a list of active inputs touches
+//! whole cache lines. Adam's moments lie in the same way.
+
+use ndarray::{Array1, Array2};
+
+use super::{
+    parallel::for_each,
+    simd::{LANES, Lane, flatten},
+};
+use crate::{Dynamics, Layer, Leaky, Reset, Surrogate, neuron::Rule};
+
+/// Layers of at most this many neurons send their adjoints down by fused multiply-adds; wider ones
+/// by a matrix product.
+pub(super) const NARROW: usize = 32;
+
+/// One layer in the engine's own layout.
+#[derive(Clone, Debug)]
+pub(super) struct LayerState {
+    pub inputs: usize,
+    pub neurons: usize,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// Vectors in a block, 1 to 4.
+    pub lanes: usize,
+    /// `[block][inputs + 1][lanes]`, the bias last.
+    pub params: Vec<Lane>,
+    /// Adam's moments, as `params`; empty before the first update.
+    pub first: Vec<Lane>,
+    pub second: Vec<Lane>,
+    /// `[block][lanes]`.
+    pub beta: Vec<Lane>,
+    pub theta: Vec<Lane>,
+    /// Learnt values and their moments, in their own shapes `[1]` or `[N]`.
+    pub learnt: Learnt,
+    /// The weights the other way round, `[block below][neuron][lanes below]`: what the adjoints of
+    /// the inputs are formed from. Empty in the first layer, whose inputs need none.
+    pub across: Vec<Lane>,
+    /// Blocks and lanes of the layer below (or of the input, in blocks of 4).
+    pub below: Shape,
+    pub neuron: Leaky,
+}
+
+/// Blocks and vectors per block of a row of neurons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub blocks: usize,
+    pub lanes: usize,
+}
+
+impl Shape {
+    /// The blocks for `neurons` neurons.
+    pub fn of(neurons: usize) -> Shape {
+        let vectors = neurons.div_ceil(LANES);
+        match vectors {
+            0..=4 => Shape {
+                blocks: 1,
+                lanes: vectors.max(1),
+            },
+            _ => Shape {
+                blocks: vectors.div_ceil(4),
+                lanes: 4,
+            },
+        }
+    }
+
+    /// Vectors in a row.
+    pub fn row(self) -> usize {
+        self.blocks * self.lanes
+    }
+}
+
+/// `β` and `θ` as they are trained, with their gradients' moments.
+#[derive(Clone, Debug)]
+pub(super) struct Learnt {
+    pub beta: Array1<f32>,
+    pub theta: Array1<f32>,
+    pub beta_moments: Option<(Array1<f32>, Array1<f32>)>,
+    pub theta_moments: Option<(Array1<f32>, Array1<f32>)>,
+}
+
+impl LayerState {
+    pub fn new(layer: &Layer, first: bool) -> Self {
+        let shape = Shape::of(layer.neurons());
+        let mut state = LayerState {
+            inputs: layer.inputs(),
+            neurons: layer.neurons(),
+            blocks: shape.blocks,
+            lanes: shape.lanes,
+            params: Vec::new(),
+            first: Vec::new(),
+            second: Vec::new(),
+            beta: Vec::new(),
+            theta: Vec::new(),
+            learnt: Learnt {
+                beta: layer.beta.clone(),
+                theta: layer.threshold.clone(),
+                beta_moments: None,
+                theta_moments: None,
+            },
+            across: Vec::new(),
+            below: Shape::of(layer.inputs()),
+            neuron: layer.neuron.clone(),
+        };
+        state.params = state.pack(&layer.weight, &layer.bias);
+        state.spread_constants();
+        if !first {
+            state.refresh_across();
+        }
+        state
+    }
+
+    pub fn shape(&self) -> Shape {
+        Shape {
+            blocks: self.blocks,
+            lanes: self.lanes,
+        }
+    }
+
+    pub fn rule(&self) -> Rule {
+        self.neuron.rule()
+    }
+
+    pub fn surrogate(&self) -> Surrogate {
+        self.neuron.surrogate
+    }
+
+    /// Whether `β` or `θ` is trained.
+    pub fn learns(&self) -> bool {
+        self.neuron.learn_beta || self.neuron.learn_threshold
+    }
+
+    /// Whether the adjoint of the inputs is formed by fused multiply-adds.
+    pub fn narrow(&self) -> bool {
+        self.neurons <= NARROW
+    }
+
+    /// Whether this is the rule that the kernels are specialised for: the tutorial's.
+    pub fn common(&self) -> bool {
+        let rule = self.rule();
+        rule.dynamics == Dynamics::FireThenIntegrate
+            && rule.reset == Reset::Subtract
+            && !rule.attached()
+            && matches!(self.surrogate(), Surrogate::Arctan { .. })
+            && !self.learns()
+    }
+
+    /// Vectors of one block's parameters.
+    pub fn block_len(&self) -> usize {
+        (self.inputs + 1) * self.lanes
+    }
+
+    /// One block's weights `[input][lanes]` and bias `[lanes]`; `L` is `lanes`.
+    #[inline(always)]
+    pub fn panel<const L: usize>(&self, block: usize) -> (&[[Lane; L]], &[Lane; L]) {
+        let (rows, _) =
+            self.params[block * self.block_len()..][..self.block_len()].as_chunks::<L>();
+        (&rows[..self.inputs], &rows[self.inputs])
+    }
+
+    /// `[out, in]` and `[out]` into blocks.
+    pub fn pack(&self, weight: &Array2<f32>, bias: &Array1<f32>) -> Vec<Lane> {
+        let mut packed = vec![Lane::ZERO; self.blocks * self.block_len()];
+        for n in 0..self.neurons {
+            let (block, lane, at) = self.place(n);
+            let column = &mut packed[block * self.block_len()..][..self.block_len()];
+            for (i, &w) in weight.row(n).iter().chain([&bias[n]]).enumerate() {
+                column[i * self.lanes + lane].0[at] = w;
+            }
+        }
+        packed
+    }
+
+    /// Blocks back into `[out, in]` and `[out]`.
+    pub fn unpack(&self, packed: &[Lane]) -> (Array2<f32>, Array1<f32>) {
+        let entry = |n: usize, i: usize| {
+            let (block, lane, at) = self.place(n);
+            packed[block * self.block_len() + i * self.lanes + lane].0[at]
+        };
+        let weight = Array2::from_shape_fn((self.neurons, self.inputs), |(n, i)| entry(n, i));
+        let bias = Array1::from_shape_fn(self.neurons, |n| entry(n, self.inputs));
+        (weight, bias)
+    }
+
+    /// Block, vector within it and lane of neuron `n`.
+    fn place(&self, n: usize) -> (usize, usize, usize) {
+        let vector = n / LANES;
+        (vector / self.lanes, vector % self.lanes, n % LANES)
+    }
+
+    /// One entry for each neuron, padded.
+    pub fn spread_constants(&mut self) {
+        let spread = |values: &Array1<f32>, padding: f32| -> Vec<Lane> {
+            let mut row = vec![Lane([padding; LANES]); self.blocks * self.lanes];
+            for n in 0..self.neurons {
+                row[n / LANES].0[n % LANES] = values[if values.len() == 1 { 0 } else { n }];
+            }
+            row
+        };
+        (self.beta, self.theta) = (
+            spread(&self.learnt.beta, 0.0),
+            spread(&self.learnt.theta, 1.0),
+        );
+    }
+
+    /// Brings `across` up to date with `params`.
+    pub fn refresh_across(&mut self) {
+        let (below, neurons, inputs) = (self.below.lanes, self.neurons, self.inputs);
+        let (lanes, block_len) = (self.lanes, self.block_len());
+        self.across
+            .resize(self.below.blocks * neurons * below, Lane::ZERO);
+        let params = &self.params;
+        let mut blocks: Vec<&mut [Lane]> = self.across.chunks_exact_mut(neurons * below).collect();
+        for_each(&mut blocks, |block, across| {
+            let first = block * below * LANES;
+            for i in first..inputs.min(first + below * LANES) {
+                let (lane, at) = ((i - first) / LANES, i % LANES);
+                for (column, across) in params
+                    .chunks_exact(block_len)
+                    .zip(across.chunks_mut(lanes * LANES * below))
+                {
+                    let weights = flatten(&column[i * lanes..][..lanes]);
+                    for (row, &w) in across.chunks_exact_mut(below).zip(weights) {
+                        row[lane].0[at] = w;
+                    }
+                }
+            }
+        });
+    }
+}

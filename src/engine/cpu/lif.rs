@@ -1,0 +1,619 @@
+//! The neurons of one block, through all of time: forward, and back.
+//!
+//! For one sample and up to 64 neurons the membrane stays in registers for all `T` steps. Forward
+//! reads a current for each step (or one, if it is the same at each), writes the membrane trace
+//! `[T][lanes]` and one spike word for each step; a sample's trace of 1,000 neurons and 25 steps is
+//! 100 KB and stays in L2. The way back reads the trace once, forms `e` on the fly if the layer
+//! above is narrow, keeps `h` in registers, and writes `Σ_t a_t` or `a_t`.
+//!
+//! The arithmetic is that of [`Rule`](crate::neuron), line by line; the rule of the tutorial is a
+//! constant of its own copy of the loop, every other is a branch outside the lanes. In the trace
+//! stands the recorded membrane; with IntegrateFireReset the one before the reset (from which the
+//! recorded one follows), since the surrogate reads that.
+
+use std::f64::consts::PI;
+
+use super::{
+    layout::LayerState,
+    simd::{Kernel, LANES, Lane, Simd, flatten},
+};
+use crate::{Dynamics, Reset, Surrogate, neuron::Rule};
+
+/// The rule of the tutorial, for which the loops are specialised.
+const COMMON: Rule = Rule {
+    dynamics: Dynamics::FireThenIntegrate,
+    reset: Reset::Subtract,
+    detach_reset: true,
+};
+
+/// Forward through all of time, all blocks of one sample.
+pub(super) struct Forward<'a> {
+    pub layer: &'a LayerState,
+    pub num_steps: usize,
+    /// The current of block `k` at step `t` starts at `k·block_stride + t·stride`; a `stride` of 0
+    /// is a current that is the same at every step.
+    pub current: &'a [Lane],
+    pub block_stride: usize,
+    pub stride: usize,
+    /// `[block][T][lanes]`, or empty if not wanted.
+    pub trace: &'a mut [Lane],
+    /// `[block][T]`.
+    pub words: &'a mut [u64],
+}
+
+impl Kernel for Forward<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (lanes, steps) = (self.layer.lanes, self.num_steps);
+        self.words.fill(0);
+        let traced = !self.trace.is_empty();
+        for block in 0..self.layer.blocks {
+            let mut at = 0;
+            while at < lanes {
+                let group = Group {
+                    layer: self.layer,
+                    block,
+                    at,
+                    current: &self.current[block * self.block_stride + at..],
+                    stride: self.stride,
+                    trace: if traced {
+                        &mut self.trace[block * steps * lanes..][..steps * lanes]
+                    } else {
+                        &mut []
+                    },
+                    words: &mut self.words[block * steps..][..steps],
+                };
+                let wide = S::ACCUMULATORS;
+                at += match lanes - at {
+                    4.. if wide >= 4 => group.forward::<S, 4>(s),
+                    2.. => group.forward::<S, 2>(s),
+                    _ => group.forward::<S, 1>(s),
+                };
+            }
+        }
+    }
+}
+
+/// `G` vectors of one block, from vector `at` on.
+struct Group<'a> {
+    layer: &'a LayerState,
+    block: usize,
+    at: usize,
+    current: &'a [Lane],
+    stride: usize,
+    trace: &'a mut [Lane],
+    words: &'a mut [u64],
+}
+
+impl Group<'_> {
+    #[inline(always)]
+    fn forward<S: Simd, const G: usize>(self, s: S) -> usize {
+        if self.layer.rule() == COMMON {
+            self.forward_as::<S, G>(s, COMMON)
+        } else {
+            let rule = self.layer.rule();
+            self.forward_as::<S, G>(s, rule)
+        }
+    }
+
+    #[inline(always)]
+    fn forward_as<S: Simd, const G: usize>(self, s: S, rule: Rule) -> usize {
+        let lanes = self.layer.lanes;
+        let (beta, theta) = self.constants::<S, G>(s);
+        let mut u = [s.splat(0.0); G];
+        let still: [S::V; G] = std::array::from_fn(|g| s.load(&self.current[g]));
+        let traced = !self.trace.is_empty();
+        for (t, word) in self.words.iter_mut().enumerate() {
+            let current: [S::V; G] = if self.stride == 0 {
+                still
+            } else {
+                let row = &self.current[t * self.stride..][..G];
+                std::array::from_fn(|g| s.load(&row[g]))
+            };
+            let mut bits = 0_u64;
+            let mut pre = [s.splat(0.0); G];
+            for g in 0..G {
+                let spk;
+                (spk, u[g], pre[g]) = step(s, rule, beta[g], theta[g], u[g], current[g]);
+                bits |= u64::from(s.bits(spk)) << (g * LANES);
+            }
+            *word |= bits << (self.at * LANES);
+            if traced {
+                let row = &mut self.trace[t * lanes + self.at..][..G];
+                for g in 0..G {
+                    s.store(pre[g], &mut row[g]);
+                }
+            }
+        }
+        G
+    }
+
+    #[inline(always)]
+    fn constants<S: Simd, const G: usize>(&self, s: S) -> ([S::V; G], [S::V; G]) {
+        let start = self.block * self.layer.lanes + self.at;
+        let (beta, theta) = (
+            &self.layer.beta[start..][..G],
+            &self.layer.theta[start..][..G],
+        );
+        (
+            std::array::from_fn(|g| s.load(&beta[g])),
+            std::array::from_fn(|g| s.load(&theta[g])),
+        )
+    }
+}
+
+/// [`Rule::forward`] on a vector: the spike, the recorded membrane, and what the trace keeps.
+#[inline(always)]
+fn step<S: Simd>(
+    s: S,
+    rule: Rule,
+    beta: S::V,
+    theta: S::V,
+    before: S::V,
+    current: S::V,
+) -> (S::M, S::V, S::V) {
+    let drop = |r: S::M, v: S::V| s.sub(v, s.keep(r, v)); // (1 − r) v
+    match rule.dynamics {
+        Dynamics::FireThenIntegrate => {
+            let spk = s.gt(before, theta);
+            let mem = match rule.reset {
+                Reset::Subtract => s.sub(
+                    s.fma(beta, before, current),
+                    s.keep(spk, s.mul(beta, theta)),
+                ),
+                Reset::Zero => s.fma(beta, drop(spk, before), current),
+                Reset::None => s.fma(beta, before, current),
+            };
+            (spk, mem, mem)
+        }
+        Dynamics::IntegrateThenFire => {
+            let r = s.gt(before, theta);
+            let mem = match rule.reset {
+                Reset::Subtract => s.sub(s.fma(beta, before, current), s.keep(r, theta)),
+                Reset::Zero => s.fma(beta, drop(r, before), current),
+                Reset::None => s.fma(beta, before, current),
+            };
+            (s.gt(mem, theta), mem, mem)
+        }
+        Dynamics::IntegrateFireReset => {
+            let pre = s.fma(beta, before, current);
+            let spk = s.gt(pre, theta);
+            (spk, recorded(s, rule, theta, pre, spk), pre)
+        }
+    }
+}
+
+/// The membrane that is recorded, from the one that stands in the trace.
+#[inline(always)]
+pub(super) fn recorded<S: Simd>(s: S, rule: Rule, theta: S::V, pre: S::V, spk: S::M) -> S::V {
+    match (rule.dynamics, rule.reset) {
+        (Dynamics::IntegrateFireReset, Reset::Subtract) => s.sub(pre, s.keep(spk, theta)),
+        (Dynamics::IntegrateFireReset, Reset::Zero) => s.sub(pre, s.keep(spk, pre)),
+        _ => pre,
+    }
+}
+
+/// A trace as rows `[T][row]`: spikes as 0 and 1, and the recorded membranes.
+pub(super) struct Unroll<'a> {
+    pub layer: &'a LayerState,
+    pub num_steps: usize,
+    pub trace: &'a [Lane],
+    pub words: &'a [u64],
+    pub spk: &'a mut [Lane],
+    pub mem: &'a mut [Lane],
+}
+
+impl Kernel for Unroll<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (lanes, steps, row) = (self.layer.lanes, self.num_steps, self.layer.shape().row());
+        for block in 0..self.layer.blocks {
+            for t in 0..steps {
+                for l in 0..lanes {
+                    let (to, theta) = (
+                        t * row + block * lanes + l,
+                        s.load(&self.layer.theta[block * lanes + l]),
+                    );
+                    let spk = s.mask((self.words[block * steps + t] >> (l * LANES)) as u16);
+                    let pre = s.load(&self.trace[(block * steps + t) * lanes + l]);
+                    s.store(
+                        recorded(s, self.layer.rule(), theta, pre, spk),
+                        &mut self.mem[to],
+                    );
+                    s.store(s.keep(spk, s.splat(1.0)), &mut self.spk[to]);
+                }
+            }
+        }
+    }
+}
+
+/// What arrives at a layer's spikes from above.
+#[derive(Clone, Copy)]
+pub(super) enum FromAbove<'a> {
+    /// Nothing.
+    Nothing,
+    /// Rows `[T][row]` of `e`.
+    Rows(&'a [Lane]),
+    /// A narrow layer's `a`, rows `[T][row above]`, and the layer: `e_t = Σ_c a_t[c] W[c]`.
+    Narrow {
+        a: &'a [Lane],
+        above: &'a LayerState,
+    },
+}
+
+/// Back through all of time, all blocks of one sample.
+pub(super) struct Backward<'a> {
+    pub layer: &'a LayerState,
+    pub num_steps: usize,
+    /// As [`Forward`] wrote it.
+    pub trace: &'a [Lane],
+    pub words: &'a [u64],
+    /// `∂L/∂` recorded membrane by the loss, rows `[T][row]`, or empty.
+    pub g: &'a [Lane],
+    pub e: FromAbove<'a>,
+    /// Added to every `e`: the price of a spike.
+    pub price: f32,
+    /// Whether `out` gets `Σ_t a_t` (one row) instead of `a_t` (rows `[T][row]`).
+    pub summed: bool,
+    pub out: &'a mut [Lane],
+    /// `∂L/∂β` and `∂L/∂θ` of this sample, a row each; empty if not learnt.
+    pub learnt: (&'a mut [Lane], &'a mut [Lane]),
+}
+
+impl Kernel for Backward<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let lanes = self.layer.lanes;
+        for block in 0..self.layer.blocks {
+            let mut at = 0;
+            while at < lanes {
+                at += match lanes - at {
+                    4.. if S::ACCUMULATORS >= 8 => self.group::<S, 4>(s, block, at),
+                    2.. if S::ACCUMULATORS >= 4 => self.group::<S, 2>(s, block, at),
+                    _ => self.group::<S, 1>(s, block, at),
+                };
+            }
+        }
+    }
+}
+
+impl Backward<'_> {
+    #[inline(always)]
+    fn group<S: Simd, const G: usize>(&mut self, s: S, block: usize, at: usize) -> usize {
+        if self.layer.common() {
+            self.group_common::<S, G>(s, block, at)
+        } else {
+            self.group_any::<S, G>(s, block, at)
+        }
+    }
+
+    /// `e_t` of `G` vectors.
+    #[inline(always)]
+    fn arriving<S: Simd, const G: usize>(
+        &self,
+        s: S,
+        t: usize,
+        vector: usize,
+        row: usize,
+    ) -> [S::V; G] {
+        match self.e {
+            FromAbove::Nothing => [s.splat(self.price); G],
+            FromAbove::Rows(rows) => {
+                let rows = &rows[t * row + vector..][..G];
+                std::array::from_fn(|g| s.add(s.load(&rows[g]), s.splat(self.price)))
+            }
+            FromAbove::Narrow { a, above } => {
+                let mut e = [s.splat(self.price); G];
+                let (lanes, stride) = (self.layer.lanes, above.shape().row());
+                let a = &flatten(&a[t * stride..][..stride])[..above.neurons];
+                let weights = &above.across[vector / lanes * above.neurons * lanes..];
+                for (a, weights) in a.iter().zip(weights.chunks_exact(lanes)) {
+                    let (a, weights) = (s.splat(*a), &weights[vector % lanes..][..G]);
+                    for g in 0..G {
+                        e[g] = s.fma(a, s.load(&weights[g]), e[g]);
+                    }
+                }
+                e
+            }
+        }
+    }
+
+    /// The tutorial's rule: `a_t = g_t + h_t`, `h_{t−1} = β a_t + σ'(u_{t−1} − θ) e_t`.
+    #[inline(always)]
+    fn group_common<S: Simd, const G: usize>(&mut self, s: S, block: usize, at: usize) -> usize {
+        let (lanes, steps) = (self.layer.lanes, self.num_steps);
+        let (row, vector) = (self.layer.blocks * lanes, block * lanes + at);
+        let constants =
+            |from: &[Lane]| -> [S::V; G] { std::array::from_fn(|g| s.load(&from[vector + g])) };
+        let (beta, theta) = (constants(&self.layer.beta), constants(&self.layer.theta));
+        let alpha = match self.layer.surrogate() {
+            Surrogate::Arctan { alpha } => alpha,
+            _ => 2.0,
+        };
+        let (peak, scale) = (
+            s.splat((alpha / 2.0) as f32),
+            s.splat((PI / 2.0 * alpha) as f32),
+        );
+        let trace = &self.trace[block * steps * lanes..][..steps * lanes];
+        let (mut h, mut sum) = ([s.splat(0.0); G], [s.splat(0.0); G]);
+        for t in (0..steps).rev() {
+            let mut a = h;
+            if !self.g.is_empty() {
+                let g_t = &self.g[t * row + vector..][..G];
+                for g in 0..G {
+                    a[g] = s.add(s.load(&g_t[g]), h[g]);
+                }
+            }
+            if self.summed {
+                for g in 0..G {
+                    sum[g] = s.add(sum[g], a[g]);
+                }
+            } else {
+                let out = &mut self.out[t * row + vector..][..G];
+                for g in 0..G {
+                    s.store(a[g], &mut out[g]);
+                }
+            }
+            if t > 0 {
+                let e = self.arriving::<S, G>(s, t, vector, row);
+                let before = &trace[(t - 1) * lanes + at..][..G];
+                for g in 0..G {
+                    let y = s.mul(scale, s.sub(s.load(&before[g]), theta[g]));
+                    let slope = s.div(peak, s.fma(y, y, s.splat(1.0)));
+                    h[g] = s.fma(slope, e[g], s.mul(beta[g], a[g]));
+                }
+            }
+        }
+        if self.summed {
+            let out = &mut self.out[vector..][..G];
+            for g in 0..G {
+                s.store(sum[g], &mut out[g]);
+            }
+        }
+        G
+    }
+
+    /// Any rule: [`Rule::adjoint`] on vectors.
+    #[inline(always)]
+    fn group_any<S: Simd, const G: usize>(&mut self, s: S, block: usize, at: usize) -> usize {
+        let (lanes, steps) = (self.layer.lanes, self.num_steps);
+        let (row, vector) = (self.layer.blocks * lanes, block * lanes + at);
+        let (rule, surrogate, learns) = (
+            self.layer.rule(),
+            self.layer.surrogate(),
+            self.layer.learns(),
+        );
+        let words = &self.words[block * steps..][..steps];
+        let trace = &self.trace[block * steps * lanes..][..steps * lanes];
+        let zero = s.splat(0.0);
+        let (mut h, mut sum, mut d_beta, mut d_theta) =
+            ([zero; G], [zero; G], [zero; G], [zero; G]);
+        for t in (0..steps).rev() {
+            let e = self.arriving::<S, G>(s, t, vector, row);
+            for g in 0..G {
+                let (beta, theta) = (
+                    s.load(&self.layer.beta[vector + g]),
+                    s.load(&self.layer.theta[vector + g]),
+                );
+                let spike = |t: usize| s.mask((words[t] >> ((at + g) * LANES)) as u16);
+                let load = |t: usize| s.load(&trace[t * lanes + at + g]);
+                let before = if t == 0 {
+                    zero
+                } else {
+                    recorded(s, rule, theta, load(t - 1), spike(t - 1))
+                };
+                let read = if rule.dynamics == Dynamics::FireThenIntegrate {
+                    before
+                } else {
+                    load(t)
+                };
+                let reset = match (rule.dynamics, t) {
+                    (Dynamics::IntegrateThenFire, 0) => s.gt(zero, zero),
+                    (Dynamics::IntegrateThenFire, _) => spike(t - 1),
+                    _ => spike(t),
+                };
+                let own = if self.g.is_empty() {
+                    zero
+                } else {
+                    s.load(&self.g[t * row + vector + g])
+                };
+                let step = StepV {
+                    before,
+                    pre: read,
+                    reset,
+                    slope: slope(s, surrogate, s.sub(read, theta)),
+                };
+                let back = adjoint(
+                    s,
+                    (rule, surrogate),
+                    beta,
+                    theta,
+                    step,
+                    s.add(own, h[g]),
+                    e[g],
+                );
+                h[g] = back.back;
+                if self.summed {
+                    sum[g] = s.add(sum[g], back.current);
+                } else {
+                    s.store(back.current, &mut self.out[t * row + vector + g]);
+                }
+                if learns {
+                    d_beta[g] = s.add(d_beta[g], back.beta);
+                    d_theta[g] = s.add(d_theta[g], back.theta);
+                }
+            }
+        }
+        for g in 0..G {
+            if self.summed {
+                s.store(sum[g], &mut self.out[vector + g]);
+            }
+            if learns {
+                s.store(d_beta[g], &mut self.learnt.0[vector + g]);
+                s.store(d_theta[g], &mut self.learnt.1[vector + g]);
+            }
+        }
+        G
+    }
+}
+
+/// `Σ |a|`: bounds every gradient that is made of `a`; a NaN or an infinity shows in it.
+pub(super) struct Size<'a>(pub &'a [Lane]);
+
+impl Kernel for Size<'_> {
+    type Out = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        s.sum(
+            self.0
+                .iter()
+                .fold(s.splat(0.0), |sum, a| s.add(sum, s.abs(s.load(a)))),
+        )
+    }
+}
+
+/// [`Surrogate::derivative`] on a vector.
+#[inline(always)]
+fn slope<S: Simd>(s: S, surrogate: Surrogate, x: S::V) -> S::V {
+    let one = s.splat(1.0);
+    match surrogate {
+        Surrogate::Arctan { alpha } => {
+            let y = s.mul(s.splat((PI / 2.0 * alpha) as f32), x);
+            s.div(s.splat((alpha / 2.0) as f32), s.fma(y, y, one))
+        }
+        Surrogate::FastSigmoid { slope } => {
+            let y = s.fma(s.splat(slope as f32), s.abs(x), one);
+            s.div(one, s.mul(y, y))
+        }
+        Surrogate::Sigmoid { slope } => {
+            let k = s.splat(slope as f32);
+            let e = s.exp(s.sub(s.splat(0.0), s.mul(k, s.abs(x))));
+            let d = s.add(one, e);
+            s.div(s.mul(k, e), s.mul(d, d))
+        }
+        Surrogate::Triangular => s.select(s.gt(s.splat(0.0), x), one, s.splat(-1.0)),
+        Surrogate::StraightThrough => one,
+    }
+}
+
+/// One step's values, as the adjoint reads them.
+#[derive(Clone, Copy)]
+struct StepV<S: Simd> {
+    before: S::V,
+    pre: S::V,
+    reset: S::M,
+    slope: S::V,
+}
+
+/// Where one step's adjoint goes.
+struct AdjointV<S: Simd> {
+    current: S::V,
+    back: S::V,
+    beta: S::V,
+    theta: S::V,
+}
+
+/// [`Rule::adjoint`] on a vector.
+#[inline(always)]
+fn adjoint<S: Simd>(
+    s: S,
+    (rule, surrogate): (Rule, Surrogate),
+    beta: S::V,
+    theta: S::V,
+    step: StepV<S>,
+    h: S::V,
+    e: S::V,
+) -> AdjointV<S> {
+    let StepV {
+        before,
+        pre,
+        reset: r,
+        slope: sigma,
+    } = step;
+    let zero = s.splat(0.0);
+    let negate = |v: S::V| s.sub(zero, v);
+    // (1 − r) v with reset to zero, else v
+    let keep = |v: S::V| {
+        if rule.reset == Reset::Zero {
+            s.sub(v, s.keep(r, v))
+        } else {
+            v
+        }
+    };
+    let subtracts = rule.reset == Reset::Subtract;
+    match rule.dynamics {
+        Dynamics::FireThenIntegrate => {
+            let a = h;
+            let through_reset = match rule.reset {
+                _ if !rule.attached() => zero,
+                Reset::Zero => negate(s.mul(s.mul(beta, before), a)),
+                _ => negate(s.mul(s.mul(beta, theta), a)),
+            };
+            let k = s.mul(sigma, s.add(e, through_reset));
+            let du_dbeta = if subtracts {
+                s.sub(before, s.keep(r, theta))
+            } else {
+                keep(before)
+            };
+            let du_dtheta = if subtracts {
+                negate(s.keep(r, beta))
+            } else {
+                zero
+            };
+            AdjointV {
+                current: a,
+                back: s.fma(beta, keep(a), k),
+                beta: s.mul(du_dbeta, a),
+                theta: s.sub(s.mul(du_dtheta, a), k),
+            }
+        }
+        Dynamics::IntegrateThenFire => {
+            let k = s.mul(sigma, e);
+            let a = s.add(h, k);
+            let through = if rule.reset == Reset::Zero {
+                s.mul(beta, before)
+            } else {
+                theta
+            };
+            let rho = if rule.attached() {
+                negate(s.mul(slope(s, surrogate, s.sub(before, theta)), s.mul(through, a)))
+            } else {
+                zero
+            };
+            let du_dtheta_a = if subtracts {
+                negate(s.keep(r, a))
+            } else {
+                zero
+            };
+            AdjointV {
+                current: a,
+                back: s.fma(beta, keep(a), rho),
+                beta: s.mul(keep(before), a),
+                theta: s.sub(s.sub(du_dtheta_a, k), rho),
+            }
+        }
+        Dynamics::IntegrateFireReset => {
+            let through_reset = match rule.reset {
+                _ if !rule.attached() => zero,
+                Reset::Zero => negate(s.mul(pre, h)),
+                _ => negate(s.mul(theta, h)),
+            };
+            let k = s.mul(sigma, s.add(e, through_reset));
+            let a = s.add(keep(h), k);
+            let dv_dtheta_h = if subtracts {
+                negate(s.keep(r, h))
+            } else {
+                zero
+            };
+            AdjointV {
+                current: a,
+                back: s.mul(beta, a),
+                beta: s.mul(before, a),
+                theta: s.sub(dv_dtheta_h, k),
+            }
+        }
+    }
+}

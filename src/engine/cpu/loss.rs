@@ -1,0 +1,207 @@
+//! Losses of one sample, value and adjoint; the formulas stand in [`loss`](crate::loss).
+//!
+//! Every loss of the library is a mean over the batch, so each sample's share can be had without
+//! the others: that is what lets a sample go through loss and backward pass while its traces are
+//! still in the cache. (A loss of the user's own sees the whole batch and takes another way.)
+
+use super::simd::{Kernel, LANES, Lane, Simd, flatten, flatten_mut};
+use crate::Loss;
+
+/// The output layer of one sample, rows `[T][row]`; `run` overwrites one of the two with the
+/// adjoint by it and says which.
+pub(super) struct SampleLoss<'a> {
+    pub loss: &'a Loss,
+    pub classes: usize,
+    pub num_steps: usize,
+    /// Samples of the whole batch.
+    pub batch: usize,
+    pub target: usize,
+    pub spk: &'a mut [Lane],
+    pub mem: &'a mut [Lane],
+    /// One row.
+    pub scratch: &'a mut [Lane],
+}
+
+/// What a sample contributes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// To the loss.
+    pub loss: f64,
+    /// Whether the adjoint is by the membrane (else by the spikes).
+    pub by_membrane: bool,
+}
+
+impl Kernel for SampleLoss<'_> {
+    type Out = Share;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Share {
+        let (steps, classes, target) = (self.num_steps, self.classes, self.target);
+        let row = self.spk.len() / steps;
+        let sums = self.scratch;
+        column_sums(s, self.spk, sums);
+        let mut share = Share {
+            by_membrane: true,
+            loss: 0.0,
+        };
+        let count = sums; // of spikes
+        let batch = self.batch as f64;
+        let per_element = 1.0 / (steps as f64 * batch * classes as f64);
+        let rate = |rate: f64| (steps as f64 * rate).floor() as f32;
+        match *self.loss {
+            Loss::CrossEntropyMembrane => {
+                let rows = self.mem.chunks_exact_mut(row);
+                share.loss = rows
+                    .map(|u| cross_entropy(s, u, classes, target, 1.0 / batch))
+                    .sum();
+            }
+            Loss::CrossEntropyRate => {
+                let (rows, weight) = (self.spk.chunks_exact_mut(row), 1.0 / (batch * steps as f64));
+                share.loss = rows
+                    .map(|spk| cross_entropy(s, spk, classes, target, weight))
+                    .sum();
+                share.by_membrane = false;
+            }
+            Loss::CrossEntropyCount => {
+                share.loss = cross_entropy(s, count, classes, target, 1.0 / batch);
+                share.by_membrane = false;
+                self.spk
+                    .chunks_exact_mut(row)
+                    .for_each(|spk| spk.copy_from_slice(count));
+            }
+            Loss::CrossEntropyMaxMembrane => {
+                let width = row * LANES;
+                let mem = flatten_mut(self.mem);
+                let (max, mut when) = (count, vec![0; classes]);
+                max.fill(Lane::ZERO);
+                for c in 0..classes {
+                    for t in 1..steps {
+                        if mem[t * width + c] > mem[when[c] * width + c] {
+                            when[c] = t;
+                        }
+                    }
+                    flatten_mut(max)[c] = mem[when[c] * width + c];
+                }
+                share.loss = cross_entropy(s, max, classes, target, 1.0 / batch);
+                mem.fill(0.0);
+                for c in 0..classes {
+                    mem[when[c] * width + c] = flatten(max)[c];
+                }
+            }
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => {
+                let aims = (rate(correct_rate), rate(incorrect_rate));
+                share.loss = per_element * squares(count, classes, target, aims, per_element);
+                share.by_membrane = false;
+                self.spk
+                    .chunks_exact_mut(row)
+                    .for_each(|spk| spk.copy_from_slice(count));
+            }
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => {
+                let aims = (on_target as f32, off_target as f32);
+                let rows = self.mem.chunks_exact_mut(row);
+                let sum: f64 = rows
+                    .map(|u| squares(u, classes, target, aims, per_element))
+                    .sum();
+                share.loss = per_element * sum;
+            }
+            Loss::Custom(_) => {}
+        }
+        share
+    }
+}
+
+/// Cross entropy of one row of logits, times `weight`; overwrites the row with its adjoint
+/// `weight · (softmax − onehot)`, 0 in the padding.
+#[inline(always)]
+fn cross_entropy<S: Simd>(
+    s: S,
+    row: &mut [Lane],
+    classes: usize,
+    target: usize,
+    weight: f64,
+) -> f64 {
+    let at_target = row[target / LANES].0[target % LANES];
+    let valid = |l: usize| match classes.saturating_sub(l * LANES) {
+        0 => s.mask(0),
+        n => s.mask(u16::MAX >> (LANES - n.min(LANES))),
+    };
+    let mut max = s.splat(f32::NEG_INFINITY);
+    for (l, x) in row.iter().enumerate() {
+        max = s.max(
+            max,
+            s.select(valid(l), s.load(x), s.splat(f32::NEG_INFINITY)),
+        );
+    }
+    let mut lane = Lane::ZERO;
+    s.store(max, &mut lane);
+    let max = lane
+        .0
+        .iter()
+        .fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max });
+    let (mut sum, mut poison) = (s.splat(0.0), s.splat(0.0));
+    for (l, x) in row.iter_mut().enumerate() {
+        let v = s.load(x);
+        poison = s.fma(v, s.splat(0.0), poison); // a NaN or an infinity ends in the loss
+        let e = s.keep(valid(l), s.exp(s.sub(v, s.splat(max))));
+        sum = s.add(sum, e);
+        s.store(e, x);
+    }
+    let total = s.sum(sum);
+    let scale = s.splat(weight as f32 / total);
+    for x in row.iter_mut() {
+        s.store(s.mul(s.load(x), scale), x);
+    }
+    row[target / LANES].0[target % LANES] -= weight as f32;
+    weight * f64::from(max - at_target + libm::logf(total) + s.sum(poison))
+}
+
+/// Sum of squared distances from `aims` (target class, others); overwrites with the adjoint
+/// `2·weight·distance`, 0 in the padding.
+#[inline(always)]
+fn squares(row: &mut [Lane], classes: usize, target: usize, aims: (f32, f32), weight: f64) -> f64 {
+    let mut sum = 0.0;
+    for (class, x) in flatten_mut(row)[..classes].iter_mut().enumerate() {
+        let distance = *x - if class == target { aims.0 } else { aims.1 };
+        sum += f64::from(distance) * f64::from(distance);
+        *x = distance * (2.0 * weight) as f32;
+    }
+    flatten_mut(row)[classes..].fill(0.0);
+    sum
+}
+
+/// The class with the largest sum over rows `[T][row]`, ties to the lowest index.
+pub(super) struct Answer<'a> {
+    pub rows: &'a [Lane],
+    pub classes: usize,
+    /// One row.
+    pub scratch: &'a mut [Lane],
+}
+
+impl Kernel for Answer<'_> {
+    type Out = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> usize {
+        column_sums(s, self.rows, self.scratch);
+        let scores = &flatten(self.scratch)[..self.classes];
+        scores
+            .iter()
+            .enumerate()
+            .fold(0, |best, (n, &x)| if x > scores[best] { n } else { best })
+    }
+}
+
+/// The sum of all rows.
+#[inline(always)]
+fn column_sums<S: Simd>(s: S, rows: &[Lane], sums: &mut [Lane]) {
+    sums.fill(Lane::ZERO);
+    for rows in rows.chunks_exact(sums.len()) {
+        for (sum, x) in sums.iter_mut().zip(rows) {
+            s.store(s.add(s.load(sum), s.load(x)), sum);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The fast engine for CPUs.
+//!
+//! It computes what [`reference`](super::reference) computes, in another order of loops:
+//!
+//! 1. **Hoist** ([`current`]): a static input's product with the first layer's weights, once for
+//!    all steps, block of neurons by block, walking the non-zero pixels.
+//! 2. **Through time** ([`lif`], [`loss`]): each sample goes forward through all layers and all
+//!    steps, through the loss, and back, before the next begins. Membranes stay in registers, a
+//!    sample's trace in L2; nothing of size `[T, B, N]` exists.
+//! 3. **Weights** ([`weights`]): gradients block by block, each handed to Adam while it is in
+//!    registers.
+//!
+//! Work is split by samples in 1 and 2 and by weights in 3, and every sum runs in a fixed order, so
+//! the bits do not depend on the number of threads; nor on the instruction set where it has fused
+//! multiply-adds ([`simd`]).
+
+mod current;
+mod dense;
+mod layout;
+mod lif;
+mod loss;
+mod parallel;
+mod simd;
+mod step;
+mod weights;
+
+use ndarray::{Array3, Axis};
+
+use self::{
+    layout::LayerState,
+    simd::Isa,
+    step::{Machine, Mode},
+    weights::Update,
+};
+use super::reference;
+use crate::{
+    Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
+    Result, StepReport, Trace, network::LayerGradients,
+};
+
+/// The fast CPU engine behind the [`Engine`] trait; single precision.
+#[derive(Debug)]
+pub struct CpuEngine {
+    /// Structure, and the parameters as they were at first.
+    template: Network,
+    objective: Objective,
+    /// Settings and count of updates; the moments lie with the layers.
+    adam: Adam,
+    machine: Machine,
+}
+
+impl CpuEngine {
+    /// An engine that trains `network` by `objective` (a bare [`Loss`] will do).
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for settings of the objective or the optimiser out of range;
+    /// [`Error::Shape`] where the optimiser has moments of another network.
+    pub fn new(network: Network, objective: impl Into<Objective>, adam: Adam) -> Result<Self> {
+        Self::with_isa(network, objective.into(), adam, Isa::best())
+    }
+
+    /// The same on an instruction set by its name (`AVX-512`, `AVX2`, `SSE2`, `NEON`), to compare
+    /// their results.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`Error::InvalidParameter`] where this machine does not have it.
+    pub fn with_instruction_set(
+        network: Network,
+        objective: impl Into<Objective>,
+        adam: Adam,
+        name: &str,
+    ) -> Result<Self> {
+        let available = Isa::available();
+        match available.iter().find(|isa| isa.name() == name) {
+            Some(isa) => Self::with_isa(network, objective.into(), adam, *isa),
+            None => Err(Error::parameter(
+                "instruction set",
+                name,
+                Self::instruction_sets().join(" or "),
+            )),
+        }
+    }
+
+    /// The instruction sets that this machine has, the fastest last.
+    pub fn instruction_sets() -> Vec<&'static str> {
+        Isa::available().into_iter().map(Isa::name).collect()
+    }
+
+    fn with_isa(network: Network, objective: Objective, adam: Adam, isa: Isa) -> Result<Self> {
+        objective.check()?;
+        adam.check()?;
+        let mut layers: Vec<LayerState> = network
+            .layers()
+            .iter()
+            .enumerate()
+            .map(|(k, layer)| LayerState::new(layer, k == 0))
+            .collect();
+        let mut settings = Adam {
+            moments: None,
+            ..adam
+        };
+        if let Some((first, second)) = adam.moments {
+            adam_fits(&network, &first)?;
+            for (layer, (m, v)) in layers
+                .iter_mut()
+                .zip(first.layers.iter().zip(&second.layers))
+            {
+                layer.first = layer.pack(&m.weight, &m.bias);
+                layer.second = layer.pack(&v.weight, &v.bias);
+                layer.learnt.beta_moments = m.beta.clone().zip(v.beta.clone());
+                layer.learnt.theta_moments = m.threshold.clone().zip(v.threshold.clone());
+            }
+            settings.step = adam.step;
+        }
+        Ok(CpuEngine {
+            template: network,
+            objective,
+            adam: settings,
+            machine: Machine::new(isa, layers),
+        })
+    }
+
+    /// The constants of the next update.
+    fn update(&self) -> Update {
+        let (adam, n) = (&self.adam, (self.adam.step + 1) as f64);
+        let correction = |beta: f64| 1.0 - libm::pow(beta, n);
+        Update {
+            beta1: adam.beta1 as f32,
+            beta2: adam.beta2 as f32,
+            gain1: (1.0 - adam.beta1) as f32,
+            gain2: (1.0 - adam.beta2) as f32,
+            step_size: (adam.lr / correction(adam.beta1)) as f32,
+            root: correction(adam.beta2).sqrt() as f32,
+            eps: adam.eps as f32,
+        }
+    }
+
+    fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
+        input.check(&self.template)?;
+        self.template.check_targets(targets, input.batch())
+    }
+
+    /// Refuses a loss that is not finite, and says where the first such membrane is.
+    fn check_loss(&mut self, report: StepReport, input: Input<'_>) -> Result<StepReport> {
+        if report.loss.is_finite() {
+            return Ok(report);
+        }
+        let recording = self.machine.record(input, &Record::All);
+        let (value, position) = (
+            report.loss.to_string(),
+            reference::first_non_finite(&recording),
+        );
+        Err(Error::NonFinite {
+            what: "loss".into(),
+            value,
+            position,
+        })
+    }
+
+    /// A loss of the user's own sees the whole batch, recorded: the reference engine's way.
+    fn custom(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(StepReport, Gradients)> {
+        let network = self.network()?;
+        let engine =
+            super::ReferenceEngine::new(network, self.objective.clone(), self.adam.clone())?;
+        engine.run_back(input, targets)
+    }
+
+    fn is_custom(&self) -> bool {
+        matches!(self.objective.loss, Loss::Custom(_))
+    }
+
+    /// Loss and, left in the machine's buffers, the gradients.
+    fn run_back(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(StepReport, Gradients)> {
+        self.check(input, targets)?;
+        if self.is_custom() {
+            return self.custom(input, targets);
+        }
+        let report = self
+            .machine
+            .run(input, targets, &self.objective, Mode::Gradients);
+        let report = self.check_loss(report, input)?;
+        let gradients = self.export(|layer, k| {
+            let (weight, bias) = layer.unpack(&self.machine.gradients[k]);
+            let (beta, theta) = self.machine.learnt_gradients(k);
+            LayerGradients {
+                weight,
+                bias,
+                beta: layer.neuron.learn_beta.then_some(beta),
+                threshold: layer.neuron.learn_threshold.then_some(theta),
+            }
+        });
+        gradients.check_finite()?;
+        Ok((report, gradients))
+    }
+
+    fn export(&self, layer: impl Fn(&LayerState, usize) -> LayerGradients<f32>) -> Gradients {
+        let layers = self.machine.layers.iter().enumerate();
+        Gradients {
+            layers: layers.map(|(k, state)| layer(state, k)).collect(),
+        }
+    }
+}
+
+fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
+    let (parameters, moments) = (network.parameters(), moments.tensors());
+    let same = parameters.len() == moments.len()
+        && parameters
+            .iter()
+            .zip(&moments)
+            .all(|((a, w), (b, m))| a == b && w.shape() == m.shape());
+    if same {
+        return Ok(());
+    }
+    Err(Error::shape(
+        "moments of the optimiser",
+        "the network's tensors",
+        &[moments.len()],
+    ))
+}
+
+impl Engine for CpuEngine {
+    fn describe(&self) -> String {
+        format!(
+            "CPU, {}, {} threads",
+            self.machine.isa.name(),
+            parallel::threads()
+        )
+    }
+
+    fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
+        input.check(&self.template)?;
+        Ok(self.machine.record(input, record))
+    }
+
+    fn classify(
+        &mut self,
+        input: Input<'_>,
+        read_out: ReadOut,
+        classes: &mut [usize],
+    ) -> Result<()> {
+        input.check(&self.template)?;
+        if classes.len() != input.batch() {
+            return Err(Error::shape(
+                "classes",
+                format!("[{}], one for each sample", input.batch()),
+                &[classes.len()],
+            ));
+        }
+        self.machine.classify(input, read_out, classes);
+        Ok(())
+    }
+
+    fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
+        self.check(input, targets)?;
+        if self.is_custom() {
+            let network = self.network()?;
+            let mut engine =
+                super::ReferenceEngine::new(network, self.objective.clone(), self.adam.clone())?;
+            return engine.evaluate(input, targets);
+        }
+        let report = self
+            .machine
+            .run(input, targets, &self.objective, Mode::Evaluate);
+        self.check_loss(report, input)
+    }
+
+    fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
+        let (report, gradients) = self.run_back(input, targets)?;
+        Ok((report.loss, gradients))
+    }
+
+    fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
+        self.check(input, targets)?;
+        let update = self.update();
+        let report = if self.is_custom() {
+            let (report, gradients) = self.custom(input, targets)?;
+            self.machine.load_gradients(&gradients);
+            self.machine.apply(update);
+            report
+        } else {
+            let report = self
+                .machine
+                .run(input, targets, &self.objective, Mode::Train(update));
+            let report = self.check_loss(report, input)?;
+            if !self.machine.updated {
+                // The adjoints are so large that a gradient may have overflowed: look before using it.
+                let (_, gradients) = self.run_back(input, targets)?;
+                self.machine.load_gradients(&gradients);
+                self.machine.apply(update);
+            }
+            report
+        };
+        self.adam.step += 1;
+        Ok(report)
+    }
+
+    fn network(&mut self) -> Result<Network> {
+        let mut network = self.template.clone();
+        for (layer, state) in network.layers_mut().iter_mut().zip(&self.machine.layers) {
+            (layer.weight, layer.bias) = state.unpack(&state.params);
+            (layer.beta, layer.threshold) = (state.learnt.beta.clone(), state.learnt.theta.clone());
+        }
+        Ok(network)
+    }
+
+    fn optimiser(&mut self) -> Result<Adam> {
+        let mut adam = self.adam.clone();
+        if adam.step > 0 {
+            let moments = |second: bool| {
+                self.export(|layer, _| {
+                    let (weight, bias) =
+                        layer.unpack(if second { &layer.second } else { &layer.first });
+                    let pick = |m: &Option<_>| m.clone().map(|(a, b)| if second { b } else { a });
+                    let (beta, threshold) = (
+                        pick(&layer.learnt.beta_moments),
+                        pick(&layer.learnt.theta_moments),
+                    );
+                    LayerGradients {
+                        weight,
+                        bias,
+                        beta,
+                        threshold,
+                    }
+                })
+            };
+            adam.moments = Some((moments(false), moments(true)));
+        }
+        Ok(adam)
+    }
+}
+
+/// Traces of all samples, `[T][N]` each, as one `[T, B, N]`.
+fn stack(samples: &[Vec<f32>], num_steps: usize, neurons: usize) -> Array3<f32> {
+    let mut out = Array3::zeros((num_steps, samples.len(), neurons));
+    for (sample, mut out) in samples.iter().zip(out.axis_iter_mut(Axis(1))) {
+        for (row, mut out) in sample.chunks_exact(neurons).zip(out.outer_iter_mut()) {
+            out.iter_mut().zip(row).for_each(|(out, x)| *out = *x);
+        }
+    }
+    out
+}
+
+/// A layer's recording from its samples'.
+fn trace(spk: &[Vec<f32>], mem: &[Vec<f32>], num_steps: usize, neurons: usize) -> Trace {
+    Trace::new(
+        stack(spk, num_steps, neurons),
+        stack(mem, num_steps, neurons),
+    )
+}

@@ -1,0 +1,62 @@
+//! Work shared out over threads: rayon with the feature of that name, else one thread.
+//!
+//! Every task writes its own piece of memory and reads what is finished, so the result does not
+//! depend on who runs what when. Within a thread pool of the caller's own (`pool.install(…)`), that
+//! pool is used.
+
+/// Runs `f` on each item.
+pub(super) fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
+    #[cfg(feature = "rayon")]
+    if items.len() > 1 && threads() > 1 {
+        use rayon::prelude::*;
+        items
+            .par_iter_mut()
+            .enumerate()
+            .for_each(|(n, item)| f(n, item));
+        return;
+    }
+    items
+        .iter_mut()
+        .enumerate()
+        .for_each(|(n, item)| f(n, item));
+}
+
+/// Runs `f` on each piece of `size` items.
+pub(super) fn for_each_chunk<T: Send>(
+    items: &mut [T],
+    size: usize,
+    f: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
+    #[cfg(feature = "rayon")]
+    if items.len() > size && threads() > 1 {
+        use rayon::prelude::*;
+        items
+            .par_chunks_mut(size)
+            .enumerate()
+            .for_each(|(n, chunk)| f(n, chunk));
+        return;
+    }
+    items
+        .chunks_mut(size)
+        .enumerate()
+        .for_each(|(n, chunk)| f(n, chunk));
+}
+
+/// Runs both, at once if there is a thread to spare.
+pub(super) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    #[cfg(feature = "rayon")]
+    if threads() > 1 {
+        rayon::join(a, b);
+        return;
+    }
+    a();
+    b();
+}
+
+/// Threads that [`for_each`] would use now.
+pub(super) fn threads() -> usize {
+    #[cfg(feature = "rayon")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "rayon"))]
+    1
+}

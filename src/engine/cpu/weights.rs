@@ -1,0 +1,320 @@
+//! Weight gradients `∂L/∂W = Σ aᵀ s`, and what is done with them while they are in registers.
+//!
+//! For a block of 64 outputs and one input, the gradient is the sum of the adjoints `a` of those
+//! samples (or sample-steps) at which the input was active. It is formed in registers and handed to
+//! a [`Sink`] at once: to Adam, so that it never goes to memory, or to a buffer. No two tasks touch
+//! the same weight, and each sum runs over the batch in order: no reduction crosses threads.
+
+use ndarray::Array1;
+
+use super::{
+    current::Sparse,
+    dense::{Strided, product},
+    simd::{Kernel, Lane, Simd},
+};
+
+/// Adam's constants for one update; see [`optim`](crate::optim).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Update {
+    pub beta1: f32,
+    pub beta2: f32,
+    /// `1 − β₁`, `1 − β₂`, rounded from double precision.
+    pub gain1: f32,
+    pub gain2: f32,
+    /// `lr / (1 − β₁ⁿ)`.
+    pub step_size: f32,
+    /// `√(1 − β₂ⁿ)`.
+    pub root: f32,
+    pub eps: f32,
+}
+
+impl Update {
+    /// One update of a few numbers: learnt decays or thresholds.
+    pub fn apply(
+        &self,
+        w: &mut Array1<f32>,
+        g: &Array1<f32>,
+        moments: &mut Option<(Array1<f32>, Array1<f32>)>,
+    ) {
+        let zeros = || Array1::zeros(w.len());
+        let (m, v) = moments.get_or_insert_with(|| (zeros(), zeros()));
+        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            *m = self.beta1 * *m + self.gain1 * g;
+            *v = self.beta2 * *v + self.gain2 * g * g;
+            *w -= self.step_size * *m / (v.sqrt() / self.root + self.eps);
+        }
+    }
+}
+
+/// Where a block's gradients go, `[input][lanes]` each.
+pub(super) enum Sink<'a> {
+    /// Adds to a buffer.
+    Store(&'a mut [Lane]),
+    /// Adds what `pending` holds, if anything, and updates weights and moments.
+    Adam {
+        update: Update,
+        weights: &'a mut [Lane],
+        first: &'a mut [Lane],
+        second: &'a mut [Lane],
+    },
+}
+
+impl Sink<'_> {
+    /// `gradient [lanes]` of input `i`.
+    #[inline(always)]
+    fn put<S: Simd, const L: usize>(&mut self, s: S, i: usize, gradient: [S::V; L]) {
+        match self {
+            Sink::Store(out) => {
+                let out = &mut out.as_chunks_mut::<L>().0[i];
+                for l in 0..L {
+                    s.store(s.add(s.load(&out[l]), gradient[l]), &mut out[l]);
+                }
+            }
+            Sink::Adam {
+                update,
+                weights,
+                first,
+                second,
+            } => {
+                let (w, m, v) = (
+                    &mut weights.as_chunks_mut::<L>().0[i],
+                    &mut first.as_chunks_mut::<L>().0[i],
+                    &mut second.as_chunks_mut::<L>().0[i],
+                );
+                for l in 0..L {
+                    adam(s, update, gradient[l], &mut w[l], &mut m[l], &mut v[l]);
+                }
+            }
+        }
+    }
+}
+
+/// One update of sixteen weights.
+#[inline(always)]
+fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut Lane) {
+    let first = s.fma(s.splat(u.beta1), s.load(m), s.mul(s.splat(u.gain1), g));
+    let second = s.fma(
+        s.splat(u.beta2),
+        s.load(v),
+        s.mul(s.splat(u.gain2), s.mul(g, g)),
+    );
+    let denominator = s.add(s.div(s.sqrt(second), s.splat(u.root)), s.splat(u.eps));
+    let moved = s.div(s.mul(s.splat(u.step_size), first), denominator);
+    s.store(first, m);
+    s.store(second, v);
+    s.store(s.sub(s.load(w), moved), w);
+}
+
+/// Applies gradients that lie in a buffer.
+pub(super) struct FromBuffer<'a> {
+    pub gradients: &'a [Lane],
+    pub update: Update,
+    pub weights: &'a mut [Lane],
+    pub first: &'a mut [Lane],
+    pub second: &'a mut [Lane],
+}
+
+impl Kernel for FromBuffer<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let moments = self.first.iter_mut().zip(self.second);
+        for ((g, w), (m, v)) in self.gradients.iter().zip(self.weights).zip(moments) {
+            adam(s, &self.update, s.load(g), w, m, v);
+        }
+    }
+}
+
+/// One block's gradients from a real-valued input: `Σ_r x[r, i] a[r]`.
+pub(super) struct FromInput<'a> {
+    pub lanes: usize,
+    /// Row `i` lists the rows at which input `i` is active, and its values there.
+    pub columns: &'a Sparse,
+    /// The block's adjoints, `[r][lanes]`.
+    pub a: &'a [Lane],
+    pub sink: Sink<'a>,
+}
+
+impl Kernel for FromInput<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.lanes {
+            1 => self.lanes::<S, 1>(s),
+            2 => self.lanes::<S, 2>(s),
+            3 => self.lanes::<S, 3>(s),
+            _ => self.lanes::<S, 4>(s),
+        }
+    }
+}
+
+impl FromInput<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd, const L: usize>(mut self, s: S) {
+        let (a, _) = self.a.as_chunks::<L>();
+        let inputs = self.columns.rows();
+        for i in 0..inputs {
+            let mut sum = [s.splat(0.0); L];
+            let (rows, values) = self.columns.row(i);
+            for (&r, &x) in rows.iter().zip(values) {
+                let (x, a) = (s.splat(x), &a[r as usize]);
+                for l in 0..L {
+                    sum[l] = s.fma(x, s.load(&a[l]), sum[l]);
+                }
+            }
+            self.sink.put::<S, L>(s, i, sum);
+        }
+        self.sink.put::<S, L>(s, inputs, column_sum::<S, L>(s, a));
+    }
+}
+
+/// One block's gradients from a dense input: the same sum, none skipped.
+pub(super) struct FromDense<'a> {
+    pub lanes: usize,
+    pub inputs: usize,
+    /// For each sample, its inputs `[steps][inputs]` with `x_row` floats from one step to the next.
+    pub x: &'a [&'a [f32]],
+    pub x_row: usize,
+    /// Steps of each sample (1 if the input is static).
+    pub steps: usize,
+    /// The block's adjoints, `[sample][steps][lanes]`.
+    pub a: &'a [Lane],
+    pub sink: Sink<'a>,
+}
+
+impl Kernel for FromDense<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.lanes {
+            1 => self.lanes::<S, 1>(s),
+            2 => self.lanes::<S, 2>(s),
+            3 => self.lanes::<S, 3>(s),
+            _ => self.lanes::<S, 4>(s),
+        }
+    }
+}
+
+impl FromDense<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd, const L: usize>(mut self, s: S) {
+        let (a, _) = self.a.as_chunks::<L>();
+        let x = self.x.iter().map(|x| Strided {
+            values: x,
+            row: 1,
+            inner: self.x_row,
+        });
+        let segments = x.zip(a.chunks_exact(self.steps));
+        product::<S, L>(s, self.inputs, segments, &[Lane::ZERO; L], |i, sum| {
+            self.sink.put::<S, L>(s, i, sum)
+        });
+        self.sink
+            .put::<S, L>(s, self.inputs, column_sum::<S, L>(s, a));
+    }
+}
+
+/// The bias is an input that is always 1.
+#[inline(always)]
+fn column_sum<S: Simd, const L: usize>(s: S, a: &[[Lane; L]]) -> [S::V; L] {
+    let mut sum = [s.splat(0.0); L];
+    for a in a {
+        for l in 0..L {
+            sum[l] = s.add(sum[l], s.load(&a[l]));
+        }
+    }
+    sum
+}
+
+/// Gradients of one block of outputs from one block of 64 spiking inputs, added to `sums`.
+pub(super) struct FromSpikes<'a> {
+    pub lanes: usize,
+    /// One sample's spikes of the block of inputs, `[T]`.
+    pub words: &'a [u64],
+    /// Its adjoints, rows of `stride` vectors, the block's first.
+    pub a: &'a [Lane],
+    pub stride: usize,
+    /// `[64][lanes]`.
+    pub sums: &'a mut [Lane],
+}
+
+impl Kernel for FromSpikes<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        match self.lanes {
+            1 => self.lanes::<S, 1>(s),
+            2 => self.lanes::<S, 2>(s),
+            3 => self.lanes::<S, 3>(s),
+            _ => self.lanes::<S, 4>(s),
+        }
+    }
+}
+
+impl FromSpikes<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd, const L: usize>(self, s: S) {
+        let (sums, _) = self.sums.as_chunks_mut::<L>();
+        for (t, &word) in self.words.iter().enumerate() {
+            let a = &self.a[t * self.stride..][..L];
+            let a: [S::V; L] = std::array::from_fn(|l| s.load(&a[l]));
+            let mut bits = word;
+            while bits != 0 {
+                let sum = &mut sums[bits.trailing_zeros() as usize & 63];
+                for l in 0..L {
+                    s.store(s.add(s.load(&sum[l]), a[l]), &mut sum[l]);
+                }
+                bits &= bits - 1;
+            }
+        }
+    }
+}
+
+/// The bias's gradient: the sum of one sample's adjoints, added to `sum [lanes]`.
+pub(super) struct FromBias<'a> {
+    /// Rows of `stride` vectors, the block's first.
+    pub a: &'a [Lane],
+    pub stride: usize,
+    pub sum: &'a mut [Lane],
+}
+
+impl Kernel for FromBias<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for a in self.a.chunks(self.stride) {
+            for (sum, a) in self.sum.iter_mut().zip(a) {
+                s.store(s.add(s.load(sum), s.load(a)), sum);
+            }
+        }
+    }
+}
+
+/// Hands finished sums `[inputs][lanes]`, of inputs `from` on, to a sink.
+pub(super) struct Deliver<'a> {
+    pub lanes: usize,
+    pub sums: &'a [Lane],
+    pub sink: Sink<'a>,
+}
+
+impl Kernel for Deliver<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        match self.lanes {
+            1 => self.lanes::<S, 1>(s),
+            2 => self.lanes::<S, 2>(s),
+            3 => self.lanes::<S, 3>(s),
+            _ => self.lanes::<S, 4>(s),
+        }
+    }
+}
+
+impl Deliver<'_> {
+    #[inline(always)]
+    fn lanes<S: Simd, const L: usize>(&mut self, s: S) {
+        for (i, sums) in self.sums.as_chunks::<L>().0.iter().enumerate() {
+            self.sink
+                .put::<S, L>(s, i, std::array::from_fn(|l| s.load(&sums[l])));
+        }
+    }
+}
