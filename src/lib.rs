@@ -1,5 +1,79 @@
-//! spikegrad
+//! Trains spiking neural networks by **explicit, hand-derived backpropagation through time**: no
+//! autograd, no Python.
+//!
+//! A network of leaky integrate-and-fire neurons runs for `T` steps; the backward pass that trains
+//! it is written out by hand, with a surrogate gradient in place of the spike's derivative, and
+//! proved: against finite differences ([`gradcheck`]), against PyTorch autograd, and against
+//! snnTorch, SpikingJelly and Norse themselves (`tests/fixtures`).
+//!
+//! ```
+//! use ndarray::Array2;
+//! use spikegrad::{Adam, Device, Input, Leaky, Loss, Network, ReadOut};
+//!
+//! // Two classes of four pixels, upper and lower half lit, shown for 10 steps.
+//! let x = Array2::from_shape_fn((8, 4), |(b, n)| if n / 2 == b % 2 { 1.0 } else { 0.0 });
+//! let targets: Vec<usize> = (0..8).map(|b| b % 2).collect();
+//!
+//! let network: Network = Network::builder(4)
+//!     .layer(16, Leaky::new(0.95))
+//!     .layer(2, Leaky::new(0.95))
+//!     .seed(0)
+//!     .build()?;
+//! let mut engine = Device::Auto.engine(network, Loss::CrossEntropyMembrane, Adam::new(5e-3))?;
+//! for _ in 0..50 {
+//!     engine.train_step(Input::constant(x.view(), 10), &targets)?;
+//! }
+//!
+//! let mut classes = vec![0; 8];
+//! engine.classify(Input::constant(x.view(), 10), ReadOut::Membrane, &mut classes)?;
+//! assert_eq!(classes, targets);
+//! # Ok::<(), spikegrad::Error>(())
+//! ```
+//!
+//! # The way through
+//!
+//! Data flows one way: [`Input`] → [`Network`] → [`Recording`] → [`Loss`] → [`Adjoints`] →
+//! [`Gradients`] → [`Adam`]. An [`Engine`] does all of it in one call; the same in four calls, to
+//! look inside or to put something of one's own in between:
+//!
+//! ```
+//! use ndarray::Array2;
+//! use spikegrad::{Adam, Input, Leaky, Loss, Network, engine::reference::{backward, forward}};
+//!
+//! let mut network: Network<f64> = Network::builder(3).layer(2, Leaky::new(0.9)).build()?;
+//! let mut adam = Adam::new(1e-3);
+//! let x = Array2::from_elem((1, 3), 0.7);
+//! let input = Input::constant(x.view(), 5);
+//!
+//! let recording = forward(&network, input)?;
+//! let (loss, adjoints) = Loss::CrossEntropyMembrane.evaluate(&recording, &[1])?;
+//! let gradients = backward(&network, input, &recording, &adjoints)?;
+//! adam.step(&mut network, &gradients)?;
+//! assert!(loss > 0.0);
+//! # Ok::<(), spikegrad::Error>(())
+//! ```
+//!
+//! * [`neuron`] has the equations of every neuron and their adjoints, [`surrogate`] the surrogates,
+//!   [`loss`] the losses.
+//! * [`engine::reference`](mod@engine::reference) is backpropagation through time on two screens.
+//! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
+//!   how to check a port of your own model.
+//! * [`train`] has the training loop, [`data`] the data sets.
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `rayon` | yes | several threads; the results have the same bits without |
+//! | `mnist` | yes | reads MNIST and other idx data sets, raw or gzipped |
+//! | `safetensors` | yes | reads and writes weights |
+//! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
 pub mod data;
+pub mod docs;
 pub mod engine;
 mod error;
 mod float;
@@ -13,11 +87,11 @@ pub mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod recording;
-
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]
 mod weights;
+
 pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
 pub use float::Float;

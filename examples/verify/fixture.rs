@@ -35,6 +35,8 @@ pub struct Fixture {
     /// Whether the gradients have passed through float32 on their way: snnTorch's surrogates cast
     /// spikes to float32, so its backward pass rounds `∂L/∂s` to float32 even in a float64 model.
     pub rounded_gradients: bool,
+    /// Whether the file's own numbers are in float32.
+    pub single: bool,
     /// Every tensor to compare with, by name.
     pub expected: BTreeMap<String, ArrayD<f64>>,
 }
@@ -207,6 +209,9 @@ impl Fixture {
                 let default = from.as_deref() == Some("snntorch") && library.is_none();
                 meta.choice("spikes", &spikes, Some(default))?
             },
+            single: file
+                .tensor("fc1.weight")
+                .is_ok_and(|view| view.dtype() == Dtype::F32),
             expected: tensors,
         };
         meta.finish()?;

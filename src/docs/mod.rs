@@ -15,3 +15,6 @@ pub mod bptt {}
 
 #[doc = include_str!("port.md")]
 pub mod port {}
+
+#[doc = include_str!("resets.md")]
+pub mod resets {}

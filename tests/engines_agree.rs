@@ -1,0 +1,794 @@
+//! Every engine against the reference in double precision, on one table of cases and on drawn
+//! networks; and the promise that bits depend on neither threads nor vector width.
+//!
+//! A new engine is one line in [`engines`]; a new case is one line in [`cases`].
+
+use ndarray::{Array2, Array3, ArrayD};
+use proptest::prelude::*;
+use spikegrad::{
+    Adam, CpuEngine, Device, Dynamics, Engine, Input, Leaky, Loss, Network, Objective, PerNeuron,
+    ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate,
+};
+
+type Make = Box<dyn Fn(Network, Objective, Adam) -> Box<dyn Engine>>;
+
+/// All engines in single precision.
+fn engines() -> Vec<(String, Make)> {
+    let mut engines: Vec<(String, Make)> = vec![
+        (
+            "reference".into(),
+            Box::new(|n, o, a| Box::new(ReferenceEngine::new(n, o, a).unwrap())),
+        ),
+        (
+            "cpu".into(),
+            Box::new(|n, o, a| Device::Cpu.engine(n, o, a).unwrap()),
+        ),
+    ];
+    for isa in CpuEngine::instruction_sets() {
+        let make: Make = Box::new(move |n, o, a| {
+            Box::new(CpuEngine::with_instruction_set(n, o, a, isa).unwrap())
+        });
+        engines.push((format!("cpu {isa}"), make));
+    }
+    engines
+}
+
+/// An input with a storage of its own.
+#[derive(Debug, Clone)]
+enum Data {
+    Constant(Array2<f32>, usize),
+    Sequence(Array3<f32>),
+}
+
+impl Data {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Data::Constant(x, num_steps) => Input::constant(x.view(), *num_steps),
+            Data::Sequence(x) => Input::sequence(x.view()),
+        }
+    }
+}
+
+/// Deterministic numbers in `[0, 1)`.
+fn noise(i: usize) -> f32 {
+    (i as f64 * 0.754_877_666).fract() as f32
+}
+
+/// Static: `density` of the entries are not 0.
+fn constant(batch: usize, inputs: usize, num_steps: usize, density: f32) -> Data {
+    let entry = |i: usize| {
+        if noise(3 * i + 1) < density {
+            0.2 + noise(i)
+        } else {
+            0.0
+        }
+    };
+    Data::Constant(
+        Array2::from_shape_fn((batch, inputs), |(b, n)| entry(b * inputs + n)),
+        num_steps,
+    )
+}
+
+/// Time-varying; binary if `binary`.
+fn sequence(num_steps: usize, batch: usize, inputs: usize, density: f32, binary: bool) -> Data {
+    let entry = |i: usize| match noise(3 * i + 1) < density {
+        true if binary => 1.0,
+        true => 1.5 * noise(i) - 0.3,
+        false => 0.0,
+    };
+    Data::Sequence(Array3::from_shape_fn(
+        (num_steps, batch, inputs),
+        |(t, b, n)| entry((t * batch + b) * inputs + n),
+    ))
+}
+
+struct Case {
+    label: String,
+    network: Network,
+    data: Data,
+    objective: Objective,
+}
+
+fn network(sizes: &[usize], neuron: impl Fn(usize) -> Leaky) -> Network {
+    let layers = sizes[1..].iter().enumerate();
+    let mut network: Network = layers
+        .fold(Network::builder(sizes[0]), |b, (k, &n)| {
+            b.layer(n, neuron(k))
+        })
+        .seed(3)
+        .build()
+        .unwrap();
+    // Initial weights hardly fire in small networks: make them bite.
+    for (name, mut values) in network.parameters_mut() {
+        if name.ends_with("weight") {
+            values.mapv_inplace(|w| 2.5 * w + 0.02);
+        }
+    }
+    network
+}
+
+/// Labelled shapes, inputs, rules and losses; widths that divide by nothing among them.
+fn cases() -> Vec<Case> {
+    let tutorial = |_: usize| Leaky::new(0.95);
+    let mut cases = Vec::new();
+    let mut add = |label: &str, network: Network, data: Data, objective: Objective| {
+        cases.push(Case {
+            label: label.into(),
+            network,
+            data,
+            objective,
+        });
+    };
+    let ce = || Objective::from(Loss::CrossEntropyMembrane);
+    add(
+        "the main job, small",
+        network(&[50, 100, 10], tutorial),
+        constant(7, 50, 12, 0.2),
+        ce(),
+    );
+    add(
+        "dense static input",
+        network(&[50, 100, 10], tutorial),
+        constant(9, 50, 12, 1.0),
+        ce(),
+    );
+    add(
+        "one layer",
+        network(&[17, 5], tutorial),
+        constant(3, 17, 9, 0.5),
+        ce(),
+    );
+    add(
+        "one output",
+        network(&[17, 33, 1], tutorial),
+        constant(3, 17, 9, 0.5),
+        ce(),
+    );
+    add(
+        "one of everything",
+        network(&[1, 1, 1], tutorial),
+        constant(1, 1, 1, 1.0),
+        ce(),
+    );
+    add(
+        "T = 1",
+        network(&[20, 30, 4], tutorial),
+        constant(5, 20, 1, 0.5),
+        ce(),
+    );
+    add(
+        "B = 1",
+        network(&[20, 30, 4], tutorial),
+        constant(1, 20, 20, 0.5),
+        ce(),
+    );
+    add(
+        "long",
+        network(&[8, 20, 3], tutorial),
+        constant(2, 8, 1000, 0.5),
+        ce(),
+    );
+    add(
+        "wide above wide",
+        network(&[20, 130, 70, 5], tutorial),
+        constant(4, 20, 10, 0.5),
+        ce(),
+    );
+    add(
+        "many classes",
+        network(&[20, 40, 97], tutorial),
+        constant(4, 20, 10, 0.5),
+        ce(),
+    );
+    add(
+        "33 classes",
+        network(&[20, 65, 33], tutorial),
+        constant(4, 20, 10, 0.5),
+        ce(),
+    );
+    add(
+        "five layers",
+        network(&[12, 31, 64, 15, 48, 3], tutorial),
+        constant(4, 12, 15, 0.7),
+        ce(),
+    );
+    add(
+        "sparse events",
+        network(&[60, 40, 5], tutorial),
+        sequence(15, 4, 60, 0.05, true),
+        ce(),
+    );
+    add(
+        "binary, dense",
+        network(&[60, 40, 5], tutorial),
+        sequence(15, 4, 60, 0.8, true),
+        ce(),
+    );
+    add(
+        "real, dense",
+        network(&[61, 67, 5], tutorial),
+        sequence(13, 5, 61, 1.0, false),
+        ce(),
+    );
+    add(
+        "real, wide",
+        network(&[30, 64, 128, 40], tutorial),
+        sequence(8, 3, 30, 1.0, false),
+        ce(),
+    );
+    add(
+        "silent input",
+        network(&[10, 20, 3], tutorial),
+        constant(2, 10, 5, 0.0),
+        ce(),
+    );
+    for loss in [
+        Loss::CrossEntropyCount,
+        Loss::CrossEntropyRate,
+        Loss::CrossEntropyMaxMembrane,
+        Loss::MseCount {
+            correct_rate: 0.75,
+            incorrect_rate: 0.1,
+        },
+        Loss::MseMembrane {
+            on_target: 1.5,
+            off_target: -0.25,
+        },
+        Loss::custom(|recording, targets| Loss::CrossEntropyCount.evaluate(recording, targets)),
+    ] {
+        let label = format!("{loss:?}");
+        add(
+            &label,
+            network(&[30, 70, 20], tutorial),
+            constant(6, 30, 11, 0.4),
+            Objective {
+                loss,
+                rate_l1: 0.001,
+            },
+        );
+    }
+    let each = |n: usize, low: f64| {
+        PerNeuron::Each((0..n).map(|i| low + 0.04 * (i % 10) as f64).collect())
+    };
+    for dynamics in [
+        Dynamics::FireThenIntegrate,
+        Dynamics::IntegrateThenFire,
+        Dynamics::IntegrateFireReset,
+    ] {
+        for (reset, detach) in [
+            (Reset::Subtract, true),
+            (Reset::Subtract, false),
+            (Reset::Zero, true),
+            (Reset::Zero, false),
+            (Reset::None, true),
+        ] {
+            for (surrogate, learn) in [
+                (Surrogate::Arctan { alpha: 2.0 }, false),
+                (Surrogate::Arctan { alpha: 3.0 }, true),
+                (Surrogate::FastSigmoid { slope: 10.0 }, false),
+                (Surrogate::Sigmoid { slope: 5.0 }, true),
+                (Surrogate::Triangular, false),
+                (Surrogate::StraightThrough, false),
+            ] {
+                let sizes = [15, 70, 4];
+                let neuron = |k: usize| {
+                    let leaky = if learn {
+                        Leaky::new(each(sizes[k + 1], 0.5))
+                    } else {
+                        Leaky::new(0.85)
+                    };
+                    let theta = if learn && k == 0 {
+                        0.7.into()
+                    } else {
+                        each(sizes[k + 1], 0.6)
+                    };
+                    leaky
+                        .threshold(theta)
+                        .dynamics(dynamics)
+                        .reset(reset)
+                        .detach_reset(detach)
+                        .surrogate(surrogate)
+                        .learn_beta(learn)
+                        .learn_threshold(learn)
+                };
+                let label =
+                    format!("{dynamics:?} {reset:?} detach {detach} {surrogate:?} learn {learn}");
+                add(
+                    &label,
+                    network(&sizes, neuron),
+                    constant(3, 15, 9, 0.6),
+                    ce(),
+                );
+            }
+        }
+    }
+    cases
+}
+
+fn targets(case: &Case) -> Vec<usize> {
+    (0..case.data.input().batch())
+        .map(|b| (5 * b + 2) % case.network.outputs())
+        .collect()
+}
+
+fn largest(values: &ArrayD<f64>) -> f64 {
+    values.iter().fold(1e-6_f64, |max, x| max.max(x.abs()))
+}
+
+/// `|a − b| ≤ tolerance · largest`, everything finite, equal shapes.
+fn assert_close(
+    what: &str,
+    expected: &ArrayD<f64>,
+    found: &ArrayD<f64>,
+    tolerance: f64,
+    largest: f64,
+) {
+    assert_eq!(expected.shape(), found.shape(), "{what}");
+    for (index, &a) in expected.indexed_iter() {
+        let b = found[&index];
+        assert!(
+            (a - b).abs() <= tolerance * largest,
+            "{what} at {index:?}: {a} expected, {b} found"
+        );
+    }
+}
+
+/// Whether all spikes agree; where the first to differ do so, the double-precision membrane must be
+/// within rounding of the threshold.
+fn same_spikes(
+    label: &str,
+    network: &Network,
+    expected: &Recording<f64>,
+    found: &Recording,
+) -> bool {
+    for t in 0..expected.output().spk.dim().0 {
+        let mut differs = false;
+        for (k, layer) in network.layers().iter().enumerate() {
+            let below = differs; // a flip in a layer below, at this very step, is reason enough
+            let (a, b) = (expected.layer(k).unwrap(), found.layer(k).unwrap());
+            for ((t, b, n), &spk) in b.spk.indexed_iter().filter(|((at, _, _), _)| *at == t) {
+                if f64::from(spk) == a.spk[[t, b, n]] {
+                    continue;
+                }
+                differs = true;
+                let theta = f64::from(layer.threshold()[n % layer.threshold().len()]);
+                let read = match layer.neuron().dynamics {
+                    Dynamics::FireThenIntegrate => a.mem[[t.max(1) - 1, b, n]],
+                    Dynamics::IntegrateThenFire => a.mem[[t, b, n]],
+                    Dynamics::IntegrateFireReset => a.mem[[t, b, n]] + theta * a.spk[[t, b, n]],
+                };
+                let excused = (read - theta).abs() < 1e-4 || below;
+                assert!(
+                    excused,
+                    "{label}: spike of layer {} at [{t}, {b}, {n}] differs: {read} against {theta}",
+                    k + 1
+                );
+            }
+        }
+        if differs {
+            return false;
+        }
+    }
+    true
+}
+
+/// Gradients against gradients. Those of `β` and `θ` are sums of many terms of both signs, which
+/// may all but cancel: they are measured against the largest gradient of all.
+fn assert_gradients_close(label: &str, expected: &Tensors, found: &Tensors) {
+    let of_all = expected
+        .iter()
+        .fold(0.0_f64, |max, (_, g)| max.max(largest(g)));
+    for ((name, a), (_, b)) in expected.iter().zip(found) {
+        let scale = if name.starts_with("lif") {
+            of_all
+        } else {
+            largest(a)
+        };
+        assert_close(&format!("{label}: gradient of {name}"), a, b, 1e-4, scale);
+    }
+}
+
+type Tensors = Vec<(String, ArrayD<f64>)>;
+
+fn widened<F: spikegrad::Float>(gradients: &spikegrad::Gradients<F>) -> Tensors {
+    gradients
+        .tensors()
+        .into_iter()
+        .map(|(name, g)| (name, g.mapv(|g| g.widen())))
+        .collect()
+}
+
+/// Runs a case through the reference in double precision and one engine; returns whether the two
+/// could be compared to the end (no spike flipped on its last bit).
+fn check(case: &Case, name: &str, make: &Make) -> bool {
+    let label = format!("{} · {name}", case.label);
+    let input = case.data.input();
+    let targets = targets(case);
+    let double = match &case.data {
+        Data::Constant(x, _) => (Some(x.mapv(f64::from)), None),
+        Data::Sequence(x) => (None, Some(x.mapv(f64::from))),
+    };
+    let input64 = match &double {
+        (Some(x), _) => Input::constant(x.view(), input.num_steps()),
+        (_, Some(x)) => Input::sequence(x.view()),
+        _ => unreachable!("one of the two"),
+    };
+    let objective64 = Objective::<f64> {
+        loss: match &case.objective.loss {
+            Loss::CrossEntropyMembrane => Loss::CrossEntropyMembrane,
+            Loss::CrossEntropyRate => Loss::CrossEntropyRate,
+            Loss::CrossEntropyMaxMembrane => Loss::CrossEntropyMaxMembrane,
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => Loss::MseCount {
+                correct_rate: *correct_rate,
+                incorrect_rate: *incorrect_rate,
+            },
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => Loss::MseMembrane {
+                on_target: *on_target,
+                off_target: *off_target,
+            },
+            _ => Loss::CrossEntropyCount, // itself, and the custom one, which is the same
+        },
+        rate_l1: case.objective.rate_l1,
+    };
+    let mut expected =
+        ReferenceEngine::new(case.network.cast::<f64>(), objective64, Adam::new(1e-3)).unwrap();
+    let mut found = make(
+        case.network.clone(),
+        case.objective.clone(),
+        Adam::new(1e-3),
+    );
+
+    let recording64 = expected.forward(input64, &Record::All).unwrap();
+    let recording = found.forward(input, &Record::All).unwrap();
+    if !same_spikes(&label, &case.network, &recording64, &recording) {
+        return false;
+    }
+    for k in 0..recording.num_layers() {
+        let (a, b) = (recording64.layer(k).unwrap(), recording.layer(k).unwrap());
+        let (a, b) = (a.mem.clone().into_dyn(), b.mem.mapv(f64::from).into_dyn());
+        assert_close(&format!("{label}: mem{}", k + 1), &a, &b, 2e-5, largest(&a));
+    }
+    let output = found.forward(input, &Record::Output).unwrap();
+    assert_eq!(
+        output.output(),
+        recording.output(),
+        "{label}: recording the output alone"
+    );
+    assert!(
+        recording.num_layers() == 1 || output.layer(0).is_none(),
+        "{label}"
+    );
+
+    let mut classes = vec![0; targets.len()];
+    for read_out in [ReadOut::SpikeCount, ReadOut::Membrane] {
+        found.classify(input, read_out, &mut classes).unwrap();
+        assert_eq!(
+            classes,
+            recording.classify(read_out),
+            "{label}: {read_out:?}"
+        );
+    }
+
+    let (loss64, gradients64) = expected.gradients(input64, &targets).unwrap();
+    let (loss, gradients) = found.gradients(input, &targets).unwrap();
+    assert!(
+        (loss - loss64).abs() <= 1e-5 * loss64.abs().max(1e-3),
+        "{label}: loss {loss64} expected, {loss} found"
+    );
+    assert_gradients_close(&label, &widened(&gradients64), &widened(&gradients));
+    let report64 = expected.evaluate(input64, &targets).unwrap();
+    let report = found.evaluate(input, &targets).unwrap();
+    assert_eq!(
+        report.correct_spike_count, report64.correct_spike_count,
+        "{label}"
+    );
+    for (a, b) in report64.firing_rate.iter().zip(&report.firing_rate) {
+        assert!(
+            (a - b).abs() < 1e-9,
+            "{label}: firing rates {:?} {:?}",
+            report64.firing_rate,
+            report.firing_rate
+        );
+    }
+
+    let before = found.network().unwrap();
+    assert_eq!(before, case.network, "{label}: nothing so far has trained");
+    let trained = found.train_step(input, &targets).unwrap();
+    assert_eq!(
+        trained, report,
+        "{label}: the report describes the batch before the update"
+    );
+    // One update by Adam is lr · sign(g): compare where the gradient is clear of rounding.
+    expected.train_step(input64, &targets).unwrap();
+    let (after64, after) = (expected.network().unwrap(), found.network().unwrap());
+    for (((name, a), (_, b)), (_, g)) in after64
+        .parameters()
+        .into_iter()
+        .zip(after.parameters())
+        .zip(gradients64.tensors())
+    {
+        let largest = g.iter().fold(0.0_f64, |max, x| max.max(x.abs()));
+        for (index, &g) in g
+            .indexed_iter()
+            .filter(|(_, g)| g.abs() > 1e-3 * largest && g.abs() > 1e-5)
+        {
+            let (a, b) = (a[&index], f64::from(b[&index]));
+            assert!(
+                (a - b).abs() <= 2e-5,
+                "{label}: updated {name} at {index:?} (g {g}): {a} expected, {b} found"
+            );
+        }
+    }
+    true
+}
+
+#[test]
+fn every_engine_on_every_case() {
+    let cases = cases();
+    for (name, make) in engines() {
+        let compared = cases
+            .iter()
+            .filter(|case| check(case, &name, &make))
+            .count();
+        assert!(
+            compared * 10 >= cases.len() * 9,
+            "{name}: only {compared} of {} compared",
+            cases.len()
+        );
+    }
+}
+
+/// The cases must bite: most have layers that fire, and not all the time.
+#[test]
+fn the_cases_fire() {
+    let firing = |case: &Case| {
+        let mut engine = Device::Cpu
+            .engine(
+                case.network.clone(),
+                case.objective.clone(),
+                Adam::new(1e-3),
+            )
+            .unwrap();
+        let rates = engine
+            .evaluate(case.data.input(), &targets(case))
+            .unwrap()
+            .firing_rate;
+        rates.iter().all(|&rate| (0.005..0.95).contains(&rate))
+    };
+    let cases = cases();
+    let firing = cases.iter().filter(|case| firing(case)).count();
+    assert!(
+        firing * 10 >= cases.len() * 8,
+        "only {firing} of {} fire",
+        cases.len()
+    );
+}
+
+fn trained(case: &Case, engine: &mut dyn Engine) -> Network {
+    for _ in 0..3 {
+        engine
+            .train_step(case.data.input(), &targets(case))
+            .unwrap();
+    }
+    engine.network().unwrap()
+}
+
+/// AVX2 and AVX-512 give the same bits, in every case.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn vector_width_does_not_show() {
+    let available = CpuEngine::instruction_sets();
+    if !available.contains(&"AVX-512") {
+        eprintln!(
+            "skipped: this machine has {available:?}, AVX-512 is needed to compare with AVX2"
+        );
+        return;
+    }
+    for case in cases() {
+        let [a, b] = ["AVX2", "AVX-512"].map(|isa| {
+            let (network, objective) = (case.network.clone(), case.objective.clone());
+            trained(
+                &case,
+                &mut CpuEngine::with_instruction_set(network, objective, Adam::new(1e-2), isa)
+                    .unwrap(),
+            )
+        });
+        assert_eq!(a, b, "{}", case.label);
+    }
+}
+
+/// 1, 2, 3 and 8 threads give the same bits, in every case, and in one so large that its batch is
+/// done in parts.
+#[test]
+#[cfg(feature = "rayon")]
+fn threads_do_not_show() {
+    let pools: Vec<rayon::ThreadPool> = [1, 2, 3, 8]
+        .iter()
+        .map(|&n| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(n)
+                .build()
+                .unwrap()
+        })
+        .collect();
+    let mut cases = cases();
+    cases.push(Case {
+        label: "in parts".into(),
+        network: network(&[10, 300, 300, 4], |_| Leaky::new(0.9).learn_beta(true)),
+        data: constant(60, 10, 600, 0.5),
+        objective: Loss::CrossEntropyMembrane.into(),
+    });
+    for case in cases {
+        let results: Vec<Network> = (pools.iter())
+            .map(|pool| {
+                pool.install(|| {
+                    let (network, objective) = (case.network.clone(), case.objective.clone());
+                    trained(
+                        &case,
+                        &mut CpuEngine::new(network, objective, Adam::new(1e-2)).unwrap(),
+                    )
+                })
+            })
+            .collect();
+        assert!(
+            results.iter().all(|network| *network == results[0]),
+            "{}",
+            case.label
+        );
+        // With one class the cross entropy is 0 and there is nothing to learn.
+        let learns = case.network.outputs() > 1;
+        assert_eq!(results[0] != case.network, learns, "{}", case.label);
+    }
+}
+
+/// A batch done in parts has the gradients of the whole, up to rounding.
+#[test]
+fn parts_add_up() {
+    let network = network(&[10, 300, 300, 4], |_| {
+        Leaky::new(0.9).learn_beta(true).learn_threshold(true)
+    });
+    let case = Case {
+        label: "in parts".into(),
+        network,
+        data: constant(60, 10, 600, 0.5),
+        objective: Loss::CrossEntropyMembrane.into(),
+    };
+    let targets = targets(&case);
+    let make = || {
+        CpuEngine::new(
+            case.network.clone(),
+            case.objective.clone(),
+            Adam::new(1e-2),
+        )
+        .unwrap()
+    };
+    let (_, whole) = make().gradients(case.data.input(), &targets).unwrap();
+    let Data::Constant(x, num_steps) = &case.data else {
+        unreachable!("it is constant")
+    };
+    let mut sum: Option<Tensors> = None;
+    for b in 0..60 {
+        let sample = x.slice(ndarray::s![b..=b, ..]);
+        let input = Input::constant(sample, *num_steps);
+        let (_, one) = make().gradients(input, &targets[b..=b]).unwrap();
+        let one = widened(&one).into_iter().map(|(name, g)| (name, g / 60.0));
+        sum = Some(match sum {
+            None => one.collect(),
+            Some(sum) => sum
+                .into_iter()
+                .zip(one)
+                .map(|((name, a), (_, b))| (name, a + b))
+                .collect(),
+        });
+    }
+    assert_gradients_close(&case.label, &sum.unwrap(), &widened(&whole));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Drawn shapes, with a rule and a surrogate for each layer.
+    #[test]
+    fn drawn_networks(
+        sizes in prop::collection::vec(1_usize..90, 2..6),
+        rules in prop::collection::vec((0_usize..3, 0_usize..5, 0_usize..5, any::<bool>()), 5),
+        num_steps in 1_usize..30,
+        batch in 1_usize..10,
+        density in 0.0_f32..1.0,
+        kind in 0..3,
+    ) {
+        let neuron = |k: usize| {
+            let (dynamics, reset, surrogate, learn) = rules[k];
+            let dynamics =
+                [Dynamics::FireThenIntegrate, Dynamics::IntegrateThenFire, Dynamics::IntegrateFireReset][dynamics];
+            let reset = [Reset::Subtract, Reset::Zero, Reset::None, Reset::Subtract, Reset::Zero][reset];
+            let surrogate = [
+                Surrogate::default(),
+                Surrogate::FastSigmoid { slope: 10.0 },
+                Surrogate::Sigmoid { slope: 5.0 },
+                Surrogate::Triangular,
+                Surrogate::StraightThrough,
+            ][surrogate];
+            let detach = rules[k].1 < 3;
+            Leaky::new(0.8).threshold(0.7).dynamics(dynamics).reset(reset).detach_reset(detach)
+                .surrogate(surrogate).learn_beta(learn).learn_threshold(learn)
+        };
+        let data = match kind {
+            0 => constant(batch, sizes[0], num_steps, density),
+            1 => sequence(num_steps, batch, sizes[0], density, true),
+            _ => sequence(num_steps, batch, sizes[0], density, false),
+        };
+        let case = Case {
+            label: format!("{sizes:?} {rules:?} T {num_steps}"),
+            network: network(&sizes, neuron),
+            data,
+            objective: Loss::CrossEntropyMembrane.into(),
+        };
+        let (name, make) = &engines()[1];
+        check(&case, name, make);
+    }
+}
+
+/// What is not a number is refused with its place, by every engine, and nothing is changed by it.
+#[test]
+fn every_engine_refuses_what_is_not_finite() {
+    use spikegrad::Error;
+    let case = &cases()[0];
+    for (name, make) in engines() {
+        let mut engine = make(
+            case.network.clone(),
+            case.objective.clone(),
+            Adam::new(1e-3),
+        );
+        let Data::Constant(x, num_steps) = &case.data else {
+            unreachable!("the first case is constant")
+        };
+        let mut bad = x.clone();
+        bad[[2, 3]] = f32::NAN;
+        let error = engine
+            .train_step(Input::constant(bad.view(), *num_steps), &targets(case))
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::NonFinite { what, .. } if what == "input"),
+            "{name}: {error}"
+        );
+        assert_eq!(engine.network().unwrap(), case.network, "{name}");
+
+        let mut broken = case.network.clone();
+        broken.parameters_mut()[3].1[3] = f32::INFINITY; // a bias of the output layer
+        let mut engine = make(broken.clone(), case.objective.clone(), Adam::new(1e-3));
+        let error = engine
+            .train_step(case.data.input(), &targets(case))
+            .unwrap_err();
+        assert!(matches!(error, Error::NonFinite { .. }), "{name}: {error}");
+        assert_eq!(engine.network().unwrap(), broken, "{name}");
+
+        let mut huge = case.network.clone();
+        huge.parameters_mut()[2].1.mapv_inplace(|w| w * 1e30);
+        let mut engine = make(huge.clone(), case.objective.clone(), Adam::new(1e-3));
+        let huge_input = x.mapv(|x| x * 1e20);
+        let result = engine.train_step(
+            Input::constant(huge_input.view(), *num_steps),
+            &targets(case),
+        );
+        if result.is_err() {
+            assert_eq!(engine.network().unwrap(), huge, "{name}");
+        } else {
+            let finite = |n: &Network| {
+                n.parameters()
+                    .iter()
+                    .all(|(_, w)| w.iter().all(|w| w.is_finite()))
+            };
+            assert!(
+                finite(&engine.network().unwrap()),
+                "{name}: trained to what is not a number"
+            );
+        }
+    }
+}
