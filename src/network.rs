@@ -253,7 +253,7 @@ impl<F: Float> Network<F> {
                 ));
             }
             let low = F::of(MIN_THRESHOLD);
-            if let Some(theta) = layer.threshold.iter().find(|t| !(**t >= low)) {
+            if let Some(theta) = layer.threshold.iter().find(|t| !(low..).contains(*t)) {
                 return Err(Error::parameter(
                     format!("lif{k}.threshold"),
                     theta,

@@ -1,7 +1,7 @@
 //! The training loop, and what it remembers.
 //!
-//! [`Trainer::fit`] is a plain loop over epochs and batches that calls back after each; a loop of
-//! one's own takes ten lines and uses the same parts:
+//! [`Trainer::fit`] is a plain loop over epochs and batches that calls back after each, with the
+//! engine in hand; a loop of one's own takes ten lines and uses the same parts:
 //!
 //! ```
 //! # use ndarray::Array2;
@@ -156,7 +156,33 @@ impl Trainer {
     }
 
     /// Trains, validates after each epoch where there is a validation set, and calls back after
-    /// every batch and every epoch.
+    /// every batch and every epoch. The callback may use the engine: to evaluate something else,
+    /// or to take the network as it is then.
+    ///
+    /// ```
+    /// # use ndarray::Array2;
+    /// # use spikegrad::{Adam, Device, Leaky, Loss, Network, Trainer, data::Dataset};
+    /// use spikegrad::train::{Event, Flow};
+    /// # let images = Array2::from_shape_fn((8, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
+    /// # let data = Dataset::new(images, (0..8).map(|b| b % 2).collect(), 2)?;
+    /// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
+    /// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
+    ///
+    /// let trainer = Trainer { epochs: 3, batch_size: 4, ..Trainer::default() };
+    /// let mut best = None;
+    /// let history = trainer.fit(&mut *engine, &data, Some(&data), |engine, event| {
+    ///     if let Event::Epoch(record) = event
+    ///         && let (Some(validation), Ok(network)) = (&record.validation, engine.network())
+    ///         && best.as_ref().is_none_or(|(loss, _)| validation.loss < *loss)
+    ///     {
+    ///         best = Some((validation.loss, network));
+    ///     }
+    ///     Flow::Continue
+    /// })?;
+    /// assert_eq!((history.batches.len(), history.epochs.len()), (6, 3));
+    /// assert!(best.is_some());
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] as [`check`](Self::check); whatever the engine reports, at once:
@@ -166,7 +192,7 @@ impl Trainer {
         engine: &mut dyn Engine,
         train: &Dataset,
         validation: Option<&Dataset>,
-        mut callback: impl FnMut(Event<'_>) -> Flow,
+        mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
     ) -> Result<History> {
         self.check(train)?;
         let mut history = History::default();
@@ -191,10 +217,11 @@ impl Trainer {
                     report,
                     step_time: step.elapsed(),
                 };
-                let flow = callback(Event::Batch {
+                let event = Event::Batch {
                     record: &record,
                     batches: count,
-                });
+                };
+                let flow = callback(engine, event);
                 history.batches.push(record);
                 if flow == Flow::Stop {
                     return Ok(history);
@@ -209,7 +236,7 @@ impl Trainer {
                 validation,
                 time: started.elapsed(),
             };
-            let flow = callback(Event::Epoch(&record));
+            let flow = callback(engine, Event::Epoch(&record));
             history.epochs.push(record);
             if flow == Flow::Stop {
                 break;

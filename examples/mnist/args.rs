@@ -1,0 +1,195 @@
+//! The command line: options, their ranges, and errors of one line.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+};
+
+use clap::{Parser, error::ErrorKind};
+use spikegrad::{Device, Error, neuron::MIN_THRESHOLD};
+
+use crate::report;
+
+/// Where the repository keeps the four files.
+const DATA: &str = "examples/data/mnist";
+
+const MAX_EPOCHS: usize = 100_000;
+const MAX_BATCH: usize = 1_000_000_000;
+const MAX_LAYERS: usize = 16;
+const MAX_NEURONS: usize = 1_000_000;
+const MAX_STEPS: usize = 10_000;
+const MAX_THREADS: usize = 1024;
+
+/// Trains a spiking network on MNIST by backpropagation through time, as in snnTorch's tutorial 5.
+#[derive(Debug, Parser)]
+#[command(name = "mnist", version)]
+pub struct Args {
+    /// Folder with the four idx files, gzipped or not [default: examples/data/mnist of the
+    /// repository]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Passes over the training images
+    #[arg(long, value_name = "N", default_value = "5", value_parser = between(1, MAX_EPOCHS),
+          allow_negative_numbers = true)]
+    pub epochs: usize,
+
+    /// Images per update
+    #[arg(long, value_name = "N", default_value = "128", value_parser = between(1, MAX_BATCH),
+          allow_negative_numbers = true)]
+    pub batch_size: usize,
+
+    /// Neurons of each hidden layer, separated by commas
+    #[arg(
+        long,
+        value_name = "N,...",
+        default_value = "1000",
+        allow_negative_numbers = true
+    )]
+    pub hidden: Hidden,
+
+    /// Time steps for which each image is shown
+    #[arg(long, value_name = "T", default_value = "25", value_parser = between(1, MAX_STEPS),
+          allow_negative_numbers = true)]
+    pub steps: usize,
+
+    /// Decay of the membrane per step, 0 to 1
+    #[arg(long, default_value = "0.95", value_parser = number(0.0, 1.0),
+          allow_negative_numbers = true)]
+    pub beta: f64,
+
+    /// Membrane potential above which a neuron fires
+    #[arg(long, default_value = "1.0", value_parser = number(MIN_THRESHOLD, 1e6),
+          allow_negative_numbers = true)]
+    pub threshold: f64,
+
+    /// Learning rate of Adam
+    #[arg(long, default_value = "5e-4", value_parser = number(0.0, 1e3),
+          allow_negative_numbers = true)]
+    pub lr: f64,
+
+    /// Seed of the initial weights and of the order of the images
+    #[arg(long, default_value = "0", value_parser = seed, allow_negative_numbers = true)]
+    pub seed: u64,
+
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: Device,
+
+    /// CPU threads [default: one for each core]. The results do not depend on it
+    #[arg(long, value_name = "N", value_parser = between(1, MAX_THREADS),
+          allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+
+    /// Trains on the first N images only
+    #[arg(long, value_name = "N", value_parser = between(1, MAX_BATCH),
+          allow_negative_numbers = true)]
+    pub limit: Option<usize>,
+
+    /// Folder for the results; files of the same names are replaced, others stay
+    #[arg(long, value_name = "DIR", default_value = "runs/mnist")]
+    pub out: PathBuf,
+
+    /// Prints nothing but errors
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+impl Args {
+    /// The command line of this process; or, where there is nothing to run, the exit code, with the
+    /// help or the error already printed.
+    pub fn read() -> Result<Args, ExitCode> {
+        Args::try_parse().map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                // Nobody reads on: no reason to complain.
+                let _ = error.print();
+                ExitCode::SUCCESS
+            }
+            _ => {
+                // The message alone, without the paragraphs of tips and usage after it.
+                let text = error.to_string();
+                let mut message = text.strip_prefix("error: ").unwrap_or(&text);
+                for paragraph in ["\n\n  tip:", "\n\nUsage:", "\n\nFor more information"] {
+                    message = message.split(paragraph).next().unwrap_or_default();
+                }
+                let message = message.trim_end();
+                report::error(&format!("{message} (--help shows all options)"));
+                ExitCode::from(2)
+            }
+        })
+    }
+
+    /// `--data`, or the repository's folder: below the current one, else where this example was
+    /// built.
+    pub fn data_dir(&self) -> PathBuf {
+        match &self.data {
+            Some(dir) => dir.clone(),
+            None if Path::new(DATA).is_dir() => DATA.into(),
+            None => Path::new(env!("CARGO_MANIFEST_DIR")).join(DATA),
+        }
+    }
+
+    /// Refuses a `--limit` that is less than one batch or more than there is.
+    pub fn check_limit(&self, limit: usize, images: usize) -> spikegrad::Result<()> {
+        let wrong = |expected| {
+            Err(Error::InvalidParameter {
+                name: "--limit".into(),
+                value: limit.to_string(),
+                expected,
+            })
+        };
+        if limit < self.batch_size {
+            return wrong(format!(
+                "at least one batch, which --batch-size sets to {} images",
+                self.batch_size
+            ));
+        }
+        if limit > images {
+            return wrong(format!("at most the {images} training images there are"));
+        }
+        Ok(())
+    }
+}
+
+/// The hidden layers' neurons, from the input up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden(pub Vec<usize>);
+
+impl FromStr for Hidden {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let layers: Result<Vec<usize>, String> =
+            text.split(',').map(between(1, MAX_NEURONS)).collect();
+        let layers = layers.map_err(|e| format!("{e} for each layer, separated by commas"))?;
+        if layers.len() > MAX_LAYERS {
+            let found = layers.len();
+            return Err(format!(
+                "{found} layers; expected at most {MAX_LAYERS} hidden layers"
+            ));
+        }
+        Ok(Hidden(layers))
+    }
+}
+
+/// Reads a whole number in `low..=high`.
+fn between(low: usize, high: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse() {
+        Ok(value) if (low..=high).contains(&value) => Ok(value),
+        _ => Err(format!("expected a whole number from {low} to {high}")),
+    }
+}
+
+/// Reads a number in `low..=high`; a NaN is in no range.
+fn number(low: f64, high: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+    move |text| match text.parse() {
+        Ok(value) if (low..=high).contains(&value) => Ok(value),
+        _ => Err(format!("expected a number from {low} to {high}")),
+    }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    let expected = || format!("expected a whole number from 0 to {}", u64::MAX);
+    text.parse().map_err(|_| expected())
+}

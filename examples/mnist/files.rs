@@ -1,0 +1,150 @@
+//! What is written into `--out`.
+//!
+//! Each file is written under another name beside its place and then renamed, so a file from an
+//! earlier run is replaced by a whole one or not at all. Nothing else in the folder is touched.
+
+use std::{
+    fmt::Write,
+    fs, io,
+    path::{Path, PathBuf},
+    process,
+};
+
+use serde_json::json;
+use spikegrad::{Engine, Error, Result, data::Dataset, train::History};
+
+use crate::{args::Args, memory};
+
+/// Every file, in the order in which they are listed at the end.
+pub const NAMES: [&str; 7] = [
+    "summary.json",
+    "history.csv",
+    "loss.svg",
+    "accuracy.svg",
+    "raster.svg",
+    "traces.svg",
+    "model.safetensors",
+];
+
+/// The folder `--out`.
+pub struct Folder {
+    dir: PathBuf,
+}
+
+impl Folder {
+    /// Creates the folder where there is none, and makes sure that all files can be written.
+    pub fn create(dir: &Path) -> Result<Folder> {
+        fs::create_dir_all(dir).map_err(|source| failed("create", dir, source))?;
+        for path in NAMES.map(|name| dir.join(name)) {
+            if path.is_dir() {
+                let source = io::Error::new(
+                    io::ErrorKind::IsADirectory,
+                    "a folder is there; expected a file, or nothing",
+                );
+                return Err(failed("write", &path, source));
+            }
+        }
+        let folder = Folder { dir: dir.into() };
+        let probe = folder.temporary("probe");
+        let tried = fs::write(&probe, b"probe\n").map_err(|source| failed("write", &probe, source));
+        // Where nothing could be written there may be nothing to remove.
+        let _ = fs::remove_file(&probe);
+        tried.map(|()| folder)
+    }
+
+    /// Replaces the file `name` by this text.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        self.replace(name, |path| {
+            fs::write(path, text).map_err(|source| failed("write", path, source))
+        })
+    }
+
+    /// Replaces the file `name` by what `write` writes at the path it is given.
+    pub fn replace(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let (temporary, path) = (self.temporary(name), self.path(name));
+        let written = write(&temporary).and_then(|()| {
+            fs::rename(&temporary, &path).map_err(|source| failed("replace", &path, source))
+        });
+        if written.is_err() {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    /// Where the file `name` is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn temporary(&self, name: &str) -> PathBuf {
+        self.dir.join(format!(".{name}.{}.tmp", process::id()))
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::Io {
+        action,
+        path: path.into(),
+        source,
+    }
+}
+
+/// `summary.json`: configuration, device, the epochs' results (accuracies as fractions), times and
+/// memory.
+pub fn summary(
+    args: &Args,
+    sizes: &[usize],
+    data_dir: &Path,
+    train: &Dataset,
+    engine: &dyn Engine,
+    history: &History,
+    seconds: f64,
+) -> String {
+    let epoch = |record: &spikegrad::train::EpochRecord| {
+        let validation = record.validation.as_ref();
+        json!({
+            "epoch": record.epoch + 1,
+            "train_loss": record.train_loss,
+            "val_loss": validation.map(|v| v.loss),
+            "val_accuracy_spike_count": validation.map(|v| v.accuracy_spike_count()),
+            "val_accuracy_membrane": validation.map(|v| v.accuracy_membrane()),
+            "firing_rate": validation.map(|v| v.firing_rate.clone()),
+            "seconds": record.time.as_secs_f64(),
+        })
+    };
+    let summary = json!({
+        "configuration": {
+            "data": data_dir.to_string_lossy(),
+            "training_images": train.len(),
+            "sizes": sizes,
+            "epochs": args.epochs,
+            "batch_size": args.batch_size,
+            "steps": args.steps,
+            "beta": args.beta,
+            "threshold": args.threshold,
+            "lr": args.lr,
+            "seed": args.seed,
+            "device": args.device.to_string(),
+            "threads": args.threads,
+        },
+        "device": engine.describe(),
+        "epochs": history.epochs.iter().map(epoch).collect::<Vec<_>>(),
+        "train_step_ms_median": history.median_step_time().as_secs_f64() * 1e3,
+        "total_seconds": seconds,
+        "peak_rss_bytes": memory::peak_rss(),
+    });
+    format!("{summary:#}\n")
+}
+
+/// `history.csv`: a row for each training batch; epochs and batches are counted from 1, and the
+/// accuracy is a fraction, by spike count.
+pub fn history(history: &History) -> String {
+    let mut text = String::from("epoch,batch,loss,accuracy\n");
+    for record in &history.batches {
+        let (epoch, batch, report) = (record.epoch + 1, record.batch + 1, &record.report);
+        let (loss, accuracy) = (report.loss, report.accuracy_spike_count());
+        writeln!(text, "{epoch},{batch},{loss},{accuracy}").expect("a String takes all text");
+    }
+    text
+}

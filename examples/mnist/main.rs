@@ -1,0 +1,136 @@
+//! Trains snnTorch's tutorial-5 network, 784–1000–10 leaky integrate-and-fire neurons, on MNIST.
+//!
+//! ```text
+//! cargo run --release --example mnist
+//! cargo run --release --example mnist -- --epochs 1 --limit 2560 --hidden 200,100 --out runs/small
+//! ```
+//!
+//! This file is how a program uses the library: read data, build a network, pick an engine, train
+//! with a callback, look at the result. The mathematics is all in the library. Around it stand
+//!
+//! - `args`: the command line, checked;
+//! - `memory`: refuses what would not fit, before it is tried;
+//! - `report`: what is printed;
+//! - `files`: what is written into `--out`, and `pictures`: the plots among it.
+//!
+//! Epochs and batches are counted from 1 in all output. Errors are one line on stderr; the exit
+//! code is 2 if the command line is wrong and 1 for everything else. Printing changes nothing that
+//! is computed: the results have the same bits with and without `--quiet`.
+
+mod args;
+mod files;
+mod memory;
+mod pictures;
+mod report;
+
+use std::{error::Error, process::ExitCode, time::Instant};
+
+use spikegrad::{
+    Adam, Leaky, Loss, Network, Trainer,
+    data::Mnist,
+    train::{Flow, History},
+};
+
+use args::Args;
+use files::Folder;
+use report::Report;
+
+fn main() -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(exit_code) => return exit_code,
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let started = Instant::now();
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()?;
+    }
+
+    // The data: 60,000 images to train on and 10,000 to test on.
+    let data_dir = args.data_dir();
+    let Mnist { mut train, test } = Mnist::load(&data_dir)?;
+    if let Some(limit) = args.limit {
+        args.check_limit(limit, train.len())?;
+        train = train.head(limit)?;
+    }
+    let trainer = Trainer {
+        epochs: args.epochs,
+        batch_size: args.batch_size,
+        num_steps: args.steps,
+        seed: args.seed,
+    };
+    trainer.check(&train)?;
+
+    // The network, with weights drawn from the seed, and what will train it.
+    let mut sizes = vec![train.features()];
+    sizes.extend(&args.hidden.0);
+    sizes.push(train.classes());
+    memory::check(&sizes, args.batch_size, args.steps)?;
+    let mut builder = Network::builder(sizes[0]).seed(args.seed);
+    for &neurons in &sizes[1..] {
+        builder = builder.layer(neurons, Leaky::new(args.beta).threshold(args.threshold));
+    }
+    let network: Network = builder.build()?;
+    let engine = |network| {
+        args.device
+            .engine(network, Loss::CrossEntropyMembrane, Adam::new(args.lr))
+    };
+    let mut training = engine(network.clone())?;
+
+    // A folder that cannot be written is found out now, not after the training.
+    let folder = Folder::create(&args.out)?;
+
+    let mut report = Report::new(args.quiet, &trainer, &test);
+    report.configuration(args, &sizes, &data_dir, &train, &*training);
+    if !args.quiet {
+        // On an engine of its own, so that training is not one step ahead.
+        report.sanity_test(&mut *engine(network)?, &train)?;
+    }
+
+    let mut failure = None;
+    let history: History =
+        trainer.fit(
+            &mut *training,
+            &train,
+            Some(&test),
+            |engine, event| match report.event(engine, event) {
+                Ok(()) => Flow::Continue,
+                Err(error) => {
+                    failure = Some(error);
+                    Flow::Stop
+                }
+            },
+        )?;
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+
+    let network = training.network()?;
+    let seconds = started.elapsed().as_secs_f64();
+    let summary = files::summary(
+        args, &sizes, &data_dir, &train, &*training, &history, seconds,
+    );
+    folder.write("summary.json", &summary)?;
+    folder.write("history.csv", &files::history(&history))?;
+    folder.replace("model.safetensors", |path| network.save_safetensors(path))?;
+
+    let sample = pictures::Sample::record(&mut *training, &test, args.steps)?;
+    folder.write("loss.svg", &pictures::loss(&history)?)?;
+    folder.write("accuracy.svg", &pictures::accuracy(&history)?)?;
+    folder.write("raster.svg", &sample.raster()?)?;
+    folder.write("traces.svg", &sample.traces(&network)?)?;
+
+    report.end(&history, seconds, &folder)?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! How much memory a run takes, and how much there is.
+
+use std::fs;
+
+/// Refuses a run that would not fit into this machine's free memory: the system would end it
+/// without a word, or swap for hours. Where the system does not tell (it is asked on Linux only),
+/// 64 GiB are taken for granted.
+///
+/// `sizes` are the inputs and the neurons of each layer.
+pub fn check(sizes: &[usize], batch: usize, steps: usize) -> Result<(), String> {
+    let needed = estimate(sizes, batch, steps);
+    let free = free().unwrap_or(64.0 * GIB);
+    if needed <= free {
+        return Ok(());
+    }
+    Err(format!(
+        "a network {} with batches of {batch} over {steps} steps takes about {:.1} GiB of memory; \
+         expected at most {:.1} GiB, which this machine has free: lower --hidden, --batch-size or \
+         --steps",
+        crate::report::joined(sizes),
+        needed / GIB,
+        free / GIB
+    ))
+}
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// Bytes that the textbook engine takes; others take less.
+fn estimate(sizes: &[usize], batch: usize, steps: usize) -> f64 {
+    let float = size_of::<f32>() as f64;
+    let weights: f64 = (sizes.windows(2))
+        .map(|pair| (pair[0] as f64 + 1.0) * pair[1] as f64)
+        .sum();
+    let neurons: f64 = sizes[1..].iter().map(|&n| n as f64).sum();
+    // Weights here and in the engine, gradients, both moments of Adam; while they are drawn, doubles.
+    let parameters = 6.0 * weights;
+    // Spikes, membranes, and the two adjoints, at every step.
+    let traces = 4.0 * steps as f64 * batch as f64 * neurons;
+    float * (parameters + traces)
+}
+
+/// Bytes that a new process may take: what the kernel calls available, or the limit of the control
+/// group if that is lower.
+fn free() -> Option<f64> {
+    let available = field("/proc/meminfo", "MemAvailable:")?;
+    let limit = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let limit = limit.and_then(|text| text.trim().parse().ok());
+    Some(limit.map_or(available, |limit: u64| available.min(limit)) as f64)
+}
+
+/// The most memory that this process has held so far, in bytes; `None` where the system does not
+/// tell.
+pub fn peak_rss() -> Option<u64> {
+    field("/proc/self/status", "VmHWM:")
+}
+
+/// A line `name    N kB` of one of the kernel's files, in bytes.
+fn field(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}

@@ -1,0 +1,260 @@
+//! What is printed: lines on stdout and, where stderr is a terminal, a progress bar there.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use spikegrad::{
+    Engine, Input, Record, Result, StepReport, Trainer,
+    data::{Batch, Dataset},
+    train::{BatchRecord, EpochRecord, Event, History},
+};
+
+use crate::{
+    args::Args,
+    files::{self, Folder},
+};
+
+/// A line is printed after every so many batches.
+const EVERY: usize = 100;
+
+/// One line on stderr, whatever the message holds.
+pub fn error(message: &str) {
+    let line: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    // There is nowhere to report that stderr is gone.
+    let _ = writeln!(io::stderr(), "error: {line}");
+}
+
+/// `784-1000-10`
+pub fn joined(sizes: &[usize]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    sizes.join("-")
+}
+
+/// Tells how a run goes.
+pub struct Report<'a> {
+    quiet: bool,
+    trainer: &'a Trainer,
+    test: &'a Dataset,
+    bar: ProgressBar,
+    epoch_started: Instant,
+    /// Why stdout takes no more, if so. The run goes on: its results are the files.
+    closed: Option<io::Error>,
+}
+
+impl<'a> Report<'a> {
+    pub fn new(quiet: bool, trainer: &'a Trainer, test: &'a Dataset) -> Self {
+        Report {
+            quiet,
+            trainer,
+            test,
+            bar: ProgressBar::hidden(),
+            epoch_started: Instant::now(),
+            closed: None,
+        }
+    }
+
+    /// What will be done, on what.
+    pub fn configuration(
+        &mut self,
+        args: &Args,
+        sizes: &[usize],
+        data_dir: &Path,
+        train: &Dataset,
+        engine: &dyn Engine,
+    ) {
+        let Trainer {
+            epochs,
+            batch_size,
+            num_steps,
+            seed,
+        } = self.trainer;
+        let (beta, threshold, lr) = (args.beta, args.threshold, args.lr);
+        let sizes = joined(sizes);
+        let updates = train.len() / batch_size;
+        self.say(&format!(
+            "network   {sizes}, beta {beta}, threshold {threshold}, {num_steps} steps"
+        ));
+        self.say(&format!(
+            "training  epochs: {epochs}, each of {updates} batches of {batch_size}; Adam, lr {lr}; seed {seed}"
+        ));
+        self.say(&format!(
+            "data      {} training and {} test images from {}",
+            train.len(),
+            self.test.len(),
+            data_dir.display()
+        ));
+        self.say(&format!("device    {}", engine.describe()));
+    }
+
+    /// The tutorial's: shapes, and what one update does to the first batch. `engine` is trained by
+    /// one step.
+    pub fn sanity_test(&mut self, engine: &mut dyn Engine, train: &Dataset) -> Result<()> {
+        let mut batch = Batch::default();
+        let mut batches = train.batches(self.trainer.batch_size)?;
+        batches = batches.shuffled(self.trainer.seed, 0);
+        batches.next_into(&mut batch);
+        let input = Input::constant(batch.images.view(), self.trainer.num_steps);
+
+        let recording = engine.forward(input, &Record::Output)?;
+        let (spk, mem) = (&recording.output().spk, &recording.output().mem);
+        self.say("");
+        self.say("Sanity test on the first batch, apart from the training");
+        self.say(&format!("  output spikes     {:?}", spk.shape()));
+        self.say(&format!("  output membranes  {:?}", mem.shape()));
+        let before = engine.train_step(input, &batch.targets)?;
+        let after = engine.evaluate(input, &batch.targets)?;
+        self.say(&format!("  before an update  {}", figures(&before)));
+        self.say(&format!("  after it          {}", figures(&after)));
+        self.epoch_started = Instant::now();
+        Ok(())
+    }
+
+    /// What [`Trainer::fit`] calls back with.
+    pub fn event(&mut self, engine: &mut dyn Engine, event: Event<'_>) -> Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        match event {
+            Event::Batch { record, batches } => self.batch(engine, record, batches),
+            Event::Epoch(record) => {
+                self.epoch(record);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the bar; every 100 batches, a line with this batch and one of the test set.
+    fn batch(
+        &mut self,
+        engine: &mut dyn Engine,
+        record: &BatchRecord,
+        batches: usize,
+    ) -> Result<()> {
+        let (epoch, batch) = (record.epoch + 1, record.batch + 1);
+        if batch == 1 {
+            self.start_epoch(epoch, batches);
+        }
+        let rate = batch as f64 / self.epoch_started.elapsed().as_secs_f64();
+        let left = Duration::from_secs_f64((batches - batch) as f64 / rate);
+        let pace = format!("{rate:.1} batches/s, {} left", clock(left));
+        if !self.bar.is_hidden() {
+            let message = format!("{}, {pace}", figures(&record.report));
+            self.bar.set_message(message);
+            self.bar.set_position(batch as u64);
+        }
+        if batch.is_multiple_of(EVERY) {
+            let test = self.test_batch(engine, record)?;
+            let pace = if self.bar.is_hidden() {
+                format!("  [{pace}]")
+            } else {
+                String::new()
+            };
+            self.say(&format!(
+                "epoch {epoch}, batch {batch:>4}/{batches}  train {}  test {}{pace}",
+                figures(&record.report),
+                figures(&test),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Loss and accuracy on one batch of the test set, another each time.
+    fn test_batch(&self, engine: &mut dyn Engine, record: &BatchRecord) -> Result<StepReport> {
+        let mut batch = Batch::default();
+        let mut batches = self.test.batches(self.trainer.batch_size)?;
+        let number = record.batch / EVERY % batches.len();
+        batches = batches
+            .shuffled(self.trainer.seed, record.epoch as u64)
+            .skip_to(number)?;
+        batches.next_into(&mut batch);
+        let input = Input::constant(batch.images.view(), self.trainer.num_steps);
+        engine.evaluate(input, &batch.targets)
+    }
+
+    fn start_epoch(&mut self, epoch: usize, batches: usize) {
+        self.say("");
+        // Draws on stderr, and hides itself where that is no terminal.
+        self.bar = ProgressBar::new(batches as u64);
+        let template = "epoch {prefix} {bar:24} {pos}/{len}  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        let prefix = format!("{epoch}/{}", self.trainer.epochs);
+        self.bar.set_prefix(prefix);
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        self.bar.finish_and_clear();
+        self.bar = ProgressBar::hidden();
+        let (epoch, epochs) = (record.epoch + 1, self.trainer.epochs);
+        let (train_loss, seconds) = (record.train_loss, record.time.as_secs_f64());
+        self.say(&format!(
+            "epoch {epoch}/{epochs} in {seconds:.1} s  mean train loss {train_loss:.3}"
+        ));
+        if let Some(validation) = &record.validation {
+            self.say(&format!(
+                "  on all {} test images: loss {:.3}, accuracy {:.2} % by spike count, {:.2} % by membrane",
+                validation.samples,
+                validation.loss,
+                100.0 * validation.accuracy_spike_count(),
+                100.0 * validation.accuracy_membrane(),
+            ));
+        }
+        self.epoch_started = Instant::now();
+    }
+
+    /// Times, and where the results are.
+    ///
+    /// # Errors
+    /// If stdout failed on the way, other than by being closed.
+    pub fn end(mut self, history: &History, seconds: f64, folder: &Folder) -> io::Result<()> {
+        let step = history.median_step_time().as_secs_f64() * 1e3;
+        self.say("");
+        self.say(&format!(
+            "{} in all, {step:.1} ms per training step (median); results:",
+            clock(Duration::from_secs_f64(seconds))
+        ));
+        for name in files::NAMES {
+            self.say(&format!("  {}", folder.path(name).display()));
+        }
+        match self.closed {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                let message = format!("cannot write to standard output: {error}");
+                Err(io::Error::new(error.kind(), message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One line on stdout, above the bar.
+    fn say(&mut self, line: &str) {
+        if self.quiet || self.closed.is_some() {
+            return;
+        }
+        let write = || {
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+        };
+        self.closed = self.bar.suspend(write).err();
+    }
+}
+
+/// Loss, and accuracy by spike count.
+fn figures(report: &StepReport) -> String {
+    let accuracy = 100.0 * report.accuracy_spike_count();
+    format!("loss {:>6.3}, accuracy {accuracy:>6.2} %", report.loss)
+}
+
+/// `2:05`
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}

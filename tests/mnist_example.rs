@@ -1,0 +1,578 @@
+//! The example `mnist` as a user meets it: a process with options, an exit code, lines and files.
+//!
+//! What it writes is read back with other readers than its own; a seed is run twice and compared
+//! byte by byte; every wrong option, file or folder is one line on stderr and an exit code.
+#![cfg(all(feature = "mnist", feature = "plot", feature = "safetensors"))]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::SystemTime,
+};
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use spikegrad::{Leaky, Network};
+use tempfile::{TempDir, tempdir};
+
+const FILES: [&str; 7] = [
+    "summary.json",
+    "history.csv",
+    "loss.svg",
+    "accuracy.svg",
+    "raster.svg",
+    "traces.svg",
+    "model.safetensors",
+];
+const SMALL: &str = "--epochs 1 --limit 256 --batch-size 64 --hidden 32 --steps 5";
+
+/// The example that cargo built along with this test: `target/PROFILE/examples/mnist`.
+///
+/// `cargo test` builds it; `cargo test --test mnist_example` does not, and would test an old one.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("target/PROFILE/deps/mnist_example");
+    let name = format!("mnist{}", std::env::consts::EXE_SUFFIX);
+    let binary = profile.join("examples").join(name);
+    let built = fs::metadata(&binary).and_then(|m| m.modified()).ok();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let changed = newest(&root.join("examples/mnist")).max(newest(&root.join("src")));
+    assert!(
+        built.is_some_and(|built| built >= changed),
+        "{} is missing or older than its sources: run all of `cargo test`, or `cargo build \
+         --example mnist` in this profile first",
+        binary.display()
+    );
+    binary
+}
+
+/// When a file of this folder was last changed.
+fn newest(dir: &Path) -> SystemTime {
+    fs::read_dir(dir)
+        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+        .map(|entry| {
+            let entry = entry.expect("a readable folder");
+            if entry.path().is_dir() {
+                return newest(&entry.path());
+            }
+            let metadata = entry.metadata().expect("a readable file");
+            metadata.modified().expect("a time of change")
+        })
+        .max()
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Whether the real data are not there, said aloud: in the packaged crate.
+fn no_data() -> bool {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
+    if !dir.is_dir() {
+        eprintln!(
+            "SKIPPED: {} is not there (the published crate comes without it)",
+            dir.display()
+        );
+    }
+    !dir.is_dir()
+}
+
+fn example() -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// Runs the example in the small configuration, with `options` (split at blanks) added.
+fn small(out: &Path, options: &str) -> Output {
+    let mut command = example();
+    command.args(SMALL.split_whitespace());
+    command.args(options.split_whitespace());
+    command.arg("--out").arg(out);
+    command.output().expect("the example starts")
+}
+
+/// The same, which must succeed; the folder is gone with the result.
+fn succeeds(options: &str) -> (TempDir, String) {
+    let dir = tempdir().expect("a temporary folder");
+    let output = small(dir.path(), options);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{options}: {}: {stderr}",
+        output.status
+    );
+    assert_eq!(stderr, "", "{options}");
+    (dir, String::from_utf8(output.stdout).expect("UTF-8"))
+}
+
+/// Checks that a run ended with this exit code, one line on stderr that holds all of `parts`, and
+/// nothing said of a panic.
+fn assert_refused(label: &str, output: &Output, code: i32, parts: &[&str]) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{label}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{label}: {stderr}");
+    assert!(
+        stderr.starts_with("error: ") && stderr.ends_with('\n'),
+        "{label}: {stderr}"
+    );
+    assert!(!stderr.contains("panicked"), "{label}: {stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{label}: no '{part}' in: {stderr}");
+    }
+}
+
+fn read(dir: &Path, name: &str) -> Vec<u8> {
+    fs::read(dir.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn text(dir: &Path, name: &str) -> String {
+    String::from_utf8(read(dir, name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// What must not depend on anything but the configuration.
+fn results(dir: &Path) -> [Vec<u8>; 6] {
+    [
+        "history.csv",
+        "loss.svg",
+        "accuracy.svg",
+        "raster.svg",
+        "traces.svg",
+        "model.safetensors",
+    ]
+    .map(|name| read(dir, name))
+}
+
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn fraction(value: &Value) -> f64 {
+    let x = number(value);
+    assert!((0.0..=1.0).contains(&x), "{x} is no fraction");
+    x
+}
+
+#[test]
+fn writes_every_file_and_they_are_well_formed() {
+    if no_data() {
+        return;
+    }
+    let (dir, stdout) = succeeds("");
+    let dir = dir.path();
+    let mut found: Vec<String> = fs::read_dir(dir)
+        .expect("the folder")
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort_unstable();
+    let mut expected = FILES.to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "no other file, no temporary one");
+
+    let summary: Value = serde_json::from_str(&text(dir, "summary.json")).expect("JSON");
+    let configuration = &summary["configuration"];
+    assert_eq!(configuration["sizes"], serde_json::json!([784, 32, 10]));
+    for (key, value) in [("epochs", 1), ("batch_size", 64), ("steps", 5), ("seed", 0)] {
+        assert_eq!(configuration[key], value, "{key}");
+    }
+    assert!(summary["device"].as_str().is_some_and(|d| !d.is_empty()));
+    let epochs = summary["epochs"].as_array().expect("an array");
+    assert_eq!(epochs.len(), 1);
+    assert!(number(&epochs[0]["train_loss"]) > 0.0);
+    assert!(number(&epochs[0]["val_loss"]) > 0.0);
+    fraction(&epochs[0]["val_accuracy_spike_count"]);
+    fraction(&epochs[0]["val_accuracy_membrane"]);
+    assert!(number(&epochs[0]["seconds"]) > 0.0);
+    assert!(number(&summary["train_step_ms_median"]) > 0.0);
+    assert!(number(&summary["total_seconds"]) >= number(&epochs[0]["seconds"]));
+    if cfg!(target_os = "linux") {
+        // The images alone take 55 MB.
+        assert!(number(&summary["peak_rss_bytes"]) > 5e7);
+    }
+
+    let csv = text(dir, "history.csv");
+    let rows: Vec<&str> = csv.lines().collect();
+    assert_eq!(rows[0], "epoch,batch,loss,accuracy");
+    assert_eq!(rows.len(), 1 + 4);
+    let mut losses = Vec::new();
+    for (row, batch) in rows[1..].iter().zip(1..) {
+        let cells: Vec<&str> = row.split(',').collect();
+        assert_eq!(cells[..2], ["1", &batch.to_string()], "{row}");
+        losses.push(cells[2].parse::<f64>().expect("a loss"));
+        let accuracy: f64 = cells[3].parse().expect("an accuracy");
+        assert!(
+            (0.0..=1.0).contains(&accuracy) && (accuracy * 64.0).fract() == 0.0,
+            "{row}"
+        );
+    }
+    assert!(losses[3] < losses[0], "four updates help: {losses:?}");
+    let mean = losses.iter().sum::<f64>() / 4.0;
+    assert!((mean - number(&epochs[0]["train_loss"])).abs() <= 1e-12 * mean);
+
+    for (name, words) in [
+        ("loss.svg", vec!["batch", "loss", "test"]),
+        ("accuracy.svg", vec!["test, spike count", "test, membrane"]),
+        ("raster.svg", vec!["time step", "a 7", "32 of 32 hidden"]),
+        ("traces.svg", vec!["7 (target)", "threshold"]),
+    ] {
+        let svg = text(dir, name);
+        assert!(
+            svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"),
+            "{name}"
+        );
+        for word in words {
+            assert!(svg.contains(word), "{name}: no '{word}'");
+        }
+    }
+
+    let bytes = read(dir, "model.safetensors");
+    let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let mut shapes: Vec<(&str, Vec<usize>)> = file
+        .iter()
+        .map(|(name, tensor)| (name, tensor.shape().to_vec()))
+        .collect();
+    shapes.sort_unstable();
+    let expected = [
+        ("fc1.bias", vec![32]),
+        ("fc1.weight", vec![32, 784]),
+        ("fc2.bias", vec![10]),
+        ("fc2.weight", vec![10, 32]),
+    ];
+    assert_eq!(shapes, expected);
+
+    for line in [
+        "[5, 64, 10]",
+        "before an update",
+        "by spike count",
+        "by membrane",
+        "784-32-10",
+    ] {
+        assert!(stdout.contains(line), "no '{line}' in:\n{stdout}");
+    }
+    for name in FILES {
+        let path = dir.join(name).display().to_string();
+        assert!(stdout.contains(&path), "{name} is not listed");
+    }
+}
+
+#[test]
+fn two_hidden_layers() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    let output = example()
+        .args("--epochs 1 --limit 128 --batch-size 64 --hidden 32,16 --steps 5 --out".split(' '))
+        .arg(dir.path())
+        .output()
+        .expect("the example starts");
+    assert!(output.status.success(), "{output:?}");
+    let mut network: Network = Network::builder(784)
+        .layer(32, Leaky::new(0.95))
+        .layer(16, Leaky::new(0.95))
+        .layer(10, Leaky::new(0.95))
+        .seed(9)
+        .build()
+        .expect("a network");
+    let before = network.clone();
+    network
+        .load_safetensors(dir.path().join("model.safetensors"))
+        .expect("the weights fit");
+    assert_ne!(network, before);
+    assert!(text(dir.path(), "raster.svg").contains("16 of 16 hidden"));
+}
+
+#[test]
+fn same_seed_same_bits_other_seed_other_bits() {
+    if no_data() {
+        return;
+    }
+    let (first, _) = succeeds("--seed 3");
+    let expected = results(first.path());
+    for options in [
+        "--seed 3",
+        "--seed 3 --quiet",
+        "--seed 3 --threads 1",
+        "--seed 3 --threads 2",
+    ] {
+        let (again, stdout) = succeeds(options);
+        assert!(expected == results(again.path()), "{options}");
+        assert_eq!(stdout.is_empty(), options.contains("quiet"), "{options}");
+    }
+    let (other, _) = succeeds("--seed 4");
+    for name in ["history.csv", "model.safetensors"] {
+        assert_ne!(read(first.path(), name), read(other.path(), name), "{name}");
+    }
+}
+
+/// The lines in mid-epoch evaluate test batches; that must not touch what is trained.
+#[test]
+fn lines_in_mid_epoch_change_no_bits() {
+    if no_data() {
+        return;
+    }
+    let run = |quiet: &[&str]| {
+        let dir = tempdir().expect("a temporary folder");
+        let output = example()
+            .args("--epochs 1 --limit 400 --batch-size 4 --steps 3 --hidden 8 --out".split(' '))
+            .arg(dir.path())
+            .args(quiet)
+            .output()
+            .expect("the example starts");
+        assert!(output.status.success(), "{output:?}");
+        (
+            results(dir.path()),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (loud, stdout) = run(&[]);
+    assert!(stdout.contains("epoch 1, batch  100/100"), "{stdout}");
+    assert!(loud == run(&["--quiet"]).0);
+}
+
+#[test]
+fn wrong_options_are_one_line_and_exit_code_2() {
+    let dir = tempdir().expect("a temporary folder");
+    let out = dir.path().join("out");
+    for (options, parts) in [
+        (&["--steps", "0"][..], &["--steps", "'0'", "from 1 to"][..]),
+        (&["--steps", "-1"], &["--steps", "'-1'", "from 1 to"]),
+        (&["--steps", "2.5"], &["--steps", "2.5", "whole number"]),
+        (&["--steps", "100000000"], &["--steps", "from 1 to 10000"]),
+        (
+            &["--steps", "99999999999999999999999"],
+            &["--steps", "from 1 to 10000"],
+        ),
+        (&["--batch-size", "0"], &["--batch-size", "from 1 to"]),
+        (&["--beta", "2"], &["--beta", "'2'", "from 0 to 1"]),
+        (&["--beta", "-0.1"], &["--beta", "'-0.1'", "from 0 to 1"]),
+        (&["--beta", "NaN"], &["--beta", "from 0 to 1"]),
+        (&["--hidden", "0"], &["--hidden", "from 1 to"]),
+        (&["--hidden", ""], &["--hidden"]),
+        (&["--hidden", "10,,5"], &["--hidden", "10,,5", "commas"]),
+        (&["--hidden", "10,-5"], &["--hidden", "10,-5"]),
+        (
+            &["--hidden", "4000000000"],
+            &["--hidden", "from 1 to 1000000"],
+        ),
+        (
+            &["--hidden", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"],
+            &["17 layers", "at most 16"],
+        ),
+        (&["--epochs", "0"], &["--epochs", "from 1 to"]),
+        (&["--epochs"], &["--epochs", "value is required"]),
+        (&["--lr", "-1"], &["--lr", "'-1'", "a number from 0"]),
+        (&["--lr", "nan"], &["--lr", "'nan'", "a number from 0"]),
+        (&["--lr", "inf"], &["--lr", "a number from 0"]),
+        (&["--threshold", "0"], &["--threshold", "0.000001"]),
+        (&["--threshold", "1e300"], &["--threshold", "to 1000000"]),
+        (&["--threads", "0"], &["--threads", "from 1 to"]),
+        (&["--threads", "1000000"], &["--threads", "from 1 to 1024"]),
+        (&["--limit", "0"], &["--limit", "from 1 to"]),
+        (&["--seed", "-1"], &["--seed", "from 0 to"]),
+        (
+            &["--device", "tpu"],
+            &["--device", "tpu", "auto, cpu, cuda"],
+        ),
+        (&["--stpes", "5"], &["--stpes"]),
+        (&["--out", ""], &["--out"]),
+        (&["data"], &["data"]),
+        (&["--device", "a\n\nb\nc"], &["--device", "auto, cpu, cuda"]),
+    ] {
+        let mut command = example();
+        if options[0] != "--out" {
+            command.arg("--out").arg(&out);
+        }
+        let output = command.args(options).output().expect("the example starts");
+        assert_refused(&options.join(" "), &output, 2, parts);
+    }
+    assert!(!out.exists(), "nothing was begun");
+}
+
+#[test]
+fn what_cannot_be_run_is_one_line_and_exit_code_1() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir(path("empty")).unwrap();
+    fs::write(path("file"), "not a folder").unwrap();
+    fs::create_dir_all(path("taken/loss.svg")).unwrap();
+    let (missing, empty, file) = (path("missing"), path("empty"), path("file"));
+    let (below, taken) = (path("file/out"), path("taken"));
+    for (options, parts) in [
+        (
+            vec!["--data", &missing],
+            vec!["missing", "train-images-idx3-ubyte"],
+        ),
+        (
+            vec!["--data", &empty],
+            vec!["empty", "no train-images-idx3-ubyte"],
+        ),
+        (vec!["--data", &file], vec!["file", "not a folder"]),
+        (
+            vec!["--limit", "64"],
+            vec!["--limit is 64", "at least one batch", "128"],
+        ),
+        (
+            vec!["--limit", "60001"],
+            vec!["--limit is 60001", "60000 training images"],
+        ),
+        (
+            vec!["--batch-size", "60001"],
+            vec!["60000", "one batch of 60001"],
+        ),
+        (
+            vec!["--hidden", "1000000,1000000"],
+            vec!["784-1000000-1000000-10", "GiB"],
+        ),
+        (
+            vec!["--batch-size", "60000", "--steps", "10000"],
+            vec!["batches of 60000", "10000 steps", "GiB"],
+        ),
+        (vec!["--out", &file], vec!["create", "file"]),
+        (vec!["--out", &below], vec!["create", "file/out"]),
+        (vec!["--out", &taken], vec!["taken/loss.svg", "folder"]),
+    ] {
+        let out = path("out");
+        let mut command = example();
+        if !options.contains(&"--out") {
+            command.args(["--out", &out]);
+        }
+        let output = command.args(&options).output().expect("the example starts");
+        assert_refused(&options.join(" "), &output, 1, &parts);
+        assert!(!Path::new(&out).exists(), "{options:?}: nothing was begun");
+    }
+}
+
+#[test]
+fn cuda_in_a_build_without_it() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    let output = small(&dir.path().join("out"), "--device cuda");
+    assert_refused("--device cuda", &output, 1, &["cuda:0", "cpu"]);
+}
+
+#[test]
+fn malformed_files_are_one_line_and_exit_code_1() {
+    if no_data() {
+        return;
+    }
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
+    for name in [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ] {
+        let dir = tempdir().expect("a temporary folder");
+        for entry in fs::read_dir(&real).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
+        }
+        let broken = dir.path().join(format!("{name}.gz"));
+        let whole = fs::read(&broken).unwrap();
+        for content in [&whole[..whole.len() / 2], b"not an idx file", b""] {
+            fs::write(&broken, content).unwrap();
+            let output = example()
+                .arg("--data")
+                .arg(dir.path())
+                .arg("--out")
+                .arg(dir.path().join("out"))
+                .output()
+                .expect("the example starts");
+            assert_refused(name, &output, 1, &[name, "expected"]);
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_folder_without_permission() {
+    use std::os::unix::fs::PermissionsExt;
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(dir.path().join("probe"), "").is_ok() {
+        eprintln!("SKIPPED: permissions do not bind this user (root)");
+        return;
+    }
+    let output = small(dir.path(), "");
+    assert_refused("read-only --out", &output, 1, &["write", "denied"]);
+}
+
+#[test]
+fn an_existing_folder_keeps_what_is_not_ours() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    fs::write(dir.path().join("keep.txt"), "mine").unwrap();
+    fs::write(dir.path().join("history.csv"), "of an earlier run").unwrap();
+    let output = small(dir.path(), "");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text(dir.path(), "keep.txt"), "mine");
+    assert!(text(dir.path(), "history.csv").starts_with("epoch,batch"));
+}
+
+#[test]
+fn help_and_version_succeed() {
+    for (option, part) in [("--help", "--batch-size"), ("--version", "mnist 0.")] {
+        let output = example().arg(option).output().expect("the example starts");
+        assert!(output.status.success(), "{option}");
+        assert_eq!(output.stderr, b"", "{option}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(stdout.contains(part), "{option}: {stdout}");
+    }
+}
+
+/// `| head -1`: the reader goes away, the results are written all the same.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    let mut child = example()
+        .args(SMALL.split_whitespace())
+        .arg("--out")
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    stdout.read_line(&mut line).expect("a line");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(line.contains("784-32-10"), "{line}");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stderr, b"");
+    assert!(dir.path().join("model.safetensors").is_file());
+}
+
+/// The data are found from another folder too.
+#[test]
+fn runs_from_anywhere() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().expect("a temporary folder");
+    let output = Command::new(binary())
+        .current_dir(dir.path())
+        .args(SMALL.split_whitespace())
+        .output()
+        .expect("the example starts");
+    assert!(output.status.success(), "{output:?}");
+    assert!(dir.path().join("runs/mnist/summary.json").is_file());
+}
