@@ -101,11 +101,7 @@ impl Device {
         adam: Adam,
     ) -> Result<Box<dyn Engine>> {
         match self {
-            Device::Auto | Device::Cpu => Ok(Box::new(ReferenceEngine::new(
-                network,
-                objective.into(),
-                adam,
-            )?)),
+            Device::Auto | Device::Cpu => Ok(Box::new(CpuEngine::new(network, objective, adam)?)),
             Device::Cuda(_) => Err(Error::Device {
                 device: self.to_string(),
                 reason: "this version of spikegrad computes on the CPU; use auto or cpu".into(),
