@@ -14,6 +14,9 @@ use super::{
 /// Share of active inputs from which a matrix product is faster than a walk.
 pub(super) const DENSE: f64 = 0.6;
 
+/// Inputs whose weights for one block, 256 bytes each, are kept in L1.
+const STRETCH: usize = 96;
+
 /// The non-zero entries of a matrix `[rows, columns]`, row by row.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sparse {
@@ -21,6 +24,9 @@ pub(super) struct Sparse {
     pub starts: Vec<u32>,
     pub index: Vec<u32>,
     pub value: Vec<f32>,
+    /// Where each stretch of [`STRETCH`] columns begins in each row, and where the last ends.
+    cuts: Vec<u32>,
+    stretches: usize,
 }
 
 impl Sparse {
@@ -29,8 +35,10 @@ impl Sparse {
         self.starts.clear();
         self.index.clear();
         self.value.clear();
+        self.cuts.clear();
         self.starts.push(0);
         for row in rows {
+            self.stretches = row.len().div_ceil(STRETCH);
             // Room for a full row, then one store for each entry and one step for each non-zero:
             // no branch on the data.
             let start = self.index.len();
@@ -38,15 +46,27 @@ impl Sparse {
             self.value.resize(start + row.len(), 0.0);
             let (index, value) = (&mut self.index[start..], &mut self.value[start..]);
             let mut count = 0;
-            for (i, &x) in row.iter().enumerate() {
-                index[count] = i as u32;
-                value[count] = x;
-                count += usize::from(x != 0.0);
+            for (stretch, row) in row.chunks(STRETCH).enumerate() {
+                self.cuts.push((start + count) as u32);
+                for (i, &x) in row.iter().enumerate() {
+                    index[count] = (stretch * STRETCH + i) as u32;
+                    value[count] = x;
+                    count += usize::from(x != 0.0);
+                }
             }
+            self.cuts.push((start + count) as u32);
             self.index.truncate(start + count);
             self.value.truncate(start + count);
             self.starts.push((start + count) as u32);
         }
+    }
+
+    /// The entries of one row in one stretch of columns.
+    #[inline(always)]
+    fn stretch(&self, r: usize, stretch: usize) -> (&[u32], &[f32]) {
+        let cuts = &self.cuts[r * (self.stretches + 1) + stretch..][..2];
+        let range = cuts[0] as usize..cuts[1] as usize;
+        (&self.index[range.clone()], &self.value[range])
     }
 
     pub fn rows(&self) -> usize {
@@ -115,25 +135,32 @@ impl Kernel for FromSparse<'_> {
 }
 
 impl FromSparse<'_> {
-    /// The block's weights serve all rows from L2. Per entry: one index, one value, `L` vectors of
-    /// weights, `L` fused multiply-adds.
+    /// The block's weights come in stretches of [`STRETCH`] inputs, which stay in L1 while all rows
+    /// walk their entries there. Per entry: one index, one value, `L` vectors of weights, `L` fused
+    /// multiply-adds; per row and stretch, the sums are loaded and stored.
     #[inline(always)]
     fn lanes<S: Simd, const L: usize>(self, s: S) {
         let (weights, bias) = self.layer.panel::<L>(self.block);
-        let rows = self
-            .inputs
-            .iter()
-            .flat_map(|part| (0..part.rows()).map(|r| part.row(r)));
-        for ((index, value), out) in rows.zip(self.out.chunks_mut(self.stride)) {
-            let mut sum: [S::V; L] = std::array::from_fn(|l| s.load(&bias[l]));
-            for (&i, &x) in index.iter().zip(value) {
-                let (x, w) = (s.splat(x), &weights[i as usize]);
-                for l in 0..L {
-                    sum[l] = s.fma(x, s.load(&w[l]), sum[l]);
+        for stretch in 0..self.layer.inputs.div_ceil(STRETCH) {
+            let rows = self
+                .inputs
+                .iter()
+                .flat_map(|part| (0..part.rows()).map(move |r| part.stretch(r, stretch)));
+            for ((index, value), out) in rows.zip(self.out.chunks_mut(self.stride)) {
+                let start: [&Lane; L] = match stretch {
+                    0 => std::array::from_fn(|l| &bias[l]),
+                    _ => std::array::from_fn(|l| &out[l]),
+                };
+                let mut sum: [S::V; L] = start.map(|lane| s.load(lane));
+                for (&i, &x) in index.iter().zip(value) {
+                    let (x, w) = (s.splat(x), &weights[i as usize]);
+                    for l in 0..L {
+                        sum[l] = s.fma(x, s.load(&w[l]), sum[l]);
+                    }
                 }
-            }
-            for l in 0..L {
-                s.store(sum[l], &mut out[l]);
+                for l in 0..L {
+                    s.store(sum[l], &mut out[l]);
+                }
             }
         }
     }
@@ -169,9 +196,9 @@ impl FromSpikes<'_> {
     #[inline(always)]
     fn lanes<S: Simd, const L: usize>(self, s: S) {
         let (steps, row) = (self.num_steps, self.layer.blocks * L);
-        let width = 64.min(self.layer.below.lanes * LANES) as u32;
+        let width = self.layer.below.lanes * LANES;
         for (t, out) in self.out.chunks_exact_mut(row).enumerate() {
-            let active = active(self.words, steps, t, width, self.list);
+            let active = active(s, self.words, steps, t, width, self.list);
             for (block, out) in out.as_chunks_mut::<L>().0.iter_mut().enumerate() {
                 let (weights, bias) = self.layer.panel::<L>(block);
                 let load = |i: u32| -> [S::V; L] {
@@ -203,22 +230,27 @@ impl FromSpikes<'_> {
 
 /// The neurons that fire at step `t`, in ascending order.
 #[inline(always)]
-fn active<'a>(
+fn active<'a, S: Simd>(
+    s: S,
     words: &[u64],
     steps: usize,
     t: usize,
-    width: u32,
+    width: usize,
     list: &'a mut Vec<u32>,
 ) -> &'a [u32] {
-    list.clear();
+    // Room for every neuron, and for the sixteen that are written at a time.
+    list.resize((words.len() / steps) * width + LANES, 0);
+    let mut count = 0;
     for (block, step_words) in words.chunks_exact(steps).enumerate() {
-        let mut bits = step_words[t];
-        while bits != 0 {
-            list.push(block as u32 * width + bits.trailing_zeros());
-            bits &= bits - 1;
+        for l in 0..width / LANES {
+            let bits = (step_words[t] >> (l * LANES)) as u16;
+            let first = (block * width + l * LANES) as u32;
+            if let Some(list) = list[count..].first_chunk_mut() {
+                count += s.indices(bits, first, list);
+            }
         }
     }
-    list
+    &list[..count]
 }
 
 /// One block's currents of rows of numbers, none skipped: `out[r] = b + x[r] · W`.

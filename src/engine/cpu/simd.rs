@@ -55,6 +55,22 @@ pub(super) trait Simd: Copy {
     fn keep(self, m: Self::M, a: Self::V) -> Self::V;
     /// `m ? a : b`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// Writes `first + n` for each set bit `n`, ascending, to the front of `list`, and returns how
+    /// many there are; what follows them in `list` is arbitrary.
+    #[inline(always)]
+    fn indices(self, bits: u16, first: u32, list: &mut [u32; LANES]) -> usize {
+        let (count, mut bits) = (bits.count_ones() as usize, u32::from(bits));
+        for four in list.as_chunks_mut::<4>().0 {
+            for index in four {
+                *index = first + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
+        count
+    }
     /// `2^n` where `magic = 1.5·2²³ + n`, `−126 ≤ n ≤ 127`.
     fn exp2_of_magic(self, magic: Self::V) -> Self::V;
 
@@ -283,7 +299,7 @@ mod x86 {
 
     use std::arch::x86_64::*;
 
-    use super::{Lane, Simd};
+    use super::{LANES, Lane, Simd};
 
     /// Proof that AVX2, FMA and BMI are here.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -459,6 +475,20 @@ mod x86 {
         whole!(max(a, b) = _mm512_max_ps);
         whole!(fma(a, b, c) = _mm512_fmadd_ps);
         whole!(abs(a) = _mm512_abs_ps);
+        #[inline(always)]
+        fn indices(self, bits: u16, first: u32, list: &mut [u32; LANES]) -> usize {
+            // SAFETY: see the module; `list` has room for sixteen indices, and the store needs no
+            // alignment.
+            unsafe {
+                let each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let all = _mm512_add_epi32(each, _mm512_set1_epi32(first as i32));
+                _mm512_storeu_si512(
+                    list.as_mut_ptr().cast(),
+                    _mm512_maskz_compress_epi32(bits, all),
+                );
+            }
+            bits.count_ones() as usize
+        }
         #[inline(always)]
         fn gt(self, a: Self::V, b: Self::V) -> Self::M {
             // SAFETY: see the module.

@@ -23,8 +23,8 @@ pub(super) struct Update {
     pub gain2: f32,
     /// `lr / (1 − β₁ⁿ)`.
     pub step_size: f32,
-    /// `√(1 − β₂ⁿ)`.
-    pub root: f32,
+    /// `1 / √(1 − β₂ⁿ)`.
+    pub scale: f32,
     pub eps: f32,
 }
 
@@ -41,7 +41,7 @@ impl Update {
         for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
             *m = self.beta1 * *m + self.gain1 * g;
             *v = self.beta2 * *v + self.gain2 * g * g;
-            *w -= self.step_size * *m / (v.sqrt() / self.root + self.eps);
+            *w -= self.step_size * *m / (v.sqrt() * self.scale + self.eps);
         }
     }
 }
@@ -98,7 +98,7 @@ fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut 
         s.load(v),
         s.mul(s.splat(u.gain2), s.mul(g, g)),
     );
-    let denominator = s.add(s.div(s.sqrt(second), s.splat(u.root)), s.splat(u.eps));
+    let denominator = s.fma(s.sqrt(second), s.splat(u.scale), s.splat(u.eps));
     let moved = s.div(s.mul(s.splat(u.step_size), first), denominator);
     s.store(first, m);
     s.store(second, v);
