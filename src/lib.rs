@@ -67,10 +67,15 @@
 //! | `rayon` | yes | several threads; the results have the same bits without |
 //! | `mnist` | yes | reads MNIST and other idx data sets, raw or gzipped |
 //! | `safetensors` | yes | reads and writes weights |
+//! | `blas` | no | the reference engine's matrix products through BLAS; link one by a feature of `blas-src` |
+//! | `openblas` | no | the same through the system's OpenBLAS |
 //! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+
+#[cfg(feature = "blas")]
+extern crate blas_src as _;
 
 pub mod data;
 pub mod docs;

@@ -25,17 +25,20 @@ pub fn check(sizes: &[usize], batch: usize, steps: usize) -> Result<(), String> 
 
 const GIB: f64 = (1u64 << 30) as f64;
 
-/// Bytes that the textbook engine takes; others take less.
+/// Bytes that the CPU engine takes.
 fn estimate(sizes: &[usize], batch: usize, steps: usize) -> f64 {
     let float = size_of::<f32>() as f64;
     let weights: f64 = (sizes.windows(2))
         .map(|pair| (pair[0] as f64 + 1.0) * pair[1] as f64)
         .sum();
     let neurons: f64 = sizes[1..].iter().map(|&n| n as f64).sum();
-    // Weights here and in the engine, gradients, both moments of Adam; while they are drawn, doubles.
+    // Weights here and in the engine, both moments of Adam; while they are drawn, doubles.
     let parameters = 6.0 * weights;
-    // Spikes, membranes, and the two adjoints, at every step.
-    let traces = 4.0 * steps as f64 * batch as f64 * neurons;
+    // For each thread one sample's traces, currents and adjoints at every step; the batch's spikes
+    // and adjoints are bounded; the first layer's currents.
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
+    let traces =
+        4.0 * threads * steps as f64 * neurons + batch as f64 * (sizes[0] + sizes[1]) as f64;
     float * (parameters + traces)
 }
 

@@ -51,7 +51,7 @@ fn distance(expected: &ArrayD<f64>, found: &ArrayD<f64>) -> (f64, f64, Vec<usize
     let (mut absolute, mut worst) = (0.0_f64, vec![0; expected.ndim()]);
     for (index, &x) in expected.indexed_iter() {
         let d = (x - found[&index]).abs();
-        if !(d <= absolute) {
+        if d.is_nan() || d > absolute {
             (absolute, worst) = (
                 if d.is_nan() { f64::INFINITY } else { d },
                 index.slice().to_vec(),

@@ -257,7 +257,7 @@ impl Machine {
     pub fn record(&mut self, input: Input<'_>, record: &Record) -> Recording {
         with_source(input, |source| {
             let layers = self.layers.len();
-            let mut all: Vec<(Vec<Vec<f32>>, Vec<Vec<f32>>)> = vec![Default::default(); layers];
+            let mut all: Vec<[Vec<Vec<f32>>; 2]> = vec![Default::default(); layers];
             let part = self.part(source, true);
             for first in (0..source.batch).step_by(part) {
                 let count = part.min(source.batch - first);
@@ -274,8 +274,8 @@ impl Machine {
                 });
                 for sample in &mut self.samples[..count] {
                     for (all, (spk, mem)) in all.iter_mut().zip(sample.recorded.drain(..)) {
-                        all.0.push(spk);
-                        all.1.push(mem);
+                        all[0].push(spk);
+                        all[1].push(mem);
                     }
                 }
             }
@@ -283,7 +283,7 @@ impl Machine {
                 all.into_iter()
                     .zip(&self.layers)
                     .enumerate()
-                    .map(|(k, ((spk, mem), layer))| {
+                    .map(|(k, ([spk, mem], layer))| {
                         record
                             .keeps(k, layers)
                             .then(|| trace(&spk, &mem, source.steps, layer.neurons))
