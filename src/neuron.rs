@@ -36,8 +36,9 @@
 //! `a_t = g_t + β a_{t+1} + σ'(u_t − θ) e_{t+1}` and its siblings.
 //!
 //! Decay and threshold, where learnt, collect `∂L/∂β = Σ_t a_t · ∂u_t/∂β` and
-//! `∂L/∂θ = Σ_t (∂u_t/∂θ · a_t − k_t − [ρ_t])`: the threshold enters the reset by its own value,
-//! and every spike (and attached reset) by `−σ'`, since each reads `u − θ`.
+//! `∂L/∂θ = Σ_t (∂u_t/∂θ · a_t − k_t − [ρ_t])` (in IntegrateFireReset `∂v_t/∂θ · h_t` in place of
+//! the first term): the threshold enters the reset by its own value, and every spike (and attached
+//! reset) by `−σ'`, since each reads `u − θ`.
 
 use crate::{Error, Float, Result, Surrogate};
 
@@ -207,8 +208,8 @@ impl Leaky {
             (
                 "threshold",
                 &self.threshold,
-                (MIN_THRESHOLD, f64::MAX),
-                "a finite number of at least 1e-6",
+                (MIN_THRESHOLD, 1e30),
+                "a number from 1e-6 to 1e30",
             ),
         ] {
             let values = match values {

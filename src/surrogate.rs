@@ -149,13 +149,13 @@ impl Surrogate {
             Surrogate::Sigmoid { slope } => ("sigmoid slope", slope),
             Surrogate::Triangular | Surrogate::StraightThrough => return Ok(()),
         };
-        if value > 0.0 && value.is_finite() {
+        if value > 0.0 && value <= 1e30 {
             return Ok(());
         }
         Err(Error::parameter(
             format!("{place}: {name}"),
             value,
-            "a finite number above 0",
+            "a number above 0, at most 1e30",
         ))
     }
 }

@@ -157,28 +157,27 @@ impl CpuEngine {
         })
     }
 
-    /// A loss of the user's own sees the whole batch, recorded: the reference engine's way.
-    fn custom(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(StepReport, Gradients)> {
-        let network = self.network()?;
-        let engine =
-            super::ReferenceEngine::new(network, self.objective.clone(), self.adam.clone())?;
-        engine.run_back(input, targets)
-    }
-
-    fn is_custom(&self) -> bool {
-        matches!(self.objective.loss, Loss::Custom(_))
+    /// One batch as the mode says. A loss of the user's own sees the whole batch, recorded, and hands
+    /// back adjoints, from which a second pass goes on; the others are formed sample by sample.
+    fn run(&mut self, input: Input<'_>, targets: &[usize], mode: Mode) -> Result<StepReport> {
+        if !matches!(self.objective.loss, Loss::Custom(_)) {
+            let report = self.machine.run(input, targets, &self.objective, mode);
+            return self.check_loss(report, input);
+        }
+        let recording = self.machine.record(input, &Record::All);
+        let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
+        let report = self.check_loss(StepReport::new(loss, &recording, targets)?, input)?;
+        drop(recording);
+        if !matches!(mode, Mode::Evaluate) {
+            self.machine.run_back(input, targets, &adjoints, mode);
+        }
+        Ok(report)
     }
 
     /// Loss and, left in the machine's buffers, the gradients.
     fn run_back(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(StepReport, Gradients)> {
         self.check(input, targets)?;
-        if self.is_custom() {
-            return self.custom(input, targets);
-        }
-        let report = self
-            .machine
-            .run(input, targets, &self.objective, Mode::Gradients);
-        let report = self.check_loss(report, input)?;
+        let report = self.run(input, targets, Mode::Gradients)?;
         let gradients = self.export(|layer, k| {
             let (weight, bias) = layer.unpack(&self.machine.gradients[k]);
             let (beta, theta) = self.machine.learnt_gradients(k);
@@ -252,16 +251,7 @@ impl Engine for CpuEngine {
 
     fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
-        if self.is_custom() {
-            let network = self.network()?;
-            let mut engine =
-                super::ReferenceEngine::new(network, self.objective.clone(), self.adam.clone())?;
-            return engine.evaluate(input, targets);
-        }
-        let report = self
-            .machine
-            .run(input, targets, &self.objective, Mode::Evaluate);
-        self.check_loss(report, input)
+        self.run(input, targets, Mode::Evaluate)
     }
 
     fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
@@ -272,24 +262,13 @@ impl Engine for CpuEngine {
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
         let update = self.update();
-        let report = if self.is_custom() {
-            let (report, gradients) = self.custom(input, targets)?;
+        let report = self.run(input, targets, Mode::Train(update))?;
+        if !self.machine.updated {
+            // The adjoints are so large that a gradient may have overflowed: look before using it.
+            let (_, gradients) = self.run_back(input, targets)?;
             self.machine.load_gradients(&gradients);
             self.machine.apply(update);
-            report
-        } else {
-            let report = self
-                .machine
-                .run(input, targets, &self.objective, Mode::Train(update));
-            let report = self.check_loss(report, input)?;
-            if !self.machine.updated {
-                // The adjoints are so large that a gradient may have overflowed: look before using it.
-                let (_, gradients) = self.run_back(input, targets)?;
-                self.machine.load_gradients(&gradients);
-                self.machine.apply(update);
-            }
-            report
-        };
+        }
         self.adam.step += 1;
         Ok(report)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::{Array1, CowArray, Dimension};
+use ndarray::{Array1, Array3, CowArray, Dimension};
 
 use super::{
     current::{self, DENSE, Sparse},
@@ -10,11 +10,11 @@ use super::{
     lif::{Backward, Forward, FromAbove, Size, Unroll},
     loss::{Answer, SampleLoss, Share},
     parallel::{for_each, for_each_chunk, join},
-    simd::{Isa, LANES, Lane, flatten},
+    simd::{Isa, LANES, Lane, flatten, flatten_mut},
     trace,
     weights::{self, Sink, Update},
 };
-use crate::{Gradients, Input, Objective, ReadOut, Record, Recording, StepReport};
+use crate::{Adjoints, Gradients, Input, Objective, ReadOut, Record, Recording, StepReport};
 
 /// Samples whose non-zero inputs are listed together.
 const GROUP: usize = 16;
@@ -110,6 +110,27 @@ impl<'a> Source<'a> {
     }
 }
 
+/// Where the adjoints come from.
+#[derive(Clone, Copy)]
+enum Goal<'a> {
+    /// There are none.
+    Nothing,
+    /// A loss that can be had sample by sample.
+    Objective(&'a Objective),
+    /// They are given, for the whole batch.
+    Adjoints(&'a Adjoints),
+}
+
+impl Goal<'_> {
+    /// What a hidden spike costs.
+    fn price(self) -> f64 {
+        match self {
+            Goal::Objective(objective) => objective.rate_l1,
+            _ => 0.0,
+        }
+    }
+}
+
 /// What every sample's pass is told.
 #[derive(Clone, Copy)]
 struct Pass<'a> {
@@ -120,7 +141,7 @@ struct Pass<'a> {
     count: usize,
     sparse: bool,
     targets: &'a [usize],
-    objective: Option<&'a Objective>,
+    goal: Goal<'a>,
     backward: bool,
     record: Option<&'a Record>,
 }
@@ -158,16 +179,28 @@ impl Machine {
         objective: &Objective,
         mode: Mode,
     ) -> StepReport {
-        with_source(input, |source| {
-            self.run_source(source, targets, objective, mode)
-        })
+        let goal = Goal::Objective(objective);
+        with_source(input, |source| self.run_source(source, targets, goal, mode))
+    }
+
+    /// Runs a batch back from adjoints that are known: those of a loss that has seen the recording of
+    /// the whole batch. The report has no loss.
+    pub fn run_back(
+        &mut self,
+        input: Input<'_>,
+        targets: &[usize],
+        adjoints: &Adjoints,
+        mode: Mode,
+    ) -> StepReport {
+        let goal = Goal::Adjoints(adjoints);
+        with_source(input, |source| self.run_source(source, targets, goal, mode))
     }
 
     fn run_source(
         &mut self,
         source: Source<'_>,
         targets: &[usize],
-        objective: &Objective,
+        goal: Goal<'_>,
         mode: Mode,
     ) -> StepReport {
         let backward = !matches!(mode, Mode::Evaluate);
@@ -190,13 +223,13 @@ impl Machine {
                 count,
                 sparse,
                 targets,
-                objective: Some(objective),
+                goal,
                 backward,
                 record: None,
             };
             self.pass(pass);
             for (sample, &target) in self.samples[..count].iter().zip(&targets[first..]) {
-                report.add(sample, target, objective.rate_l1);
+                report.add(sample, target, goal.price());
                 size += sample.size;
             }
             if backward {
@@ -239,7 +272,7 @@ impl Machine {
                     count,
                     sparse,
                     targets: &[],
-                    objective: None,
+                    goal: Goal::Nothing,
                     backward: false,
                     record: None,
                 });
@@ -268,7 +301,7 @@ impl Machine {
                     count,
                     sparse,
                     targets: &[],
-                    objective: None,
+                    goal: Goal::Nothing,
                     backward: false,
                     record: Some(record),
                 });
@@ -381,7 +414,7 @@ impl Machine {
             let mut scratch = self.take_scratch();
             self.forward(pass, n, sample, &mut scratch);
             if pass.backward {
-                self.backward(pass, sample, &mut scratch);
+                self.backward(pass, n, sample, &mut scratch);
             }
             self.give_scratch(scratch);
         });
@@ -528,7 +561,8 @@ impl Machine {
             })
         };
         sample.answers = (answer(spk), answer(mem));
-        if let Some(objective) = pass.objective {
+        sample.share = Share::default();
+        if let Goal::Objective(objective) = pass.goal {
             sample.share = self.isa.run(SampleLoss {
                 loss: &objective.loss,
                 classes: output.neurons,
@@ -542,27 +576,38 @@ impl Machine {
         }
     }
 
-    /// The same sample back through all layers.
-    fn backward(&self, pass: Pass<'_>, sample: &mut Sample, scratch: &mut Scratch) {
+    /// Sample `n` of the part back through all layers.
+    fn backward(&self, pass: Pass<'_>, n: usize, sample: &mut Sample, scratch: &mut Scratch) {
         let (steps, layers) = (pass.source.steps, self.layers.len());
-        let price = pass
-            .objective
-            .map_or(0.0, |objective| objective.rate_l1 as f32);
         sample.a.resize_with(layers, Vec::new);
         sample.learnt.resize_with(layers, Default::default);
         sample.size = 0.0;
         for (k, layer) in self.layers.iter().enumerate().rev() {
             let row = layer.shape().row();
             let (a, above) = sample.a.split_at_mut(k + 1);
-            let (g, e): (&[Lane], _) = match (above.first(), self.layers.get(k + 1)) {
-                (Some(a), Some(above)) if above.narrow() => (&[], FromAbove::Narrow { a, above }),
-                (Some(a), Some(above)) => {
+            let above = above.first().zip(self.layers.get(k + 1));
+            let (g, e): (&[Lane], _) = match (pass.goal, above) {
+                (Goal::Adjoints(adjoints), _) => {
+                    let own = &adjoints.layers[k];
+                    match above {
+                        Some((a, layer)) => {
+                            scratch.e.resize(steps * row, Lane::ZERO);
+                            let out = &mut scratch.e;
+                            self.isa.run(current::Across { layer, a, out });
+                        }
+                        None => fill(&mut scratch.e, steps * row),
+                    }
+                    fill(&mut scratch.mem, steps * row);
+                    let b = pass.first + n;
+                    add_rows(&own.spk, b, &mut scratch.e, row);
+                    add_rows(&own.mem, b, &mut scratch.mem, row);
+                    (&scratch.mem, FromAbove::Rows(&scratch.e))
+                }
+                (_, Some((a, above))) if above.narrow() => (&[], FromAbove::Narrow { a, above }),
+                (_, Some((a, layer))) => {
                     scratch.e.resize(steps * row, Lane::ZERO);
-                    self.isa.run(current::Across {
-                        layer: above,
-                        a,
-                        out: &mut scratch.e,
-                    });
+                    let out = &mut scratch.e;
+                    self.isa.run(current::Across { layer, a, out });
                     (&[], FromAbove::Rows(&scratch.e))
                 }
                 _ if sample.share.by_membrane => (&scratch.mem, FromAbove::Nothing),
@@ -583,7 +628,11 @@ impl Machine {
                 words: &sample.words[k],
                 g,
                 e,
-                price: if k + 1 < layers { price } else { 0.0 },
+                price: if k + 1 < layers {
+                    pass.goal.price() as f32
+                } else {
+                    0.0
+                },
                 summed,
                 out,
                 learnt: (beta, theta),
@@ -827,6 +876,22 @@ impl Machine {
             let (beta, theta) = &mut self.learnt[k];
             own(&gradient.beta, beta);
             own(&gradient.threshold, theta);
+        }
+    }
+}
+
+/// Zeros, `len` of them.
+fn fill(rows: &mut Vec<Lane>, len: usize) {
+    rows.clear();
+    rows.resize(len, Lane::ZERO);
+}
+
+/// Adds sample `b` of an adjoint `[T, B, N]`, if there is one, to rows `[T][row]`.
+fn add_rows(adjoint: &Option<Array3<f32>>, b: usize, rows: &mut [Lane], row: usize) {
+    let Some(adjoint) = adjoint else { return };
+    for (from, to) in adjoint.outer_iter().zip(rows.chunks_exact_mut(row)) {
+        for (to, from) in flatten_mut(to).iter_mut().zip(from.row(b)) {
+            *to += from;
         }
     }
 }
