@@ -1,0 +1,511 @@
+//! Arithmetic on the lanes of a warp.
+//!
+//! Inactive lanes are computed too and thrown away, so every operation must be total: integers wrap,
+//! and a division by zero gives all ones, as hardware does, after being reported for active lanes.
+//! `fma` is fused; `add`, `mul`, `div`, `sqrt` round once, as IEEE 754 wants. The approximate
+//! instructions (`.approx`, `.full`) are computed in float64 and rounded to float32: closer than a GPU,
+//! whose results may differ in the last bits. A NaN's payload is the host's.
+
+use super::registers::Value;
+use super::warp::Warp;
+use crate::decode::form::*;
+use crate::error::{Checked, Fault, Rule};
+use crate::memory::Lanes;
+use crate::ptx::Type;
+
+impl Warp<'_> {
+    /// The lanes of a source, all of which in `mask` must have been written.
+    #[inline(always)]
+    pub fn get<T: Value>(&self, index: R, mask: u32) -> Checked<Lanes<T>> {
+        T::check(&self.registers, self.kernel, index, mask)?;
+        Ok(T::lanes(&self.registers, index))
+    }
+
+    #[inline(always)]
+    pub fn set<T: Value>(&mut self, index: R, values: &Lanes<T>, mask: u32) {
+        T::set(&mut self.registers, index, values, mask);
+    }
+
+    #[inline(always)]
+    pub fn map1<T: Value, U: Value>(&mut self, mask: u32, d: R, a: R, f: impl Fn(T) -> U) -> Checked {
+        let a = self.get::<T>(a, mask)?;
+        let d_values = std::array::from_fn(|lane| f(a[lane]));
+        self.set(d, &d_values, mask);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn map2<T: Value, S: Value, U: Value>(
+        &mut self,
+        mask: u32,
+        (d, a, b): (R, R, R),
+        f: impl Fn(T, S) -> U,
+    ) -> Checked {
+        let (a, b) = (self.get::<T>(a, mask)?, self.get::<S>(b, mask)?);
+        let values = std::array::from_fn(|lane| f(a[lane], b[lane]));
+        self.set(d, &values, mask);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn map3<T: Value, S: Value, Q: Value, U: Value>(
+        &mut self,
+        mask: u32,
+        (d, a, b, c): (R, R, R, R),
+        f: impl Fn(T, S, Q) -> U,
+    ) -> Checked {
+        let (a, b, c) = (self.get::<T>(a, mask)?, self.get::<S>(b, mask)?, self.get::<Q>(c, mask)?);
+        let values = std::array::from_fn(|lane| f(a[lane], b[lane], c[lane]));
+        self.set(d, &values, mask);
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn unary(&mut self, mask: u32, op: Unary, ty: Type, d: R, a: R) -> Checked {
+        use Type::*;
+        let approximate = |f: fn(f64) -> f64| move |x: f32| f(f64::from(x)) as f32;
+        match (op, ty) {
+            (Unary::Neg, F32) => self.map1(mask, d, a, |x: f32| -x),
+            (Unary::Neg, F64) => self.map1(mask, d, a, |x: f64| -x),
+            (Unary::Neg, U16 | S16) => self.map1(mask, d, a, i16::wrapping_neg),
+            (Unary::Neg, U64 | S64) => self.map1(mask, d, a, i64::wrapping_neg),
+            (Unary::Neg, _) => self.map1(mask, d, a, i32::wrapping_neg),
+            (Unary::Abs, F32) => self.map1(mask, d, a, f32::abs),
+            (Unary::Abs, F64) => self.map1(mask, d, a, f64::abs),
+            (Unary::Abs, U16 | S16) => self.map1(mask, d, a, i16::wrapping_abs),
+            (Unary::Abs, U64 | S64) => self.map1(mask, d, a, i64::wrapping_abs),
+            (Unary::Abs, _) => self.map1(mask, d, a, i32::wrapping_abs),
+            (Unary::Not, U16 | S16) => self.map1(mask, d, a, |x: u16| !x),
+            (Unary::Not, U64 | S64) => self.map1(mask, d, a, |x: u64| !x),
+            (Unary::Not, _) => self.map1(mask, d, a, |x: u32| !x),
+            (Unary::Sqrt, F64) => self.map1(mask, d, a, f64::sqrt),
+            (Unary::Sqrt, _) => self.map1(mask, d, a, f32::sqrt),
+            (Unary::Rcp, F64) => self.map1(mask, d, a, |x: f64| 1.0 / x),
+            (Unary::Rcp, _) => self.map1(mask, d, a, |x: f32| 1.0 / x),
+            (Unary::Rsqrt, _) => self.map1(mask, d, a, approximate(|x| 1.0 / x.sqrt())),
+            (Unary::Ex2, _) => self.map1(mask, d, a, approximate(f64::exp2)),
+            (Unary::Lg2, _) => self.map1(mask, d, a, approximate(f64::log2)),
+            (Unary::Sin, _) => self.map1(mask, d, a, approximate(f64::sin)),
+            (Unary::Cos, _) => self.map1(mask, d, a, approximate(f64::cos)),
+            (Unary::Tanh, _) => self.map1(mask, d, a, approximate(f64::tanh)),
+            (Unary::Popc, U64 | S64) => self.map1(mask, d, a, |x: u64| x.count_ones()),
+            (Unary::Popc, _) => self.map1(mask, d, a, |x: u32| x.count_ones()),
+            (Unary::Clz, U64 | S64) => self.map1(mask, d, a, |x: u64| x.leading_zeros()),
+            (Unary::Clz, _) => self.map1(mask, d, a, |x: u32| x.leading_zeros()),
+            (Unary::Brev, U64 | S64) => self.map1(mask, d, a, |x: u64| x.reverse_bits()),
+            (Unary::Brev, _) => self.map1(mask, d, a, |x: u32| x.reverse_bits()),
+        }
+    }
+
+    #[inline(always)]
+    pub fn binary(&mut self, mask: u32, op: Binary, ty: Type, d: R, a: R, b: R) -> Checked {
+        use Type::*;
+        let r = (d, a, b);
+        if matches!(op, Binary::Div | Binary::Rem) && !ty.is_float() {
+            self.refuse_zero(mask, ty, b)?;
+        }
+        match (op, ty) {
+            (Binary::Add, F32) => self.map2(mask, r, |x: f32, y: f32| x + y),
+            (Binary::Add, F64) => self.map2(mask, r, |x: f64, y: f64| x + y),
+            (Binary::Add, U16 | S16) => self.map2(mask, r, u16::wrapping_add),
+            (Binary::Add, U64 | S64) => self.map2(mask, r, u64::wrapping_add),
+            (Binary::Add, _) => self.map2(mask, r, u32::wrapping_add),
+            (Binary::Sub, F32) => self.map2(mask, r, |x: f32, y: f32| x - y),
+            (Binary::Sub, F64) => self.map2(mask, r, |x: f64, y: f64| x - y),
+            (Binary::Sub, U16 | S16) => self.map2(mask, r, u16::wrapping_sub),
+            (Binary::Sub, U64 | S64) => self.map2(mask, r, u64::wrapping_sub),
+            (Binary::Sub, _) => self.map2(mask, r, u32::wrapping_sub),
+            (Binary::Mul, F32) => self.map2(mask, r, |x: f32, y: f32| x * y),
+            (Binary::Mul, F64) => self.map2(mask, r, |x: f64, y: f64| x * y),
+            (Binary::Mul, U16 | S16) => self.map2(mask, r, u16::wrapping_mul),
+            (Binary::Mul, U64 | S64) => self.map2(mask, r, u64::wrapping_mul),
+            (Binary::Mul, _) => self.map2(mask, r, u32::wrapping_mul),
+            (Binary::MulHi, U16) => {
+                self.map2(mask, r, |x: u16, y: u16| ((u32::from(x) * u32::from(y)) >> 16) as u16)
+            }
+            (Binary::MulHi, S16) => {
+                self.map2(mask, r, |x: i16, y: i16| ((i32::from(x) * i32::from(y)) >> 16) as i16)
+            }
+            (Binary::MulHi, S32) => {
+                self.map2(mask, r, |x: i32, y: i32| ((i64::from(x) * i64::from(y)) >> 32) as i32)
+            }
+            (Binary::MulHi, U64) => {
+                self.map2(mask, r, |x: u64, y: u64| ((u128::from(x) * u128::from(y)) >> 64) as u64)
+            }
+            (Binary::MulHi, S64) => {
+                self.map2(mask, r, |x: i64, y: i64| ((i128::from(x) * i128::from(y)) >> 64) as i64)
+            }
+            (Binary::MulHi, _) => {
+                self.map2(mask, r, |x: u32, y: u32| ((u64::from(x) * u64::from(y)) >> 32) as u32)
+            }
+            (Binary::Div, F32) => self.map2(mask, r, |x: f32, y: f32| x / y),
+            (Binary::Div, F64) => self.map2(mask, r, |x: f64, y: f64| x / y),
+            (Binary::Div, U16) => self.map2(mask, r, |x: u16, y: u16| x.checked_div(y).unwrap_or(!0)),
+            (Binary::Div, S16) => self.map2(mask, r, |x: i16, y: i16| x.wrapping_div(y | i16::from(y == 0))),
+            (Binary::Div, S32) => self.map2(mask, r, |x: i32, y: i32| x.wrapping_div(y | i32::from(y == 0))),
+            (Binary::Div, U64) => self.map2(mask, r, |x: u64, y: u64| x.checked_div(y).unwrap_or(!0)),
+            (Binary::Div, S64) => self.map2(mask, r, |x: i64, y: i64| x.wrapping_div(y | i64::from(y == 0))),
+            (Binary::Div, _) => self.map2(mask, r, |x: u32, y: u32| x.checked_div(y).unwrap_or(!0)),
+            (Binary::Rem, U16) => self.map2(mask, r, |x: u16, y: u16| x.checked_rem(y).unwrap_or(!0)),
+            (Binary::Rem, S16) => self.map2(mask, r, |x: i16, y: i16| x.wrapping_rem(y | i16::from(y == 0))),
+            (Binary::Rem, S32) => self.map2(mask, r, |x: i32, y: i32| x.wrapping_rem(y | i32::from(y == 0))),
+            (Binary::Rem, U64) => self.map2(mask, r, |x: u64, y: u64| x.checked_rem(y).unwrap_or(!0)),
+            (Binary::Rem, S64) => self.map2(mask, r, |x: i64, y: i64| x.wrapping_rem(y | i64::from(y == 0))),
+            (Binary::Rem, _) => self.map2(mask, r, |x: u32, y: u32| x.checked_rem(y).unwrap_or(!0)),
+            (Binary::Min, F32) => self.map2(mask, r, |x: f32, y: f32| {
+                if lesser(f64::from(x), f64::from(y)) { x } else { y }
+            }),
+            (Binary::Min, F64) => self.map2(mask, r, |x: f64, y: f64| if lesser(x, y) { x } else { y }),
+            (Binary::Min, U16) => self.map2(mask, r, |x: u16, y: u16| x.min(y)),
+            (Binary::Min, S16) => self.map2(mask, r, |x: i16, y: i16| x.min(y)),
+            (Binary::Min, S32) => self.map2(mask, r, |x: i32, y: i32| x.min(y)),
+            (Binary::Min, U64) => self.map2(mask, r, |x: u64, y: u64| x.min(y)),
+            (Binary::Min, S64) => self.map2(mask, r, |x: i64, y: i64| x.min(y)),
+            (Binary::Min, _) => self.map2(mask, r, |x: u32, y: u32| x.min(y)),
+            (Binary::Max, F32) => self.map2(mask, r, |x: f32, y: f32| {
+                if lesser(-f64::from(x), -f64::from(y)) { x } else { y }
+            }),
+            (Binary::Max, F64) => self.map2(mask, r, |x: f64, y: f64| if lesser(-x, -y) { x } else { y }),
+            (Binary::Max, U16) => self.map2(mask, r, |x: u16, y: u16| x.max(y)),
+            (Binary::Max, S16) => self.map2(mask, r, |x: i16, y: i16| x.max(y)),
+            (Binary::Max, S32) => self.map2(mask, r, |x: i32, y: i32| x.max(y)),
+            (Binary::Max, U64) => self.map2(mask, r, |x: u64, y: u64| x.max(y)),
+            (Binary::Max, S64) => self.map2(mask, r, |x: i64, y: i64| x.max(y)),
+            (Binary::Max, _) => self.map2(mask, r, |x: u32, y: u32| x.max(y)),
+            (Binary::And, U64 | S64) => self.map2(mask, r, |x: u64, y: u64| x & y),
+            (Binary::And, _) => self.map2(mask, r, |x: u32, y: u32| x & y),
+            (Binary::Or, U64 | S64) => self.map2(mask, r, |x: u64, y: u64| x | y),
+            (Binary::Or, _) => self.map2(mask, r, |x: u32, y: u32| x | y),
+            (Binary::Xor, U64 | S64) => self.map2(mask, r, |x: u64, y: u64| x ^ y),
+            (Binary::Xor, _) => self.map2(mask, r, |x: u32, y: u32| x ^ y),
+            // Amounts of the width or more give 0, or copies of the sign.
+            (Binary::Shl, U16 | S16) => {
+                self.map2(mask, r, |x: u16, y: u32| if y < 16 { x << y } else { 0 })
+            }
+            (Binary::Shl, U64 | S64) => {
+                self.map2(mask, r, |x: u64, y: u32| if y < 64 { x << y } else { 0 })
+            }
+            (Binary::Shl, _) => self.map2(mask, r, |x: u32, y: u32| if y < 32 { x << y } else { 0 }),
+            (Binary::Shr, S16) => self.map2(mask, r, |x: i16, y: u32| x >> y.min(15)),
+            (Binary::Shr, S32) => self.map2(mask, r, |x: i32, y: u32| x >> y.min(31)),
+            (Binary::Shr, S64) => self.map2(mask, r, |x: i64, y: u32| x >> y.min(63)),
+            (Binary::Shr, U16) => self.map2(mask, r, |x: u16, y: u32| if y < 16 { x >> y } else { 0 }),
+            (Binary::Shr, U64) => self.map2(mask, r, |x: u64, y: u32| if y < 64 { x >> y } else { 0 }),
+            (Binary::Shr, _) => self.map2(mask, r, |x: u32, y: u32| if y < 32 { x >> y } else { 0 }),
+            // The sign of the first, the magnitude of the second.
+            (Binary::CopySign, F64) => self.map2(mask, r, |x: f64, y: f64| y.copysign(x)),
+            (Binary::CopySign, _) => self.map2(mask, r, |x: f32, y: f32| y.copysign(x)),
+        }
+    }
+
+    fn refuse_zero(&self, mask: u32, ty: Type, b: R) -> Checked {
+        let zeros = match ty {
+            Type::U64 | Type::S64 => zero_lanes(&self.get::<u64>(b, mask)?.map(|y| y == 0)),
+            _ => zero_lanes(&self.get::<u32>(b, mask)?.map(|y| y == 0)),
+        };
+        match zeros & mask {
+            0 => Ok(()),
+            zeros => Err(Fault::new(
+                Rule::DivisionByZero,
+                zeros.trailing_zeros(),
+                "an integer division by zero",
+            )),
+        }
+    }
+
+    #[inline(always)]
+    pub fn ternary(&mut self, mask: u32, op: Ternary, ty: Type, r: (R, R, R, R)) -> Checked {
+        use Type::*;
+        match (op, ty) {
+            (Ternary::Mad, F32) => self.map3(mask, r, |x: f32, y: f32, z: f32| x.mul_add(y, z)),
+            (Ternary::Mad, F64) => self.map3(mask, r, |x: f64, y: f64, z: f64| x.mul_add(y, z)),
+            (Ternary::Mad, U16 | S16) => {
+                self.map3(mask, r, |x: u16, y: u16, z: u16| x.wrapping_mul(y).wrapping_add(z))
+            }
+            (Ternary::Mad, U64 | S64) => {
+                self.map3(mask, r, |x: u64, y: u64, z: u64| x.wrapping_mul(y).wrapping_add(z))
+            }
+            (Ternary::Mad, _) => {
+                self.map3(mask, r, |x: u32, y: u32, z: u32| x.wrapping_mul(y).wrapping_add(z))
+            }
+            (Ternary::MadHi, S64) => self.map3(mask, r, |x: i64, y: i64, z: i64| {
+                (((i128::from(x) * i128::from(y)) >> 64) as i64).wrapping_add(z)
+            }),
+            (Ternary::MadHi, U64) => self.map3(mask, r, |x: u64, y: u64, z: u64| {
+                (((u128::from(x) * u128::from(y)) >> 64) as u64).wrapping_add(z)
+            }),
+            (Ternary::MadHi, S32) => self.map3(mask, r, |x: i32, y: i32, z: i32| {
+                (((i64::from(x) * i64::from(y)) >> 32) as i32).wrapping_add(z)
+            }),
+            (Ternary::MadHi, S16) => self.map3(mask, r, |x: i16, y: i16, z: i16| {
+                (((i32::from(x) * i32::from(y)) >> 16) as i16).wrapping_add(z)
+            }),
+            (Ternary::MadHi, U16) => self.map3(mask, r, |x: u16, y: u16, z: u16| {
+                (((u32::from(x) * u32::from(y)) >> 16) as u16).wrapping_add(z)
+            }),
+            (Ternary::MadHi, _) => self.map3(mask, r, |x: u32, y: u32, z: u32| {
+                (((u64::from(x) * u64::from(y)) >> 32) as u32).wrapping_add(z)
+            }),
+            (Ternary::Bfe, U64 | S64) => self.map3(mask, r, |x: u64, start: u32, length: u32| {
+                extract(x, start, length, 64, ty.is_signed())
+            }),
+            (Ternary::Bfe, _) => self.map3(mask, r, |x: u32, start: u32, length: u32| {
+                extract(u64::from(x), start, length, 32, ty.is_signed()) as u32
+            }),
+            (Ternary::Prmt, _) => self.map3(mask, r, permute),
+            (Ternary::ShfL(clamp), _) => self.map3(mask, r, |low: u32, high: u32, by: u32| {
+                let by = if clamp { by.min(32) } else { by & 31 };
+                ((u64::from(high) << 32 | u64::from(low)) << by >> 32) as u32
+            }),
+            (Ternary::ShfR(clamp), _) => self.map3(mask, r, |low: u32, high: u32, by: u32| {
+                let by = if clamp { by.min(32) } else { by & 31 };
+                ((u64::from(high) << 32 | u64::from(low)) >> by) as u32
+            }),
+            (Ternary::Lop3(table), _) => self.map3(mask, r, |x: u32, y: u32, z: u32| {
+                let term = |bit: u8, value: u32| if table >> bit & 1 != 0 { value } else { 0 };
+                term(0, !x & !y & !z)
+                    | term(1, !x & !y & z)
+                    | term(2, !x & y & !z)
+                    | term(3, !x & y & z)
+                    | term(4, x & !y & !z)
+                    | term(5, x & !y & z)
+                    | term(6, x & y & !z)
+                    | term(7, x & y & z)
+            }),
+        }
+    }
+
+    pub fn bfi(&mut self, mask: u32, ty: Type, (d, a, b, c, e): (R, R, R, R, R)) -> Checked {
+        let (start, length) = (self.get::<u32>(c, mask)?, self.get::<u32>(e, mask)?);
+        if ty.bytes() == 8 {
+            let (a, b) = (self.get::<u64>(a, mask)?, self.get::<u64>(b, mask)?);
+            let values = std::array::from_fn(|l| insert(a[l], b[l], start[l], length[l], 64));
+            self.set::<u64>(d, &values, mask);
+        } else {
+            let (a, b) = (self.get::<u32>(a, mask)?, self.get::<u32>(b, mask)?);
+            let values = std::array::from_fn(|l| {
+                insert(u64::from(a[l]), u64::from(b[l]), start[l], length[l], 32) as u32
+            });
+            self.set::<u32>(d, &values, mask);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub fn mul_wide(&mut self, mask: u32, ty: Type, d: R, a: R, b: R, c: Option<R>) -> Checked {
+        match (ty, c) {
+            (Type::U32, None) => {
+                self.map2(mask, (d, a, b), |x: u32, y: u32| u64::from(x) * u64::from(y))
+            }
+            (Type::S32, None) => {
+                self.map2(mask, (d, a, b), |x: i32, y: i32| i64::from(x) * i64::from(y))
+            }
+            (Type::U16, None) => {
+                self.map2(mask, (d, a, b), |x: u16, y: u16| u32::from(x) * u32::from(y))
+            }
+            (_, None) => self.map2(mask, (d, a, b), |x: i16, y: i16| i32::from(x) * i32::from(y)),
+            (Type::U32, Some(c)) => self.map3(mask, (d, a, b, c), |x: u32, y: u32, z: u64| {
+                (u64::from(x) * u64::from(y)).wrapping_add(z)
+            }),
+            (Type::S32, Some(c)) => self.map3(mask, (d, a, b, c), |x: i32, y: i32, z: i64| {
+                (i64::from(x) * i64::from(y)).wrapping_add(z)
+            }),
+            (Type::U16, Some(c)) => self.map3(mask, (d, a, b, c), |x: u16, y: u16, z: u32| {
+                (u32::from(x) * u32::from(y)).wrapping_add(z)
+            }),
+            (_, Some(c)) => self.map3(mask, (d, a, b, c), |x: i16, y: i16, z: i32| {
+                (i32::from(x) * i32::from(y)).wrapping_add(z)
+            }),
+        }
+    }
+
+    /// The lanes in which a comparison holds.
+    #[inline(always)]
+    fn compare<T: Value + PartialOrd>(&self, mask: u32, compare: Compare, a: R, b: R) -> Checked<u32> {
+        let (a, b) = (self.get::<T>(a, mask)?, self.get::<T>(b, mask)?);
+        let nan = |x: T, y: T| x.partial_cmp(&y).is_none();
+        Ok(match compare {
+            Compare::Eq => bits(&a, &b, |x, y| x == y),
+            Compare::Ne => bits(&a, &b, |x, y| x != y && !nan(x, y)),
+            Compare::Lt => bits(&a, &b, |x, y| x < y),
+            Compare::Le => bits(&a, &b, |x, y| x <= y),
+            Compare::Gt => bits(&a, &b, |x, y| x > y),
+            Compare::Ge => bits(&a, &b, |x, y| x >= y),
+            Compare::Equ => bits(&a, &b, |x, y| x == y || nan(x, y)),
+            Compare::Neu => bits(&a, &b, |x, y| x != y),
+            Compare::Ltu => bits(&a, &b, |x, y| x < y || nan(x, y)),
+            Compare::Leu => bits(&a, &b, |x, y| x <= y || nan(x, y)),
+            Compare::Gtu => bits(&a, &b, |x, y| x > y || nan(x, y)),
+            Compare::Geu => bits(&a, &b, |x, y| x >= y || nan(x, y)),
+            Compare::Num => bits(&a, &b, |x, y| !nan(x, y)),
+            Compare::Nan => bits(&a, &b, nan),
+        })
+    }
+
+    #[inline(always)]
+    pub fn setp(&mut self, mask: u32, op: &Op) -> Checked {
+        let &Op::Setp { compare, ty, d, not_d, a, b, also } = op else { return Ok(()) };
+        let holds = match ty {
+            Type::F32 => self.compare::<f32>(mask, compare, a, b)?,
+            Type::F64 => self.compare::<f64>(mask, compare, a, b)?,
+            Type::S16 => self.compare::<i16>(mask, compare, a, b)?,
+            Type::U16 => self.compare::<u16>(mask, compare, a, b)?,
+            Type::S32 => self.compare::<i32>(mask, compare, a, b)?,
+            Type::S64 => self.compare::<i64>(mask, compare, a, b)?,
+            Type::U64 => self.compare::<u64>(mask, compare, a, b)?,
+            _ => self.compare::<u32>(mask, compare, a, b)?,
+        };
+        let with = match also {
+            Some((_, p, negated)) => {
+                let value = self.registers.predicate(self.kernel, p, mask)?;
+                if negated { !value } else { value }
+            }
+            None => 0,
+        };
+        let join = |holds: u32| match also {
+            Some((Logic::And, ..)) => holds & with,
+            Some((Logic::Or, ..)) => holds | with,
+            Some((Logic::Xor, ..)) => holds ^ with,
+            None => holds,
+        };
+        self.registers.set_predicate(d, join(holds), mask);
+        if let Some(not_d) = not_d {
+            self.registers.set_predicate(not_d, join(!holds), mask);
+        }
+        Ok(())
+    }
+
+    pub fn testp(&mut self, mask: u32, test: Test, ty: Type, d: R, a: R) -> Checked {
+        let classify = |x: f64, subnormal: bool| match test {
+            Test::Finite => x.is_finite(),
+            Test::Infinite => x.is_infinite(),
+            Test::Number => !x.is_nan(),
+            Test::NotANumber => x.is_nan(),
+            Test::Normal => x.is_finite() && x != 0.0 && !subnormal,
+            Test::Subnormal => subnormal,
+        };
+        let holds = if ty == Type::F64 {
+            zero_lanes(&self.get::<f64>(a, mask)?.map(|x| classify(x, x.is_subnormal())))
+        } else {
+            zero_lanes(&self.get::<f32>(a, mask)?.map(|x| classify(f64::from(x), x.is_subnormal())))
+        };
+        self.registers.set_predicate(d, holds, mask);
+        Ok(())
+    }
+
+    /// `selp`: a lane is defined where the operand that it takes is.
+    #[inline(always)]
+    pub fn select(&mut self, mask: u32, wide: bool, d: R, a: R, b: R, p: R) -> Checked {
+        let p = self.registers.predicate(self.kernel, p, mask)?;
+        let registers = &mut self.registers;
+        let (d, a, b) = (usize::from(d), usize::from(a), usize::from(b));
+        let (x, y) = (p & mask, !p & mask);
+        if wide {
+            let (left, right) = (registers.wide[a], registers.wide[b]);
+            for lane in 0..32 {
+                let slot = &mut registers.wide[d][lane];
+                let chosen = if p >> lane & 1 != 0 { left[lane] } else { right[lane] };
+                *slot = if mask >> lane & 1 != 0 { chosen } else { *slot };
+            }
+            let defined = &mut registers.wide_defined;
+            defined[d] = defined[d] & !mask | defined[a] & x | defined[b] & y;
+        } else {
+            let (left, right) = (registers.narrow[a], registers.narrow[b]);
+            for lane in 0..32 {
+                let slot = &mut registers.narrow[d][lane];
+                let chosen = if p >> lane & 1 != 0 { left[lane] } else { right[lane] };
+                *slot = if mask >> lane & 1 != 0 { chosen } else { *slot };
+            }
+            let defined = &mut registers.narrow_defined;
+            defined[d] = defined[d] & !mask | defined[a] & x | defined[b] & y;
+        }
+        Ok(())
+    }
+
+    /// `mov`: copies also whether a lane is defined, since compilers move values that nobody uses.
+    #[inline(always)]
+    pub fn copy(&mut self, mask: u32, wide: bool, d: R, a: R) {
+        let defined = if wide {
+            let values = u64::lanes(&self.registers, a);
+            self.set::<u64>(d, &values, mask);
+            &mut self.registers.wide_defined
+        } else {
+            let values = u32::lanes(&self.registers, a);
+            self.set::<u32>(d, &values, mask);
+            &mut self.registers.narrow_defined
+        };
+        let from = defined[usize::from(a)];
+        let slot = &mut defined[usize::from(d)];
+        *slot = *slot & !mask | from & mask;
+    }
+
+    pub fn slct(&mut self, mask: u32, op: &Op) -> Checked {
+        let &Op::Slct { wide, float, d, a, b, c } = op else { return Ok(()) };
+        let c = self.get::<u32>(c, mask)?;
+        let first = c.map(|c| if float { f32::from_bits(c) >= 0.0 } else { c as i32 >= 0 });
+        if wide {
+            let (a, b) = (self.get::<u64>(a, mask)?, self.get::<u64>(b, mask)?);
+            self.set(d, &std::array::from_fn(|l| if first[l] { a[l] } else { b[l] }), mask);
+        } else {
+            let (a, b) = (self.get::<u32>(a, mask)?, self.get::<u32>(b, mask)?);
+            self.set(d, &std::array::from_fn(|l| if first[l] { a[l] } else { b[l] }), mask);
+        }
+        Ok(())
+    }
+}
+
+/// PTX's `min` takes the number if one operand is NaN, and counts -0 as less than +0.
+fn lesser(x: f64, y: f64) -> bool {
+    y.is_nan() || x < y || (x == y && x.is_sign_negative())
+}
+
+#[inline(always)]
+fn bits<T: Copy>(a: &Lanes<T>, b: &Lanes<T>, f: impl Fn(T, T) -> bool) -> u32 {
+    let mut found = 0;
+    for lane in 0..32 {
+        found |= u32::from(f(a[lane], b[lane])) << lane;
+    }
+    found
+}
+
+fn zero_lanes(set: &Lanes<bool>) -> u32 {
+    (0..32).fold(0, |mask, lane| mask | u32::from(set[lane]) << lane)
+}
+
+/// `bfe`: a field of `length` bits from `start`; a signed one is extended by its highest bit, which is
+/// the operand's own where the field goes beyond it.
+fn extract(x: u64, start: u32, length: u32, width: u32, signed: bool) -> u64 {
+    let (start, length) = (start & 0xff, length & 0xff);
+    if length == 0 {
+        return 0;
+    }
+    let highest = (start + length - 1).min(width - 1);
+    let sign = signed && x >> highest & 1 != 0;
+    let field = if start < width { x >> start } else { 0 };
+    let kept = length.min(width.saturating_sub(start));
+    let mask = if kept >= 64 { !0 } else { (1u64 << kept) - 1 };
+    field & mask | if sign { !mask } else { 0 }
+}
+
+fn insert(a: u64, b: u64, start: u32, length: u32, width: u32) -> u64 {
+    let (start, length) = (start & 0xff, length & 0xff);
+    if start >= width || length == 0 {
+        return b;
+    }
+    let length = length.min(width - start);
+    let field = if length >= 64 { !0 } else { (1u64 << length) - 1 };
+    b & !(field << start) | (a & field) << start
+}
+
+/// `prmt`: four bytes chosen from the eight of `b:a`, each by a nibble whose top bit replicates the sign.
+fn permute(a: u32, b: u32, selector: u32) -> u32 {
+    let bytes = u64::from(b) << 32 | u64::from(a);
+    (0..4).fold(0, |value, at| {
+        let nibble = selector >> (4 * at) & 0xf;
+        let mut byte = (bytes >> (8 * (nibble & 7)) & 0xff) as u32;
+        if nibble & 8 != 0 {
+            byte = if byte & 0x80 != 0 { 0xff } else { 0 };
+        }
+        value | byte << (8 * at)
+    })
+}
