@@ -9,4 +9,5 @@ pub mod decode;
 pub mod error;
 pub mod exec;
 pub mod memory;
+pub mod module;
 pub mod ptx;

@@ -163,6 +163,12 @@ pub struct Access {
     pub address: Address,
 }
 
+impl Access {
+    pub fn registers(&self) -> &[Reg] {
+        &self.registers[..usize::from(self.count)]
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Op {
     Unary { op: Unary, ty: Type, d: R, a: R },

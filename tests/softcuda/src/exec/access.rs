@@ -7,116 +7,182 @@ use crate::decode::form::*;
 use crate::error::{Checked, Fault, Rule};
 use crate::memory::arena::Accesses;
 use crate::memory::segment::Touch;
-use crate::memory::{Lanes, lanes};
+use crate::memory::{Lanes, lanes, per_lane};
 use crate::ptx::{Space, Type};
 
 impl Warp<'_> {
+    #[inline(always)]
     fn addresses(&self, address: &Address, mask: u32) -> Checked<Lanes<u64>> {
         let Some(base) = address.base else {
             return Ok([address.offset; 32]);
         };
         let raw = self.raw(base, mask)?;
-        Ok(raw.map(|raw| raw.wrapping_add(address.offset)))
+        Ok(per_lane(|lane| raw[lane].wrapping_add(address.offset)))
     }
 
+    #[inline(always)]
     pub fn load(&mut self, block: &mut Block, mask: u32, at: usize, access: &Access) -> Checked {
         let addresses = self.addresses(&access.address, mask)?;
-        let size = access.ty.bytes();
-        let mut values = [[0; 32]; 4];
-        for (space, addresses, mask) in split(access.space, &addresses, mask).into_iter().flatten() {
-            let bytes = size * u64::from(access.count);
-            match space {
-                Space::Param => {
-                    for lane in lanes(mask) {
-                        for (k, values) in values.iter_mut().enumerate().take(access.count.into()) {
-                            let address = addresses[lane] + k as u64 * size;
-                            values[lane] = block.parameter(lane, address, size)?;
-                        }
-                    }
-                }
-                Space::Local => {
-                    block.stats.local_accesses += 1;
-                    for lane in lanes(mask) {
-                        self.local.admit(lane, addresses[lane], bytes, true)?;
-                        for (k, values) in values.iter_mut().enumerate().take(access.count.into()) {
-                            let address = addresses[lane] + k as u64 * size;
-                            values[lane] = self.local.load(lane, address, size);
-                        }
-                    }
-                }
-                space => {
-                    let whole = Accesses {
-                        touch: Touch::Read,
-                        mask,
-                        addresses: &addresses,
-                        bytes,
-                        constant: space == Space::Const,
-                    };
-                    let visit = block.count(self, space, &whole);
-                    let (arena, caches) = block.arena(space);
-                    each(mask, |mask| {
-                        let part = Accesses { mask, ..whole };
-                        let Some(index) = arena.admit(&mut caches[at], &part, &visit)? else {
-                            return Ok(false);
-                        };
-                        let segment = &arena.segments[index];
-                        for (k, values) in values.iter_mut().enumerate().take(access.count.into()) {
-                            let found = segment.gather(&addresses, mask, k as u64 * size, size);
-                            for lane in 0..32 {
-                                values[lane] |= found[lane];
-                            }
-                        }
-                        Ok(true)
-                    })?;
-                }
+        match access.space {
+            Space::Shared | Space::Global | Space::Const => {
+                self.load_from(block, access.space, &addresses, mask, at, access)
             }
+            _ => self.load_other(block, &addresses, mask, at, access),
         }
-        for (register, values) in access.registers.iter().zip(&values).take(access.count.into()) {
-            self.set_raw(*register, access.ty, values, mask);
+    }
+
+    /// From parameters, local memory, or wherever generic addresses point to.
+    fn load_other(
+        &mut self,
+        block: &mut Block,
+        addresses: &Lanes<u64>,
+        mask: u32,
+        at: usize,
+        access: &Access,
+    ) -> Checked {
+        let size = access.ty.bytes();
+        let bytes = size * u64::from(access.count);
+        for (space, addresses, mask) in split(access.space, addresses, mask).into_iter().flatten() {
+            match space {
+                Space::Param | Space::Local => {
+                    block.stats.local_accesses += u64::from(space == Space::Local);
+                    let mut values = [[0; 32]; 4];
+                    for lane in lanes(mask) {
+                        if space == Space::Local {
+                            self.local.admit(lane, addresses[lane], bytes, true)?;
+                        }
+                        for (k, values) in values.iter_mut().enumerate().take(access.count.into()) {
+                            let address = addresses[lane] + k as u64 * size;
+                            values[lane] = match space {
+                                Space::Local => self.local.load(lane, address, size),
+                                _ => block.parameter(lane, address, size)?,
+                            };
+                        }
+                    }
+                    for (register, values) in access.registers().iter().zip(&values) {
+                        self.set_raw(*register, access.ty, values, mask);
+                    }
+                }
+                space => self.load_from(block, space, &addresses, mask, at, access)?,
+            }
         }
         Ok(())
     }
 
+    /// From global, constant or shared memory.
+    #[inline(always)]
+    fn load_from(
+        &mut self,
+        block: &mut Block,
+        space: Space,
+        addresses: &Lanes<u64>,
+        mask: u32,
+        at: usize,
+        access: &Access,
+    ) -> Checked {
+        let size = access.ty.bytes();
+        let whole = Accesses {
+            touch: Touch::Read,
+            mask,
+            addresses,
+            bytes: size * u64::from(access.count),
+            constant: space == Space::Const,
+        };
+        let visit = block.count(self, space, &whole);
+        let (arena, caches) = block.arena(space);
+        each(mask, |mask| {
+            let part = Accesses { mask, ..whole };
+            let Some(index) = arena.admit(&mut caches[at], &part, &visit)? else {
+                return Ok(false);
+            };
+            let segment = &arena.segments[index];
+            for (k, register) in access.registers().iter().enumerate() {
+                let skip = k as u64 * size;
+                if size == 4 && register.bits == 32 {
+                    self.set(register.index, &segment.gather_words(addresses, mask, skip), mask);
+                } else {
+                    let values = segment.gather(addresses, mask, skip, size);
+                    self.set_raw(*register, access.ty, &values, mask);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    #[inline(always)]
     pub fn store(&mut self, block: &mut Block, mask: u32, at: usize, access: &Access) -> Checked {
         let addresses = self.addresses(&access.address, mask)?;
-        let size = access.ty.bytes();
-        let mut values = [[0; 32]; 4];
-        for (register, values) in access.registers.iter().zip(&mut values).take(access.count.into()) {
-            *values = self.raw(*register, mask)?;
+        match access.space {
+            Space::Shared | Space::Global => {
+                self.store_to(block, access.space, &addresses, mask, at, access)
+            }
+            _ => self.store_other(block, &addresses, mask, at, access),
         }
-        for (space, addresses, mask) in split(access.space, &addresses, mask).into_iter().flatten() {
-            let bytes = size * u64::from(access.count);
-            if space == Space::Local {
-                block.stats.local_accesses += 1;
-                for lane in lanes(mask) {
-                    self.local.admit(lane, addresses[lane], bytes, false)?;
-                    for (k, values) in values.iter().enumerate().take(access.count.into()) {
-                        self.local.store(lane, addresses[lane] + k as u64 * size, size, values[lane]);
-                    }
-                }
+    }
+
+    /// To local memory, or wherever generic addresses point to.
+    fn store_other(
+        &mut self,
+        block: &mut Block,
+        addresses: &Lanes<u64>,
+        mask: u32,
+        at: usize,
+        access: &Access,
+    ) -> Checked {
+        let size = access.ty.bytes();
+        let bytes = size * u64::from(access.count);
+        for (space, addresses, mask) in split(access.space, addresses, mask).into_iter().flatten() {
+            if space != Space::Local {
+                self.store_to(block, space, &addresses, mask, at, access)?;
                 continue;
             }
-            let whole = Accesses {
-                touch: Touch::Write,
-                mask,
-                addresses: &addresses,
-                bytes,
-                constant: false,
-            };
-            let visit = block.count(self, space, &whole);
-            let (arena, caches) = block.arena(space);
-            each(mask, |mask| {
-                let part = Accesses { mask, ..whole };
-                let Some(index) = arena.admit(&mut caches[at], &part, &visit)? else {
-                    return Ok(false);
-                };
-                for (k, values) in values.iter().enumerate().take(access.count.into()) {
-                    arena.segments[index].scatter(&addresses, mask, k as u64 * size, size, values);
+            block.stats.local_accesses += 1;
+            for lane in lanes(mask) {
+                self.local.admit(lane, addresses[lane], bytes, false)?;
+            }
+            for (k, register) in access.registers().iter().enumerate() {
+                let values = self.raw(*register, mask)?;
+                for lane in lanes(mask) {
+                    let address = addresses[lane] + k as u64 * size;
+                    self.local.store(lane, address, size, values[lane]);
                 }
-                Ok(true)
-            })?;
+            }
         }
         Ok(())
+    }
+
+    /// To global or shared memory.
+    #[inline(always)]
+    fn store_to(
+        &mut self,
+        block: &mut Block,
+        space: Space,
+        addresses: &Lanes<u64>,
+        mask: u32,
+        at: usize,
+        access: &Access,
+    ) -> Checked {
+        let size = access.ty.bytes();
+        let whole = Accesses {
+            touch: Touch::Write,
+            mask,
+            addresses,
+            bytes: size * u64::from(access.count),
+            constant: false,
+        };
+        let visit = block.count(self, space, &whole);
+        let (arena, caches) = block.arena(space);
+        each(mask, |mask| {
+            let part = Accesses { mask, ..whole };
+            let Some(index) = arena.admit(&mut caches[at], &part, &visit)? else {
+                return Ok(false);
+            };
+            for (k, register) in access.registers().iter().enumerate() {
+                let values = self.raw(*register, mask)?;
+                arena.segments[index].scatter(addresses, mask, k as u64 * size, size, &values);
+            }
+            Ok(true)
+        })
     }
 
     /// Lanes take their turns in order.
@@ -286,19 +352,30 @@ pub fn bank_conflicts(access: &Accesses) -> u64 {
         if group == 0 || high + words <= low + 32 {
             continue;
         }
-        let mut wanted: Vec<u64> = lanes(group)
-            .flat_map(|lane| (0..words).map(move |k| (lane, k)))
-            .map(|(lane, k)| access.addresses[lane] / 4 + k)
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let mut passes = [0; 32];
-        for word in wanted {
-            passes[word as usize % 32] += 1;
-        }
-        extra += passes.iter().max().unwrap_or(&1) - 1;
+        extra += passes(access, group, words) - 1;
     }
     extra
+}
+
+/// The most different words that one bank must give to the lanes of `group`, 32 words together.
+fn passes(access: &Accesses, group: u32, words: u64) -> u64 {
+    let mut wanted = [0; 32];
+    let mut count = 0;
+    let mut last = [u64::MAX; 32];
+    let mut passes = [0; 32];
+    for lane in lanes(group) {
+        for k in 0..words {
+            let word = access.addresses[lane] / 4 + k;
+            let bank = word as usize % 32;
+            let repeated = passes[bank] > 0 && (last[bank] == word || wanted[..count].contains(&word));
+            if !repeated {
+                (wanted[count], last[bank]) = (word, word);
+                count += 1;
+                passes[bank] += 1;
+            }
+        }
+    }
+    passes.into_iter().max().unwrap_or(1)
 }
 
 #[cfg(test)]

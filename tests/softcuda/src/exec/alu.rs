@@ -10,7 +10,7 @@ use super::registers::Value;
 use super::warp::Warp;
 use crate::decode::form::*;
 use crate::error::{Checked, Fault, Rule};
-use crate::memory::Lanes;
+use crate::memory::{Lanes, per_lane};
 use crate::ptx::Type;
 
 impl Warp<'_> {
@@ -29,7 +29,7 @@ impl Warp<'_> {
     #[inline(always)]
     pub fn map1<T: Value, U: Value>(&mut self, mask: u32, d: R, a: R, f: impl Fn(T) -> U) -> Checked {
         let a = self.get::<T>(a, mask)?;
-        let d_values = std::array::from_fn(|lane| f(a[lane]));
+        let d_values = per_lane(|lane| f(a[lane]));
         self.set(d, &d_values, mask);
         Ok(())
     }
@@ -42,7 +42,7 @@ impl Warp<'_> {
         f: impl Fn(T, S) -> U,
     ) -> Checked {
         let (a, b) = (self.get::<T>(a, mask)?, self.get::<S>(b, mask)?);
-        let values = std::array::from_fn(|lane| f(a[lane], b[lane]));
+        let values = per_lane(|lane| f(a[lane], b[lane]));
         self.set(d, &values, mask);
         Ok(())
     }
@@ -55,7 +55,7 @@ impl Warp<'_> {
         f: impl Fn(T, S, Q) -> U,
     ) -> Checked {
         let (a, b, c) = (self.get::<T>(a, mask)?, self.get::<S>(b, mask)?, self.get::<Q>(c, mask)?);
-        let values = std::array::from_fn(|lane| f(a[lane], b[lane], c[lane]));
+        let values = per_lane(|lane| f(a[lane], b[lane], c[lane]));
         self.set(d, &values, mask);
         Ok(())
     }
@@ -279,11 +279,11 @@ impl Warp<'_> {
         let (start, length) = (self.get::<u32>(c, mask)?, self.get::<u32>(e, mask)?);
         if ty.bytes() == 8 {
             let (a, b) = (self.get::<u64>(a, mask)?, self.get::<u64>(b, mask)?);
-            let values = std::array::from_fn(|l| insert(a[l], b[l], start[l], length[l], 64));
+            let values = per_lane(|l| insert(a[l], b[l], start[l], length[l], 64));
             self.set::<u64>(d, &values, mask);
         } else {
             let (a, b) = (self.get::<u32>(a, mask)?, self.get::<u32>(b, mask)?);
-            let values = std::array::from_fn(|l| {
+            let values = per_lane(|l| {
                 insert(u64::from(a[l]), u64::from(b[l]), start[l], length[l], 32) as u32
             });
             self.set::<u32>(d, &values, mask);
@@ -445,10 +445,10 @@ impl Warp<'_> {
         let first = c.map(|c| if float { f32::from_bits(c) >= 0.0 } else { c as i32 >= 0 });
         if wide {
             let (a, b) = (self.get::<u64>(a, mask)?, self.get::<u64>(b, mask)?);
-            self.set(d, &std::array::from_fn(|l| if first[l] { a[l] } else { b[l] }), mask);
+            self.set(d, &per_lane(|l| if first[l] { a[l] } else { b[l] }), mask);
         } else {
             let (a, b) = (self.get::<u32>(a, mask)?, self.get::<u32>(b, mask)?);
-            self.set(d, &std::array::from_fn(|l| if first[l] { a[l] } else { b[l] }), mask);
+            self.set(d, &per_lane(|l| if first[l] { a[l] } else { b[l] }), mask);
         }
         Ok(())
     }

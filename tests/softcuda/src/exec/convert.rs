@@ -3,7 +3,7 @@
 use super::warp::Warp;
 use crate::decode::form::{Op, R, Reg, Round};
 use crate::error::Checked;
-use crate::memory::Lanes;
+use crate::memory::{Lanes, per_lane};
 use crate::ptx::Type;
 
 impl Warp<'_> {
@@ -31,7 +31,7 @@ impl Warp<'_> {
             _ => {}
         }
         let raw = self.raw(a, mask)?;
-        let values = std::array::from_fn(|lane| convert(raw[lane], to, from, round, integral, sat));
+        let values = per_lane(|lane| convert(raw[lane], to, from, round, integral, sat));
         self.set_raw(d, to, &values, mask);
         Ok(())
     }
@@ -41,7 +41,10 @@ impl Warp<'_> {
     pub fn raw(&self, register: Reg, mask: u32) -> Checked<Lanes<u64>> {
         Ok(match register.bits {
             64 => self.get::<u64>(register.index, mask)?,
-            _ => self.get::<u32>(register.index, mask)?.map(u64::from),
+            _ => {
+                let narrow = self.get::<u32>(register.index, mask)?;
+                per_lane(|lane| u64::from(narrow[lane]))
+            }
         })
     }
 
@@ -59,9 +62,9 @@ impl Warp<'_> {
             _ => value,
         };
         match register.bits {
-            64 => self.set::<u64>(index, &values.map(extend), mask),
-            16 => self.set::<u32>(index, &values.map(|value| extend(value) as u32 & 0xffff), mask),
-            _ => self.set::<u32>(index, &values.map(|value| extend(value) as u32), mask),
+            64 => self.set::<u64>(index, &per_lane(|lane| extend(values[lane])), mask),
+            16 => self.set::<u32>(index, &per_lane(|lane| extend(values[lane]) as u32 & 0xffff), mask),
+            _ => self.set::<u32>(index, &per_lane(|lane| extend(values[lane]) as u32), mask),
         }
     }
 }

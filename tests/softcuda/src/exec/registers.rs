@@ -77,7 +77,7 @@ pub fn uninitialised(name: &str, undefined: u32) -> Box<Fault> {
 }
 
 /// A type that a register can be read as: it knows its file and its bits there.
-pub trait Value: Copy {
+pub trait Value: Copy + Default {
     fn lanes(registers: &Registers, index: R) -> Lanes<Self>;
     fn set(registers: &mut Registers, index: R, values: &Lanes<Self>, mask: u32);
     /// Refuses if a lane of `mask` was never written.

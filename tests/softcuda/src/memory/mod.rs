@@ -18,6 +18,17 @@ pub use shadow::Visit;
 /// One value per lane of a warp.
 pub type Lanes<T> = [T; 32];
 
+/// A value for each lane. A plain loop, which the compiler turns into vector instructions where
+/// `std::array::from_fn` is left as calls.
+#[inline(always)]
+pub fn per_lane<T: Copy + Default>(f: impl Fn(usize) -> T) -> Lanes<T> {
+    let mut values = [T::default(); 32];
+    for (lane, value) in values.iter_mut().enumerate() {
+        *value = f(lane);
+    }
+    values
+}
+
 /// The lanes of a mask, in order.
 pub fn lanes(mut mask: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {

@@ -60,10 +60,20 @@ impl Segment {
             self.shadow.refine();
         }
         let shift = self.shadow.shift;
-        let units = size >> shift;
+        let units = (size >> shift) as usize;
+        let mut last = u64::MAX;
+        let mut repeats = 0;
         for lane in lanes(mask) {
+            // Of neighbours that read the same bytes the first two make a record of the warp, and the
+            // others would not change it.
+            let same = touch == Touch::Read && addresses[lane] == last;
+            repeats = if same { repeats + 1 } else { 0 };
+            last = addresses[lane];
+            if repeats > 1 {
+                continue;
+            }
             let start = ((addresses[lane] - self.base) >> shift) as usize;
-            for cell in &mut self.shadow.cells[start..start + units as usize] {
+            for cell in &mut self.shadow.cells[start..start + units] {
                 if touch != Touch::Write && cell.written == shadow::NEVER {
                     return Err(self.unwritten(lane, addresses[lane], size));
                 }
@@ -126,6 +136,17 @@ impl Segment {
                 4 => u64::from(u32::from_le_bytes(bytes(&self.data, at))),
                 _ => u64::from_le_bytes(bytes(&self.data, at)),
             };
+        }
+        values
+    }
+
+    /// The same for words of four bytes.
+    #[inline(always)]
+    pub fn gather_words(&self, addresses: &Lanes<u64>, mask: u32, skip: u64) -> Lanes<u32> {
+        let mut values = [0; 32];
+        for lane in lanes(mask) {
+            let at = (addresses[lane] - self.base + skip) as usize;
+            values[lane] = u32::from_le_bytes(bytes(&self.data, at));
         }
         values
     }
