@@ -6,6 +6,7 @@
 //! written, a race, a barrier that not every thread reaches.
 
 pub mod decode;
+pub mod driver;
 pub mod error;
 pub mod exec;
 pub mod memory;
