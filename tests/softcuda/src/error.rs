@@ -59,7 +59,10 @@ pub struct LoadError {
 
 impl LoadError {
     pub fn new(line: u32, message: impl Into<String>) -> Self {
-        Self { line, message: message.into() }
+        Self {
+            line,
+            message: message.into(),
+        }
     }
 }
 
@@ -120,7 +123,11 @@ pub type Checked<T = ()> = Result<T, Box<Fault>>;
 impl Fault {
     #[cold]
     pub fn new(rule: Rule, lane: u32, message: impl Into<String>) -> Box<Self> {
-        Box::new(Self { rule, lane, message: message.into() })
+        Box::new(Self {
+            rule,
+            lane,
+            message: message.into(),
+        })
     }
 }
 

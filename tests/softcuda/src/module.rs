@@ -28,7 +28,10 @@ impl Module {
         let tree: Tree = parse(source)?;
         if tree.version > PTX_VERSION {
             let (major, minor) = tree.version;
-            return Err(LoadError::new(1, format!("PTX version {major}.{minor} is too new")));
+            return Err(LoadError::new(
+                1,
+                format!("PTX version {major}.{minor} is too new"),
+            ));
         }
         let mut variables = HashMap::new();
         let placed = Self::place(&tree, memory, &mut variables);
@@ -37,7 +40,13 @@ impl Module {
             Ok(kernels) => {
                 let source = source.lines().map(str::to_owned).collect();
                 let (version, target) = (tree.version, tree.target);
-                Ok(Self { kernels, variables, source, version, target })
+                Ok(Self {
+                    kernels,
+                    variables,
+                    source,
+                    version,
+                    target,
+                })
             }
             Err(error) => {
                 Self::free(&variables, memory, 0);
@@ -59,11 +68,21 @@ impl Module {
             };
             let name = format!("module variable `{}`", variable.name);
             let Some(address) = memory.allocate(variable.bytes, role, name) else {
-                return Err(LoadError::new(variable.line, "out of memory for a module variable"));
+                return Err(LoadError::new(
+                    variable.line,
+                    "out of memory for a module variable",
+                ));
             };
-            let symbol = Symbol { space: variable.space, address, bytes: variable.bytes };
+            let symbol = Symbol {
+                space: variable.space,
+                address,
+                bytes: variable.bytes,
+            };
             if variables.insert(variable.name.clone(), symbol).is_some() {
-                return Err(LoadError::new(variable.line, "a variable is declared twice"));
+                return Err(LoadError::new(
+                    variable.line,
+                    "a variable is declared twice",
+                ));
             }
             let mut initial = variable.initial.clone();
             initial.resize(variable.bytes as usize, 0);

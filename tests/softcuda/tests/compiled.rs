@@ -11,11 +11,23 @@ fn sgemm(m: usize, n: usize, k: usize) -> (Vec<f32>, Vec<f32>, Gpu) {
     let (a, b) = (noise(m * k, 1), noise(k * n, 2));
     let mut gpu = Gpu::new();
     let module = gpu.module(SGEMM).unwrap();
-    let (da, db, dc) = (gpu.upload(&a), gpu.upload(&b), gpu.alloc(4 * (m * n) as u64));
+    let (da, db, dc) = (
+        gpu.upload(&a),
+        gpu.upload(&b),
+        gpu.alloc(4 * (m * n) as u64),
+    );
     let grid = [n.div_ceil(64) as u32, m.div_ceil(64) as u32, 1];
     let sizes = [m as u32, n as u32, k as u32];
-    let args = [da.into(), db.into(), dc.into(), sizes[0].into(), sizes[1].into(), sizes[2].into()];
-    gpu.launch(&module, "sgemm", grid, [256, 1, 1], 0, &args).unwrap();
+    let args = [
+        da.into(),
+        db.into(),
+        dc.into(),
+        sizes[0].into(),
+        sizes[1].into(),
+        sizes[2].into(),
+    ];
+    gpu.launch(&module, "sgemm", grid, [256, 1, 1], 0, &args)
+        .unwrap();
     let found = gpu.f32s(dc, m * n);
     let mut expected = vec![0.0f32; m * n];
     for r in 0..m {
@@ -65,14 +77,18 @@ fn a_reduction_by_shuffles() {
     let module = gpu.module(KERNELS).unwrap();
     let (dx, partial) = (gpu.upload(&x), gpu.alloc(12));
     let args = [dx.into(), partial.into(), 1000u32.into()];
-    gpu.launch(&module, "reduce", [3, 1, 1], [128, 1, 1], 16, &args).unwrap();
+    gpu.launch(&module, "reduce", [3, 1, 1], [128, 1, 1], 16, &args)
+        .unwrap();
     // The same order of additions: strided sums of the threads, a tree of 32, then warp by warp.
     let mut expected = vec![0.0f32; 3];
     for (block, total) in expected.iter_mut().enumerate() {
         for warp in 0..4 {
             let mut lanes = [0.0f32; 32];
             for (lane, sum) in lanes.iter_mut().enumerate() {
-                *sum = x[128 * block + 32 * warp + lane..].iter().step_by(3 * 128).fold(0.0, |s, x| s + x);
+                *sum = x[128 * block + 32 * warp + lane..]
+                    .iter()
+                    .step_by(3 * 128)
+                    .fold(0.0, |s, x| s + x);
             }
             for offset in [16, 8, 4, 2, 1] {
                 for lane in 0..32 - offset {
@@ -93,9 +109,13 @@ fn a_division_for_each_element() {
     let module = gpu.module(KERNELS).unwrap();
     let (dx, dy) = (gpu.upload(&x), gpu.alloc(4000));
     let args = [dx.into(), dy.into(), 1000u32.into()];
-    gpu.launch(&module, "squash", [4, 1, 1], [256, 1, 1], 0, &args).unwrap();
-    let expected: Vec<f32> =
-        x.iter().enumerate().map(|(i, x)| x / (1.0 + x.abs()) * (i % 4 + 1) as f32).collect();
+    gpu.launch(&module, "squash", [4, 1, 1], [256, 1, 1], 0, &args)
+        .unwrap();
+    let expected: Vec<f32> = x
+        .iter()
+        .enumerate()
+        .map(|(i, x)| x / (1.0 + x.abs()) * (i % 4 + 1) as f32)
+        .collect();
     assert_eq!(gpu.f32s(dy, 1000), expected);
     // The module's variable began at 7.
     assert_eq!(gpu.u32s(module.variables["visits"].address, 1), [1007]);
@@ -109,13 +129,24 @@ fn a_leaky_integrator_and_a_called_function() {
     let mut gpu = Gpu::new();
     let module = gpu.module(KERNELS).unwrap();
     let dx = gpu.upload(&input);
-    let out = [gpu.alloc(4 * N as u64), gpu.alloc(4 * N as u64), gpu.alloc(4 * N as u64)];
+    let out = [
+        gpu.alloc(4 * N as u64),
+        gpu.alloc(4 * N as u64),
+        gpu.alloc(4 * N as u64),
+    ];
     let (beta, threshold) = (0.9f32, 1.0f32);
     let args = [
-        dx.into(), out[0].into(), out[1].into(), out[2].into(), beta.into(), threshold.into(),
-        (STEPS as u32).into(), (N as u32).into(),
+        dx.into(),
+        out[0].into(),
+        out[1].into(),
+        out[2].into(),
+        beta.into(),
+        threshold.into(),
+        (STEPS as u32).into(),
+        (N as u32).into(),
     ];
-    gpu.launch(&module, "leaky", [2, 1, 1], [64, 1, 1], 0, &args).unwrap();
+    gpu.launch(&module, "leaky", [2, 1, 1], [64, 1, 1], 0, &args)
+        .unwrap();
     let (mut words, mut us, mut series) = (vec![0u32; N], vec![0.0f32; N], vec![0.0f32; N]);
     for i in 0..N {
         for t in 0..STEPS {
@@ -149,10 +180,21 @@ fn local_memory_switches_bytes_and_ballots() {
     let mut gpu = Gpu::new();
     let module = gpu.module(KERNELS).unwrap();
     let (dv, dcode) = (gpu.upload(&v), gpu.upload(&code));
-    let (words, longs, ballots) = (gpu.alloc(4 * N as u64), gpu.alloc(8 * N as u64), gpu.alloc(8));
-    let args =
-        [dv.into(), dcode.into(), words.into(), longs.into(), ballots.into(), (N as u32).into()];
-    gpu.launch(&module, "mixed", [1, 1, 1], [64, 1, 1], 0, &args).unwrap();
+    let (words, longs, ballots) = (
+        gpu.alloc(4 * N as u64),
+        gpu.alloc(8 * N as u64),
+        gpu.alloc(8),
+    );
+    let args = [
+        dv.into(),
+        dcode.into(),
+        words.into(),
+        longs.into(),
+        ballots.into(),
+        (N as u32).into(),
+    ];
+    gpu.launch(&module, "mixed", [1, 1, 1], [64, 1, 1], 0, &args)
+        .unwrap();
     let mut expected = (vec![0u32; N], vec![0u64; N], vec![0u32; 2]);
     for i in 0..N {
         let q = &v[4 * i..4 * i + 4];

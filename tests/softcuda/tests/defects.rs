@@ -21,8 +21,19 @@ fn with_buffer(body: &str) -> String {
 fn one_element_beyond_the_end() {
     let mut gpu = Gpu::new();
     let out = gpu.upload(&[0u32; 31]);
-    let found = broken(&mut gpu, &with_buffer("st.global.u32 [%rd1], %r0;"), 32, &[out.into()]);
-    let words = ["kernel `k`", "thread (31,0,0)", "PTX line 13", "st.global.u32", "byte 124 of allocation 1, 124 bytes"];
+    let found = broken(
+        &mut gpu,
+        &with_buffer("st.global.u32 [%rd1], %r0;"),
+        32,
+        &[out.into()],
+    );
+    let words = [
+        "kernel `k`",
+        "thread (31,0,0)",
+        "PTX line 13",
+        "st.global.u32",
+        "byte 124 of allocation 1, 124 bytes",
+    ];
     assert_rule(&found, Rule::OutOfBounds, &words);
 }
 
@@ -30,22 +41,51 @@ fn one_element_beyond_the_end() {
 fn one_byte_beyond_and_one_before() {
     let mut gpu = Gpu::new();
     let out = gpu.upload(&[0u8; 5]);
-    let found = broken(&mut gpu, &with_buffer("ld.global.u8 %r1, [%rd0+5];"), 1, &[out.into()]);
-    assert_rule(&found, Rule::OutOfBounds, &["byte 5 of allocation 1, 5 bytes"]);
-    let found = broken(&mut gpu, &with_buffer("ld.global.u8 %r1, [%rd0-1];"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.u8 %r1, [%rd0+5];"),
+        1,
+        &[out.into()],
+    );
+    assert_rule(
+        &found,
+        Rule::OutOfBounds,
+        &["byte 5 of allocation 1, 5 bytes"],
+    );
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.u8 %r1, [%rd0-1];"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::OutOfBounds, &["outside every allocation"]);
     // A word that only begins inside.
-    let found = broken(&mut gpu, &with_buffer("ld.global.u32 %r1, [%rd0+4];"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.u32 %r1, [%rd0+4];"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::OutOfBounds, &["4 bytes at"]);
 }
 
 #[test]
 fn null_and_wild_pointers() {
     let mut gpu = Gpu::new();
-    let found = broken(&mut gpu, &with_buffer("st.global.u32 [%rd0], %r0;"), 1, &[0u64.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("st.global.u32 [%rd0], %r0;"),
+        1,
+        &[0u64.into()],
+    );
     assert_rule(&found, Rule::OutOfBounds, &["0x0"]);
     let wild = (u64::MAX - 3).into();
-    let found = broken(&mut gpu, &with_buffer("ld.global.u32 %r1, [%rd0];"), 1, &[wild]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.u32 %r1, [%rd0];"),
+        1,
+        &[wild],
+    );
     assert_rule(&found, Rule::OutOfBounds, &["0xfffffffffffffffc"]);
 }
 
@@ -54,17 +94,36 @@ fn use_after_free() {
     let mut gpu = Gpu::new();
     let out = gpu.upload(&[0u32; 32]);
     gpu.free(out);
-    let found = broken(&mut gpu, &with_buffer("st.global.u32 [%rd1], %r0;"), 32, &[out.into()]);
-    assert_rule(&found, Rule::UseAfterFree, &["allocation 1", "freed by driver call 77"]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("st.global.u32 [%rd1], %r0;"),
+        32,
+        &[out.into()],
+    );
+    assert_rule(
+        &found,
+        Rule::UseAfterFree,
+        &["allocation 1", "freed by driver call 77"],
+    );
 }
 
 #[test]
 fn misaligned() {
     let mut gpu = Gpu::new();
     let out = gpu.upload(&[0u32; 32]);
-    let found = broken(&mut gpu, &with_buffer("ld.global.u32 %r1, [%rd0+2];"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.u32 %r1, [%rd0+2];"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::Misaligned, &["not a multiple of 4"]);
-    let found = broken(&mut gpu, &with_buffer("ld.global.v4.u32 {%r1,%r2,%r3,%r4}, [%rd0+8];"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.v4.u32 {%r1,%r2,%r3,%r4}, [%rd0+8];"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::Misaligned, &["not a multiple of 16"]);
 }
 
@@ -72,25 +131,58 @@ fn misaligned() {
 fn the_wrong_space() {
     let mut gpu = Gpu::new();
     let out = gpu.upload(&[0u32; 32]);
-    let found = broken(&mut gpu, &with_buffer("ld.shared.u32 %r1, [%rd0];"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.shared.u32 %r1, [%rd0];"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::OutOfBounds, &["ld.shared"]);
-    let found = broken(&mut gpu, &with_buffer("cvta.to.shared.u64 %rd2, %rd0;"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("cvta.to.shared.u64 %rd2, %rd0;"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::AddressSpace, &["not an address of Shared"]);
-    let found = broken(&mut gpu, &with_buffer("ld.const.u32 %r1, [%rd0];"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.const.u32 %r1, [%rd0];"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::AddressSpace, &["Global memory"]);
     let constant = with_buffer("mov.u64 %rd2, c; st.global.u32 [%rd2], %r0;")
         .replace(".visible", ".const .u32 c = 5;\n.visible");
     let found = broken(&mut gpu, &constant, 1, &[out.into()]);
-    assert_rule(&found, Rule::AddressSpace, &["module variable `c`", "Const memory"]);
+    assert_rule(
+        &found,
+        Rule::AddressSpace,
+        &["module variable `c`", "Const memory"],
+    );
 }
 
 #[test]
 fn memory_that_was_never_written() {
     let mut gpu = Gpu::new();
     let out = gpu.alloc(128);
-    let found = broken(&mut gpu, &with_buffer("ld.global.u32 %r1, [%rd1];"), 32, &[out.into()]);
-    assert_rule(&found, Rule::UninitialisedMemory, &["never written", "allocation 1"]);
-    let found = broken(&mut gpu, &with_buffer("atom.global.add.u32 %r1, [%rd0], 1;"), 1, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("ld.global.u32 %r1, [%rd1];"),
+        32,
+        &[out.into()],
+    );
+    assert_rule(
+        &found,
+        Rule::UninitialisedMemory,
+        &["never written", "allocation 1"],
+    );
+    let found = broken(
+        &mut gpu,
+        &with_buffer("atom.global.add.u32 %r1, [%rd0], 1;"),
+        1,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::UninitialisedMemory, &["never written"]);
     // Three of four bytes are written.
     let three = "st.global.u8 [%rd0], 1; st.global.u8 [%rd0+1], 1; st.global.u8 [%rd0+2], 1; ld.global.u32 %r1, [%rd0];";
@@ -109,7 +201,14 @@ fn shared_memory_of_an_earlier_block_is_gone() {
     let mut gpu = Gpu::new();
     let body = ".shared .align 4 .b8 s[4]; mov.u32 %r1, %ctaid.x; setp.eq.u32 %p1, %r1, 0;\n\
         @%p1 st.shared.u32 [s], %r1; ld.shared.u32 %r2, [s];";
-    let found = broken_with(&mut gpu, &with_buffer(body), [2, 1, 1], 1, 0, &[0u64.into()]);
+    let found = broken_with(
+        &mut gpu,
+        &with_buffer(body),
+        [2, 1, 1],
+        1,
+        0,
+        &[0u64.into()],
+    );
     assert_rule(&found, Rule::UninitialisedMemory, &["block (1,0,0)"]);
 }
 
@@ -127,22 +226,40 @@ fn the_host_reads_what_was_never_written() {
 #[test]
 fn registers_that_were_never_written() {
     let mut gpu = Gpu::new();
-    let found = broken(&mut gpu, &with_buffer("add.u32 %r1, %r0, %r7;"), 1, &[0u64.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("add.u32 %r1, %r0, %r7;"),
+        1,
+        &[0u64.into()],
+    );
     assert_rule(&found, Rule::UninitialisedRegister, &["%r7"]);
     // Written by half of the threads only.
     let half = "setp.lt.u32 %p1, %r0, 16; @%p1 mov.u32 %r2, 1; add.u32 %r1, %r0, %r2;";
     let found = broken(&mut gpu, &with_buffer(half), 32, &[0u64.into()]);
-    assert_rule(&found, Rule::UninitialisedRegister, &["%r2", "thread (16,0,0)"]);
+    assert_rule(
+        &found,
+        Rule::UninitialisedRegister,
+        &["%r2", "thread (16,0,0)"],
+    );
     // A move passes it on, and the use is what counts.
     let moved = "mov.u32 %r2, %r3; selp.u32 %r4, %r2, %r0, 1; add.u32 %r1, %r0, %r4;";
     let found = broken(&mut gpu, &with_buffer(moved), 1, &[0u64.into()]);
     assert_rule(&found, Rule::UninitialisedRegister, &["%r4", "add.u32"]);
-    let guard = broken(&mut gpu, &with_buffer("@%p3 mov.u32 %r1, 1;"), 1, &[0u64.into()]);
+    let guard = broken(
+        &mut gpu,
+        &with_buffer("@%p3 mov.u32 %r1, 1;"),
+        1,
+        &[0u64.into()],
+    );
     assert_rule(&guard, Rule::UninitialisedRegister, &["%p3"]);
     // A shuffle from a lane that the block does not have.
     let shuffle = "shfl.sync.down.b32 %r1, %r0, 1, 31, -1; add.u32 %r2, %r1, 1;";
     let found = broken(&mut gpu, &with_buffer(shuffle), 5, &[0u64.into()]);
-    assert_rule(&found, Rule::UninitialisedRegister, &["%r1", "thread (4,0,0)"]);
+    assert_rule(
+        &found,
+        Rule::UninitialisedRegister,
+        &["%r1", "thread (4,0,0)"],
+    );
 }
 
 /// Each thread writes its word of shared memory and reads another's, with `between` in between.
@@ -158,21 +275,37 @@ fn exchange(between: &str, other: &str) -> String {
 fn races_in_shared_memory() {
     let mut gpu = Gpu::new();
     let found = broken(&mut gpu, &exchange("", "4"), 32, &[0u64.into()]);
-    assert_rule(&found, Rule::SharedRace, &["reads", "written by thread 1 of block 0", "shared `s`"]);
+    assert_rule(
+        &found,
+        Rule::SharedRace,
+        &["reads", "written by thread 1 of block 0", "shared `s`"],
+    );
     // A synchronisation of the warp is enough within it, not beyond.
-    let found = broken(&mut gpu, &exchange("bar.warp.sync -1;", "128"), 64, &[0u64.into()]);
+    let found = broken(
+        &mut gpu,
+        &exchange("bar.warp.sync -1;", "128"),
+        64,
+        &[0u64.into()],
+    );
     // Warp 0 runs first, and reads what warp 1 has yet to write.
     assert_rule(&found, Rule::UninitialisedMemory, &["shared `s`"]);
     let module = gpu.module(&exchange("bar.warp.sync -1;", "4")).unwrap();
-    gpu.launch(&module, "k", [1; 3], [64, 1, 1], 0, &[0u64.into()]).unwrap();
+    gpu.launch(&module, "k", [1; 3], [64, 1, 1], 0, &[0u64.into()])
+        .unwrap();
     let module = gpu.module(&exchange("bar.sync 0;", "128")).unwrap();
-    gpu.launch(&module, "k", [1; 3], [64, 1, 1], 0, &[0u64.into()]).unwrap();
+    gpu.launch(&module, "k", [1; 3], [64, 1, 1], 0, &[0u64.into()])
+        .unwrap();
 }
 
 #[test]
 fn a_missing_second_barrier() {
     // Write, barrier, read the other warp's word, and write one's own again without a barrier.
-    let body = format!("{} st.shared.u32 [%r3], %r6;", exchange("bar.sync 0;", "128").replace("ret;", "").replace("}\n", ""));
+    let body = format!(
+        "{} st.shared.u32 [%r3], %r6;",
+        exchange("bar.sync 0;", "128")
+            .replace("ret;", "")
+            .replace("}\n", "")
+    );
     let body = format!("{body} ret;\n}}\n");
     let mut gpu = Gpu::new();
     let found = broken(&mut gpu, &body, 64, &[0u64.into()]);
@@ -186,13 +319,24 @@ fn two_writers_of_one_word() {
     let found = broken(&mut gpu, &with_buffer(shared), 2, &[0u64.into()]);
     assert_rule(&found, Rule::SharedRace, &["writes", "written by thread 0"]);
     let out = gpu.upload(&[0u32; 4]);
-    let found = broken(&mut gpu, &with_buffer("st.global.u32 [%rd0], %r0;"), 2, &[out.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("st.global.u32 [%rd0], %r0;"),
+        2,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::GlobalRace, &["writes", "written by thread 0"]);
     // Neighbouring bytes of one word are no race, an overlapping word is one.
     let bytes = "cvt.u64.u32 %rd2, %r0; add.s64 %rd3, %rd0, %rd2; st.global.u8 [%rd3], %r0;";
     let module = gpu.module(&with_buffer(bytes)).unwrap();
-    gpu.launch(&module, "k", [1; 3], [16, 1, 1], 0, &[out.into()]).unwrap();
-    let found = broken(&mut gpu, &with_buffer(&format!("{bytes} ld.global.u32 %r1, [%rd0];")), 2, &[out.into()]);
+    gpu.launch(&module, "k", [1; 3], [16, 1, 1], 0, &[out.into()])
+        .unwrap();
+    let found = broken(
+        &mut gpu,
+        &with_buffer(&format!("{bytes} ld.global.u32 %r1, [%rd0];")),
+        2,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::GlobalRace, &["reads", "written by thread 1"]);
 }
 
@@ -203,17 +347,32 @@ fn blocks_that_exchange_through_global_memory() {
     let body = "mov.u32 %r1, %ctaid.x; setp.eq.u32 %p1, %r1, 0; @%p1 st.global.u32 [%rd0], %r1;\n\
         @!%p1 ld.global.u32 %r2, [%rd0];";
     let found = broken_with(&mut gpu, &with_buffer(body), [2, 1, 1], 1, 0, &[out.into()]);
-    assert_rule(&found, Rule::GlobalRace, &["block (1,0,0)", "thread 0 of block 0"]);
+    assert_rule(
+        &found,
+        Rule::GlobalRace,
+        &["block (1,0,0)", "thread 0 of block 0"],
+    );
     // The next launch is ordered after this one, and atomics do not race.
     let body = "atom.global.add.u32 %r1, [%rd0], 1;";
     let module = gpu.module(&with_buffer(body)).unwrap();
-    gpu.launch(&module, "k", [5, 1, 1], [64, 1, 1], 0, &[out.into()]).unwrap();
+    gpu.launch(&module, "k", [5, 1, 1], [64, 1, 1], 0, &[out.into()])
+        .unwrap();
     assert_eq!(gpu.u32s(out, 1), [320]);
-    let found = broken_with(&mut gpu, &with_buffer(&format!("{body} ld.global.u32 %r2, [%rd0];")), [1; 3], 64, 0, &[out.into()]);
+    let found = broken_with(
+        &mut gpu,
+        &with_buffer(&format!("{body} ld.global.u32 %r2, [%rd0];")),
+        [1; 3],
+        64,
+        0,
+        &[out.into()],
+    );
     assert_rule(&found, Rule::GlobalRace, &["atomically"]);
     gpu.options.global_races = false;
-    let module = gpu.module(&with_buffer("st.global.u32 [%rd0], %r0;")).unwrap();
-    gpu.launch(&module, "k", [2, 1, 1], [64, 1, 1], 0, &[out.into()]).unwrap();
+    let module = gpu
+        .module(&with_buffer("st.global.u32 [%rd0], %r0;"))
+        .unwrap();
+    gpu.launch(&module, "k", [2, 1, 1], [64, 1, 1], 0, &[out.into()])
+        .unwrap();
 }
 
 #[test]
@@ -224,16 +383,26 @@ fn barriers_that_not_all_reach() {
     assert_rule(&found, Rule::Divergence, &["same warp", "line 16"]);
     let two = "setp.lt.u32 %p1, %r0, 32; @%p1 bra L;\nbar.sync 0;\nbra E;\nL: bar.sync 0;\nE:";
     let found = broken(&mut gpu, &with_buffer(two), 64, &[0u64.into()]);
-    assert_rule(&found, Rule::Divergence, &["warp 1 waits at this barrier, warp 0"]);
+    assert_rule(
+        &found,
+        Rule::Divergence,
+        &["warp 1 waits at this barrier, warp 0"],
+    );
     // Threads that have ended need not come.
-    let module = gpu.module(&with_buffer("setp.lt.u32 %p1, %r0, 7; @%p1 ret; bar.sync 0;")).unwrap();
-    gpu.launch(&module, "k", [1; 3], [64, 1, 1], 0, &[0u64.into()]).unwrap();
+    let module = gpu
+        .module(&with_buffer(
+            "setp.lt.u32 %p1, %r0, 7; @%p1 ret; bar.sync 0;",
+        ))
+        .unwrap();
+    gpu.launch(&module, "k", [1; 3], [64, 1, 1], 0, &[0u64.into()])
+        .unwrap();
 }
 
 #[test]
 fn shuffles_that_not_all_reach() {
     let mut gpu = Gpu::new();
-    let half = "setp.lt.u32 %p1, %r0, 16; @%p1 shfl.sync.bfly.b32 %r1, %r0, 1, 31, -1; @!%p1 bar.sync 0;";
+    let half =
+        "setp.lt.u32 %p1, %r0, 16; @%p1 shfl.sync.bfly.b32 %r1, %r0, 1, 31, -1; @!%p1 bar.sync 0;";
     let found = broken(&mut gpu, &with_buffer(half), 32, &[0u64.into()]);
     assert_rule(&found, Rule::Divergence, &["do not come"]);
     let ended = "setp.lt.u32 %p1, %r0, 16; @%p1 ret; shfl.sync.bfly.b32 %r1, %r0, 1, 31, -1;";
@@ -245,18 +414,34 @@ fn shuffles_that_not_all_reach() {
     // Two halves, each with a mask of its own, are fine.
     let halves = "setp.lt.u32 %p1, %r0, 16; selp.b32 %r2, 0xffff, 0xffff0000, %p1; shfl.sync.bfly.b32 %r1, %r0, 1, 31, %r2;";
     let module = gpu.module(&with_buffer(halves)).unwrap();
-    gpu.launch(&module, "k", [1; 3], [32, 1, 1], 0, &[0u64.into()]).unwrap();
+    gpu.launch(&module, "k", [1; 3], [32, 1, 1], 0, &[0u64.into()])
+        .unwrap();
 }
 
 #[test]
 fn infinite_loops_traps_and_divisions_by_zero() {
     let mut gpu = Gpu::new();
     gpu.options.budget = 10_000;
-    let found = broken(&mut gpu, &with_buffer("L: add.u32 %r0, %r0, 1; bra L;"), 32, &[0u64.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("L: add.u32 %r0, %r0, 1; bra L;"),
+        32,
+        &[0u64.into()],
+    );
     assert_rule(&found, Rule::Budget, &["10000 instructions"]);
-    let found = broken(&mut gpu, &with_buffer("setp.eq.u32 %p1, %r0, 5; @%p1 trap;"), 32, &[0u64.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("setp.eq.u32 %p1, %r0, 5; @%p1 trap;"),
+        32,
+        &[0u64.into()],
+    );
     assert_rule(&found, Rule::Trap, &["thread (5,0,0)"]);
-    let found = broken(&mut gpu, &with_buffer("div.s32 %r1, 7, %r0;"), 32, &[0u64.into()]);
+    let found = broken(
+        &mut gpu,
+        &with_buffer("div.s32 %r1, 7, %r0;"),
+        32,
+        &[0u64.into()],
+    );
     assert_rule(&found, Rule::DivisionByZero, &["thread (0,0,0)"]);
 }
 
@@ -269,7 +454,8 @@ fn neighbouring_shared_and_local_variables() {
     let local = ".local .align 4 .b8 a[64]; .local .align 4 .b8 b[64]; st.local.u32 [a+64], %r0;";
     let found = broken(&mut gpu, &with_buffer(local), 1, &[0u64.into()]);
     assert_rule(&found, Rule::OutOfBounds, &["outside every variable"]);
-    let dynamic = with_buffer("st.shared.u32 [d+16], %r0;").replace(".visible", ".extern .shared .align 4 .b8 d[];\n.visible");
+    let dynamic = with_buffer("st.shared.u32 [d+16], %r0;")
+        .replace(".visible", ".extern .shared .align 4 .b8 d[];\n.visible");
     let found = broken_with(&mut gpu, &dynamic, [1; 3], 1, 16, &[0u64.into()]);
     assert_rule(&found, Rule::OutOfBounds, &["dynamic shared memory"]);
 }

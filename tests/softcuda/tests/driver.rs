@@ -3,7 +3,7 @@
 //! The driver is one for the process, so these tests take turns.
 
 use std::ffi::{CString, c_void};
-use std::ptr::{null_mut, from_ref};
+use std::ptr::{from_ref, null_mut};
 use std::sync::{Mutex, MutexGuard};
 
 use softcuda::driver::context::*;
@@ -52,7 +52,13 @@ fn fetch(f: unsafe extern "C" fn(*mut std::ffi::c_char, usize) -> usize) -> Stri
 /// first error and returns it, having given back what it had.
 fn program(n: u32) -> Result<Vec<f32>, Code> {
     // SAFETY (all blocks): pointers to locals that live as long as the call, of the documented types.
-    let ok = |code: Code| if code == Code::SUCCESS { Ok(()) } else { Err(code) };
+    let ok = |code: Code| {
+        if code == Code::SUCCESS {
+            Ok(())
+        } else {
+            Err(code)
+        }
+    };
     let (mut context, mut module, mut function, mut stream) = (0, 0, 0, 0);
     let (mut x, mut y) = (0u64, 0u64);
     let mut retained = false;
@@ -64,14 +70,40 @@ fn program(n: u32) -> Result<Vec<f32>, Code> {
         retained = true;
         ok(cuCtxSetCurrent(context))?;
         let text = CString::new(KERNELS).unwrap();
-        ok(cuModuleLoadDataEx(&mut module, text.as_ptr().cast(), 0, null_mut(), null_mut()))?;
-        ok(cuModuleGetFunction(&mut function, module, c"squash".as_ptr()))?;
+        ok(cuModuleLoadDataEx(
+            &mut module,
+            text.as_ptr().cast(),
+            0,
+            null_mut(),
+            null_mut(),
+        ))?;
+        ok(cuModuleGetFunction(
+            &mut function,
+            module,
+            c"squash".as_ptr(),
+        ))?;
         ok(cuStreamCreateWithPriority(&mut stream, 1, 0))?;
         ok(cuMemAlloc_v2(&mut x, 400))?;
         ok(cuMemAlloc_v2(&mut y, 400))?;
         ok(cuMemcpyHtoDAsync_v2(x, values.as_ptr().cast(), 400, stream))?;
-        let mut args = [from_ref(&x) as *mut c_void, from_ref(&y) as *mut c_void, from_ref(&n) as *mut c_void];
-        ok(cuLaunchKernel(function, 1, 1, 1, 128, 1, 1, 0, stream, args.as_mut_ptr(), null_mut()))?;
+        let mut args = [
+            from_ref(&x) as *mut c_void,
+            from_ref(&y) as *mut c_void,
+            from_ref(&n) as *mut c_void,
+        ];
+        ok(cuLaunchKernel(
+            function,
+            1,
+            1,
+            1,
+            128,
+            1,
+            1,
+            0,
+            stream,
+            args.as_mut_ptr(),
+            null_mut(),
+        ))?;
         ok(cuStreamSynchronize(stream))?;
         ok(cuMemcpyDtoH_v2(result.as_mut_ptr().cast(), y, 400))
     };
@@ -126,9 +158,15 @@ fn a_program_runs_and_leaves_nothing_behind() {
         .map(|(i, x)| x / (1.0 + x.abs()) * (i % 4 + 1) as f32)
         .collect();
     assert_eq!(found, expected);
-    assert_eq!((count("leaks"), count("violations"), count("live")), (0, 0, 0));
+    assert_eq!(
+        (count("leaks"), count("violations"), count("live")),
+        (0, 0, 0)
+    );
     let stats = fetch(softcuda_stats);
-    for words in ["\"squash\": {\"launches\": 1, \"blocks\": 1, \"threads\": 128", "\"to_device_bytes\": 400"] {
+    for words in [
+        "\"squash\": {\"launches\": 1, \"blocks\": 1, \"threads\": 128",
+        "\"to_device_bytes\": 400",
+    ] {
         assert!(stats.contains(words), "`{words}` is missing in {stats}");
     }
 }
@@ -138,7 +176,10 @@ fn a_violation_is_sticky_and_named() {
     let _turn = fresh(&[]);
     assert_eq!(program(101), Err(Code::ERROR_ILLEGAL_ADDRESS));
     let log = fetch(softcuda_log);
-    assert!(log.contains("OutOfBounds in kernel `squash`, block (0,0,0), thread (100,0,0)"), "{log}");
+    assert!(
+        log.contains("OutOfBounds in kernel `squash`, block (0,0,0), thread (100,0,0)"),
+        "{log}"
+    );
     assert_eq!((count("violations"), count("leaks")), (1, 0));
     // The context was given back, so a new one works.
     assert!(program(100).is_ok());
@@ -165,7 +206,10 @@ fn every_call_can_lose_the_device() {
     drop(_turn);
     for code in [46, 719] {
         for at in 1..=calls {
-            let _turn = fresh(&[("LOST_AT", &at.to_string()), ("LOST_CODE", &code.to_string())]);
+            let _turn = fresh(&[
+                ("LOST_AT", &at.to_string()),
+                ("LOST_CODE", &code.to_string()),
+            ]);
             // `cuInit` at call 1 is answered before there is a device to lose.
             let found = program(100);
             assert_eq!(found, Err(Code(code)), "at call {at}");
@@ -189,7 +233,10 @@ fn allocations_launches_copies_and_modules_fail_on_demand() {
         assert_eq!(program(100), Err(code), "{key}={number}");
         assert_eq!((count("leaks"), count("live")), (0, 0), "{key}={number}");
         assert!(fetch(softcuda_log).contains("injected"), "{key}={number}");
-        assert!(program(100).is_ok(), "the fault happens once: {key}={number}");
+        assert!(
+            program(100).is_ok(),
+            "the fault happens once: {key}={number}"
+        );
     }
 }
 
@@ -217,10 +264,16 @@ fn copies_stay_inside_and_read_what_was_written() {
     context();
     let address = allocate(100).unwrap();
     let mut bytes = [7u8; 101];
-    let (from, to) = (bytes.as_ptr().cast::<c_void>(), bytes.as_mut_ptr().cast::<c_void>());
+    let (from, to) = (
+        bytes.as_ptr().cast::<c_void>(),
+        bytes.as_mut_ptr().cast::<c_void>(),
+    );
     // SAFETY: the buffer has at least the bytes of each copy.
     unsafe {
-        assert_eq!(cuMemcpyHtoD_v2(address, from, 101), Code::ERROR_INVALID_VALUE);
+        assert_eq!(
+            cuMemcpyHtoD_v2(address, from, 101),
+            Code::ERROR_INVALID_VALUE
+        );
         assert!(fetch(softcuda_last_error).contains("go beyond"));
         assert_eq!(cuMemcpyDtoH_v2(to, address, 100), Code::ERROR_INVALID_VALUE);
         assert!(fetch(softcuda_last_error).contains("never written"));
@@ -228,7 +281,10 @@ fn copies_stay_inside_and_read_what_was_written() {
         assert_eq!(cuMemsetD32_v2(address + 52, 0x0404_0404, 12), Code::SUCCESS);
         assert_eq!(cuMemcpyDtoH_v2(to, address, 100), Code::ERROR_INVALID_VALUE);
         assert_eq!(cuMemcpyDtoD_v2(address + 50, address, 2), Code::SUCCESS);
-        assert_eq!(cuMemcpyDtoD_v2(address + 1, address, 2), Code::ERROR_INVALID_VALUE);
+        assert_eq!(
+            cuMemcpyDtoD_v2(address + 1, address, 2),
+            Code::ERROR_INVALID_VALUE
+        );
         assert_eq!(cuMemcpyDtoH_v2(to, address, 100), Code::SUCCESS);
         assert_eq!(cuMemsetD32_v2(address + 2, 0, 1), Code::ERROR_INVALID_VALUE);
     }
@@ -249,7 +305,10 @@ fn leaks_are_reported_when_the_context_ends() {
     }
     assert_eq!(count("leaks"), 2);
     let log = fetch(softcuda_log);
-    assert!(log.contains("leak: 123 bytes at 0x700000000000 (allocation 1)"), "{log}");
+    assert!(
+        log.contains("leak: 123 bytes at 0x700000000000 (allocation 1)"),
+        "{log}"
+    );
     assert!(log.contains("1 streams and 0 events"), "{log}");
     assert_eq!(allocate(1), Err(Code::ERROR_CONTEXT_IS_DESTROYED));
 }
@@ -267,16 +326,44 @@ fn launches_are_checked_before_they_run() {
     .unwrap();
     // SAFETY: pointers to locals that live as long as the calls, of the documented types.
     unsafe {
-        assert_eq!(cuModuleLoadData(&mut module, text.as_ptr().cast()), Code::SUCCESS);
-        assert_eq!(cuModuleGetFunction(&mut function, module, c"none".as_ptr()), Code::ERROR_NOT_FOUND);
-        assert_eq!(cuModuleGetFunction(&mut function, module, c"k".as_ptr()), Code::SUCCESS);
+        assert_eq!(
+            cuModuleLoadData(&mut module, text.as_ptr().cast()),
+            Code::SUCCESS
+        );
+        assert_eq!(
+            cuModuleGetFunction(&mut function, module, c"none".as_ptr()),
+            Code::ERROR_NOT_FOUND
+        );
+        assert_eq!(
+            cuModuleGetFunction(&mut function, module, c"k".as_ptr()),
+            Code::SUCCESS
+        );
         let n = 5u32;
         let launch = |grid: u32, block: [u32; 3], shared: u32, missing: bool| {
-            let mut args = [if missing { null_mut() } else { from_ref(&n) as *mut c_void }];
+            let mut args = [if missing {
+                null_mut()
+            } else {
+                from_ref(&n) as *mut c_void
+            }];
             let [x, y, z] = block;
-            cuLaunchKernel(function, grid, 1, 1, x, y, z, shared, 0, args.as_mut_ptr(), null_mut())
+            cuLaunchKernel(
+                function,
+                grid,
+                1,
+                1,
+                x,
+                y,
+                z,
+                shared,
+                0,
+                args.as_mut_ptr(),
+                null_mut(),
+            )
         };
-        assert_eq!(launch(1, [64, 1, 1], 48 * 1024 - 1024, false), Code::SUCCESS);
+        assert_eq!(
+            launch(1, [64, 1, 1], 48 * 1024 - 1024, false),
+            Code::SUCCESS
+        );
         assert_eq!(launch(1, [65, 1, 1], 0, false), Code::ERROR_INVALID_VALUE);
         assert!(fetch(softcuda_last_error).contains("`.maxntid` is 64"));
         assert_eq!(launch(0, [1, 1, 1], 0, false), Code::ERROR_INVALID_VALUE);
@@ -284,10 +371,16 @@ fn launches_are_checked_before_they_run() {
         assert_eq!(launch(1, [1, 1, 65], 0, false), Code::ERROR_INVALID_VALUE);
         assert_eq!(launch(1, [1, 1, 1], 0, true), Code::ERROR_INVALID_VALUE);
         assert!(fetch(softcuda_last_error).contains("argument 0 is missing"));
-        assert_eq!(launch(1, [1, 1, 1], 48 * 1024, false), Code::ERROR_INVALID_VALUE);
+        assert_eq!(
+            launch(1, [1, 1, 1], 48 * 1024, false),
+            Code::ERROR_INVALID_VALUE
+        );
         assert_eq!(cuFuncSetAttribute(function, 8, 64 * 1024), Code::SUCCESS);
         assert_eq!(launch(1, [1, 1, 1], 64 * 1024, false), Code::SUCCESS);
-        assert_eq!(cuFuncSetAttribute(function, 8, 96 * 1024), Code::ERROR_INVALID_VALUE);
+        assert_eq!(
+            cuFuncSetAttribute(function, 8, 96 * 1024),
+            Code::ERROR_INVALID_VALUE
+        );
         assert_eq!(cuModuleUnload(module), Code::SUCCESS);
         assert_eq!(launch(1, [1, 1, 1], 0, false), Code::ERROR_INVALID_HANDLE);
     }
@@ -324,9 +417,15 @@ fn modules_for_other_machines_are_refused() {
         unsafe { cuModuleLoadData(module, text.as_ptr().cast()) }
     };
     assert_eq!(load(&mut module, KERNELS), Code::ERROR_NO_BINARY_FOR_GPU);
-    assert_eq!(load(&mut module, ".version 99.0\n.target sm_50\n"), Code::ERROR_UNSUPPORTED_PTX_VERSION);
+    assert_eq!(
+        load(&mut module, ".version 99.0\n.target sm_50\n"),
+        Code::ERROR_UNSUPPORTED_PTX_VERSION
+    );
     assert_eq!(load(&mut module, "what?"), Code::ERROR_INVALID_PTX);
-    assert_eq!(load(&mut module, "\u{7f}ELF and so on"), Code::ERROR_INVALID_IMAGE);
+    assert_eq!(
+        load(&mut module, "\u{7f}ELF and so on"),
+        Code::ERROR_INVALID_IMAGE
+    );
     assert_eq!(count("live"), 0);
 }
 
@@ -342,16 +441,48 @@ fn events_measure_streams_that_exist() {
         assert_eq!(cuEventCreate(&mut end, 0), Code::SUCCESS);
         assert_eq!(cuEventCreate(&mut untimed, 2), Code::SUCCESS);
         assert_eq!(cuEventRecord(start, 0), Code::SUCCESS);
-        assert_eq!(cuEventElapsedTime(&mut time, start, end), Code::ERROR_INVALID_HANDLE);
+        assert_eq!(
+            cuEventElapsedTime(&mut time, start, end),
+            Code::ERROR_INVALID_HANDLE
+        );
         assert_eq!(cuEventRecord(end, 0), Code::SUCCESS);
         assert_eq!(cuEventElapsedTime(&mut time, start, end), Code::SUCCESS);
         assert!(time >= 0.0);
         assert_eq!(cuEventRecord(untimed, 0), Code::SUCCESS);
-        assert_eq!(cuEventElapsedTime(&mut time, start, untimed), Code::ERROR_INVALID_HANDLE);
+        assert_eq!(
+            cuEventElapsedTime(&mut time, start, untimed),
+            Code::ERROR_INVALID_HANDLE
+        );
         assert_eq!(cuEventRecord(end, 0x9999), Code::ERROR_INVALID_HANDLE);
         for event in [start, end, untimed] {
             assert_eq!(cuEventDestroy_v2(event), Code::SUCCESS);
         }
         assert_eq!(cuEventQuery(start), Code::ERROR_INVALID_HANDLE);
     }
+}
+
+/// Not a test of its own: what the process of the next test does.
+#[test]
+#[ignore = "run by `the_end_of_a_process_reports_leaks`"]
+fn leaks_and_ends() {
+    context();
+    allocate(321).unwrap();
+}
+
+#[test]
+fn the_end_of_a_process_reports_leaks() {
+    let _turn = fresh(&[]);
+    let stats = std::env::temp_dir().join(format!("softcuda-{}.json", std::process::id()));
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "leaks_and_ends", "--ignored"])
+        .env("SOFTCUDA_STATS", &stats)
+        .env("SOFTCUDA_STRICT_EXIT", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(86), "{text}");
+    assert!(text.contains("leak: 321 bytes"), "{text}");
+    let json = std::fs::read_to_string(&stats).unwrap();
+    std::fs::remove_file(&stats).unwrap();
+    assert!(json.contains("\"leaks\": 1"), "{json}");
 }

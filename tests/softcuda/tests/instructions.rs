@@ -14,7 +14,9 @@ fn eval(body: &str, store: &str) -> u64 {
     );
     let mut gpu = Gpu::new();
     let out = gpu.upload(&[0u32, 0]);
-    let module = gpu.module(&source).unwrap_or_else(|error| panic!("{error}\n{source}"));
+    let module = gpu
+        .module(&source)
+        .unwrap_or_else(|error| panic!("{error}\n{source}"));
     gpu.launch(&module, "k", [1, 1, 1], [1, 1, 1], 0, &[out.into()])
         .unwrap_or_else(|violation| panic!("{violation}"));
     gpu.u64s(out, 1)[0]
@@ -22,7 +24,11 @@ fn eval(body: &str, store: &str) -> u64 {
 
 #[track_caller]
 fn narrow(body: &str, expected: u32) {
-    assert_eq!(eval(body, "st.global.u32 [%rd0], %r0") as u32, expected, "{body}");
+    assert_eq!(
+        eval(body, "st.global.u32 [%rd0], %r0") as u32,
+        expected,
+        "{body}"
+    );
 }
 
 #[track_caller]
@@ -33,13 +39,23 @@ fn wide(body: &str, expected: u64) {
 #[track_caller]
 fn single(body: &str, expected: f32) {
     let found = eval(body, "st.global.f32 [%rd0], %f0") as u32;
-    assert_eq!(found, expected.to_bits(), "{body}: {} for {expected}", f32::from_bits(found));
+    assert_eq!(
+        found,
+        expected.to_bits(),
+        "{body}: {} for {expected}",
+        f32::from_bits(found)
+    );
 }
 
 #[track_caller]
 fn double(body: &str, expected: f64) {
     let found = eval(body, "st.global.f64 [%rd0], %fd0");
-    assert_eq!(found, expected.to_bits(), "{body}: {} for {expected}", f64::from_bits(found));
+    assert_eq!(
+        found,
+        expected.to_bits(),
+        "{body}: {} for {expected}",
+        f64::from_bits(found)
+    );
 }
 
 /// A float as PTX spells it.
@@ -61,13 +77,22 @@ fn integer_arithmetic() {
     narrow("mov.u32 %r1, 5; mad.lo.s32 %r0, %r1, -3, 4;", -11i32 as u32);
     narrow("mov.u32 %r1, 0x80000000; mad.hi.u32 %r0, %r1, 6, 4;", 7);
     wide("mov.u32 %r1, -5; mul.wide.s32 %rd1, %r1, 3;", -15i64 as u64);
-    wide("mov.u32 %r1, -1; mul.wide.u32 %rd1, %r1, 3;", 3 * 0xffff_ffff);
-    wide("mov.u32 %r1, -5; mad.wide.s32 %rd1, %r1, 3, 1;", -14i64 as u64);
+    wide(
+        "mov.u32 %r1, -1; mul.wide.u32 %rd1, %r1, 3;",
+        3 * 0xffff_ffff,
+    );
+    wide(
+        "mov.u32 %r1, -5; mad.wide.s32 %rd1, %r1, 3, 1;",
+        -14i64 as u64,
+    );
     wide("mov.u64 %rd2, -5; mul.lo.s64 %rd1, %rd2, 7;", -35i64 as u64);
     wide("mov.u64 %rd2, -1; mul.hi.u64 %rd1, %rd2, 7;", 6);
     narrow("mov.u32 %r1, -17; div.s32 %r0, %r1, 5;", -3i32 as u32);
     narrow("mov.u32 %r1, -17; rem.s32 %r0, %r1, 5;", -2i32 as u32);
-    narrow("mov.u32 %r1, -17; div.u32 %r0, %r1, 5;", (u32::MAX - 16) / 5);
+    narrow(
+        "mov.u32 %r1, -17; div.u32 %r0, %r1, 5;",
+        (u32::MAX - 16) / 5,
+    );
     narrow("mov.u32 %r1, 17; rem.u32 %r0, %r1, 5;", 2);
     wide("mov.u64 %rd2, -17; rem.s64 %rd1, %rd2, 5;", -2i64 as u64);
     narrow("mov.u32 %r1, -3; min.s32 %r0, %r1, 2;", -3i32 as u32);
@@ -75,7 +100,10 @@ fn integer_arithmetic() {
     narrow("mov.u32 %r1, -3; max.s32 %r0, %r1, 2;", 2);
     narrow("mov.u32 %r1, -3; abs.s32 %r0, %r1;", 3);
     narrow("mov.u32 %r1, 3; neg.s32 %r0, %r1;", -3i32 as u32);
-    narrow("mov.u16 %h1, 0xfffe; add.s16 %h2, %h1, 5; cvt.u32.u16 %r0, %h2;", 3);
+    narrow(
+        "mov.u16 %h1, 0xfffe; add.s16 %h2, %h1, 5; cvt.u32.u16 %r0, %h2;",
+        3,
+    );
     narrow("mov.u16 %h1, 0xfffe; cvt.s32.s16 %r0, %h1;", -2i32 as u32);
     narrow("mov.u16 %h1, 300; mul.wide.u16 %r0, %h1, 300;", 90000);
 }
@@ -98,38 +126,78 @@ fn bits_and_shifts() {
     narrow("mov.u32 %r1, 6; brev.b32 %r0, %r1;", 0x6000_0000);
     narrow("mov.u32 %r1, 0xabcd; bfe.u32 %r0, %r1, 4, 8;", 0xbc);
     narrow("mov.u32 %r1, 0xabcd; bfe.s32 %r0, %r1, 4, 8;", 0xffff_ffbc);
-    narrow("mov.u32 %r1, 0x80000000; bfe.s32 %r0, %r1, 28, 8;", 0xffff_fff8);
-    narrow("mov.u32 %r1, 0x55; bfi.b32 %r0, %r1, -1, 8, 8;", 0xffff_55ff);
-    narrow("mov.u32 %r1, 0x33221100; prmt.b32 %r0, %r1, 0x77665544, 0x7160;", 0x7711_6600);
-    narrow("mov.u32 %r1, 0x12345678; shf.l.wrap.b32 %r0, %r1, %r1, 8;", 0x3456_7812);
-    narrow("mov.u32 %r1, 0x12345678; shf.r.wrap.b32 %r0, %r1, %r1, 8;", 0x7812_3456);
+    narrow(
+        "mov.u32 %r1, 0x80000000; bfe.s32 %r0, %r1, 28, 8;",
+        0xffff_fff8,
+    );
+    narrow(
+        "mov.u32 %r1, 0x55; bfi.b32 %r0, %r1, -1, 8, 8;",
+        0xffff_55ff,
+    );
+    narrow(
+        "mov.u32 %r1, 0x33221100; prmt.b32 %r0, %r1, 0x77665544, 0x7160;",
+        0x7711_6600,
+    );
+    narrow(
+        "mov.u32 %r1, 0x12345678; shf.l.wrap.b32 %r0, %r1, %r1, 8;",
+        0x3456_7812,
+    );
+    narrow(
+        "mov.u32 %r1, 0x12345678; shf.r.wrap.b32 %r0, %r1, %r1, 8;",
+        0x7812_3456,
+    );
     narrow("mov.u32 %r1, 1; shf.l.clamp.b32 %r0, 7, %r1, 40;", 7);
     // a ^ b ^ c has the table 0x96, majority 0xe8.
-    narrow("mov.u32 %r1, 0xc; lop3.b32 %r0, %r1, 0xa, 0x6, 0x96;", 0xc ^ 0xa ^ 0x6);
+    narrow(
+        "mov.u32 %r1, 0xc; lop3.b32 %r0, %r1, 0xa, 0x6, 0x96;",
+        0xc ^ 0xa ^ 0x6,
+    );
     narrow("mov.u32 %r1, 0xc; lop3.b32 %r0, %r1, 0xa, 0x6, 0xe8;", 0xe);
     wide("mov.u32 %r1, 5; mov.b64 %rd1, {%r1, 6};", 6 << 32 | 5);
     narrow("mov.u64 %rd2, 0x600000005; mov.b64 {%r1, %r0}, %rd2;", 6);
-    narrow("mov.u32 %r1, 0x60005; mov.b32 {_, %h1}, %r1; cvt.u32.u16 %r0, %h1;", 6);
+    narrow(
+        "mov.u32 %r1, 0x60005; mov.b32 {_, %h1}, %r1; cvt.u32.u16 %r0, %h1;",
+        6,
+    );
 }
 
 #[test]
 fn floats_round_once() {
     let (a, b, c) = (1.000_000_1f32, 3.3f32, -3.3f32);
-    let load = format!("mov.f32 %f1, {}; mov.f32 %f2, {}; mov.f32 %f3, {};", hex(a), hex(b), hex(c));
+    let load = format!(
+        "mov.f32 %f1, {}; mov.f32 %f2, {}; mov.f32 %f3, {};",
+        hex(a),
+        hex(b),
+        hex(c)
+    );
     single(&format!("{load} add.rn.f32 %f0, %f1, %f2;"), a + b);
     single(&format!("{load} sub.f32 %f0, %f1, %f2;"), a - b);
     single(&format!("{load} mul.f32 %f0, %f1, %f2;"), a * b);
     single(&format!("{load} div.rn.f32 %f0, %f1, %f2;"), a / b);
-    single(&format!("{load} fma.rn.f32 %f0, %f1, %f2, %f3;"), a.mul_add(b, c));
-    assert_ne!(a.mul_add(b, c), a * b + c, "the case must tell a fused operation from two");
+    single(
+        &format!("{load} fma.rn.f32 %f0, %f1, %f2, %f3;"),
+        a.mul_add(b, c),
+    );
+    assert_ne!(
+        a.mul_add(b, c),
+        a * b + c,
+        "the case must tell a fused operation from two"
+    );
     single(&format!("{load} sqrt.rn.f32 %f0, %f2;"), b.sqrt());
     single(&format!("{load} neg.f32 %f0, %f2;"), c);
     single(&format!("{load} abs.f32 %f0, %f3;"), b);
     single(&format!("{load} copysign.f32 %f0, %f3, %f1;"), -a);
     let tiny = f32::from_bits(1);
-    single(&format!("mov.f32 %f1, {}; add.f32 %f0, %f1, %f1;", hex(tiny)), tiny + tiny);
+    single(
+        &format!("mov.f32 %f1, {}; add.f32 %f0, %f1, %f1;", hex(tiny)),
+        tiny + tiny,
+    );
     double(
-        &format!("mov.f64 %fd1, {}; div.rn.f64 %fd0, %fd1, {};", hex64(1.0), hex64(3.0)),
+        &format!(
+            "mov.f64 %fd1, {}; div.rn.f64 %fd0, %fd1, {};",
+            hex64(1.0),
+            hex64(3.0)
+        ),
         1.0 / 3.0,
     );
 }
@@ -137,7 +205,11 @@ fn floats_round_once() {
 #[test]
 fn minima_and_maxima_know_nan_and_signed_zero() {
     let two = |op: &str, a: f32, b: f32| {
-        format!("mov.f32 %f1, {}; mov.f32 %f2, {}; {op}.f32 %f0, %f1, %f2;", hex(a), hex(b))
+        format!(
+            "mov.f32 %f1, {}; mov.f32 %f2, {}; {op}.f32 %f0, %f1, %f2;",
+            hex(a),
+            hex(b)
+        )
     };
     single(&two("min", 1.0, -2.0), -2.0);
     single(&two("max", 1.0, -2.0), 1.0);
@@ -162,7 +234,10 @@ fn approximations_are_near() {
     ] {
         let body = format!("mov.f32 %f1, {}; {op}.f32 %f0, %f1;", hex(1.7));
         let found = f32::from_bits(eval(&body, "st.global.f32 [%rd0], %f0") as u32);
-        assert!((found - expected).abs() <= 2e-7, "{op}: {found} for {expected}");
+        assert!(
+            (found - expected).abs() <= 2e-7,
+            "{op}: {found} for {expected}"
+        );
     }
 }
 
@@ -196,19 +271,37 @@ fn comparisons_of_nan_and_of_signs() {
         both(compare, 2.0, 2.0, equal);
         both(compare, f32::NAN, 2.0, nan);
     }
-    narrow("mov.u32 %r1, -1; setp.lt.s32 %p1, %r1, 1; selp.u32 %r0, 1, 0, %p1;", 1);
-    narrow("mov.u32 %r1, -1; setp.lo.u32 %p1, %r1, 1; selp.u32 %r0, 1, 0, %p1;", 0);
-    narrow("mov.u64 %rd2, -1; setp.gt.s64 %p1, %rd2, 1; selp.u32 %r0, 1, 0, %p1;", 0);
+    narrow(
+        "mov.u32 %r1, -1; setp.lt.s32 %p1, %r1, 1; selp.u32 %r0, 1, 0, %p1;",
+        1,
+    );
+    narrow(
+        "mov.u32 %r1, -1; setp.lo.u32 %p1, %r1, 1; selp.u32 %r0, 1, 0, %p1;",
+        0,
+    );
+    narrow(
+        "mov.u64 %rd2, -1; setp.gt.s64 %p1, %rd2, 1; selp.u32 %r0, 1, 0, %p1;",
+        0,
+    );
     narrow(
         "mov.u32 %r1, 4; setp.eq.s32 %p1, %r1, 4; setp.gt.and.s32 %p2|%p3, %r1, 9, %p1; \
          selp.u32 %r2, 1, 0, %p2; selp.u32 %r3, 2, 0, %p3; or.b32 %r0, %r2, %r3;",
         2,
     );
-    narrow("mov.u32 %r1, 4; setp.ne.xor.s32 %p2, %r1, 9, 1; selp.u32 %r0, 1, 0, %p2;", 0);
-    narrow("mov.pred %p1, 1; not.pred %p2, %p1; or.pred %p3, %p1, %p2; selp.u32 %r0, 1, 0, %p3;", 1);
+    narrow(
+        "mov.u32 %r1, 4; setp.ne.xor.s32 %p2, %r1, 9, 1; selp.u32 %r0, 1, 0, %p2;",
+        0,
+    );
+    narrow(
+        "mov.pred %p1, 1; not.pred %p2, %p1; or.pred %p3, %p1, %p2; selp.u32 %r0, 1, 0, %p3;",
+        1,
+    );
     narrow("mov.f32 %f1, 0f80000000; slct.u32.f32 %r0, 5, 6, %f1;", 5);
     narrow("mov.u32 %r1, -1; slct.u32.s32 %r0, 5, 6, %r1;", 6);
-    narrow("mov.f32 %f1, 0f7F800000; testp.infinite.f32 %p1, %f1; selp.u32 %r0, 1, 0, %p1;", 1);
+    narrow(
+        "mov.f32 %f1, 0f7F800000; testp.infinite.f32 %p1, %f1; selp.u32 %r0, 1, 0, %p1;",
+        1,
+    );
 }
 
 #[test]
@@ -221,14 +314,38 @@ fn conversions() {
     narrow(&of(-1.0, "cvt.rzi.u32"), 0);
     narrow(&of(1e20, "cvt.rzi.s32"), i32::MAX as u32);
     narrow(&of(f32::NAN, "cvt.rzi.s32"), 0);
-    single("mov.u32 %r1, 16777217; cvt.rn.f32.u32 %f0, %r1;", 16_777_216.0);
-    single("mov.u32 %r1, 16777217; cvt.rp.f32.u32 %f0, %r1;", 16_777_218.0);
-    single("mov.u32 %r1, -16777219; cvt.rz.f32.s32 %f0, %r1;", -16_777_218.0);
-    single("mov.u64 %rd2, -1; cvt.rn.f32.u64 %f0, %rd2;", u64::MAX as f32);
-    single(&format!("mov.f32 %f1, {}; cvt.rmi.f32.f32 %f0, %f1;", hex(-0.5)), -1.0);
-    single(&format!("mov.f32 %f1, {}; cvt.sat.f32.f32 %f0, %f1;", hex(3.0)), 1.0);
-    single(&format!("mov.f64 %fd1, {}; cvt.rn.f32.f64 %f0, %fd1;", hex64(0.1)), 0.1);
-    double(&format!("mov.f32 %f1, {}; cvt.f64.f32 %fd0, %f1;", hex(0.1)), f64::from(0.1f32));
+    single(
+        "mov.u32 %r1, 16777217; cvt.rn.f32.u32 %f0, %r1;",
+        16_777_216.0,
+    );
+    single(
+        "mov.u32 %r1, 16777217; cvt.rp.f32.u32 %f0, %r1;",
+        16_777_218.0,
+    );
+    single(
+        "mov.u32 %r1, -16777219; cvt.rz.f32.s32 %f0, %r1;",
+        -16_777_218.0,
+    );
+    single(
+        "mov.u64 %rd2, -1; cvt.rn.f32.u64 %f0, %rd2;",
+        u64::MAX as f32,
+    );
+    single(
+        &format!("mov.f32 %f1, {}; cvt.rmi.f32.f32 %f0, %f1;", hex(-0.5)),
+        -1.0,
+    );
+    single(
+        &format!("mov.f32 %f1, {}; cvt.sat.f32.f32 %f0, %f1;", hex(3.0)),
+        1.0,
+    );
+    single(
+        &format!("mov.f64 %fd1, {}; cvt.rn.f32.f64 %f0, %fd1;", hex64(0.1)),
+        0.1,
+    );
+    double(
+        &format!("mov.f32 %f1, {}; cvt.f64.f32 %fd0, %f1;", hex(0.1)),
+        f64::from(0.1f32),
+    );
     wide("mov.u32 %r1, -3; cvt.s64.s32 %rd1, %r1;", -3i64 as u64);
     wide("mov.u32 %r1, -3; cvt.u64.u32 %rd1, %r1;", 0xffff_fffd);
     narrow("mov.u32 %r1, 0x1ff; cvt.s32.s8 %r0, %r1;", !0);
@@ -244,7 +361,10 @@ fn control_flow() {
          setp.ne.u32 %p1, %r1, 0; @%p1 bra L;",
         55,
     );
-    narrow("mov.u32 %r0, 1; setp.eq.u32 %p1, %r0, 2; @%p1 mov.u32 %r0, 7; @!%p1 add.u32 %r0, %r0, 4;", 5);
+    narrow(
+        "mov.u32 %r0, 1; setp.eq.u32 %p1, %r0, 2; @%p1 mov.u32 %r0, 7; @!%p1 add.u32 %r0, %r0, 4;",
+        5,
+    );
     narrow(
         "mov.u32 %r1, 2; mov.u32 %r0, 0;\nT: .branchtargets A, B, C;\nbrx.idx %r1, T;\n\
          A: add.u32 %r0, %r0, 1;\nB: add.u32 %r0, %r0, 10;\nC: add.u32 %r0, %r0, 100;",
@@ -264,8 +384,14 @@ fn memory_of_every_space_and_width() {
          cvta.local.u64 %rd3, %rd2; ld.u32 %r0, [%rd3+12];",
         4,
     );
-    narrow("st.global.u8 [%rd0], 0x80; ld.global.s8 %r0, [%rd0];", 0xffff_ff80);
-    narrow("cvta.to.global.u64 %rd3, %rd0; st.global.u8 [%rd3], 0x80; ld.global.u8 %r0, [%rd3];", 0x80);
+    narrow(
+        "st.global.u8 [%rd0], 0x80; ld.global.s8 %r0, [%rd0];",
+        0xffff_ff80,
+    );
+    narrow(
+        "cvta.to.global.u64 %rd3, %rd0; st.global.u8 [%rd3], 0x80; ld.global.u8 %r0, [%rd3];",
+        0x80,
+    );
     narrow(
         "{ .param .b32 a; .param .b32 b; st.param.b32 [a+0], 5; ld.param.b32 %r0, [a+0]; }",
         5,
@@ -285,7 +411,12 @@ fn atomics_return_the_old_value() {
         ("or.b32", 12, 10, 14),
         ("xor.b32", 12, 10, 6),
         ("exch.b32", 12, 10, 10),
-        ("add.f32", 1.5f32.to_bits(), 2.0f32.to_bits(), 3.5f32.to_bits()),
+        (
+            "add.f32",
+            1.5f32.to_bits(),
+            2.0f32.to_bits(),
+            3.5f32.to_bits(),
+        ),
     ] {
         let body = format!(
             "mov.u32 %r1, {old}; st.global.u32 [%rd0], %r1; mov.b32 %r2, {operand}; mov.b32 %f2, %r2;\n\
@@ -293,12 +424,22 @@ fn atomics_return_the_old_value() {
              setp.eq.u32 %p1, %r0, {old}; selp.u32 %r0, %r3, -1, %p1;",
             if op.ends_with("f32") { "%f1" } else { "%r0" },
             if op.ends_with("f32") { "%f2" } else { "%r2" },
-            if op.ends_with("f32") { "mov.b32 %r0, %f1;" } else { "" },
+            if op.ends_with("f32") {
+                "mov.b32 %r0, %f1;"
+            } else {
+                ""
+            },
         );
         narrow(&body, new);
     }
-    narrow("mov.u32 %r1, 4; st.global.u32 [%rd0], %r1; atom.global.cas.b32 %r2, [%rd0], 4, 9; ld.global.u32 %r0, [%rd0];", 9);
-    narrow("red.global.add.u32 [%rd0], 4; ld.global.u32 %r0, [%rd0];", 4);
+    narrow(
+        "mov.u32 %r1, 4; st.global.u32 [%rd0], %r1; atom.global.cas.b32 %r2, [%rd0], 4, 9; ld.global.u32 %r0, [%rd0];",
+        9,
+    );
+    narrow(
+        "red.global.add.u32 [%rd0], 4; ld.global.u32 %r0, [%rd0];",
+        4,
+    );
 }
 
 /// Runs `body` with `threads` threads, each of which has its number in `%r0` and stores `%r1`.
@@ -312,7 +453,9 @@ fn warp(body: &str, threads: u32) -> Vec<u32> {
     );
     let mut gpu = Gpu::new();
     let out = gpu.alloc(4 * u64::from(threads));
-    let module = gpu.module(&source).unwrap_or_else(|error| panic!("{error}"));
+    let module = gpu
+        .module(&source)
+        .unwrap_or_else(|error| panic!("{error}"));
     gpu.launch(&module, "k", [1, 1, 1], [threads, 1, 1], 0, &[out.into()])
         .unwrap_or_else(|violation| panic!("{violation}"));
     gpu.u32s(out, threads as usize)
@@ -321,25 +464,57 @@ fn warp(body: &str, threads: u32) -> Vec<u32> {
 #[test]
 fn shuffles_and_votes() {
     let by = |f: fn(u32) -> u32| (0..32).map(f).collect::<Vec<u32>>();
-    assert_eq!(warp("shfl.sync.down.b32 %r1, %r0, 3, 31, -1;", 32), by(|l| if l + 3 < 32 { l + 3 } else { l }));
-    assert_eq!(warp("shfl.sync.up.b32 %r1, %r0, 3, 0, -1;", 32), by(|l| if l >= 3 { l - 3 } else { l }));
-    assert_eq!(warp("shfl.sync.bfly.b32 %r1, %r0, 5, 31, -1;", 32), by(|l| l ^ 5));
-    assert_eq!(warp("shfl.sync.idx.b32 %r1, %r0, 9, 31, -1;", 32), by(|_| 9));
-    // Groups of eight: c is 0x1800 | 31.
-    assert_eq!(warp("shfl.sync.idx.b32 %r1, %r0, 2, 0x181f, -1;", 32), by(|l| l & 24 | 2));
     assert_eq!(
-        warp("shfl.sync.down.b32 %r2|%p1, %r0, 1, 31, -1; selp.u32 %r1, 1, 0, %p1;", 32),
+        warp("shfl.sync.down.b32 %r1, %r0, 3, 31, -1;", 32),
+        by(|l| if l + 3 < 32 { l + 3 } else { l })
+    );
+    assert_eq!(
+        warp("shfl.sync.up.b32 %r1, %r0, 3, 0, -1;", 32),
+        by(|l| if l >= 3 { l - 3 } else { l })
+    );
+    assert_eq!(
+        warp("shfl.sync.bfly.b32 %r1, %r0, 5, 31, -1;", 32),
+        by(|l| l ^ 5)
+    );
+    assert_eq!(
+        warp("shfl.sync.idx.b32 %r1, %r0, 9, 31, -1;", 32),
+        by(|_| 9)
+    );
+    // Groups of eight: c is 0x1800 | 31.
+    assert_eq!(
+        warp("shfl.sync.idx.b32 %r1, %r0, 2, 0x181f, -1;", 32),
+        by(|l| l & 24 | 2)
+    );
+    assert_eq!(
+        warp(
+            "shfl.sync.down.b32 %r2|%p1, %r0, 1, 31, -1; selp.u32 %r1, 1, 0, %p1;",
+            32
+        ),
         by(|l| u32::from(l < 31))
     );
     let odd = "and.b32 %r2, %r0, 1; setp.ne.u32 %p1, %r2, 0;";
-    assert_eq!(warp(&format!("{odd} vote.sync.ballot.b32 %r1, %p1, -1;"), 32), vec![0xaaaa_aaaa; 32]);
     assert_eq!(
-        warp(&format!("{odd} vote.sync.any.pred %p2, %p1, -1; vote.sync.all.pred %p3, %p1, -1;\n\
-             selp.u32 %r3, 1, 0, %p2; selp.u32 %r4, 2, 0, %p3; or.b32 %r1, %r3, %r4;"), 32),
+        warp(&format!("{odd} vote.sync.ballot.b32 %r1, %p1, -1;"), 32),
+        vec![0xaaaa_aaaa; 32]
+    );
+    assert_eq!(
+        warp(
+            &format!(
+                "{odd} vote.sync.any.pred %p2, %p1, -1; vote.sync.all.pred %p3, %p1, -1;\n\
+             selp.u32 %r3, 1, 0, %p2; selp.u32 %r4, 2, 0, %p3; or.b32 %r1, %r3, %r4;"
+            ),
+            32
+        ),
         vec![1; 32]
     );
     // A short warp: lanes that do not exist may be named.
-    assert_eq!(warp("setp.lt.u32 %p1, %r0, 99; vote.sync.ballot.b32 %r1, %p1, -1;", 5), vec![31; 5]);
+    assert_eq!(
+        warp(
+            "setp.lt.u32 %p1, %r0, 99; vote.sync.ballot.b32 %r1, %p1, -1;",
+            5
+        ),
+        vec![31; 5]
+    );
 }
 
 #[test]
@@ -349,11 +524,19 @@ fn diverged_lanes_meet_again() {
         setp.eq.u32 %p1, %r0, 0; @%p1 bra E;\n\
         L: add.u32 %r2, %r2, 2; add.u32 %r3, %r3, 1; setp.lt.u32 %p1, %r3, %r0; @%p1 bra L;\n\
         E: activemask.b32 %r4; setp.eq.u32 %p2, %r4, -1; selp.u32 %r5, 1000, 0, %p2; add.u32 %r1, %r2, %r5;";
-    assert_eq!(warp(body, 32), (0..32).map(|l| 1000 + 2 * l).collect::<Vec<u32>>());
+    assert_eq!(
+        warp(body, 32),
+        (0..32).map(|l| 1000 + 2 * l).collect::<Vec<u32>>()
+    );
     // Both sides of a branch wait for each other at one shuffle behind it.
     let body = "and.b32 %r2, %r0, 1; setp.ne.u32 %p1, %r2, 0; mov.u32 %r3, 7;\n\
         @%p1 bra O; mov.u32 %r3, 9; bra J;\nO: mov.u32 %r3, 8;\nJ: shfl.sync.bfly.b32 %r1, %r3, 1, 31, -1;";
-    assert_eq!(warp(body, 32), (0..32).map(|l| if l % 2 == 0 { 8 } else { 9 }).collect::<Vec<u32>>());
+    assert_eq!(
+        warp(body, 32),
+        (0..32)
+            .map(|l| if l % 2 == 0 { 8 } else { 9 })
+            .collect::<Vec<u32>>()
+    );
 }
 
 #[test]
@@ -371,8 +554,9 @@ fn special_registers_of_a_grid() {
     let mut gpu = Gpu::new();
     let out = gpu.alloc(4 * 6 * 60);
     let module = gpu.module(&source).unwrap();
-    gpu.launch(&module, "k", [2, 3, 1], [20, 3, 1], 0, &[out.into()]).unwrap();
-    let expected: Vec<u32> = (0..360).map(|i| i % 60 % 32 | (i % 60 / 32) << 8).collect();
+    gpu.launch(&module, "k", [2, 3, 1], [20, 3, 1], 0, &[out.into()])
+        .unwrap();
+    let expected: Vec<u32> = (0..360).map(|i| (i % 60 % 32) | ((i % 60 / 32) << 8)).collect();
     assert_eq!(gpu.u32s(out, 360), expected);
 }
 
@@ -390,7 +574,11 @@ fn functions_are_called_with_arguments() {
     let mut gpu = Gpu::new();
     let out = gpu.alloc(128);
     let module = gpu.module(source).unwrap();
-    gpu.launch(&module, "k", [1, 1, 1], [32, 1, 1], 0, &[out.into()]).unwrap();
+    gpu.launch(&module, "k", [1, 1, 1], [32, 1, 1], 0, &[out.into()])
+        .unwrap();
     let twice = |x: u32| if x > 100 { 0 } else { 2 * x };
-    assert_eq!(gpu.u32s(out, 32), (0..32).map(|l| twice(twice(9 * l))).collect::<Vec<u32>>());
+    assert_eq!(
+        gpu.u32s(out, 32),
+        (0..32).map(|l| twice(twice(9 * l))).collect::<Vec<u32>>()
+    );
 }

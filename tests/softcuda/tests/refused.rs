@@ -7,7 +7,10 @@ use common::*;
 #[track_caller]
 fn refused(source: &str, line: u32, words: &str) {
     let error = Gpu::new().module(source).expect_err("the module loaded");
-    assert!(error.message.contains(words), "`{words}` is missing in: {error}");
+    assert!(
+        error.message.contains(words),
+        "`{words}` is missing in: {error}"
+    );
     assert_eq!(error.line, line, "{error}");
 }
 
@@ -30,11 +33,20 @@ fn unknown_instructions_and_modifiers() {
     body("cvt.f32.u32 %f1, %r2;", "`cvt.f32.u32`");
     body("cvt.rn.f64.f32 %fd1, %f2;", "`cvt.rn.f64.f32`");
     body("setp.ltu.s32 %p1, %r2, %r3;", "`setp.ltu.s32`");
-    body("ld.global.acquire.gpu.u32 %r1, [%rd1];", "`ld.global.acquire.gpu.u32`");
-    body("atom.global.add.u16 %h1, [%rd1], %h2;", "`atom.global.add.u16`");
+    body(
+        "ld.global.acquire.gpu.u32 %r1, [%rd1];",
+        "`ld.global.acquire.gpu.u32`",
+    );
+    body(
+        "atom.global.add.u16 %h1, [%rd1], %h2;",
+        "`atom.global.add.u16`",
+    );
     body("shfl.down.b32 %r1, %r2, 1, 31;", "`shfl.down.b32`");
     body("bar.sync 0, 64;", "thread count");
-    body("tex.2d.v4.f32.f32 {%f1,%f2,%f3,%f4}, [t, {%f5,%f6}];", "expected");
+    body(
+        "tex.2d.v4.f32.f32 {%f1,%f2,%f3,%f4}, [t, {%f5,%f6}];",
+        "expected",
+    );
     body("mov.u32 %r1, %clock;", "unrepeatable");
 }
 
@@ -57,11 +69,23 @@ fn operands_that_do_not_fit() {
 #[test]
 fn directives_and_headers() {
     refused(".version 6.0\n.target sm_70\n.alias a, b;\n", 3, "`.alias`");
-    refused(".version 6.0\n.target sm_70\n.address_size 32\n", 3, "address_size");
+    refused(
+        ".version 6.0\n.target sm_70\n.address_size 32\n",
+        3,
+        "address_size",
+    );
     refused(".version 9.9\n.target sm_70\n", 1, "too new");
     refused(".target sm_70\n", 1, "`.version`");
-    refused(".version 6.0\n.target sm_70\n.extern .global .u32 x;\n", 3, "`.extern`");
-    refused(".version 6.0\n.target sm_70\n.global .u32 x = 0f00000000;\n", 3, "initial value");
+    refused(
+        ".version 6.0\n.target sm_70\n.extern .global .u32 x;\n",
+        3,
+        "`.extern`",
+    );
+    refused(
+        ".version 6.0\n.target sm_70\n.global .u32 x = 0f00000000;\n",
+        3,
+        "initial value",
+    );
     refused("/* no end", 1, "without an end");
     let recursive = ".version 6.0\n.target sm_70\n.func f()\n{\ncall.uni f;\n}\n.entry k()\n{\ncall.uni f;\n}\n";
     refused(recursive, 5, "recursive");

@@ -20,11 +20,17 @@ impl Builder<'_> {
             .split_last()
             .and_then(|(last, rest)| Some((Type::named(last)?, rest)))
         else {
-            return self.error(format!("instruction `{}` is not supported", parts.join(".")));
+            return self.error(format!(
+                "instruction `{}` is not supported",
+                parts.join(".")
+            ));
         };
         match self.typed(opcode, mods, ty, operands)? {
             true => Ok(()),
-            false => self.error(format!("instruction `{}` is not supported", parts.join("."))),
+            false => self.error(format!(
+                "instruction `{}` is not supported",
+                parts.join(".")
+            )),
         }
     }
 
@@ -140,7 +146,13 @@ impl Builder<'_> {
                 let [d, a, b] = self.expect::<3>(o)?;
                 let d = self.target(d, 2 * bits)?;
                 let (a, b) = (self.source(a, bits)?, self.source(b, bits)?);
-                self.emit(Op::MulWide { ty, d, a, b, c: None });
+                self.emit(Op::MulWide {
+                    ty,
+                    d,
+                    a,
+                    b,
+                    c: None,
+                });
             }
             "mad" if mods == ["wide"] && integer && bits <= 32 => {
                 let [d, a, b, c] = self.expect::<4>(o)?;
@@ -171,16 +183,31 @@ impl Builder<'_> {
                 let (a, b) = (self.source(a, bits)?, self.source(b, bits)?);
                 let (p, negated) = self.predicate(p)?;
                 let (a, b) = if negated { (b, a) } else { (a, b) };
-                self.emit(Op::Select { wide: bits == 64, d, a, b, p });
+                self.emit(Op::Select {
+                    wide: bits == 64,
+                    d,
+                    a,
+                    b,
+                    p,
+                });
             }
             "slct" if matches!(ty, Type::S32 | Type::F32) && mods.len() == 1 => {
-                let Some(value) = Type::named(mods[0]) else { return Ok(false) };
+                let Some(value) = Type::named(mods[0]) else {
+                    return Ok(false);
+                };
                 let bits = (value.bytes() * 8) as u8;
                 let [d, a, b, c] = self.expect::<4>(o)?;
                 let d = self.target(d, bits)?;
                 let (a, b) = (self.source(a, bits)?, self.source(b, bits)?);
                 let c = self.source(c, 32)?;
-                self.emit(Op::Slct { wide: bits == 64, float: ty == Type::F32, d, a, b, c });
+                self.emit(Op::Slct {
+                    wide: bits == 64,
+                    float: ty == Type::F32,
+                    d,
+                    a,
+                    b,
+                    c,
+                });
             }
             "mov" if plain && bits >= 16 => self.mov(bits, o)?,
             "cvt" => return self.cvt(mods, ty, o),
@@ -199,7 +226,14 @@ impl Builder<'_> {
         }
     }
 
-    fn ternary(&mut self, op: Ternary, ty: Type, o: &[Operand], bits: [u8; 3], flops: u8) -> Result<()> {
+    fn ternary(
+        &mut self,
+        op: Ternary,
+        ty: Type,
+        o: &[Operand],
+        bits: [u8; 3],
+        flops: u8,
+    ) -> Result<()> {
         let [d, a, b, c] = self.expect::<4>(o)?;
         let d = self.target(d, bits[0])?;
         let a = self.source(a, bits[0])?;
@@ -209,7 +243,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn predicate_instruction(&mut self, opcode: &str, mods: &[&str], o: &[Operand]) -> Result<bool> {
+    fn predicate_instruction(
+        &mut self,
+        opcode: &str,
+        mods: &[&str],
+        o: &[Operand],
+    ) -> Result<bool> {
         if !mods.is_empty() {
             return Ok(false);
         }
@@ -222,7 +261,11 @@ impl Builder<'_> {
                 let (d, _) = self.predicate(d)?;
                 let (a, negated) = self.predicate(a)?;
                 let inverted = negated != (opcode == "not");
-                self.emit(if inverted { Op::PredNot { d, a } } else { Op::PredMove { d, a } });
+                self.emit(if inverted {
+                    Op::PredNot { d, a }
+                } else {
+                    Op::PredMove { d, a }
+                });
                 return Ok(true);
             }
             _ => return Ok(false),
@@ -238,7 +281,9 @@ impl Builder<'_> {
     }
 
     fn setp(&mut self, mods: &[&str], ty: Type, bits: u8, o: &[Operand]) -> Result<bool> {
-        let Some((name, logic)) = mods.split_first() else { return Ok(false) };
+        let Some((name, logic)) = mods.split_first() else {
+            return Ok(false);
+        };
         let compare = match *name {
             "eq" => Compare::Eq,
             "ne" => Compare::Ne,
@@ -275,9 +320,7 @@ impl Builder<'_> {
             return self.error(format!("{} operands where {count} are needed", o.len()));
         }
         let (d, not_d) = match &o[0] {
-            Operand::Pair(d, e) => {
-                (self.predicate_named(d)?, Some(self.predicate_named(e)?))
-            }
+            Operand::Pair(d, e) => (self.predicate_named(d)?, Some(self.predicate_named(e)?)),
             other => (self.predicate(other)?.0, None),
         };
         let (a, b) = (self.source(&o[1], bits)?, self.source(&o[2], bits)?);
@@ -289,7 +332,18 @@ impl Builder<'_> {
             None => None,
         };
         let flops = u8::from(ty.is_float());
-        self.emit_flops(Op::Setp { compare, ty, d, not_d, a, b, also }, flops);
+        self.emit_flops(
+            Op::Setp {
+                compare,
+                ty,
+                d,
+                not_d,
+                a,
+                b,
+                also,
+            },
+            flops,
+        );
         Ok(true)
     }
 
@@ -300,7 +354,12 @@ impl Builder<'_> {
                 let [a, b] = self.expect::<2>(parts)?;
                 let d = self.target(d, bits)?;
                 let (a, b) = (self.source(a, bits / 2)?, self.source(b, bits / 2)?);
-                self.emit(Op::Pack { bits: bits / 2, d, a, b });
+                self.emit(Op::Pack {
+                    bits: bits / 2,
+                    d,
+                    a,
+                    b,
+                });
             }
             (Operand::Vector(parts), a) => {
                 let [d, e] = self.expect::<2>(parts)?;
@@ -310,12 +369,21 @@ impl Builder<'_> {
                     part => self.target(part, bits / 2).map(Some),
                 };
                 let (d, e) = (half(d)?, half(e)?);
-                self.emit(Op::Unpack { bits: bits / 2, d, e, a });
+                self.emit(Op::Unpack {
+                    bits: bits / 2,
+                    d,
+                    e,
+                    a,
+                });
             }
             (d, a) => {
                 let d = self.target(d, bits)?;
                 let a = self.source(a, bits)?;
-                self.emit(Op::Move { wide: bits == 64, d, a });
+                self.emit(Op::Move {
+                    wide: bits == 64,
+                    d,
+                    a,
+                });
             }
         }
         Ok(())
@@ -323,8 +391,12 @@ impl Builder<'_> {
 
     /// `cvt{.round}{.sat}.to.from`
     fn cvt(&mut self, mods: &[&str], from: Type, o: &[Operand]) -> Result<bool> {
-        let Some((to, mods)) = mods.split_last() else { return Ok(false) };
-        let Some(to) = Type::named(to) else { return Ok(false) };
+        let Some((to, mods)) = mods.split_last() else {
+            return Ok(false);
+        };
+        let Some(to) = Type::named(to) else {
+            return Ok(false);
+        };
         let mut round = None;
         let mut sat = false;
         for name in mods {
@@ -363,7 +435,10 @@ impl Builder<'_> {
             Operand::Name(_) => self.any(a)?,
             other => {
                 let bits = ((from.bytes() * 8) as u8).max(16);
-                Reg { index: self.source(other, bits)?, bits }
+                Reg {
+                    index: self.source(other, bits)?,
+                    bits,
+                }
             }
         };
         for (register, ty) in [(d, to), (a, from)] {
@@ -373,7 +448,18 @@ impl Builder<'_> {
             }
         }
         let flops = u8::from(to.is_float() && from.is_float());
-        self.emit_flops(Op::Convert { to, from, round, integral, sat, d, a }, flops);
+        self.emit_flops(
+            Op::Convert {
+                to,
+                from,
+                round,
+                integral,
+                sat,
+                d,
+                a,
+            },
+            flops,
+        );
         Ok(true)
     }
 
@@ -383,7 +469,9 @@ impl Builder<'_> {
             [space] => (false, *space),
             _ => return Ok(false),
         };
-        let Some(space) = Space::named(space) else { return Ok(false) };
+        let Some(space) = Space::named(space) else {
+            return Ok(false);
+        };
         if ty != Type::U64 || space == Space::Param {
             return Ok(false);
         }

@@ -1,4 +1,5 @@
-//! Names to registers and addresses, scopes, labels, and the inlining of device functions.
+//! Emits a kernel: scopes, labels, variables, and the inlining of device functions.
+//! What the names of operands stand for is found in [`super::names`].
 
 use std::collections::HashMap;
 
@@ -11,10 +12,18 @@ pub type Result<T> = std::result::Result<T, LoadError>;
 
 /// What a name of a function's body stands for.
 #[derive(Clone)]
-enum Binding {
+pub enum Binding {
     /// `.reg .b32 %r<count>`: the type, and the registers used so far.
-    Registers { ty: Type, count: Option<u64>, used: HashMap<u64, R> },
-    Variable { space: Space, address: u64, bytes: u64 },
+    Registers {
+        ty: Type,
+        count: Option<u64>,
+        used: HashMap<u64, R>,
+    },
+    Variable {
+        space: Space,
+        address: u64,
+        bytes: u64,
+    },
     Targets(Vec<String>),
 }
 
@@ -30,13 +39,13 @@ struct Frame {
 }
 
 pub struct Builder<'a> {
-    tree: &'a Tree,
-    symbols: &'a HashMap<String, Symbol>,
+    pub tree: &'a Tree,
+    pub symbols: &'a HashMap<String, Symbol>,
     pub kernel: Kernel,
     frames: Vec<Frame>,
-    narrow_constants: HashMap<u32, R>,
-    wide_constants: HashMap<u64, R>,
-    specials: HashMap<String, R>,
+    pub narrow_constants: HashMap<u32, R>,
+    pub wide_constants: HashMap<u64, R>,
+    pub specials: HashMap<String, R>,
     shared: HashMap<String, u64>,
     shared_end: u64,
     local_end: u64,
@@ -77,9 +86,15 @@ impl<'a> Builder<'a> {
         for parameter in &function.parameters {
             let offset = end.next_multiple_of(parameter.align);
             end = offset + parameter.bytes;
-            self.kernel.parameters.push(Parameter { offset, bytes: parameter.bytes });
-            let binding =
-                Binding::Variable { space: Space::Param, address: offset, bytes: parameter.bytes };
+            self.kernel.parameters.push(Parameter {
+                offset,
+                bytes: parameter.bytes,
+            });
+            let binding = Binding::Variable {
+                space: Space::Param,
+                address: offset,
+                bytes: parameter.bytes,
+            };
             scope.insert(parameter.name.clone(), binding);
         }
         self.kernel.parameter_bytes = end;
@@ -90,8 +105,15 @@ impl<'a> Builder<'a> {
     /// Emits a body with its parameters bound; its `ret`s lead to the instruction after it, and at the
     /// kernel's own end there is an `exit`.
     fn body(&mut self, function: &Function, scope: HashMap<String, Binding>) -> Result<()> {
-        if self.frames.iter().any(|frame| frame.function == function.name) {
-            return self.error(format!("`{}` is recursive, which is not supported", function.name));
+        if self
+            .frames
+            .iter()
+            .any(|frame| frame.function == function.name)
+        {
+            return self.error(format!(
+                "`{}` is recursive, which is not supported",
+                function.name
+            ));
         }
         self.frames.push(Frame {
             scopes: vec![scope, HashMap::new()],
@@ -164,10 +186,18 @@ impl<'a> Builder<'a> {
                 self.line = *line;
                 self.bind(name, Binding::Targets(labels.clone()))?;
             }
-            Statement::Registers { ty, name, count, line } => {
+            Statement::Registers {
+                ty,
+                name,
+                count,
+                line,
+            } => {
                 self.line = *line;
-                let binding =
-                    Binding::Registers { ty: *ty, count: *count, used: HashMap::new() };
+                let binding = Binding::Registers {
+                    ty: *ty,
+                    count: *count,
+                    used: HashMap::new(),
+                };
                 self.bind(name, binding)?;
             }
             Statement::Variable(variable) => {
@@ -181,9 +211,20 @@ impl<'a> Builder<'a> {
                     }
                     _ => return self.error("a `.global` or `.const` variable inside a function"),
                 };
-                let space = if variable.space == Space::Shared { Space::Shared } else { Space::Local };
+                let space = if variable.space == Space::Shared {
+                    Space::Shared
+                } else {
+                    Space::Local
+                };
                 let bytes = variable.bytes;
-                self.bind(&variable.name, Binding::Variable { space, address, bytes })?;
+                self.bind(
+                    &variable.name,
+                    Binding::Variable {
+                        space,
+                        address,
+                        bytes,
+                    },
+                )?;
             }
             Statement::Instruction(instruction) => {
                 self.line = instruction.line;
@@ -210,7 +251,7 @@ impl<'a> Builder<'a> {
         address
     }
 
-    fn shared(&mut self, key: &str, variable: &Variable) -> u64 {
+    pub fn shared(&mut self, key: &str, variable: &Variable) -> u64 {
         if variable.dynamic {
             self.kernel.dynamic_shared = true;
             return DYNAMIC_SHARED;
@@ -222,7 +263,11 @@ impl<'a> Builder<'a> {
         self.shared_end = (address + variable.bytes).next_multiple_of(16) + SHARED_GAP;
         self.shared.insert(key.to_owned(), address);
         let name = variable.name.clone();
-        self.kernel.shared.push(SharedObject { name, address, bytes: variable.bytes });
+        self.kernel.shared.push(SharedObject {
+            name,
+            address,
+            bytes: variable.bytes,
+        });
         address
     }
 
@@ -240,8 +285,11 @@ impl<'a> Builder<'a> {
         let Some(function) = tree.functions.iter().find(|f| f.name == *name && !f.entry) else {
             return self.error(format!("there is no function `{name}` to call"));
         };
-        if function.parameters.len() != arguments.len() || function.returns.len() != returned.len() {
-            return self.error(format!("`{name}` is called with a wrong number of arguments"));
+        if function.parameters.len() != arguments.len() || function.returns.len() != returned.len()
+        {
+            return self.error(format!(
+                "`{name}` is called with a wrong number of arguments"
+            ));
         }
         let mut scope = HashMap::new();
         let formals = function.parameters.iter().chain(&function.returns);
@@ -250,9 +298,15 @@ impl<'a> Builder<'a> {
                 return self.error("arguments of a call must be `.param` variables");
             };
             let binding = match self.lookup(actual) {
-                Some(Binding::Variable { space, address, bytes }) => {
-                    Binding::Variable { space: *space, address: *address, bytes: *bytes }
-                }
+                Some(Binding::Variable {
+                    space,
+                    address,
+                    bytes,
+                }) => Binding::Variable {
+                    space: *space,
+                    address: *address,
+                    bytes: *bytes,
+                },
                 _ => return self.error(format!("`{actual}` is not a `.param` variable")),
             };
             scope.insert(formal.name.clone(), binding);
@@ -260,198 +314,23 @@ impl<'a> Builder<'a> {
         self.body(function, scope)
     }
 
-    fn lookup(&mut self, name: &str) -> Option<&mut Binding> {
-        self.frame().scopes.iter_mut().rev().find_map(|scope| scope.get_mut(name))
-    }
-
-    /// The address of a variable, with the space it lies in.
-    pub fn variable(&mut self, name: &str) -> Option<(Space, u64, u64)> {
-        if let Some(Binding::Variable { space, address, bytes }) = self.lookup(name) {
-            return Some((*space, *address, *bytes));
-        }
-        if let Some(symbol) = self.symbols.get(name) {
-            return Some((symbol.space, symbol.address, symbol.bytes));
-        }
-        let tree = self.tree;
-        let variable = tree.variables.iter().find(|v| v.name == name && v.space == Space::Shared)?;
-        let address = self.shared(name, variable);
-        Some((Space::Shared, address, variable.bytes))
-    }
-
-    /// The register of that name, of whatever file.
-    pub fn register(&mut self, name: &str) -> Result<(Type, R)> {
-        if let Some(special) = self.special(name)? {
-            return Ok((Type::U32, special));
-        }
-        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        let number = name[stem.len()..].parse::<u64>().ok();
-        let (key, number) = match self.lookup(name) {
-            Some(Binding::Registers { count: None, .. }) => (name, None),
-            _ => (stem, number),
-        };
-        let files = [self.kernel.predicates.len(), self.kernel.narrow.len(), self.kernel.wide.len()];
-        let Some(Binding::Registers { ty, count, used }) = self.lookup(key) else {
-            return self.error(format!("`{name}` is not a register"));
-        };
-        let ty = *ty;
-        if let (Some(number), Some(count)) = (number, *count)
-            && number >= count
-        {
-            return self.error(format!("register `{name}` is beyond `{key}<{count}>`"));
-        }
-        let slot = number.unwrap_or(0);
-        if let Some(&index) = used.get(&slot) {
-            return Ok((ty, index));
-        }
-        let file = match ty.bytes() {
-            0 => 0,
-            8 => 2,
-            _ => 1,
-        };
-        if files[file] >= usize::from(R::MAX) {
-            return self.error("too many registers");
-        }
-        let index = files[file] as R;
-        used.insert(slot, index);
-        let names = match file {
-            0 => &mut self.kernel.predicates,
-            1 => &mut self.kernel.narrow,
-            _ => &mut self.kernel.wide,
-        };
-        names.push(name.to_owned());
-        Ok((ty, index))
-    }
-
-    fn special(&mut self, name: &str) -> Result<Option<R>> {
-        if let Some(&index) = self.specials.get(name) {
-            return Ok(Some(index));
-        }
-        let axis = |name: &str| match name {
-            "x" => Some(0),
-            "y" => Some(1),
-            "z" => Some(2),
-            _ => None,
-        };
-        let special = match name.split_once('.') {
-            Some(("%tid", a)) => axis(a).map(Special::Tid),
-            Some(("%ntid", a)) => axis(a).map(Special::Ntid),
-            Some(("%ctaid", a)) => axis(a).map(Special::Ctaid),
-            Some(("%nctaid", a)) => axis(a).map(Special::Nctaid),
-            Some(_) => None,
-            None => match name {
-                "%laneid" => Some(Special::LaneId),
-                "%warpid" => Some(Special::WarpId),
-                "%nwarpid" => Some(Special::NWarpId),
-                "%smid" => Some(Special::Zero),
-                "%lanemask_eq" => Some(Special::LaneMask(0)),
-                "%lanemask_lt" => Some(Special::LaneMask(1)),
-                "%lanemask_le" => Some(Special::LaneMask(2)),
-                "%lanemask_gt" => Some(Special::LaneMask(3)),
-                "%lanemask_ge" => Some(Special::LaneMask(4)),
-                "%dynamic_smem_size" => Some(Special::DynamicShared),
-                "WARP_SZ" => return Ok(Some(self.narrow_constant(32))),
-                "%clock" | "%clock64" | "%clock_hi" | "%globaltimer" | "%gridid" | "%nsmid" => {
-                    return self.error(format!("`{name}` would make a run unrepeatable"));
-                }
-                _ => None,
-            },
-        };
-        let Some(special) = special else { return Ok(None) };
-        let index = self.kernel.narrow.len() as R;
-        self.kernel.narrow.push(name.to_owned());
-        self.kernel.narrow_presets.push((index, Preset::Special(special)));
-        self.specials.insert(name.to_owned(), index);
-        Ok(Some(index))
-    }
-
-    fn narrow_constant(&mut self, value: u32) -> R {
-        let kernel = &mut self.kernel;
-        *self.narrow_constants.entry(value).or_insert_with(|| {
-            let index = kernel.narrow.len() as R;
-            kernel.narrow.push(format!("{value}"));
-            kernel.narrow_presets.push((index, Preset::Value(value)));
-            index
-        })
-    }
-
-    fn wide_constant(&mut self, value: u64) -> R {
-        let kernel = &mut self.kernel;
-        *self.wide_constants.entry(value).or_insert_with(|| {
-            let index = kernel.wide.len() as R;
-            kernel.wide.push(format!("{value}"));
-            kernel.wide_presets.push((index, value));
-            index
-        })
-    }
-
-    /// A constant as a register of `bits`.
-    pub fn constant(&mut self, bits: u8, value: u64) -> R {
-        match bits {
-            64 => self.wide_constant(value),
-            16 => self.narrow_constant(value as u32 & 0xffff),
-            _ => self.narrow_constant(value as u32),
-        }
-    }
-
-    pub fn predicate_named(&mut self, name: &str) -> Result<R> {
-        match self.register(name)? {
-            (Type::Pred, index) => Ok(index),
-            _ => self.error(format!("`{name}` is not a predicate")),
-        }
-    }
-
-    /// A predicate operand, with whether it is negated.
-    pub fn predicate(&mut self, operand: &Operand) -> Result<(R, bool)> {
-        match operand {
-            Operand::Name(name) => Ok((self.predicate_named(name)?, false)),
-            Operand::Not(name) => Ok((self.predicate_named(name)?, true)),
-            Operand::Integer(value) => Ok((if *value == 0 { FALSE } else { TRUE }, false)),
-            other => self.error(format!("{other:?} as a predicate")),
-        }
-    }
-
-    /// A register operand of any width, but not a predicate.
-    pub fn any(&mut self, operand: &Operand) -> Result<Reg> {
-        let Operand::Name(name) = operand else {
-            return self.error(format!("{operand:?} where a register is needed"));
-        };
-        match self.register(name)? {
-            (Type::Pred, _) => self.error(format!("`{name}` is a predicate")),
-            (ty, index) => Ok(Reg { index, bits: (ty.bytes() * 8) as u8 }),
-        }
-    }
-
-    /// A destination register of exactly `bits`.
-    pub fn target(&mut self, operand: &Operand, bits: u8) -> Result<R> {
-        let register = self.any(operand)?;
-        if register.bits != bits {
-            return self.error(format!(
-                "{operand:?} has {} bits, the instruction {bits}",
-                register.bits
-            ));
-        }
-        Ok(register.index)
-    }
-
-    /// A source of exactly `bits`: a register, an immediate, or the address of a variable.
-    pub fn source(&mut self, operand: &Operand, bits: u8) -> Result<R> {
-        match operand {
-            Operand::Integer(value) => Ok(self.constant(bits, *value)),
-            Operand::F32(value) if bits == 32 => Ok(self.constant(32, u64::from(*value))),
-            Operand::F64(value) if bits == 64 => Ok(self.constant(64, *value)),
-            Operand::Name(name) if bits >= 32 && !name.starts_with('%') => {
-                match self.variable(name) {
-                    Some((_, address, _)) => Ok(self.constant(bits, address)),
-                    None => self.target(operand, bits),
-                }
-            }
-            _ => self.target(operand, bits),
-        }
+    pub fn lookup(&mut self, name: &str) -> Option<&mut Binding> {
+        self.frame()
+            .scopes
+            .iter_mut()
+            .rev()
+            .find_map(|scope| scope.get_mut(name))
     }
 
     pub fn emit(&mut self, op: Op) {
         let line = self.line;
-        self.kernel.code.push(Inst { op, guard: TRUE, negated: false, line, flops: 0 });
+        self.kernel.code.push(Inst {
+            op,
+            guard: TRUE,
+            negated: false,
+            line,
+            flops: 0,
+        });
     }
 
     pub fn emit_flops(&mut self, op: Op, flops: u8) {

@@ -50,7 +50,15 @@ impl Builder<'_> {
                 };
                 let (a, b) = (self.source(a, 32)?, self.source(b, 32)?);
                 let (c, mask) = (self.source(c, 32)?, self.source(mask, 32)?);
-                self.emit(Op::Shuffle { op, d, valid, a, b, c, mask });
+                self.emit(Op::Shuffle {
+                    op,
+                    d,
+                    valid,
+                    a,
+                    b,
+                    c,
+                    mask,
+                });
             }
             ("vote", ["sync", name, kind]) => {
                 let op = match (*name, *kind) {
@@ -67,7 +75,13 @@ impl Builder<'_> {
                 };
                 let (p, negated) = self.predicate(p)?;
                 let mask = self.source(mask, 32)?;
-                self.emit(Op::Vote { op, d, p, negated, mask });
+                self.emit(Op::Vote {
+                    op,
+                    d,
+                    p,
+                    negated,
+                    mask,
+                });
             }
             ("activemask", ["b32"]) => {
                 let [d] = self.expect::<1>(o)?;

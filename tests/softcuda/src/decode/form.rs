@@ -171,39 +171,167 @@ impl Access {
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Unary { op: Unary, ty: Type, d: R, a: R },
-    Binary { op: Binary, ty: Type, d: R, a: R, b: R },
-    Ternary { op: Ternary, ty: Type, d: R, a: R, b: R, c: R },
+    Unary {
+        op: Unary,
+        ty: Type,
+        d: R,
+        a: R,
+    },
+    Binary {
+        op: Binary,
+        ty: Type,
+        d: R,
+        a: R,
+        b: R,
+    },
+    Ternary {
+        op: Ternary,
+        ty: Type,
+        d: R,
+        a: R,
+        b: R,
+        c: R,
+    },
     /// `bfi`: inserts `a` into `b` at `c`, `e` bits long.
-    Bfi { ty: Type, d: R, a: R, b: R, c: R, e: R },
+    Bfi {
+        ty: Type,
+        d: R,
+        a: R,
+        b: R,
+        c: R,
+        e: R,
+    },
     /// `mul.wide` and `mad.wide`: twice as wide as `ty`.
-    MulWide { ty: Type, d: R, a: R, b: R, c: Option<R> },
-    Setp { compare: Compare, ty: Type, d: R, not_d: Option<R>, a: R, b: R, also: Option<(Logic, R, bool)> },
-    Testp { test: Test, ty: Type, d: R, a: R },
-    Select { wide: bool, d: R, a: R, b: R, p: R },
+    MulWide {
+        ty: Type,
+        d: R,
+        a: R,
+        b: R,
+        c: Option<R>,
+    },
+    Setp {
+        compare: Compare,
+        ty: Type,
+        d: R,
+        not_d: Option<R>,
+        a: R,
+        b: R,
+        also: Option<(Logic, R, bool)>,
+    },
+    Testp {
+        test: Test,
+        ty: Type,
+        d: R,
+        a: R,
+    },
+    Select {
+        wide: bool,
+        d: R,
+        a: R,
+        b: R,
+        p: R,
+    },
     /// `slct`: `a` where `c >= 0`, else `b`.
-    Slct { wide: bool, float: bool, d: R, a: R, b: R, c: R },
-    Move { wide: bool, d: R, a: R },
+    Slct {
+        wide: bool,
+        float: bool,
+        d: R,
+        a: R,
+        b: R,
+        c: R,
+    },
+    Move {
+        wide: bool,
+        d: R,
+        a: R,
+    },
     /// Two narrow registers of `bits` each into one register of twice the bits.
-    Pack { bits: u8, d: R, a: R, b: R },
-    Unpack { bits: u8, d: Option<R>, e: Option<R>, a: R },
-    PredLogic { op: Logic, d: R, a: R, b: R },
-    PredNot { d: R, a: R },
-    PredMove { d: R, a: R },
-    Convert { to: Type, from: Type, round: Round, integral: bool, sat: bool, d: Reg, a: Reg },
+    Pack {
+        bits: u8,
+        d: R,
+        a: R,
+        b: R,
+    },
+    Unpack {
+        bits: u8,
+        d: Option<R>,
+        e: Option<R>,
+        a: R,
+    },
+    PredLogic {
+        op: Logic,
+        d: R,
+        a: R,
+        b: R,
+    },
+    PredNot {
+        d: R,
+        a: R,
+    },
+    PredMove {
+        d: R,
+        a: R,
+    },
+    Convert {
+        to: Type,
+        from: Type,
+        round: Round,
+        integral: bool,
+        sat: bool,
+        d: Reg,
+        a: Reg,
+    },
     /// `cvta`: from `space` to generic addresses, or back.
-    Window { space: Space, back: bool, d: R, a: R },
+    Window {
+        space: Space,
+        back: bool,
+        d: R,
+        a: R,
+    },
     Load(Access),
     Store(Access),
-    Atomic { op: Atomic, space: Space, ty: Type, d: Option<Reg>, address: Address, b: Reg, c: Option<Reg> },
-    Branch { target: u32 },
-    BranchIndexed { index: R, targets: Box<[u32]> },
+    Atomic {
+        op: Atomic,
+        space: Space,
+        ty: Type,
+        d: Option<Reg>,
+        address: Address,
+        b: Reg,
+        c: Option<Reg>,
+    },
+    Branch {
+        target: u32,
+    },
+    BranchIndexed {
+        index: R,
+        targets: Box<[u32]>,
+    },
     Exit,
-    Barrier { id: u8 },
-    WarpSync { mask: R },
-    Shuffle { op: Shuffle, d: R, valid: Option<R>, a: R, b: R, c: R, mask: R },
-    Vote { op: Vote, d: R, p: R, negated: bool, mask: R },
-    ActiveMask { d: R },
+    Barrier {
+        id: u8,
+    },
+    WarpSync {
+        mask: R,
+    },
+    Shuffle {
+        op: Shuffle,
+        d: R,
+        valid: Option<R>,
+        a: R,
+        b: R,
+        c: R,
+        mask: R,
+    },
+    Vote {
+        op: Vote,
+        d: R,
+        p: R,
+        negated: bool,
+        mask: R,
+    },
+    ActiveMask {
+        d: R,
+    },
     Fence,
     Trap,
 }
@@ -278,7 +406,10 @@ pub struct Kernel {
 impl Kernel {
     /// The static shared memory that a real device would give it.
     pub fn shared_bytes(&self) -> u64 {
-        self.shared.iter().map(|object| object.bytes.next_multiple_of(4)).sum()
+        self.shared
+            .iter()
+            .map(|object| object.bytes.next_multiple_of(4))
+            .sum()
     }
 
     pub fn local_bytes(&self) -> u64 {

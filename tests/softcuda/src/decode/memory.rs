@@ -29,8 +29,9 @@ impl Builder<'_> {
     }
 
     fn access(&mut self, store: bool, mods: &[&str], o: &[Operand]) -> Result<bool> {
-        let Some((ty, mut mods)) =
-            mods.split_last().and_then(|(last, rest)| Some((Type::named(last)?, rest)))
+        let Some((ty, mut mods)) = mods
+            .split_last()
+            .and_then(|(last, rest)| Some((Type::named(last)?, rest)))
         else {
             return Ok(false);
         };
@@ -50,17 +51,27 @@ impl Builder<'_> {
             (space, mods) = (found, rest);
         }
         // Hints for the caches change nothing here; `.nc` promises that nobody writes what is read.
-        let hint = matches!(mods, [] | ["nc" | "ca" | "cg" | "cs" | "lu" | "cv" | "wb" | "wt"]);
+        let hint = matches!(
+            mods,
+            [] | ["nc" | "ca" | "cg" | "cs" | "lu" | "cv" | "wb" | "wt"]
+        );
         if !hint || ty == Type::Pred || count * ty.bytes() > 16 || o.len() != 2 {
             return Ok(false);
         }
-        let (values, address) = if store { (&o[1], &o[0]) } else { (&o[0], &o[1]) };
+        let (values, address) = if store {
+            (&o[1], &o[0])
+        } else {
+            (&o[0], &o[1])
+        };
         let values: Vec<&Operand> = match values {
             Operand::Vector(values) => values.iter().collect(),
             value => vec![value],
         };
         if values.len() as u64 != count {
-            return self.error(format!("{} registers for a vector of {count}", values.len()));
+            return self.error(format!(
+                "{} registers for a vector of {count}",
+                values.len()
+            ));
         }
         let least = (ty.bytes() * 8) as u8;
         let mut registers = [Reg { index: 0, bits: 32 }; 4];
@@ -69,7 +80,10 @@ impl Builder<'_> {
                 Operand::Name(name) if name.starts_with('%') => self.any(value)?,
                 value if store => {
                     let bits = least.max(16);
-                    Reg { index: self.source(value, bits)?, bits }
+                    Reg {
+                        index: self.source(value, bits)?,
+                        bits,
+                    }
                 }
                 _ => return self.error(format!("{value:?} as the target of a load")),
             };
@@ -81,8 +95,18 @@ impl Builder<'_> {
         if store && matches!(space, Space::Param | Space::Const) {
             return self.error(format!("a store to {space:?} memory"));
         }
-        let access = Access { space, ty, count: count as u8, registers, address };
-        self.emit(if store { Op::Store(access) } else { Op::Load(access) });
+        let access = Access {
+            space,
+            ty,
+            count: count as u8,
+            registers,
+            address,
+        };
+        self.emit(if store {
+            Op::Store(access)
+        } else {
+            Op::Load(access)
+        });
         Ok(true)
     }
 
@@ -101,22 +125,31 @@ impl Builder<'_> {
                 (named, lies) if named == lies => {}
                 (Space::Generic, Space::Global) => {}
                 (named, lies) => {
-                    return self.error(format!("`{name}` lies in {lies:?}, not in {named:?} memory"));
+                    return self.error(format!(
+                        "`{name}` lies in {lies:?}, not in {named:?} memory"
+                    ));
                 }
             }
-            return Ok(Address { base: None, offset: address.wrapping_add(offset) });
+            return Ok(Address {
+                base: None,
+                offset: address.wrapping_add(offset),
+            });
         }
         let base = self.any(&Operand::Name(name.clone()))?;
         if base.bits < 32 {
             return self.error(format!("`{name}` is too narrow for an address"));
         }
-        Ok(Address { base: Some(base), offset })
+        Ok(Address {
+            base: Some(base),
+            offset,
+        })
     }
 
     /// `atom{.order}{.scope}{.space}.op.type d, [a], b{, c}`; `red` is the same without `d`.
     fn atomic(&mut self, returns: bool, mods: &[&str], o: &[Operand]) -> Result<bool> {
-        let Some((ty, mut mods)) =
-            mods.split_last().and_then(|(last, rest)| Some((Type::named(last)?, rest)))
+        let Some((ty, mut mods)) = mods
+            .split_last()
+            .and_then(|(last, rest)| Some((Type::named(last)?, rest)))
         else {
             return Ok(false);
         };
@@ -148,7 +181,9 @@ impl Builder<'_> {
         };
         let known = matches!(space, Space::Generic | Space::Global | Space::Shared);
         let (d, o) = if returns {
-            let Some((d, rest)) = o.split_first() else { return Ok(false) };
+            let Some((d, rest)) = o.split_first() else {
+                return Ok(false);
+            };
             (Some(d), rest)
         } else {
             (None, o)
@@ -168,7 +203,15 @@ impl Builder<'_> {
             Some(c) => Some(reg(self.source(c, bits)?)),
             None => None,
         };
-        self.emit(Op::Atomic { op, space, ty, d, address, b, c });
+        self.emit(Op::Atomic {
+            op,
+            space,
+            ty,
+            d,
+            address,
+            b,
+            c,
+        });
         Ok(true)
     }
 }

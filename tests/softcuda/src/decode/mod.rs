@@ -6,6 +6,7 @@ mod builder;
 mod control;
 pub mod form;
 mod memory;
+mod names;
 
 use std::collections::HashMap;
 

@@ -35,13 +35,22 @@ pub struct Config {
 /// The keys and their meaning.
 pub const KEYS: &[(&str, &str)] = &[
     ("DEVICES", "number of devices; 1"),
-    ("MEMORY", "memory of a device in bytes, also 512K, 64M, 2G; 2G"),
+    (
+        "MEMORY",
+        "memory of a device in bytes, also 512K, 64M, 2G; 2G",
+    ),
     ("DRIVER_VERSION", "what cuDriverGetVersion returns; 12040"),
     ("CAPABILITY", "compute capability; 7.0"),
-    ("SHARED_LIMIT", "most shared memory of a block, opted in; 98304"),
+    (
+        "SHARED_LIMIT",
+        "most shared memory of a block, opted in; 98304",
+    ),
     ("BUDGET", "most instructions of a warp; 50000000"),
     ("RACES", "`all`, `shared` or `none`; all"),
-    ("DEFERRED", "1: a violation is returned by the call after the launch; 0"),
+    (
+        "DEFERRED",
+        "1: a violation is returned by the call after the launch; 0",
+    ),
     ("QUIET", "1: nothing on stderr; 0"),
     ("STATS", "file that the statistics are written to as JSON"),
     ("FAIL_ALLOC", "this allocation runs out of memory"),
@@ -49,8 +58,14 @@ pub const KEYS: &[(&str, &str)] = &[
     ("FAIL_COPY", "this copy or memset fails"),
     ("FAIL_MODULE", "this module does not load"),
     ("LOST_AT", "from this driver call on the device is lost"),
-    ("LOST_CODE", "and this is what every call returns; 46, device unavailable"),
-    ("STRICT_EXIT", "1: exit status 86 after a violation or a leak; 0"),
+    (
+        "LOST_CODE",
+        "and this is what every call returns; 46, device unavailable",
+    ),
+    (
+        "STRICT_EXIT",
+        "1: exit status 86 after a violation or a leak; 0",
+    ),
 ];
 
 impl Default for Config {
@@ -164,7 +179,12 @@ mod tests {
         }
         assert_eq!((config.memory, config.capability), (64 << 20, 86));
         assert!(config.shared_races && !config.global_races);
-        for (key, value) in [("NOPE", "1"), ("DEVICES", "-1"), ("QUIET", "yes"), ("MEMORY", "2X")] {
+        for (key, value) in [
+            ("NOPE", "1"),
+            ("DEVICES", "-1"),
+            ("QUIET", "yes"),
+            ("MEMORY", "2X"),
+        ] {
             assert!(!config.set(key, value), "{key}={value}");
         }
     }

@@ -33,7 +33,11 @@ impl Driver {
                 .collect();
         }
         self.initialised = true;
-        if self.devices.is_empty() { Err(Code::ERROR_NO_DEVICE) } else { Ok(()) }
+        if self.devices.is_empty() {
+            Err(Code::ERROR_NO_DEVICE)
+        } else {
+            Ok(())
+        }
     }
 
     fn retain(&mut self, device: c_int) -> Result<Handle> {
@@ -44,7 +48,13 @@ impl Driver {
         }
         let handle = self.handle();
         let flags = self.devices[index].flags;
-        self.contexts.insert(handle, Context { device: index, flags });
+        self.contexts.insert(
+            handle,
+            Context {
+                device: index,
+                flags,
+            },
+        );
         let device = &mut self.devices[index];
         (device.primary, device.retained) = (Some(handle), 1);
         Ok(handle)
@@ -54,7 +64,11 @@ impl Driver {
         let index = self.ordinal(device)?;
         let device = &mut self.devices[index];
         let Some(handle) = device.primary else {
-            return if all { Ok(()) } else { Err(Code::ERROR_INVALID_CONTEXT) };
+            return if all {
+                Ok(())
+            } else {
+                Err(Code::ERROR_INVALID_CONTEXT)
+            };
         };
         device.retained = if all { 0 } else { device.retained - 1 };
         if device.retained == 0 {
@@ -120,9 +134,10 @@ pub const BLOCKS_PER_MULTIPROCESSOR: c_int = 32;
 fn describe(code: Code, place: *mut *const c_char, name: bool) -> Code {
     let found = CODES.iter().find(|(value, ..)| *value == code.0);
     let (text, result) = match found {
-        Some((_, title, description)) => {
-            (if name { title } else { description }.as_ptr().cast(), Code::SUCCESS)
-        }
+        Some((_, title, description)) => (
+            if name { title } else { description }.as_ptr().cast(),
+            Code::SUCCESS,
+        ),
         None => (std::ptr::null(), Code::ERROR_INVALID_VALUE),
     };
     match put(place, text) {

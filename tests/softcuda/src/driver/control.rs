@@ -26,7 +26,9 @@ fn ask<T>(f: impl FnOnce(&mut Driver) -> T) -> Option<T> {
 /// of devices and their memory count from the next reset's `cuInit`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn softcuda_set(key: *const c_char, value: *const c_char) -> c_int {
-    let (Ok(key), Ok(value)) = (text(key), text(value)) else { return 1 };
+    let (Ok(key), Ok(value)) = (text(key), text(value)) else {
+        return 1;
+    };
     let understood = ask(|driver| driver.config.set(&key, &value)).unwrap_or(false);
     c_int::from(!understood)
 }
@@ -43,7 +45,9 @@ pub extern "C" fn softcuda_reset() {
 /// The last message, as `buffer` of `room` bytes; returns its length, 0 if there was none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn softcuda_last_error(buffer: *mut c_char, room: usize) -> usize {
-    let line = ask(|driver| driver.log.last().cloned()).flatten().unwrap_or_default();
+    let line = ask(|driver| driver.log.last().cloned())
+        .flatten()
+        .unwrap_or_default();
     give(&line, buffer, room)
 }
 
@@ -65,7 +69,9 @@ pub unsafe extern "C" fn softcuda_stats(buffer: *mut c_char, room: usize) -> usi
 /// `leaks`, `live` (allocations not yet freed); `u64::MAX` for another name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn softcuda_count(name: *const c_char) -> u64 {
-    let Ok(name) = text(name) else { return u64::MAX };
+    let Ok(name) = text(name) else {
+        return u64::MAX;
+    };
     ask(|driver| match name.as_str() {
         "calls" => driver.calls,
         "allocations" => driver.allocations,
@@ -75,9 +81,16 @@ pub unsafe extern "C" fn softcuda_count(name: *const c_char) -> u64 {
         "violations" => driver.violations,
         "leaks" => driver.leaks,
         "live" => {
-            let of_modules: usize =
-                driver.modules.values().map(|loaded| loaded.module.variables.len()).sum();
-            let live: usize = driver.devices.iter().map(|device| device.memory.live().count()).sum();
+            let of_modules: usize = driver
+                .modules
+                .values()
+                .map(|loaded| loaded.module.variables.len())
+                .sum();
+            let live: usize = driver
+                .devices
+                .iter()
+                .map(|device| device.memory.live().count())
+                .sum();
             (live - of_modules) as u64
         }
         _ => u64::MAX,

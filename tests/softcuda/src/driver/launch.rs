@@ -51,13 +51,20 @@ impl Driver {
         };
         let memory = &mut self.devices[loaded.device].memory;
         let (stats, result) = run(memory, &launch, &options);
-        self.stats.entry(kernel.name.clone()).or_default().add(&stats);
+        self.stats
+            .entry(kernel.name.clone())
+            .or_default()
+            .add(&stats);
         if let Err(violation) = result {
             let code = violation.rule.code();
             self.say(violation.to_string());
             self.fail(code);
             // A real launch returns before the kernel has run.
-            return if self.config.deferred { Ok(()) } else { Err(code) };
+            return if self.config.deferred {
+                Ok(())
+            } else {
+                Err(code)
+            };
         }
         Ok(())
     }
@@ -67,7 +74,10 @@ impl Driver {
         let function = self.function(request.function)?;
         let limit = u64::from(self.config.shared_limit);
         let device = self.device()?;
-        let home = self.modules.get(&function.module).map(|loaded| loaded.device);
+        let home = self
+            .modules
+            .get(&function.module)
+            .map(|loaded| loaded.device);
         let kernel = self.kernel(request.function)?;
         let name = kernel.name.clone();
         let [bx, by, bz] = request.block.map(u64::from);
@@ -80,19 +90,37 @@ impl Driver {
         };
         let invalid = Code::ERROR_INVALID_VALUE;
         let complaint = if home != Some(device) {
-            Some((Code::ERROR_INVALID_HANDLE, "the kernel belongs to another device".to_owned()))
+            Some((
+                Code::ERROR_INVALID_HANDLE,
+                "the kernel belongs to another device".to_owned(),
+            ))
         } else if threads == 0 || bx > 1024 || by > 1024 || bz > 64 || threads > 1024 {
             Some((invalid, format!("a block of {bx} x {by} x {bz} threads")))
         } else if gx * gy * gz == 0 || gx > 0x7fff_ffff || gy > 65535 || gz > 65535 {
             Some((invalid, format!("a grid of {gx} x {gy} x {gz} blocks")))
         } else if threads > kernel.max_threads {
-            Some((invalid, format!("{threads} threads, `.maxntid` is {}", kernel.max_threads)))
-        } else if kernel.required.is_some_and(|required| required != request.block) {
-            Some((invalid, format!("a block of {bx} x {by} x {bz}, `.reqntid` is {:?}", kernel.required)))
+            Some((
+                invalid,
+                format!("{threads} threads, `.maxntid` is {}", kernel.max_threads),
+            ))
+        } else if kernel
+            .required
+            .is_some_and(|required| required != request.block)
+        {
+            Some((
+                invalid,
+                format!(
+                    "a block of {bx} x {by} x {bz}, `.reqntid` is {:?}",
+                    kernel.required
+                ),
+            ))
         } else if dynamic > allowed || fixed + dynamic > limit {
-            Some((invalid, format!(
-                "{fixed} + {dynamic} bytes of shared memory; {allowed} bytes of dynamic memory are allowed"
-            )))
+            Some((
+                invalid,
+                format!(
+                    "{fixed} + {dynamic} bytes of shared memory; {allowed} bytes of dynamic memory are allowed"
+                ),
+            ))
         } else {
             None
         };
@@ -106,8 +134,11 @@ impl Driver {
     fn parameters(&mut self, request: &Request) -> Result<Vec<u8>> {
         let kernel = self.kernel(request.function)?;
         let mut bytes = vec![0; kernel.parameter_bytes as usize];
-        let sizes: Vec<(usize, usize)> =
-            kernel.parameters.iter().map(|p| (p.offset as usize, p.bytes as usize)).collect();
+        let sizes: Vec<(usize, usize)> = kernel
+            .parameters
+            .iter()
+            .map(|p| (p.offset as usize, p.bytes as usize))
+            .collect();
         let name = kernel.name.clone();
         for (number, (offset, size)) in sizes.into_iter().enumerate() {
             let argument = if request.parameters.is_null() {

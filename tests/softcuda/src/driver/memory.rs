@@ -128,7 +128,10 @@ impl Driver {
     fn pin(&mut self, bytes: usize) -> Result<*mut c_void> {
         self.allocations += 1;
         if self.allocations == self.config.fail_alloc {
-            let line = format!("injected: allocation {}, page-locked, fails", self.allocations);
+            let line = format!(
+                "injected: allocation {}, page-locked, fails",
+                self.allocations
+            );
             return self.refuse(Code::ERROR_OUT_OF_MEMORY, line);
         }
         let layout = Layout::from_size_align(bytes, 4096).map_err(|_| Code::ERROR_INVALID_VALUE)?;
@@ -147,7 +150,8 @@ impl Driver {
     fn unpin(&mut self, pointer: *mut c_void) -> Result {
         let Some(layout) = self.pinned.remove(&(pointer as usize)) else {
             self.violations += 1;
-            let line = format!("free of page-locked memory at {pointer:?}, which was not allocated");
+            let line =
+                format!("free of page-locked memory at {pointer:?}, which was not allocated");
             return self.refuse(Code::ERROR_INVALID_VALUE, line);
         };
         // SAFETY: `pin` allocated it with this layout, and it was in the table, so it was not freed yet.

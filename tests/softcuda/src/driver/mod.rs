@@ -52,5 +52,7 @@ fn text(pointer: *const std::ffi::c_char) -> Result<String, Code> {
     }
     // SAFETY: not null, and the caller of an entry point promises a string that ends in a NUL byte.
     let text = unsafe { std::ffi::CStr::from_ptr(pointer) };
-    text.to_str().map(str::to_owned).map_err(|_| Code::ERROR_INVALID_VALUE)
+    text.to_str()
+        .map(str::to_owned)
+        .map_err(|_| Code::ERROR_INVALID_VALUE)
 }

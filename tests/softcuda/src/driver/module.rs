@@ -28,7 +28,10 @@ impl Driver {
                     false => Code::ERROR_INVALID_PTX,
                 };
                 let newest = PTX_VERSION;
-                return self.refuse(code, format!("a module is refused (PTX up to {newest:?}): {error}"));
+                return self.refuse(
+                    code,
+                    format!("a module is refused (PTX up to {newest:?}): {error}"),
+                );
             }
         };
         if module.target > self.config.capability {
@@ -53,7 +56,10 @@ impl Driver {
         // SAFETY: not null; every image that the driver API knows has at least four bytes.
         let start = unsafe { std::slice::from_raw_parts(image.cast::<u8>(), 4) };
         if start == b"\x7fELF" || start == [0x50, 0xed, 0x55, 0xba] {
-            return self.refuse(Code::ERROR_INVALID_IMAGE, "cubin and fatbin images are not supported");
+            return self.refuse(
+                Code::ERROR_INVALID_IMAGE,
+                "cubin and fatbin images are not supported",
+            );
         }
         match text(image.cast()) {
             Ok(source) => self.load(&source),
@@ -64,17 +70,28 @@ impl Driver {
     pub fn function(&mut self, handle: Handle) -> Result<Function> {
         match self.functions.get(&handle) {
             Some(function) => Ok(*function),
-            None => self.refuse(Code::ERROR_INVALID_HANDLE, format!("there is no function {handle:#x}")),
+            None => self.refuse(
+                Code::ERROR_INVALID_HANDLE,
+                format!("there is no function {handle:#x}"),
+            ),
         }
     }
 
     pub fn kernel(&mut self, handle: Handle) -> Result<&Kernel> {
         let function = self.function(handle)?;
-        let loaded = self.modules.get(&function.module).ok_or(Code::ERROR_INVALID_HANDLE)?;
+        let loaded = self
+            .modules
+            .get(&function.module)
+            .ok_or(Code::ERROR_INVALID_HANDLE)?;
         Ok(&loaded.module.kernels[function.kernel])
     }
 
-    fn blocks_per_multiprocessor(&mut self, function: Handle, threads: c_int, dynamic: usize) -> Result<c_int> {
+    fn blocks_per_multiprocessor(
+        &mut self,
+        function: Handle,
+        threads: c_int,
+        dynamic: usize,
+    ) -> Result<c_int> {
         let limit = u64::from(self.config.shared_limit);
         let kernel = self.kernel(function)?;
         if threads <= 0 {
@@ -83,9 +100,12 @@ impl Driver {
         if threads as u64 > kernel.max_threads {
             return Ok(0);
         }
-        let by_threads = THREADS_PER_MULTIPROCESSOR / (threads as u32).next_multiple_of(32) as c_int;
+        let by_threads =
+            THREADS_PER_MULTIPROCESSOR / (threads as u32).next_multiple_of(32) as c_int;
         let shared = kernel.shared_bytes() + dynamic as u64;
-        let by_shared = limit.checked_div(shared).map_or(c_int::MAX, |blocks| blocks as c_int);
+        let by_shared = limit
+            .checked_div(shared)
+            .map_or(c_int::MAX, |blocks| blocks as c_int);
         Ok(by_threads.min(by_shared).min(BLOCKS_PER_MULTIPROCESSOR))
     }
 }

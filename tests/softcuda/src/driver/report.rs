@@ -24,8 +24,12 @@ impl Driver {
     /// Ends a device's context: reports and frees what its owner has not freed.
     pub fn close(&mut self, index: usize) {
         let call = self.calls;
-        let modules: Vec<usize> =
-            self.modules.iter().filter(|(_, m)| m.device == index).map(|(&handle, _)| handle).collect();
+        let modules: Vec<usize> = self
+            .modules
+            .iter()
+            .filter(|(_, m)| m.device == index)
+            .map(|(&handle, _)| handle)
+            .collect();
         // A context takes its modules with it; leaving them to it is no mistake.
         for handle in modules {
             if let Some(loaded) = self.modules.remove(&handle) {
@@ -33,7 +37,8 @@ impl Driver {
             }
         }
         let modules = &self.modules;
-        self.functions.retain(|_, function| modules.contains_key(&function.module));
+        self.functions
+            .retain(|_, function| modules.contains_key(&function.module));
         let device = &self.devices[index];
         let live: Vec<(u64, u64, String)> = device
             .memory
@@ -41,15 +46,27 @@ impl Driver {
             .filter(|segment| segment.role == Role::Global)
             .map(|segment| (segment.base, segment.bytes, segment.name.clone()))
             .collect();
-        let streams = self.streams.values().filter(|stream| stream.device == index).count();
-        let events = self.events.values().filter(|event| event.device == index).count();
+        let streams = self
+            .streams
+            .values()
+            .filter(|stream| stream.device == index)
+            .count();
+        let events = self
+            .events
+            .values()
+            .filter(|event| event.device == index)
+            .count();
         for (address, bytes, name) in live {
-            self.leak(format!("{bytes} bytes at {address:#x} ({name}) were never freed"));
+            self.leak(format!(
+                "{bytes} bytes at {address:#x} ({name}) were never freed"
+            ));
             // It is live, so this cannot fail.
             let _ = self.devices[index].memory.free(address, call);
         }
         if streams + events > 0 {
-            self.leak(format!("{streams} streams and {events} events were never destroyed"));
+            self.leak(format!(
+                "{streams} streams and {events} events were never destroyed"
+            ));
         }
         self.streams.retain(|_, stream| stream.device != index);
         self.events.retain(|_, event| event.device != index);
@@ -97,7 +114,9 @@ impl Driver {
     }
 
     pub fn write_stats(&mut self) {
-        let Some(path) = self.config.stats.clone() else { return };
+        let Some(path) = self.config.stats.clone() else {
+            return;
+        };
         if let Err(error) = std::fs::write(&path, self.stats_json()) {
             self.say(format!("cannot write the statistics to {path}: {error}"));
         }
@@ -122,13 +141,17 @@ pub fn register_exit() {
 extern "C" fn at_exit() {
     let outcome = std::panic::catch_unwind(|| {
         let mut guard = lock();
-        let Some(driver) = guard.as_mut() else { return false };
+        let Some(driver) = guard.as_mut() else {
+            return false;
+        };
         for index in 0..driver.devices.len() {
             driver.close(index);
         }
         let pinned = driver.pinned.len();
         if pinned > 0 {
-            driver.leak(format!("{pinned} allocations of page-locked memory were never freed"));
+            driver.leak(format!(
+                "{pinned} allocations of page-locked memory were never freed"
+            ));
         }
         driver.write_stats();
         driver.config.strict_exit && (driver.violations > 0 || driver.leaks > 0)

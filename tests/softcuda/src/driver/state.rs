@@ -104,7 +104,9 @@ thread_local! {
 
 /// The driver, made on first use. A panic in an earlier call does not lock it for ever.
 pub fn lock() -> MutexGuard<'static, Option<Driver>> {
-    let mut guard = DRIVER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut guard = DRIVER
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     if guard.is_none() {
         *guard = Some(Driver::fresh(1));
     }
@@ -112,14 +114,12 @@ pub fn lock() -> MutexGuard<'static, Option<Driver>> {
 }
 
 /// Runs the body of an entry point.
-pub fn enter(
-    name: &str,
-    needs: Needs,
-    body: impl FnOnce(&mut Driver) -> Result<(), Code>,
-) -> Code {
+pub fn enter(name: &str, needs: Needs, body: impl FnOnce(&mut Driver) -> Result<(), Code>) -> Code {
     let run = || {
         let mut guard = lock();
-        let Some(driver) = guard.as_mut() else { return Code::ERROR_UNKNOWN };
+        let Some(driver) = guard.as_mut() else {
+            return Code::ERROR_UNKNOWN;
+        };
         driver.enter(name, needs, body)
     };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
@@ -131,7 +131,12 @@ pub fn enter(
 impl Driver {
     pub fn fresh(generation: u64) -> Self {
         let (config, complaints) = Config::from_environment();
-        let mut driver = Self { config, generation, next: 0x1000, ..Self::default() };
+        let mut driver = Self {
+            config,
+            generation,
+            next: 0x1000,
+            ..Self::default()
+        };
         for complaint in complaints {
             driver.say(complaint);
         }
@@ -162,7 +167,10 @@ impl Driver {
         self.calls += 1;
         if self.config.lost_at != 0 && self.calls >= self.config.lost_at && !self.lost {
             self.lost = true;
-            self.say(format!("injected: the device is lost at driver call {} ({name})", self.calls));
+            self.say(format!(
+                "injected: the device is lost at driver call {} ({name})",
+                self.calls
+            ));
         }
         if needs != Needs::Nothing && !self.initialised {
             return Code::ERROR_NOT_INITIALIZED;
@@ -206,7 +214,8 @@ impl Driver {
     }
 
     pub fn current(&self) -> Option<Handle> {
-        self.with_current(|stack| stack.last().copied()).filter(|&handle| handle != 0)
+        self.with_current(|stack| stack.last().copied())
+            .filter(|&handle| handle != 0)
     }
 
     /// The device of the current context.

@@ -16,14 +16,22 @@ impl Driver {
         if stream <= 2 || self.streams.contains_key(&stream) {
             return Ok(());
         }
-        self.refuse(Code::ERROR_INVALID_HANDLE, format!("there is no stream {stream:#x}"))
+        self.refuse(
+            Code::ERROR_INVALID_HANDLE,
+            format!("there is no stream {stream:#x}"),
+        )
     }
 
     fn event(&mut self, event: Handle) -> Result<&mut Event, Code> {
         if !self.events.contains_key(&event) {
-            return self.refuse(Code::ERROR_INVALID_HANDLE, format!("there is no event {event:#x}"));
+            return self.refuse(
+                Code::ERROR_INVALID_HANDLE,
+                format!("there is no event {event:#x}"),
+            );
         }
-        self.events.get_mut(&event).ok_or(Code::ERROR_INVALID_HANDLE)
+        self.events
+            .get_mut(&event)
+            .ok_or(Code::ERROR_INVALID_HANDLE)
     }
 
     fn new_stream(&mut self, flags: c_uint, priority: c_int) -> Result<Handle, Code> {
@@ -32,7 +40,14 @@ impl Driver {
         }
         let device = self.device()?;
         let handle = self.handle();
-        self.streams.insert(handle, Stream { flags, priority, device });
+        self.streams.insert(
+            handle,
+            Stream {
+                flags,
+                priority,
+                device,
+            },
+        );
         Ok(handle)
     }
 }
@@ -123,8 +138,12 @@ pub unsafe extern "C" fn cuLaunchHostFunc(
     function: Option<unsafe extern "C" fn(*mut c_void)>,
     data: *mut c_void,
 ) -> Code {
-    let code = enter("cuLaunchHostFunc", Needs::Context, |driver| driver.stream(stream));
-    let Some(function) = function else { return Code::ERROR_INVALID_VALUE };
+    let code = enter("cuLaunchHostFunc", Needs::Context, |driver| {
+        driver.stream(stream)
+    });
+    let Some(function) = function else {
+        return Code::ERROR_INVALID_VALUE;
+    };
     if code == Code::SUCCESS {
         // SAFETY: the caller promises that the function may be called once with its data.
         unsafe { function(data) };
@@ -141,8 +160,12 @@ pub unsafe extern "C" fn cuStreamAddCallback(
     data: *mut c_void,
     _flags: c_uint,
 ) -> Code {
-    let code = enter("cuStreamAddCallback", Needs::Context, |driver| driver.stream(stream));
-    let Some(callback) = callback else { return Code::ERROR_INVALID_VALUE };
+    let code = enter("cuStreamAddCallback", Needs::Context, |driver| {
+        driver.stream(stream)
+    });
+    let Some(callback) = callback else {
+        return Code::ERROR_INVALID_VALUE;
+    };
     if code == Code::SUCCESS {
         // SAFETY: the caller promises that the function may be called once with its data.
         unsafe { callback(stream, Code::SUCCESS, data) };

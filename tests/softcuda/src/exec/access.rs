@@ -99,7 +99,11 @@ impl Warp<'_> {
             for (k, register) in access.registers().iter().enumerate() {
                 let skip = k as u64 * size;
                 if size == 4 && register.bits == 32 {
-                    self.set(register.index, &segment.gather_words(addresses, mask, skip), mask);
+                    self.set(
+                        register.index,
+                        &segment.gather_words(addresses, mask, skip),
+                        mask,
+                    );
                 } else {
                     let values = segment.gather(addresses, mask, skip, size);
                     self.set_raw(*register, access.ty, &values, mask);
@@ -187,7 +191,18 @@ impl Warp<'_> {
 
     /// Lanes take their turns in order.
     pub fn atomic(&mut self, block: &mut Block, mask: u32, at: usize, op: &Op) -> Checked {
-        let Op::Atomic { op, space, ty, d, address, b, c } = op else { return Ok(()) };
+        let Op::Atomic {
+            op,
+            space,
+            ty,
+            d,
+            address,
+            b,
+            c,
+        } = op
+        else {
+            return Ok(());
+        };
         let addresses = self.addresses(address, mask)?;
         let operands = self.raw(*b, mask)?;
         let seconds = match c {
@@ -199,7 +214,11 @@ impl Warp<'_> {
         for (space, addresses, mask) in split(*space, &addresses, mask).into_iter().flatten() {
             if space == Space::Local {
                 let message = "an atomic on local memory";
-                return Err(Fault::new(Rule::AddressSpace, mask.trailing_zeros(), message));
+                return Err(Fault::new(
+                    Rule::AddressSpace,
+                    mask.trailing_zeros(),
+                    message,
+                ));
             }
             let whole = Accesses {
                 touch: Touch::Atomic,
@@ -213,7 +232,9 @@ impl Warp<'_> {
             for lane in lanes(mask) {
                 let one = 1 << lane;
                 let part = Accesses { mask: one, ..whole };
-                let Some(index) = arena.admit(&mut caches[at], &part, &visit)? else { continue };
+                let Some(index) = arena.admit(&mut caches[at], &part, &visit)? else {
+                    continue;
+                };
                 let segment = &mut arena.segments[index];
                 let before = segment.gather(&addresses, one, 0, size)[lane];
                 let after = apply(*op, *ty, before, operands[lane], seconds[lane]);
@@ -247,7 +268,13 @@ impl Warp<'_> {
                 return Err(Fault::new(Rule::AddressSpace, lane as u32, message));
             }
         }
-        let to = from.map(|x| if back { x.wrapping_sub(base) } else { x.wrapping_add(base) });
+        let to = from.map(|x| {
+            if back {
+                x.wrapping_sub(base)
+            } else {
+                x.wrapping_add(base)
+            }
+        });
         self.set(d, &to, mask);
         Ok(())
     }
@@ -284,11 +311,18 @@ fn split(space: Space, addresses: &Lanes<u64>, mask: u32) -> [Part; 3] {
         return [Some((space, *addresses, mask)), None, None];
     }
     let mut parts = [None; 3];
-    for (part, wanted) in parts.iter_mut().zip([Space::Global, Space::Shared, Space::Local]) {
+    for (part, wanted) in parts
+        .iter_mut()
+        .zip([Space::Global, Space::Shared, Space::Local])
+    {
         let inside = lanes(mask).filter(|&lane| window_of(addresses[lane]).0 == wanted);
         let inside = inside.fold(0, |inside, lane| inside | 1 << lane);
         if inside != 0 {
-            *part = Some((wanted, addresses.map(|address| window_of(address).1), inside));
+            *part = Some((
+                wanted,
+                addresses.map(|address| window_of(address).1),
+                inside,
+            ));
         }
     }
     parts
@@ -308,13 +342,31 @@ fn apply(op: Atomic, ty: Type, old: u64, b: u64, c: u64) -> u64 {
         (Atomic::Max, Type::S32) => (old32 as i32).max(b32 as i32) as u32 as u64,
         (Atomic::Max, Type::S64) => (old as i64).max(b as i64) as u64,
         (Atomic::Max, _) => old.max(b),
-        (Atomic::Inc, _) => if old32 >= b32 { 0 } else { old + 1 },
-        (Atomic::Dec, _) => if old32 == 0 || old32 > b32 { b } else { old - 1 },
+        (Atomic::Inc, _) => {
+            if old32 >= b32 {
+                0
+            } else {
+                old + 1
+            }
+        }
+        (Atomic::Dec, _) => {
+            if old32 == 0 || old32 > b32 {
+                b
+            } else {
+                old - 1
+            }
+        }
         (Atomic::And, _) => old & b,
         (Atomic::Or, _) => old | b,
         (Atomic::Xor, _) => old ^ b,
         (Atomic::Exch, _) => b,
-        (Atomic::Cas, _) => if old == b { c } else { old },
+        (Atomic::Cas, _) => {
+            if old == b {
+                c
+            } else {
+                old
+            }
+        }
     }
 }
 
@@ -367,7 +419,8 @@ fn passes(access: &Accesses, group: u32, words: u64) -> u64 {
         for k in 0..words {
             let word = access.addresses[lane] / 4 + k;
             let bank = word as usize % 32;
-            let repeated = passes[bank] > 0 && (last[bank] == word || wanted[..count].contains(&word));
+            let repeated =
+                passes[bank] > 0 && (last[bank] == word || wanted[..count].contains(&word));
             if !repeated {
                 (wanted[count], last[bank]) = (word, word);
                 count += 1;
@@ -383,7 +436,13 @@ mod tests {
     use super::*;
 
     fn access(addresses: &Lanes<u64>, bytes: u64) -> Accesses<'_> {
-        Accesses { touch: Touch::Read, mask: !0, addresses, bytes, constant: false }
+        Accesses {
+            touch: Touch::Read,
+            mask: !0,
+            addresses,
+            bytes,
+            constant: false,
+        }
     }
 
     #[test]

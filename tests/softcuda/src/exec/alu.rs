@@ -6,6 +6,8 @@
 //! instructions (`.approx`, `.full`) are computed in float64 and rounded to float32: closer than a GPU,
 //! whose results may differ in the last bits. A NaN's payload is the host's.
 
+use super::bits::{extract, insert, permute};
+use super::compare::mask_of;
 use super::registers::Value;
 use super::warp::Warp;
 use crate::decode::form::*;
@@ -27,7 +29,13 @@ impl Warp<'_> {
     }
 
     #[inline(always)]
-    pub fn map1<T: Value, U: Value>(&mut self, mask: u32, d: R, a: R, f: impl Fn(T) -> U) -> Checked {
+    pub fn map1<T: Value, U: Value>(
+        &mut self,
+        mask: u32,
+        d: R,
+        a: R,
+        f: impl Fn(T) -> U,
+    ) -> Checked {
         let a = self.get::<T>(a, mask)?;
         let d_values = per_lane(|lane| f(a[lane]));
         self.set(d, &d_values, mask);
@@ -54,7 +62,11 @@ impl Warp<'_> {
         (d, a, b, c): (R, R, R, R),
         f: impl Fn(T, S, Q) -> U,
     ) -> Checked {
-        let (a, b, c) = (self.get::<T>(a, mask)?, self.get::<S>(b, mask)?, self.get::<Q>(c, mask)?);
+        let (a, b, c) = (
+            self.get::<T>(a, mask)?,
+            self.get::<S>(b, mask)?,
+            self.get::<Q>(c, mask)?,
+        );
         let values = per_lane(|lane| f(a[lane], b[lane], c[lane]));
         self.set(d, &values, mask);
         Ok(())
@@ -120,42 +132,68 @@ impl Warp<'_> {
             (Binary::Mul, U16 | S16) => self.map2(mask, r, u16::wrapping_mul),
             (Binary::Mul, U64 | S64) => self.map2(mask, r, u64::wrapping_mul),
             (Binary::Mul, _) => self.map2(mask, r, u32::wrapping_mul),
-            (Binary::MulHi, U16) => {
-                self.map2(mask, r, |x: u16, y: u16| ((u32::from(x) * u32::from(y)) >> 16) as u16)
-            }
-            (Binary::MulHi, S16) => {
-                self.map2(mask, r, |x: i16, y: i16| ((i32::from(x) * i32::from(y)) >> 16) as i16)
-            }
-            (Binary::MulHi, S32) => {
-                self.map2(mask, r, |x: i32, y: i32| ((i64::from(x) * i64::from(y)) >> 32) as i32)
-            }
-            (Binary::MulHi, U64) => {
-                self.map2(mask, r, |x: u64, y: u64| ((u128::from(x) * u128::from(y)) >> 64) as u64)
-            }
-            (Binary::MulHi, S64) => {
-                self.map2(mask, r, |x: i64, y: i64| ((i128::from(x) * i128::from(y)) >> 64) as i64)
-            }
-            (Binary::MulHi, _) => {
-                self.map2(mask, r, |x: u32, y: u32| ((u64::from(x) * u64::from(y)) >> 32) as u32)
-            }
+            (Binary::MulHi, U16) => self.map2(mask, r, |x: u16, y: u16| {
+                ((u32::from(x) * u32::from(y)) >> 16) as u16
+            }),
+            (Binary::MulHi, S16) => self.map2(mask, r, |x: i16, y: i16| {
+                ((i32::from(x) * i32::from(y)) >> 16) as i16
+            }),
+            (Binary::MulHi, S32) => self.map2(mask, r, |x: i32, y: i32| {
+                ((i64::from(x) * i64::from(y)) >> 32) as i32
+            }),
+            (Binary::MulHi, U64) => self.map2(mask, r, |x: u64, y: u64| {
+                ((u128::from(x) * u128::from(y)) >> 64) as u64
+            }),
+            (Binary::MulHi, S64) => self.map2(mask, r, |x: i64, y: i64| {
+                ((i128::from(x) * i128::from(y)) >> 64) as i64
+            }),
+            (Binary::MulHi, _) => self.map2(mask, r, |x: u32, y: u32| {
+                ((u64::from(x) * u64::from(y)) >> 32) as u32
+            }),
             (Binary::Div, F32) => self.map2(mask, r, |x: f32, y: f32| x / y),
             (Binary::Div, F64) => self.map2(mask, r, |x: f64, y: f64| x / y),
-            (Binary::Div, U16) => self.map2(mask, r, |x: u16, y: u16| x.checked_div(y).unwrap_or(!0)),
-            (Binary::Div, S16) => self.map2(mask, r, |x: i16, y: i16| x.wrapping_div(y | i16::from(y == 0))),
-            (Binary::Div, S32) => self.map2(mask, r, |x: i32, y: i32| x.wrapping_div(y | i32::from(y == 0))),
-            (Binary::Div, U64) => self.map2(mask, r, |x: u64, y: u64| x.checked_div(y).unwrap_or(!0)),
-            (Binary::Div, S64) => self.map2(mask, r, |x: i64, y: i64| x.wrapping_div(y | i64::from(y == 0))),
+            (Binary::Div, U16) => {
+                self.map2(mask, r, |x: u16, y: u16| x.checked_div(y).unwrap_or(!0))
+            }
+            (Binary::Div, S16) => self.map2(mask, r, |x: i16, y: i16| {
+                x.wrapping_div(y | i16::from(y == 0))
+            }),
+            (Binary::Div, S32) => self.map2(mask, r, |x: i32, y: i32| {
+                x.wrapping_div(y | i32::from(y == 0))
+            }),
+            (Binary::Div, U64) => {
+                self.map2(mask, r, |x: u64, y: u64| x.checked_div(y).unwrap_or(!0))
+            }
+            (Binary::Div, S64) => self.map2(mask, r, |x: i64, y: i64| {
+                x.wrapping_div(y | i64::from(y == 0))
+            }),
             (Binary::Div, _) => self.map2(mask, r, |x: u32, y: u32| x.checked_div(y).unwrap_or(!0)),
-            (Binary::Rem, U16) => self.map2(mask, r, |x: u16, y: u16| x.checked_rem(y).unwrap_or(!0)),
-            (Binary::Rem, S16) => self.map2(mask, r, |x: i16, y: i16| x.wrapping_rem(y | i16::from(y == 0))),
-            (Binary::Rem, S32) => self.map2(mask, r, |x: i32, y: i32| x.wrapping_rem(y | i32::from(y == 0))),
-            (Binary::Rem, U64) => self.map2(mask, r, |x: u64, y: u64| x.checked_rem(y).unwrap_or(!0)),
-            (Binary::Rem, S64) => self.map2(mask, r, |x: i64, y: i64| x.wrapping_rem(y | i64::from(y == 0))),
+            (Binary::Rem, U16) => {
+                self.map2(mask, r, |x: u16, y: u16| x.checked_rem(y).unwrap_or(!0))
+            }
+            (Binary::Rem, S16) => self.map2(mask, r, |x: i16, y: i16| {
+                x.wrapping_rem(y | i16::from(y == 0))
+            }),
+            (Binary::Rem, S32) => self.map2(mask, r, |x: i32, y: i32| {
+                x.wrapping_rem(y | i32::from(y == 0))
+            }),
+            (Binary::Rem, U64) => {
+                self.map2(mask, r, |x: u64, y: u64| x.checked_rem(y).unwrap_or(!0))
+            }
+            (Binary::Rem, S64) => self.map2(mask, r, |x: i64, y: i64| {
+                x.wrapping_rem(y | i64::from(y == 0))
+            }),
             (Binary::Rem, _) => self.map2(mask, r, |x: u32, y: u32| x.checked_rem(y).unwrap_or(!0)),
             (Binary::Min, F32) => self.map2(mask, r, |x: f32, y: f32| {
-                if lesser(f64::from(x), f64::from(y)) { x } else { y }
+                if lesser(f64::from(x), f64::from(y)) {
+                    x
+                } else {
+                    y
+                }
             }),
-            (Binary::Min, F64) => self.map2(mask, r, |x: f64, y: f64| if lesser(x, y) { x } else { y }),
+            (Binary::Min, F64) => {
+                self.map2(mask, r, |x: f64, y: f64| if lesser(x, y) { x } else { y })
+            }
             (Binary::Min, U16) => self.map2(mask, r, |x: u16, y: u16| x.min(y)),
             (Binary::Min, S16) => self.map2(mask, r, |x: i16, y: i16| x.min(y)),
             (Binary::Min, S32) => self.map2(mask, r, |x: i32, y: i32| x.min(y)),
@@ -163,9 +201,15 @@ impl Warp<'_> {
             (Binary::Min, S64) => self.map2(mask, r, |x: i64, y: i64| x.min(y)),
             (Binary::Min, _) => self.map2(mask, r, |x: u32, y: u32| x.min(y)),
             (Binary::Max, F32) => self.map2(mask, r, |x: f32, y: f32| {
-                if lesser(-f64::from(x), -f64::from(y)) { x } else { y }
+                if lesser(-f64::from(x), -f64::from(y)) {
+                    x
+                } else {
+                    y
+                }
             }),
-            (Binary::Max, F64) => self.map2(mask, r, |x: f64, y: f64| if lesser(-x, -y) { x } else { y }),
+            (Binary::Max, F64) => {
+                self.map2(mask, r, |x: f64, y: f64| if lesser(-x, -y) { x } else { y })
+            }
             (Binary::Max, U16) => self.map2(mask, r, |x: u16, y: u16| x.max(y)),
             (Binary::Max, S16) => self.map2(mask, r, |x: i16, y: i16| x.max(y)),
             (Binary::Max, S32) => self.map2(mask, r, |x: i32, y: i32| x.max(y)),
@@ -185,13 +229,21 @@ impl Warp<'_> {
             (Binary::Shl, U64 | S64) => {
                 self.map2(mask, r, |x: u64, y: u32| if y < 64 { x << y } else { 0 })
             }
-            (Binary::Shl, _) => self.map2(mask, r, |x: u32, y: u32| if y < 32 { x << y } else { 0 }),
+            (Binary::Shl, _) => {
+                self.map2(mask, r, |x: u32, y: u32| if y < 32 { x << y } else { 0 })
+            }
             (Binary::Shr, S16) => self.map2(mask, r, |x: i16, y: u32| x >> y.min(15)),
             (Binary::Shr, S32) => self.map2(mask, r, |x: i32, y: u32| x >> y.min(31)),
             (Binary::Shr, S64) => self.map2(mask, r, |x: i64, y: u32| x >> y.min(63)),
-            (Binary::Shr, U16) => self.map2(mask, r, |x: u16, y: u32| if y < 16 { x >> y } else { 0 }),
-            (Binary::Shr, U64) => self.map2(mask, r, |x: u64, y: u32| if y < 64 { x >> y } else { 0 }),
-            (Binary::Shr, _) => self.map2(mask, r, |x: u32, y: u32| if y < 32 { x >> y } else { 0 }),
+            (Binary::Shr, U16) => {
+                self.map2(mask, r, |x: u16, y: u32| if y < 16 { x >> y } else { 0 })
+            }
+            (Binary::Shr, U64) => {
+                self.map2(mask, r, |x: u64, y: u32| if y < 64 { x >> y } else { 0 })
+            }
+            (Binary::Shr, _) => {
+                self.map2(mask, r, |x: u32, y: u32| if y < 32 { x >> y } else { 0 })
+            }
             // The sign of the first, the magnitude of the second.
             (Binary::CopySign, F64) => self.map2(mask, r, |x: f64, y: f64| y.copysign(x)),
             (Binary::CopySign, _) => self.map2(mask, r, |x: f32, y: f32| y.copysign(x)),
@@ -200,8 +252,8 @@ impl Warp<'_> {
 
     fn refuse_zero(&self, mask: u32, ty: Type, b: R) -> Checked {
         let zeros = match ty {
-            Type::U64 | Type::S64 => zero_lanes(&self.get::<u64>(b, mask)?.map(|y| y == 0)),
-            _ => zero_lanes(&self.get::<u32>(b, mask)?.map(|y| y == 0)),
+            Type::U64 | Type::S64 => mask_of(&self.get::<u64>(b, mask)?.map(|y| y == 0)),
+            _ => mask_of(&self.get::<u32>(b, mask)?.map(|y| y == 0)),
         };
         match zeros & mask {
             0 => Ok(()),
@@ -219,15 +271,15 @@ impl Warp<'_> {
         match (op, ty) {
             (Ternary::Mad, F32) => self.map3(mask, r, |x: f32, y: f32, z: f32| x.mul_add(y, z)),
             (Ternary::Mad, F64) => self.map3(mask, r, |x: f64, y: f64, z: f64| x.mul_add(y, z)),
-            (Ternary::Mad, U16 | S16) => {
-                self.map3(mask, r, |x: u16, y: u16, z: u16| x.wrapping_mul(y).wrapping_add(z))
-            }
-            (Ternary::Mad, U64 | S64) => {
-                self.map3(mask, r, |x: u64, y: u64, z: u64| x.wrapping_mul(y).wrapping_add(z))
-            }
-            (Ternary::Mad, _) => {
-                self.map3(mask, r, |x: u32, y: u32, z: u32| x.wrapping_mul(y).wrapping_add(z))
-            }
+            (Ternary::Mad, U16 | S16) => self.map3(mask, r, |x: u16, y: u16, z: u16| {
+                x.wrapping_mul(y).wrapping_add(z)
+            }),
+            (Ternary::Mad, U64 | S64) => self.map3(mask, r, |x: u64, y: u64, z: u64| {
+                x.wrapping_mul(y).wrapping_add(z)
+            }),
+            (Ternary::Mad, _) => self.map3(mask, r, |x: u32, y: u32, z: u32| {
+                x.wrapping_mul(y).wrapping_add(z)
+            }),
             (Ternary::MadHi, S64) => self.map3(mask, r, |x: i64, y: i64, z: i64| {
                 (((i128::from(x) * i128::from(y)) >> 64) as i64).wrapping_add(z)
             }),
@@ -294,16 +346,18 @@ impl Warp<'_> {
     #[inline(always)]
     pub fn mul_wide(&mut self, mask: u32, ty: Type, d: R, a: R, b: R, c: Option<R>) -> Checked {
         match (ty, c) {
-            (Type::U32, None) => {
-                self.map2(mask, (d, a, b), |x: u32, y: u32| u64::from(x) * u64::from(y))
-            }
-            (Type::S32, None) => {
-                self.map2(mask, (d, a, b), |x: i32, y: i32| i64::from(x) * i64::from(y))
-            }
-            (Type::U16, None) => {
-                self.map2(mask, (d, a, b), |x: u16, y: u16| u32::from(x) * u32::from(y))
-            }
-            (_, None) => self.map2(mask, (d, a, b), |x: i16, y: i16| i32::from(x) * i32::from(y)),
+            (Type::U32, None) => self.map2(mask, (d, a, b), |x: u32, y: u32| {
+                u64::from(x) * u64::from(y)
+            }),
+            (Type::S32, None) => self.map2(mask, (d, a, b), |x: i32, y: i32| {
+                i64::from(x) * i64::from(y)
+            }),
+            (Type::U16, None) => self.map2(mask, (d, a, b), |x: u16, y: u16| {
+                u32::from(x) * u32::from(y)
+            }),
+            (_, None) => self.map2(mask, (d, a, b), |x: i16, y: i16| {
+                i32::from(x) * i32::from(y)
+            }),
             (Type::U32, Some(c)) => self.map3(mask, (d, a, b, c), |x: u32, y: u32, z: u64| {
                 (u64::from(x) * u64::from(y)).wrapping_add(z)
             }),
@@ -318,194 +372,9 @@ impl Warp<'_> {
             }),
         }
     }
-
-    /// The lanes in which a comparison holds.
-    #[inline(always)]
-    fn compare<T: Value + PartialOrd>(&self, mask: u32, compare: Compare, a: R, b: R) -> Checked<u32> {
-        let (a, b) = (self.get::<T>(a, mask)?, self.get::<T>(b, mask)?);
-        let nan = |x: T, y: T| x.partial_cmp(&y).is_none();
-        Ok(match compare {
-            Compare::Eq => bits(&a, &b, |x, y| x == y),
-            Compare::Ne => bits(&a, &b, |x, y| x != y && !nan(x, y)),
-            Compare::Lt => bits(&a, &b, |x, y| x < y),
-            Compare::Le => bits(&a, &b, |x, y| x <= y),
-            Compare::Gt => bits(&a, &b, |x, y| x > y),
-            Compare::Ge => bits(&a, &b, |x, y| x >= y),
-            Compare::Equ => bits(&a, &b, |x, y| x == y || nan(x, y)),
-            Compare::Neu => bits(&a, &b, |x, y| x != y),
-            Compare::Ltu => bits(&a, &b, |x, y| x < y || nan(x, y)),
-            Compare::Leu => bits(&a, &b, |x, y| x <= y || nan(x, y)),
-            Compare::Gtu => bits(&a, &b, |x, y| x > y || nan(x, y)),
-            Compare::Geu => bits(&a, &b, |x, y| x >= y || nan(x, y)),
-            Compare::Num => bits(&a, &b, |x, y| !nan(x, y)),
-            Compare::Nan => bits(&a, &b, nan),
-        })
-    }
-
-    #[inline(always)]
-    pub fn setp(&mut self, mask: u32, op: &Op) -> Checked {
-        let &Op::Setp { compare, ty, d, not_d, a, b, also } = op else { return Ok(()) };
-        let holds = match ty {
-            Type::F32 => self.compare::<f32>(mask, compare, a, b)?,
-            Type::F64 => self.compare::<f64>(mask, compare, a, b)?,
-            Type::S16 => self.compare::<i16>(mask, compare, a, b)?,
-            Type::U16 => self.compare::<u16>(mask, compare, a, b)?,
-            Type::S32 => self.compare::<i32>(mask, compare, a, b)?,
-            Type::S64 => self.compare::<i64>(mask, compare, a, b)?,
-            Type::U64 => self.compare::<u64>(mask, compare, a, b)?,
-            _ => self.compare::<u32>(mask, compare, a, b)?,
-        };
-        let with = match also {
-            Some((_, p, negated)) => {
-                let value = self.registers.predicate(self.kernel, p, mask)?;
-                if negated { !value } else { value }
-            }
-            None => 0,
-        };
-        let join = |holds: u32| match also {
-            Some((Logic::And, ..)) => holds & with,
-            Some((Logic::Or, ..)) => holds | with,
-            Some((Logic::Xor, ..)) => holds ^ with,
-            None => holds,
-        };
-        self.registers.set_predicate(d, join(holds), mask);
-        if let Some(not_d) = not_d {
-            self.registers.set_predicate(not_d, join(!holds), mask);
-        }
-        Ok(())
-    }
-
-    pub fn testp(&mut self, mask: u32, test: Test, ty: Type, d: R, a: R) -> Checked {
-        let classify = |x: f64, subnormal: bool| match test {
-            Test::Finite => x.is_finite(),
-            Test::Infinite => x.is_infinite(),
-            Test::Number => !x.is_nan(),
-            Test::NotANumber => x.is_nan(),
-            Test::Normal => x.is_finite() && x != 0.0 && !subnormal,
-            Test::Subnormal => subnormal,
-        };
-        let holds = if ty == Type::F64 {
-            zero_lanes(&self.get::<f64>(a, mask)?.map(|x| classify(x, x.is_subnormal())))
-        } else {
-            zero_lanes(&self.get::<f32>(a, mask)?.map(|x| classify(f64::from(x), x.is_subnormal())))
-        };
-        self.registers.set_predicate(d, holds, mask);
-        Ok(())
-    }
-
-    /// `selp`: a lane is defined where the operand that it takes is.
-    #[inline(always)]
-    pub fn select(&mut self, mask: u32, wide: bool, d: R, a: R, b: R, p: R) -> Checked {
-        let p = self.registers.predicate(self.kernel, p, mask)?;
-        let registers = &mut self.registers;
-        let (d, a, b) = (usize::from(d), usize::from(a), usize::from(b));
-        let (x, y) = (p & mask, !p & mask);
-        if wide {
-            let (left, right) = (registers.wide[a], registers.wide[b]);
-            for lane in 0..32 {
-                let slot = &mut registers.wide[d][lane];
-                let chosen = if p >> lane & 1 != 0 { left[lane] } else { right[lane] };
-                *slot = if mask >> lane & 1 != 0 { chosen } else { *slot };
-            }
-            let defined = &mut registers.wide_defined;
-            defined[d] = defined[d] & !mask | defined[a] & x | defined[b] & y;
-        } else {
-            let (left, right) = (registers.narrow[a], registers.narrow[b]);
-            for lane in 0..32 {
-                let slot = &mut registers.narrow[d][lane];
-                let chosen = if p >> lane & 1 != 0 { left[lane] } else { right[lane] };
-                *slot = if mask >> lane & 1 != 0 { chosen } else { *slot };
-            }
-            let defined = &mut registers.narrow_defined;
-            defined[d] = defined[d] & !mask | defined[a] & x | defined[b] & y;
-        }
-        Ok(())
-    }
-
-    /// `mov`: copies also whether a lane is defined, since compilers move values that nobody uses.
-    #[inline(always)]
-    pub fn copy(&mut self, mask: u32, wide: bool, d: R, a: R) {
-        let defined = if wide {
-            let values = u64::lanes(&self.registers, a);
-            self.set::<u64>(d, &values, mask);
-            &mut self.registers.wide_defined
-        } else {
-            let values = u32::lanes(&self.registers, a);
-            self.set::<u32>(d, &values, mask);
-            &mut self.registers.narrow_defined
-        };
-        let from = defined[usize::from(a)];
-        let slot = &mut defined[usize::from(d)];
-        *slot = *slot & !mask | from & mask;
-    }
-
-    pub fn slct(&mut self, mask: u32, op: &Op) -> Checked {
-        let &Op::Slct { wide, float, d, a, b, c } = op else { return Ok(()) };
-        let c = self.get::<u32>(c, mask)?;
-        let first = c.map(|c| if float { f32::from_bits(c) >= 0.0 } else { c as i32 >= 0 });
-        if wide {
-            let (a, b) = (self.get::<u64>(a, mask)?, self.get::<u64>(b, mask)?);
-            self.set(d, &per_lane(|l| if first[l] { a[l] } else { b[l] }), mask);
-        } else {
-            let (a, b) = (self.get::<u32>(a, mask)?, self.get::<u32>(b, mask)?);
-            self.set(d, &per_lane(|l| if first[l] { a[l] } else { b[l] }), mask);
-        }
-        Ok(())
-    }
 }
 
 /// PTX's `min` takes the number if one operand is NaN, and counts -0 as less than +0.
 fn lesser(x: f64, y: f64) -> bool {
     y.is_nan() || x < y || (x == y && x.is_sign_negative())
-}
-
-#[inline(always)]
-fn bits<T: Copy>(a: &Lanes<T>, b: &Lanes<T>, f: impl Fn(T, T) -> bool) -> u32 {
-    let mut found = 0;
-    for lane in 0..32 {
-        found |= u32::from(f(a[lane], b[lane])) << lane;
-    }
-    found
-}
-
-fn zero_lanes(set: &Lanes<bool>) -> u32 {
-    (0..32).fold(0, |mask, lane| mask | u32::from(set[lane]) << lane)
-}
-
-/// `bfe`: a field of `length` bits from `start`; a signed one is extended by its highest bit, which is
-/// the operand's own where the field goes beyond it.
-fn extract(x: u64, start: u32, length: u32, width: u32, signed: bool) -> u64 {
-    let (start, length) = (start & 0xff, length & 0xff);
-    if length == 0 {
-        return 0;
-    }
-    let highest = (start + length - 1).min(width - 1);
-    let sign = signed && x >> highest & 1 != 0;
-    let field = if start < width { x >> start } else { 0 };
-    let kept = length.min(width.saturating_sub(start));
-    let mask = if kept >= 64 { !0 } else { (1u64 << kept) - 1 };
-    field & mask | if sign { !mask } else { 0 }
-}
-
-fn insert(a: u64, b: u64, start: u32, length: u32, width: u32) -> u64 {
-    let (start, length) = (start & 0xff, length & 0xff);
-    if start >= width || length == 0 {
-        return b;
-    }
-    let length = length.min(width - start);
-    let field = if length >= 64 { !0 } else { (1u64 << length) - 1 };
-    b & !(field << start) | (a & field) << start
-}
-
-/// `prmt`: four bytes chosen from the eight of `b:a`, each by a nibble whose top bit replicates the sign.
-fn permute(a: u32, b: u32, selector: u32) -> u32 {
-    let bytes = u64::from(b) << 32 | u64::from(a);
-    (0..4).fold(0, |value, at| {
-        let nibble = selector >> (4 * at) & 0xf;
-        let mut byte = (bytes >> (8 * (nibble & 7)) & 0xff) as u32;
-        if nibble & 8 != 0 {
-            byte = if byte & 0x80 != 0 { 0xff } else { 0 };
-        }
-        value | byte << (8 * at)
-    })
 }

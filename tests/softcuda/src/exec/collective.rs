@@ -23,7 +23,10 @@ impl Warp<'_> {
         for lane in lanes(here) {
             let named = members[lane] & self.existing;
             if named >> lane & 1 == 0 {
-                let message = format!("the member mask {:#x} does not name the lane itself", members[lane]);
+                let message = format!(
+                    "the member mask {:#x} does not name the lane itself",
+                    members[lane]
+                );
                 return Err(Fault::new(Rule::Divergence, lane as u32, message));
             }
             let ended = named & !self.live;
@@ -51,7 +54,18 @@ impl Warp<'_> {
 
     /// A lane that reads from one that takes no part gets an undefined register.
     pub fn shuffle(&mut self, here: u32, members: &Lanes<u32>, op: &Op) -> Checked {
-        let &Op::Shuffle { op, d, valid, a, b, c, .. } = op else { return Ok(()) };
+        let &Op::Shuffle {
+            op,
+            d,
+            valid,
+            a,
+            b,
+            c,
+            ..
+        } = op
+        else {
+            return Ok(());
+        };
         let a = self.get::<u32>(a, here)?;
         let (b, c) = (self.get::<u32>(b, here)?, self.get::<u32>(c, here)?);
         let mut values = a;
@@ -62,7 +76,10 @@ impl Warp<'_> {
             let highest = (own & segment) | (clamp & !segment);
             let lowest = own & segment;
             let (source, ok) = match op {
-                Shuffle::Up => (own.wrapping_sub(by), own as i32 - by as i32 >= highest as i32),
+                Shuffle::Up => (
+                    own.wrapping_sub(by),
+                    own as i32 - by as i32 >= highest as i32,
+                ),
                 Shuffle::Down => (own + by, own + by <= highest),
                 Shuffle::Bfly => (own ^ by, own ^ by <= highest),
                 Shuffle::Idx => {
@@ -86,7 +103,12 @@ impl Warp<'_> {
     }
 
     pub fn vote(&mut self, here: u32, members: &Lanes<u32>, op: &Op) -> Checked {
-        let &Op::Vote { op, d, p, negated, .. } = op else { return Ok(()) };
+        let &Op::Vote {
+            op, d, p, negated, ..
+        } = op
+        else {
+            return Ok(());
+        };
         let p = self.registers.predicate(self.kernel, p, here)?;
         let p = if negated { !p } else { p };
         if op == Vote::Ballot {

@@ -9,7 +9,18 @@ use crate::ptx::Type;
 impl Warp<'_> {
     #[inline(always)]
     pub fn convert(&mut self, mask: u32, op: &Op) -> Checked {
-        let &Op::Convert { to, from, round, integral, sat, d, a } = op else { return Ok(()) };
+        let &Op::Convert {
+            to,
+            from,
+            round,
+            integral,
+            sat,
+            d,
+            a,
+        } = op
+        else {
+            return Ok(());
+        };
         let plain = !sat && !integral;
         // The conversions of address arithmetic and of counters, worth a loop of their own.
         match (to, from) {
@@ -63,7 +74,11 @@ impl Warp<'_> {
         };
         match register.bits {
             64 => self.set::<u64>(index, &per_lane(|lane| extend(values[lane])), mask),
-            16 => self.set::<u32>(index, &per_lane(|lane| extend(values[lane]) as u32 & 0xffff), mask),
+            16 => self.set::<u32>(
+                index,
+                &per_lane(|lane| extend(values[lane]) as u32 & 0xffff),
+                mask,
+            ),
             _ => self.set::<u32>(index, &per_lane(|lane| extend(values[lane]) as u32), mask),
         }
     }
@@ -144,7 +159,11 @@ fn narrowed(x: f64, round: Round) -> f32 {
         Round::Down if back > x => near.next_down(),
         Round::Up if back < x => near.next_up(),
         Round::Zero if back.abs() > x.abs() => {
-            if near > 0.0 { near.next_down() } else { near.next_up() }
+            if near > 0.0 {
+                near.next_down()
+            } else {
+                near.next_up()
+            }
         }
         _ => near,
     }

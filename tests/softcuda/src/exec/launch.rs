@@ -23,7 +23,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { budget: 50_000_000, shared_races: true, global_races: true }
+        Self {
+            budget: 50_000_000,
+            shared_races: true,
+            global_races: true,
+        }
     }
 }
 
@@ -97,7 +101,11 @@ impl Block<'_> {
             barrier: self.barrier,
             warp: warp.synchronised,
             lane_zero: shadow::record(self.memory.clock, self.index, warp.first),
-            races: if shared { self.options.shared_races } else { self.options.global_races },
+            races: if shared {
+                self.options.shared_races
+            } else {
+                self.options.global_races
+            },
         }
     }
 
@@ -123,7 +131,9 @@ impl Block<'_> {
         let [x, y, _] = launch.block;
         let threads: u32 = launch.block.iter().product();
         for &(index, preset) in &self.kernel.narrow_presets {
-            let Preset::Special(special) = preset else { continue };
+            let Preset::Special(special) = preset else {
+                continue;
+            };
             registers.narrow[usize::from(index)] = std::array::from_fn(|lane| {
                 let lane = lane as u32;
                 let thread = first + lane;
@@ -224,17 +234,28 @@ fn run_warp_avx2(warp: &mut Warp, block: &mut Block) -> Result<Stop, Faulted> {
 }
 
 /// Runs a launch to its end or to the first violation; what was counted comes back either way.
-pub fn run(memory: &mut DeviceMemory, launch: &Launch, options: &Options) -> (KernelStats, Result<(), Violation>) {
+pub fn run(
+    memory: &mut DeviceMemory,
+    launch: &Launch,
+    options: &Options,
+) -> (KernelStats, Result<(), Violation>) {
     let start = Instant::now();
     let kernel = launch.kernel;
     let mut shared = Arena::default();
     for object in &kernel.shared {
         let name = format!("shared `{}`", object.name);
-        shared.segments.push(Segment::new(object.address, object.bytes, Role::Shared, name));
+        shared.segments.push(Segment::new(
+            object.address,
+            object.bytes,
+            Role::Shared,
+            name,
+        ));
     }
     let dynamic = u64::from(launch.dynamic_shared);
     let name = "the dynamic shared memory".to_owned();
-    shared.segments.push(Segment::new(DYNAMIC_SHARED, dynamic, Role::Shared, name));
+    shared
+        .segments
+        .push(Segment::new(DYNAMIC_SHARED, dynamic, Role::Shared, name));
     let begun = memory.begin_launch();
     let mut block = Block {
         memory,
@@ -252,8 +273,9 @@ pub fn run(memory: &mut DeviceMemory, launch: &Launch, options: &Options) -> (Ke
     };
     let threads: u32 = launch.block.iter().product();
     let template = Registers::template(kernel);
-    let mut warps: Vec<Warp> =
-        (0..threads.div_ceil(32)).map(|_| Warp::new(kernel, &template)).collect();
+    let mut warps: Vec<Warp> = (0..threads.div_ceil(32))
+        .map(|_| Warp::new(kernel, &template))
+        .collect();
     let [gx, gy, gz] = launch.grid;
     let mut result = Ok(());
     'grid: for z in 0..gz {
@@ -285,7 +307,10 @@ fn violation(launch: &Launch, block: [u32; 3], first: u32, pc: u32, fault: Fault
     let thread = first + fault.lane;
     let [x, y, _] = launch.block;
     let line = launch.kernel.code[pc as usize].line;
-    let text = launch.source.get(line as usize - 1).map_or("", String::as_str);
+    let text = launch
+        .source
+        .get(line as usize - 1)
+        .map_or("", String::as_str);
     Violation {
         rule: fault.rule,
         kernel: launch.kernel.name.clone(),

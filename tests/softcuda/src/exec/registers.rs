@@ -50,14 +50,18 @@ impl Registers {
         self.predicates.clone_from(&template.predicates);
         self.narrow_defined.clone_from(&template.narrow_defined);
         self.wide_defined.clone_from(&template.wide_defined);
-        self.predicates_defined.clone_from(&template.predicates_defined);
+        self.predicates_defined
+            .clone_from(&template.predicates_defined);
     }
 
     #[inline(always)]
     pub fn predicate(&self, kernel: &Kernel, index: R, mask: u32) -> Checked<u32> {
         let undefined = mask & !self.predicates_defined[usize::from(index)];
         if undefined != 0 {
-            return Err(uninitialised(&kernel.predicates[usize::from(index)], undefined));
+            return Err(uninitialised(
+                &kernel.predicates[usize::from(index)],
+                undefined,
+            ));
         }
         Ok(self.predicates[usize::from(index)])
     }
@@ -73,7 +77,11 @@ impl Registers {
 #[cold]
 pub fn uninitialised(name: &str, undefined: u32) -> Box<Fault> {
     let message = format!("reads register {name}, which was never written");
-    Fault::new(Rule::UninitialisedRegister, undefined.trailing_zeros(), message)
+    Fault::new(
+        Rule::UninitialisedRegister,
+        undefined.trailing_zeros(),
+        message,
+    )
 }
 
 /// A type that a register can be read as: it knows its file and its bits there.
@@ -109,7 +117,11 @@ macro_rules! value {
                 } else {
                     for lane in 0..32 {
                         let $value = values[lane];
-                        slot[lane] = if mask >> lane & 1 != 0 { $into } else { slot[lane] };
+                        slot[lane] = if mask >> lane & 1 != 0 {
+                            $into
+                        } else {
+                            slot[lane]
+                        };
                     }
                 }
                 registers.$defined[usize::from(index)] |= mask;
@@ -127,11 +139,29 @@ macro_rules! value {
     };
 }
 
-value!(u16, narrow, narrow_defined, |raw| raw as u16, |value| u32::from(value));
-value!(i16, narrow, narrow_defined, |raw| raw as i16, |value| u32::from(value as u16));
+value!(u16, narrow, narrow_defined, |raw| raw as u16, |value| {
+    u32::from(value)
+});
+value!(i16, narrow, narrow_defined, |raw| raw as i16, |value| {
+    u32::from(value as u16)
+});
 value!(u32, narrow, narrow_defined, |raw| raw, |value| value);
-value!(i32, narrow, narrow_defined, |raw| raw as i32, |value| value as u32);
-value!(f32, narrow, narrow_defined, |raw| f32::from_bits(raw), |value| value.to_bits());
+value!(i32, narrow, narrow_defined, |raw| raw as i32, |value| value
+    as u32);
+value!(
+    f32,
+    narrow,
+    narrow_defined,
+    |raw| f32::from_bits(raw),
+    |value| value.to_bits()
+);
 value!(u64, wide, wide_defined, |raw| raw, |value| value);
-value!(i64, wide, wide_defined, |raw| raw as i64, |value| value as u64);
-value!(f64, wide, wide_defined, |raw| f64::from_bits(raw), |value| value.to_bits());
+value!(i64, wide, wide_defined, |raw| raw as i64, |value| value
+    as u64);
+value!(
+    f64,
+    wide,
+    wide_defined,
+    |raw| f64::from_bits(raw),
+    |value| value.to_bits()
+);

@@ -48,7 +48,20 @@ macro_rules! fields {
 }
 
 fields!(
-    launches, blocks, threads, thread_instructions, warp_instructions, flops, global_bytes_read,
-    global_bytes_written, global_accesses, global_sectors, shared_accesses, bank_conflicts,
-    local_accesses, barriers, divergent_branches, nanoseconds
+    launches,
+    blocks,
+    threads,
+    thread_instructions,
+    warp_instructions,
+    flops,
+    global_bytes_read,
+    global_bytes_written,
+    global_accesses,
+    global_sectors,
+    shared_accesses,
+    bank_conflicts,
+    local_accesses,
+    barriers,
+    divergent_branches,
+    nanoseconds
 );

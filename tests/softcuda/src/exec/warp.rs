@@ -72,7 +72,10 @@ impl<'k> Warp<'k> {
         self.synchronised = clock;
         self.steps = 0;
         self.runnable.clear();
-        self.runnable.push(Group { pc: 0, lanes: existing });
+        self.runnable.push(Group {
+            pc: 0,
+            lanes: existing,
+        });
         self.waiting.clear();
         self.at_barrier.clear();
     }
@@ -80,7 +83,10 @@ impl<'k> Warp<'k> {
     /// Lets the lanes at the barrier go on.
     pub fn release(&mut self) {
         for group in self.at_barrier.drain(..) {
-            self.runnable.push(Group { pc: group.pc + 1, lanes: group.lanes });
+            self.runnable.push(Group {
+                pc: group.pc + 1,
+                lanes: group.lanes,
+            });
         }
     }
 
@@ -100,8 +106,17 @@ impl<'k> Warp<'k> {
     #[inline(always)]
     pub fn run(&mut self, block: &mut Block) -> Result<Stop, Faulted> {
         let kernel = self.kernel;
-        while let Some(Group { mut pc, lanes: mut mask }) = self.next_group() {
-            let limit = self.runnable.iter().map(|group| group.pc).min().unwrap_or(u32::MAX);
+        while let Some(Group {
+            mut pc,
+            lanes: mut mask,
+        }) = self.next_group()
+        {
+            let limit = self
+                .runnable
+                .iter()
+                .map(|group| group.pc)
+                .min()
+                .unwrap_or(u32::MAX);
             while mask != 0 {
                 if pc >= limit {
                     self.runnable.push(Group { pc, lanes: mask });
@@ -111,7 +126,10 @@ impl<'k> Warp<'k> {
                 let fault = |fault| (pc, fault);
                 let mut active = mask;
                 if inst.guard != TRUE {
-                    let guard = self.registers.predicate(kernel, inst.guard, mask).map_err(fault)?;
+                    let guard = self
+                        .registers
+                        .predicate(kernel, inst.guard, mask)
+                        .map_err(fault)?;
                     active = mask & if inst.negated { !guard } else { guard };
                 }
                 let count = &mut block.counts[pc as usize];
@@ -134,8 +152,14 @@ impl<'k> Warp<'k> {
                             pc += 1;
                         } else {
                             block.stats.divergent_branches += 1;
-                            self.runnable.push(Group { pc: pc + 1, lanes: stay });
-                            self.runnable.push(Group { pc: *target, lanes: active });
+                            self.runnable.push(Group {
+                                pc: pc + 1,
+                                lanes: stay,
+                            });
+                            self.runnable.push(Group {
+                                pc: *target,
+                                lanes: active,
+                            });
                             mask = 0;
                         }
                         continue;
@@ -145,13 +169,26 @@ impl<'k> Warp<'k> {
                         let index = self.get::<u32>(*index, active).map_err(fault)?;
                         for lane in crate::memory::lanes(active) {
                             let Some(&target) = targets.get(index[lane] as usize) else {
-                                let message = format!("entry {} of a table of {}", index[lane], targets.len());
-                                return Err((pc, Fault::new(Rule::OutOfBounds, lane as u32, message)));
+                                let message = format!(
+                                    "entry {} of a table of {}",
+                                    index[lane],
+                                    targets.len()
+                                );
+                                return Err((
+                                    pc,
+                                    Fault::new(Rule::OutOfBounds, lane as u32, message),
+                                ));
                             };
-                            self.runnable.push(Group { pc: target, lanes: 1 << lane });
+                            self.runnable.push(Group {
+                                pc: target,
+                                lanes: 1 << lane,
+                            });
                         }
                         if mask != active {
-                            self.runnable.push(Group { pc: pc + 1, lanes: mask & !active });
+                            self.runnable.push(Group {
+                                pc: pc + 1,
+                                lanes: mask & !active,
+                            });
                         }
                         mask = 0;
                         continue;
@@ -173,7 +210,10 @@ impl<'k> Warp<'k> {
                     | Op::Shuffle { mask: members, .. }
                     | Op::Vote { mask: members, .. } => {
                         if mask != active {
-                            self.runnable.push(Group { pc: pc + 1, lanes: mask & !active });
+                            self.runnable.push(Group {
+                                pc: pc + 1,
+                                lanes: mask & !active,
+                            });
                         }
                         self.waiting.retain(|group| {
                             let here = group.pc == pc;
@@ -202,13 +242,18 @@ impl<'k> Warp<'k> {
                                 }
                                 if !self.runnable.is_empty() {
                                     // `limit` no longer holds if lanes were left behind just now.
-                                    self.runnable.push(Group { pc: pc + 1, lanes: mask });
+                                    self.runnable.push(Group {
+                                        pc: pc + 1,
+                                        lanes: mask,
+                                    });
                                     mask = 0;
                                 }
                             }
                         }
                     }
-                    op => self.execute(block, pc as usize, active, op).map_err(fault)?,
+                    op => self
+                        .execute(block, pc as usize, active, op)
+                        .map_err(fault)?,
                 }
                 pc += 1;
             }
@@ -236,12 +281,12 @@ impl<'k> Warp<'k> {
             &Op::Bfi { ty, d, a, b, c, e } => self.bfi(mask, ty, (d, a, b, c, e)),
             &Op::Testp { test, ty, d, a } => self.testp(mask, test, ty, d, a),
             Op::Slct { .. } => self.slct(mask, op),
-            &Op::Pack { bits: 32, d, a, b } => {
-                self.map2(mask, (d, a, b), |low: u32, high: u32| u64::from(high) << 32 | u64::from(low))
-            }
-            &Op::Pack { d, a, b, .. } => {
-                self.map2(mask, (d, a, b), |low: u16, high: u16| u32::from(high) << 16 | u32::from(low))
-            }
+            &Op::Pack { bits: 32, d, a, b } => self.map2(mask, (d, a, b), |low: u32, high: u32| {
+                u64::from(high) << 32 | u64::from(low)
+            }),
+            &Op::Pack { d, a, b, .. } => self.map2(mask, (d, a, b), |low: u16, high: u16| {
+                u32::from(high) << 16 | u32::from(low)
+            }),
             &Op::Unpack { bits: 32, d, e, a } => {
                 if let Some(d) = d {
                     self.map1(mask, d, a, |x: u64| x as u32)?;
@@ -287,9 +332,11 @@ impl<'k> Warp<'k> {
                 Ok(())
             }
             Op::Fence => Ok(()),
-            Op::Trap => {
-                Err(Fault::new(Rule::Trap, mask.trailing_zeros(), "the kernel trapped"))
-            }
+            Op::Trap => Err(Fault::new(
+                Rule::Trap,
+                mask.trailing_zeros(),
+                "the kernel trapped",
+            )),
             Op::Branch { .. }
             | Op::BranchIndexed { .. }
             | Op::Exit
@@ -304,7 +351,10 @@ impl<'k> Warp<'k> {
     fn stopped(&self) -> Result<Stop, Faulted> {
         let line = |pc: u32| self.kernel.code[pc as usize].line;
         let divergence = |group: &Group, message: String| {
-            (group.pc, Fault::new(Rule::Divergence, group.lanes.trailing_zeros(), message))
+            (
+                group.pc,
+                Fault::new(Rule::Divergence, group.lanes.trailing_zeros(), message),
+            )
         };
         if let Some(group) = self.waiting.first() {
             let elsewhere = self.waiting[1..].iter().chain(&self.at_barrier).next();

@@ -24,18 +24,29 @@ pub struct Accesses<'a> {
 impl Arena {
     /// The last segment that begins at or before `address`.
     pub fn before(&self, address: u64) -> Option<usize> {
-        self.segments.partition_point(|segment| segment.base <= address).checked_sub(1)
+        self.segments
+            .partition_point(|segment| segment.base <= address)
+            .checked_sub(1)
     }
 
     /// The segment that all lanes lie in, checked and noted; `None` if they lie in several, and each
     /// must be taken alone. `cache` remembers the segment of the same instruction's last access.
     #[inline(always)]
-    pub fn admit(&mut self, cache: &mut u32, access: &Accesses, visit: &Visit) -> Checked<Option<usize>> {
+    pub fn admit(
+        &mut self,
+        cache: &mut u32,
+        access: &Accesses,
+        visit: &Visit,
+    ) -> Checked<Option<usize>> {
         let first = access.addresses[access.mask.trailing_zeros() as usize];
         let (mut low, mut high, mut bits) = (first, first, 0);
         for lane in 0..32 {
             let active = access.mask >> lane & 1 != 0;
-            let address = if active { access.addresses[lane] } else { first };
+            let address = if active {
+                access.addresses[lane]
+            } else {
+                first
+            };
             low = low.min(address);
             high = high.max(address);
             bits |= address;
@@ -44,7 +55,11 @@ impl Arena {
             return Err(misaligned(access));
         }
         let mut index = *cache as usize;
-        if !self.segments.get(index).is_some_and(|segment| segment.holds(low, access.bytes)) {
+        if !self
+            .segments
+            .get(index)
+            .is_some_and(|segment| segment.holds(low, access.bytes))
+        {
             let Some(found) = self.before(low) else {
                 return Err(self.outside(access, low));
             };
@@ -65,7 +80,13 @@ impl Arena {
         if (access.constant && !constant) || (constant && access.touch != Touch::Read) {
             return Err(self.wrong_space(access, index, low));
         }
-        segment.touch(access.touch, access.addresses, access.mask, access.bytes, visit)?;
+        segment.touch(
+            access.touch,
+            access.addresses,
+            access.mask,
+            access.bytes,
+            visit,
+        )?;
         Ok(Some(index))
     }
 
@@ -76,7 +97,8 @@ impl Arena {
         let bytes = access.bytes;
         let near = match self.before(address).map(|index| &self.segments[index]) {
             Some(segment) => {
-                if let (Some(call), true) = (segment.freed, address < segment.base + segment.bytes) {
+                if let (Some(call), true) = (segment.freed, address < segment.base + segment.bytes)
+                {
                     let message = format!(
                         "{verb} {bytes} bytes at {address:#x}: {}, freed by driver call {call}",
                         segment.place(address)
@@ -87,7 +109,8 @@ impl Arena {
             }
             None => "before every allocation".to_owned(),
         };
-        let message = format!("{verb} {bytes} bytes at {address:#x}, outside every allocation ({near})");
+        let message =
+            format!("{verb} {bytes} bytes at {address:#x}, outside every allocation ({near})");
         Fault::new(Rule::OutOfBounds, lane, message)
     }
 
@@ -114,7 +137,9 @@ fn verb(touch: Touch) -> &'static str {
 #[cold]
 fn misaligned(access: &Accesses) -> Box<Fault> {
     let bytes = access.bytes;
-    let lane = lanes(access.mask).find(|&lane| access.addresses[lane] % bytes != 0).unwrap_or(0);
+    let lane = lanes(access.mask)
+        .find(|&lane| !access.addresses[lane].is_multiple_of(bytes))
+        .unwrap_or(0);
     let message = format!(
         "{} {bytes} bytes at {:#x}, which is not a multiple of {bytes}",
         verb(access.touch),
@@ -124,5 +149,7 @@ fn misaligned(access: &Accesses) -> Box<Fault> {
 }
 
 fn lane_of(access: &Accesses, address: u64) -> u32 {
-    lanes(access.mask).find(|&lane| access.addresses[lane] == address).unwrap_or(0) as u32
+    lanes(access.mask)
+        .find(|&lane| access.addresses[lane] == address)
+        .unwrap_or(0) as u32
 }

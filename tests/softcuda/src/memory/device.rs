@@ -28,7 +28,13 @@ pub struct Refused(pub String);
 
 impl DeviceMemory {
     pub fn new(total: u64) -> Self {
-        Self { arena: Arena::default(), total, used: 0, next: FIRST, clock: 1 }
+        Self {
+            arena: Arena::default(),
+            total,
+            used: 0,
+            next: FIRST,
+            clock: 1,
+        }
     }
 
     /// A new allocation's address; `None` if the memory does not suffice.
@@ -40,13 +46,18 @@ impl DeviceMemory {
         self.used += counted;
         let base = self.next;
         self.next = (base + bytes + GAP).next_multiple_of(GRAIN);
-        self.arena.segments.push(Segment::new(base, bytes, role, name));
+        self.arena
+            .segments
+            .push(Segment::new(base, bytes, role, name));
         Some(base)
     }
 
     /// Frees the allocation that starts at `address`.
     pub fn free(&mut self, address: u64, call: u64) -> Result<(), Refused> {
-        let found = self.arena.before(address).map(|index| &mut self.arena.segments[index]);
+        let found = self
+            .arena
+            .before(address)
+            .map(|index| &mut self.arena.segments[index]);
         match found {
             Some(segment) if segment.base == address => {
                 if let Some(earlier) = segment.freed {
@@ -61,22 +72,29 @@ impl DeviceMemory {
                 self.used -= segment.bytes.next_multiple_of(GRAIN);
                 Ok(())
             }
-            Some(segment) if segment.freed.is_none() && segment.holds(address, 1) => {
-                Err(Refused(format!("free of {address:#x}, inside of {}", segment.place(address))))
-            }
-            _ => Err(Refused(format!("free of {address:#x}, which was never allocated"))),
+            Some(segment) if segment.freed.is_none() && segment.holds(address, 1) => Err(Refused(
+                format!("free of {address:#x}, inside of {}", segment.place(address)),
+            )),
+            _ => Err(Refused(format!(
+                "free of {address:#x}, which was never allocated"
+            ))),
         }
     }
 
     /// The segment and offset of a range that the host copies from or to.
     fn range(&mut self, address: u64, bytes: u64) -> Result<(&mut Segment, usize), Refused> {
         let Some(index) = self.arena.before(address) else {
-            return Err(Refused(format!("{bytes} bytes at {address:#x}, outside every allocation")));
+            return Err(Refused(format!(
+                "{bytes} bytes at {address:#x}, outside every allocation"
+            )));
         };
         let segment = &mut self.arena.segments[index];
         let place = || segment.place(address);
         if !segment.holds(address, bytes) {
-            return Err(Refused(format!("{bytes} bytes at {address:#x} go beyond {}", place())));
+            return Err(Refused(format!(
+                "{bytes} bytes at {address:#x} go beyond {}",
+                place()
+            )));
         }
         if let Some(call) = segment.freed {
             return Err(Refused(format!(
@@ -112,7 +130,9 @@ impl DeviceMemory {
     pub fn fill(&mut self, address: u64, pattern: &[u8], count: u64) -> Result<(), Refused> {
         let width = pattern.len() as u64;
         if !address.is_multiple_of(width) {
-            return Err(Refused(format!("memset of {width}-byte values at {address:#x}: misaligned")));
+            return Err(Refused(format!(
+                "memset of {width}-byte values at {address:#x}: misaligned"
+            )));
         }
         let bytes = count
             .checked_mul(width)
@@ -129,7 +149,9 @@ impl DeviceMemory {
     /// Copies within the device; ranges may not overlap.
     pub fn copy(&mut self, to: u64, from: u64, bytes: u64) -> Result<(), Refused> {
         if to.abs_diff(from) < bytes {
-            return Err(Refused(format!("copy of {bytes} bytes from {from:#x} to {to:#x}: overlapping")));
+            return Err(Refused(format!(
+                "copy of {bytes} bytes from {from:#x} to {to:#x}: overlapping"
+            )));
         }
         let data = self.read(from, bytes)?.to_vec();
         self.write(to, &data)
@@ -149,6 +171,9 @@ impl DeviceMemory {
 
     /// Live allocations of the host, as name and size.
     pub fn live(&self) -> impl Iterator<Item = &Segment> {
-        self.arena.segments.iter().filter(|segment| segment.freed.is_none())
+        self.arena
+            .segments
+            .iter()
+            .filter(|segment| segment.freed.is_none())
     }
 }

@@ -37,12 +37,12 @@ impl Local {
             let message = format!("local address {address:#x} is not a multiple of {bytes}");
             return Err(Fault::new(Rule::Misaligned, lane as u32, message));
         }
-        let inside = self
-            .objects
-            .iter()
-            .any(|&(start, length)| address >= start && bytes <= length && address - start <= length - bytes);
+        let inside = self.objects.iter().any(|&(start, length)| {
+            address >= start && bytes <= length && address - start <= length - bytes
+        });
         if !inside {
-            let message = format!("{bytes} bytes at local address {address:#x}, outside every variable");
+            let message =
+                format!("{bytes} bytes at local address {address:#x}, outside every variable");
             return Err(Fault::new(Rule::OutOfBounds, lane as u32, message));
         }
         Ok(lane * self.stride + (address - LOCAL_BASE) as usize)
@@ -51,8 +51,13 @@ impl Local {
     /// Checks an access of a whole vector of `bytes`.
     pub fn admit(&self, lane: usize, address: u64, bytes: u64, read: bool) -> Checked {
         let at = self.at(lane, address, bytes)?;
-        if read && !self.written[at..at + bytes as usize].iter().all(|&written| written) {
-            let message = format!("reads {bytes} bytes at local address {address:#x}, never written");
+        if read
+            && !self.written[at..at + bytes as usize]
+                .iter()
+                .all(|&written| written)
+        {
+            let message =
+                format!("reads {bytes} bytes at local address {address:#x}, never written");
             return Err(Fault::new(Rule::UninitialisedMemory, lane as u32, message));
         }
         Ok(())

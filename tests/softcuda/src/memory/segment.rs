@@ -37,7 +37,15 @@ impl Segment {
     pub fn new(base: u64, bytes: u64, role: Role, name: String) -> Self {
         let data = vec![0; bytes as usize];
         let shadow = Shadow::new(bytes as usize);
-        Self { base, bytes, role, name, data, shadow, freed: None }
+        Self {
+            base,
+            bytes,
+            role,
+            name,
+            data,
+            shadow,
+            freed: None,
+        }
     }
 
     pub fn holds(&self, address: u64, bytes: u64) -> bool {
@@ -102,14 +110,29 @@ impl Segment {
     }
 
     #[cold]
-    fn race(&self, touch: Touch, lane: usize, address: u64, with: Record, cell: Cell) -> Box<Fault> {
-        let rule = if self.role == Role::Shared { Rule::SharedRace } else { Rule::GlobalRace };
+    fn race(
+        &self,
+        touch: Touch,
+        lane: usize,
+        address: u64,
+        with: Record,
+        cell: Cell,
+    ) -> Box<Fault> {
+        let rule = if self.role == Role::Shared {
+            Rule::SharedRace
+        } else {
+            Rule::GlobalRace
+        };
         let mine = match touch {
             Touch::Read => "reads",
             Touch::Write => "writes",
             Touch::Atomic => "atomically changes",
         };
-        let theirs = if with == cell.written { "written" } else { "read" };
+        let theirs = if with == cell.written {
+            "written"
+        } else {
+            "read"
+        };
         let message = format!(
             "{mine} {address:#x} ({}), {theirs} {} without a synchronisation in between",
             self.place(address),

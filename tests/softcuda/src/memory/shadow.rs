@@ -111,7 +111,11 @@ impl Visit {
             OF_WARP => mine & 0x3e0,
             _ => 0,
         };
-        let block = if kind == OF_GRID { 0 } else { block(mine) << BLOCK };
+        let block = if kind == OF_GRID {
+            0
+        } else {
+            block(mine) << BLOCK
+        };
         clock(mine) << CLOCK | kind << KIND | block | thread
     }
 
@@ -159,18 +163,31 @@ impl Visit {
         if self.races && self.unordered(cell.read, mine) {
             return Some(cell.read);
         }
-        cell.written = ATOMIC | if unordered { self.merged(past, mine) } else { mine };
+        cell.written = ATOMIC
+            | if unordered {
+                self.merged(past, mine)
+            } else {
+                mine
+            };
         None
     }
 }
 
 /// Who a record means, in words.
 pub fn describe(record: Record) -> String {
-    let atomic = if record & ATOMIC != 0 { "atomically by " } else { "by " };
+    let atomic = if record & ATOMIC != 0 {
+        "atomically by "
+    } else {
+        "by "
+    };
     let who = match kind(record) {
         OF_GRID => "several blocks".to_owned(),
         OF_BLOCK => format!("several warps of block {}", block(record)),
-        OF_WARP => format!("several threads of warp {} of block {}", warp(record), block(record)),
+        OF_WARP => format!(
+            "several threads of warp {} of block {}",
+            warp(record),
+            block(record)
+        ),
         _ => format!("thread {} of block {}", record & 0x3ff, block(record)),
     };
     format!("{atomic}{who}")
@@ -187,7 +204,11 @@ pub struct Shadow {
 
 impl Shadow {
     pub fn new(bytes: usize) -> Self {
-        Self { cells: vec![Cell::default(); bytes.div_ceil(4)], shift: 2, bytes }
+        Self {
+            cells: vec![Cell::default(); bytes.div_ceil(4)],
+            shift: 2,
+            bytes,
+        }
     }
 
     /// From cells per word to cells per byte.
@@ -202,7 +223,8 @@ impl Shadow {
     /// Makes sure that `bytes` from `start` are whole cells. The last word of a segment may be short.
     pub fn align(&mut self, start: usize, bytes: usize) {
         let end = start + bytes;
-        if self.shift == 2 && (start % 4 != 0 || (end % 4 != 0 && end != self.bytes)) {
+        let whole = |at: usize| at.is_multiple_of(4);
+        if self.shift == 2 && (!whole(start) || (!whole(end) && end != self.bytes)) {
             self.refine();
         }
     }
@@ -216,7 +238,10 @@ impl Shadow {
     pub fn host_writes(&mut self, start: usize, bytes: usize) {
         self.align(start, bytes);
         let range = self.range(start, bytes);
-        self.cells[range].fill(Cell { written: HOST, read: NEVER });
+        self.cells[range].fill(Cell {
+            written: HOST,
+            read: NEVER,
+        });
     }
 
     /// The first byte of a range that was never written.
@@ -224,7 +249,9 @@ impl Shadow {
         self.align(start, bytes);
         let range = self.range(start, bytes);
         let first = range.start;
-        let found = self.cells[range].iter().position(|cell| cell.written == NEVER)?;
+        let found = self.cells[range]
+            .iter()
+            .position(|cell| cell.written == NEVER)?;
         Some(((first + found) << self.shift).max(start))
     }
 
@@ -235,7 +262,10 @@ impl Shadow {
     /// Keeps only whether a cell was written.
     pub fn forget_who(&mut self) {
         for cell in &mut self.cells {
-            *cell = Cell { written: cell.written.min(HOST), read: NEVER };
+            *cell = Cell {
+                written: cell.written.min(HOST),
+                read: NEVER,
+            };
         }
     }
 }
@@ -246,22 +276,35 @@ mod tests {
 
     fn visit(thread: u32, clock: u64, barrier: u64, warp: u64) -> Visit {
         let lane_zero = record(clock, 3, thread & !31);
-        Visit { floor: 1, barrier, warp, lane_zero, races: true }
+        Visit {
+            floor: 1,
+            barrier,
+            warp,
+            lane_zero,
+            races: true,
+        }
     }
 
     fn write(cell: &mut Cell, thread: u32, clock: u64, barrier: u64, warp: u64) -> bool {
-        visit(thread, clock, barrier, warp).write(cell, thread as usize % 32).is_none()
+        visit(thread, clock, barrier, warp)
+            .write(cell, thread as usize % 32)
+            .is_none()
     }
 
     fn read(cell: &mut Cell, thread: u32, clock: u64, barrier: u64, warp: u64) -> bool {
-        visit(thread, clock, barrier, warp).read(cell, thread as usize % 32).is_none()
+        visit(thread, clock, barrier, warp)
+            .read(cell, thread as usize % 32)
+            .is_none()
     }
 
     #[test]
     fn a_barrier_orders_a_block_and_a_warp_sync_orders_a_warp() {
         let mut cell = Cell::default();
         assert!(write(&mut cell, 5, 1, 1, 1));
-        assert!(read(&mut cell, 5, 1, 1, 1), "a thread is ordered with itself");
+        assert!(
+            read(&mut cell, 5, 1, 1, 1),
+            "a thread is ordered with itself"
+        );
         assert!(!read(&mut cell, 6, 1, 1, 1));
         assert!(read(&mut cell, 6, 2, 1, 2), "the warp synchronised");
         assert!(!read(&mut cell, 40, 2, 1, 2), "another warp did not");
@@ -270,23 +313,38 @@ mod tests {
 
     #[test]
     fn no_reader_of_several_is_forgotten() {
-        let mut cell = Cell { written: HOST, read: NEVER };
+        let mut cell = Cell {
+            written: HOST,
+            read: NEVER,
+        };
         for thread in [1, 2] {
             assert!(read(&mut cell, thread, 1, 1, 1));
         }
         assert!(!write(&mut cell, 2, 1, 1, 1), "thread 1 read it too");
-        assert!(write(&mut cell, 2, 2, 1, 2), "after a synchronisation of the warp");
-        let mut cell = Cell { written: HOST, read: NEVER };
+        assert!(
+            write(&mut cell, 2, 2, 1, 2),
+            "after a synchronisation of the warp"
+        );
+        let mut cell = Cell {
+            written: HOST,
+            read: NEVER,
+        };
         for thread in [1, 2, 33] {
             assert!(read(&mut cell, thread, 1, 1, 1));
         }
-        assert!(!write(&mut cell, 33, 2, 1, 2), "warp 0 is not ordered by a synchronisation of warp 1");
+        assert!(
+            !write(&mut cell, 33, 2, 1, 2),
+            "warp 0 is not ordered by a synchronisation of warp 1"
+        );
         assert!(write(&mut cell, 33, 2, 2, 1));
     }
 
     #[test]
     fn atomics_race_only_with_plain_accesses() {
-        let mut cell = Cell { written: HOST, read: NEVER };
+        let mut cell = Cell {
+            written: HOST,
+            read: NEVER,
+        };
         for thread in [1, 2, 70] {
             let visit = visit(thread, 1, 1, 1);
             assert!(visit.atomic(&mut cell, thread as usize % 32).is_none());

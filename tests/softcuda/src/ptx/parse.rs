@@ -13,7 +13,10 @@ struct Parser {
 
 /// The tree of a whole module.
 pub fn parse(source: &str) -> Result<Tree> {
-    let mut parser = Parser { tokens: tokens(source)?, at: 0 };
+    let mut parser = Parser {
+        tokens: tokens(source)?,
+        at: 0,
+    };
     let mut tree = Tree::default();
     while parser.at < parser.tokens.len() {
         parser.module_item(&mut tree)?;
@@ -78,7 +81,11 @@ impl Parser {
         match self.peek() {
             Some(&Kind::Integer(value)) => {
                 self.at += 1;
-                Ok(if negative { value.wrapping_neg() } else { value })
+                Ok(if negative {
+                    value.wrapping_neg()
+                } else {
+                    value
+                })
             }
             other => self.error(format!("expected an integer, found {other:?}")),
         }
@@ -168,7 +175,10 @@ impl Parser {
                 }
             }
             other => {
-                return Err(LoadError::new(line, format!("directive `{other}` is not supported")));
+                return Err(LoadError::new(
+                    line,
+                    format!("directive `{other}` is not supported"),
+                ));
             }
         }
         Ok(())
@@ -179,7 +189,10 @@ impl Parser {
         let line = self.line();
         let word = self.word()?;
         let Some(space) = word.strip_prefix('.').and_then(Space::named) else {
-            return Err(LoadError::new(line, format!("expected a state space, found `{word}`")));
+            return Err(LoadError::new(
+                line,
+                format!("expected a state space, found `{word}`"),
+            ));
         };
         let mut align = 0;
         let mut ty = None;
@@ -231,14 +244,28 @@ impl Parser {
         if self.take('=') {
             self.initialiser(ty, &mut initial)?;
             if initial.len() as u64 > bytes {
-                return Err(LoadError::new(line, format!("too many initial values for `{name}`")));
+                return Err(LoadError::new(
+                    line,
+                    format!("too many initial values for `{name}`"),
+                ));
             }
             initial.resize(bytes as usize, 0);
         }
         if !align.is_power_of_two() || (dynamic && space != Space::Shared) {
-            return Err(LoadError::new(line, format!("the declaration of `{name}` is malformed")));
+            return Err(LoadError::new(
+                line,
+                format!("the declaration of `{name}` is malformed"),
+            ));
         }
-        Ok(Variable { space, name, align, bytes, dynamic, initial, line })
+        Ok(Variable {
+            space,
+            name,
+            align,
+            bytes,
+            dynamic,
+            initial,
+            line,
+        })
     }
 
     fn initialiser(&mut self, ty: Type, bytes: &mut Vec<u8>) -> Result<()> {
@@ -258,8 +285,9 @@ impl Parser {
                 bytes.extend(&value.to_le_bytes()[..ty.bytes() as usize]);
             }
             other => {
-                return self
-                    .error(format!("{other:?} as an initial value of {ty:?} is not supported"));
+                return self.error(format!(
+                    "{other:?} as an initial value of {ty:?} is not supported"
+                ));
             }
         }
         self.at += 1;
@@ -317,7 +345,10 @@ impl Parser {
                 }
                 ".minnctapersm" | ".maxnreg" | ".maxnctapersm" => {}
                 other => {
-                    return Err(LoadError::new(line, format!("directive `{other}` not supported")));
+                    return Err(LoadError::new(
+                        line,
+                        format!("directive `{other}` not supported"),
+                    ));
                 }
             }
         }
@@ -358,7 +389,11 @@ impl Parser {
                     labels.push(self.word()?);
                 }
                 self.expect(';')?;
-                body.push(Statement::Targets { name: word, labels, line });
+                body.push(Statement::Targets {
+                    name: word,
+                    labels,
+                    line,
+                });
             } else {
                 body.push(Statement::Label(word, line));
             }
@@ -382,7 +417,12 @@ impl Parser {
                         count = Some(self.integer()?);
                         self.expect('>')?;
                     }
-                    body.push(Statement::Registers { ty, name, count, line });
+                    body.push(Statement::Registers {
+                        ty,
+                        name,
+                        count,
+                        line,
+                    });
                     if !self.take(',') {
                         break;
                     }
@@ -396,18 +436,27 @@ impl Parser {
                 body.push(Statement::Variable(variable));
             }
             _ if word.starts_with('.') => {
-                return Err(LoadError::new(line, format!("directive `{word}` is not supported")));
+                return Err(LoadError::new(
+                    line,
+                    format!("directive `{word}` is not supported"),
+                ));
             }
             _ => {
                 let mut operands = Vec::new();
                 while !self.take(';') {
                     operands.push(self.operand()?);
                     if !self.take(',') && !self.is(';') {
-                        return self.error(format!("expected `,` or `;` after an operand of `{word}`"));
+                        return self
+                            .error(format!("expected `,` or `;` after an operand of `{word}`"));
                     }
                 }
                 let opcode = word.split('.').map(str::to_owned).collect();
-                body.push(Statement::Instruction(Instruction { line, guard, opcode, operands }));
+                body.push(Statement::Instruction(Instruction {
+                    line,
+                    guard,
+                    opcode,
+                    operands,
+                }));
             }
         }
         Ok(())

@@ -56,7 +56,10 @@ pub fn tokens(source: &str) -> Result<Vec<Token>, LoadError> {
                     .find('"')
                     .ok_or_else(|| LoadError::new(line, "a string without an end"))?;
                 let text = source[at + 1..at + 1 + length].to_owned();
-                found.push(Token { kind: Kind::Text(text), line });
+                found.push(Token {
+                    kind: Kind::Text(text),
+                    line,
+                });
                 at += length + 2;
             }
             b'0'..=b'9' => {
@@ -76,13 +79,22 @@ pub fn tokens(source: &str) -> Result<Vec<Token>, LoadError> {
                 while at < bytes.len() && in_word(bytes[at]) {
                     at += 1;
                 }
-                found.push(Token { kind: Kind::Word(source[start..at].to_owned()), line });
+                found.push(Token {
+                    kind: Kind::Word(source[start..at].to_owned()),
+                    line,
+                });
             }
             _ if c.is_ascii_graphic() => {
                 if c == b':' && bytes.get(at + 1) == Some(&b':') {
-                    return Err(LoadError::new(line, "state spaces with `::` are not supported"));
+                    return Err(LoadError::new(
+                        line,
+                        "state spaces with `::` are not supported",
+                    ));
                 }
-                found.push(Token { kind: Kind::Mark(c as char), line });
+                found.push(Token {
+                    kind: Kind::Mark(c as char),
+                    line,
+                });
                 at += 1;
             }
             _ => return Err(LoadError::new(line, format!("unexpected byte 0x{c:02x}"))),
@@ -128,7 +140,10 @@ mod tests {
         assert_eq!(number("017"), Some(Kind::Integer(15)));
         assert_eq!(number("0b101"), Some(Kind::Integer(5)));
         assert_eq!(number("0f3F800000"), Some(Kind::F32(0x3f80_0000)));
-        assert_eq!(number("0d3FF0000000000000"), Some(Kind::F64(0x3ff0_0000_0000_0000)));
+        assert_eq!(
+            number("0d3FF0000000000000"),
+            Some(Kind::F64(0x3ff0_0000_0000_0000))
+        );
         assert_eq!(number("0f3F8"), None);
         assert_eq!(number("1.5"), None);
     }

@@ -103,7 +103,10 @@ pub enum Operand {
     F32(u32),
     F64(u64),
     /// `[base+offset]`; `base` is `None` for an absolute address.
-    Address { base: Option<String>, offset: i64 },
+    Address {
+        base: Option<String>,
+        offset: i64,
+    },
     /// `{a, b}`
     Vector(Vec<Operand>),
     /// `(a, b)`, in a call.
@@ -130,9 +133,18 @@ pub enum Statement {
     Instruction(Instruction),
     Variable(Variable),
     /// `.reg .b32 %r<28>` declares 28 registers; without `<…>` one.
-    Registers { ty: Type, name: String, count: Option<u64>, line: u32 },
+    Registers {
+        ty: Type,
+        name: String,
+        count: Option<u64>,
+        line: u32,
+    },
     /// `name: .branchtargets a, b;`
-    Targets { name: String, labels: Vec<String>, line: u32 },
+    Targets {
+        name: String,
+        labels: Vec<String>,
+        line: u32,
+    },
     Open,
     Close,
 }

@@ -56,35 +56,51 @@ impl Gpu {
     pub fn alloc(&mut self, bytes: u64) -> u64 {
         self.calls += 1;
         let name = format!("allocation {}", self.calls);
-        self.memory.allocate(bytes, Role::Global, name).expect("memory suffices")
+        self.memory
+            .allocate(bytes, Role::Global, name)
+            .expect("memory suffices")
     }
 
     pub fn free(&mut self, address: u64) {
         self.memory.free(address, 77).expect("it is allocated");
     }
 
-    pub fn upload<T: Copy + Into<f64>>(&mut self, values: &[T]) -> u64
-    where
-        T: Bits,
-    {
+    pub fn upload<T: Bits>(&mut self, values: &[T]) -> u64 {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.bits()).collect();
         let address = self.alloc(bytes.len() as u64);
-        self.memory.write(address, &bytes).expect("it was just allocated");
+        self.memory
+            .write(address, &bytes)
+            .expect("it was just allocated");
         address
     }
 
     pub fn f32s(&mut self, address: u64, count: usize) -> Vec<f32> {
-        self.u32s(address, count).into_iter().map(f32::from_bits).collect()
+        self.u32s(address, count)
+            .into_iter()
+            .map(f32::from_bits)
+            .collect()
     }
 
     pub fn u32s(&mut self, address: u64, count: usize) -> Vec<u32> {
-        let bytes = self.memory.read(address, 4 * count as u64).expect("all of it was written");
-        bytes.chunks(4).map(|c| u32::from_le_bytes(c.try_into().expect("four bytes"))).collect()
+        let bytes = self
+            .memory
+            .read(address, 4 * count as u64)
+            .expect("all of it was written");
+        bytes
+            .chunks(4)
+            .map(|c| u32::from_le_bytes(c.try_into().expect("four bytes")))
+            .collect()
     }
 
     pub fn u64s(&mut self, address: u64, count: usize) -> Vec<u64> {
-        let bytes = self.memory.read(address, 8 * count as u64).expect("all of it was written");
-        bytes.chunks(8).map(|c| u64::from_le_bytes(c.try_into().expect("eight bytes"))).collect()
+        let bytes = self
+            .memory
+            .read(address, 8 * count as u64)
+            .expect("all of it was written");
+        bytes
+            .chunks(8)
+            .map(|c| u64::from_le_bytes(c.try_into().expect("eight bytes")))
+            .collect()
     }
 
     pub fn launch(
@@ -100,7 +116,11 @@ impl Gpu {
         assert_eq!(kernel.parameters.len(), args.len(), "arguments");
         let mut parameters = vec![0; kernel.parameter_bytes as usize];
         for (parameter, Arg::Bytes(bytes)) in kernel.parameters.iter().zip(args) {
-            assert_eq!(parameter.bytes, bytes.len() as u64, "the size of an argument");
+            assert_eq!(
+                parameter.bytes,
+                bytes.len() as u64,
+                "the size of an argument"
+            );
             let at = parameter.offset as usize;
             parameters[at..at + bytes.len()].copy_from_slice(bytes);
         }
