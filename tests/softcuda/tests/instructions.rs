@@ -556,7 +556,9 @@ fn special_registers_of_a_grid() {
     let module = gpu.module(&source).unwrap();
     gpu.launch(&module, "k", [2, 3, 1], [20, 3, 1], 0, &[out.into()])
         .unwrap();
-    let expected: Vec<u32> = (0..360).map(|i| (i % 60 % 32) | ((i % 60 / 32) << 8)).collect();
+    let expected: Vec<u32> = (0..360)
+        .map(|i| (i % 60 % 32) | ((i % 60 / 32) << 8))
+        .collect();
     assert_eq!(gpu.u32s(out, 360), expected);
 }
 

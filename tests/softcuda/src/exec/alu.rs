@@ -72,7 +72,7 @@ impl Warp<'_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub fn unary(&mut self, mask: u32, op: Unary, ty: Type, d: R, a: R) -> Checked {
         use Type::*;
         let approximate = |f: fn(f64) -> f64| move |x: f32| f(f64::from(x)) as f32;
@@ -109,25 +109,38 @@ impl Warp<'_> {
         }
     }
 
+    /// The commonest inline, in the executor's loop with its vector instructions; the others apart,
+    /// since code of all of them there would take minutes to compile.
     #[inline(always)]
     pub fn binary(&mut self, mask: u32, op: Binary, ty: Type, d: R, a: R, b: R) -> Checked {
         use Type::*;
         let r = (d, a, b);
-        if matches!(op, Binary::Div | Binary::Rem) && !ty.is_float() {
-            self.refuse_zero(mask, ty, b)?;
-        }
         match (op, ty) {
             (Binary::Add, F32) => self.map2(mask, r, |x: f32, y: f32| x + y),
+            (Binary::Sub, F32) => self.map2(mask, r, |x: f32, y: f32| x - y),
+            (Binary::Mul, F32) => self.map2(mask, r, |x: f32, y: f32| x * y),
+            (Binary::Add, U32 | S32) => self.map2(mask, r, u32::wrapping_add),
+            (Binary::Add, U64 | S64) => self.map2(mask, r, u64::wrapping_add),
+            (Binary::And, U32 | S32) => self.map2(mask, r, |x: u32, y: u32| x & y),
+            _ => self.other_binary(mask, op, ty, r),
+        }
+    }
+
+    #[inline(never)]
+    fn other_binary(&mut self, mask: u32, op: Binary, ty: Type, r: (R, R, R)) -> Checked {
+        use Type::*;
+        if matches!(op, Binary::Div | Binary::Rem) && !ty.is_float() {
+            self.refuse_zero(mask, ty, r.2)?;
+        }
+        match (op, ty) {
             (Binary::Add, F64) => self.map2(mask, r, |x: f64, y: f64| x + y),
             (Binary::Add, U16 | S16) => self.map2(mask, r, u16::wrapping_add),
             (Binary::Add, U64 | S64) => self.map2(mask, r, u64::wrapping_add),
             (Binary::Add, _) => self.map2(mask, r, u32::wrapping_add),
-            (Binary::Sub, F32) => self.map2(mask, r, |x: f32, y: f32| x - y),
             (Binary::Sub, F64) => self.map2(mask, r, |x: f64, y: f64| x - y),
             (Binary::Sub, U16 | S16) => self.map2(mask, r, u16::wrapping_sub),
             (Binary::Sub, U64 | S64) => self.map2(mask, r, u64::wrapping_sub),
             (Binary::Sub, _) => self.map2(mask, r, u32::wrapping_sub),
-            (Binary::Mul, F32) => self.map2(mask, r, |x: f32, y: f32| x * y),
             (Binary::Mul, F64) => self.map2(mask, r, |x: f64, y: f64| x * y),
             (Binary::Mul, U16 | S16) => self.map2(mask, r, u16::wrapping_mul),
             (Binary::Mul, U64 | S64) => self.map2(mask, r, u64::wrapping_mul),
@@ -267,9 +280,23 @@ impl Warp<'_> {
 
     #[inline(always)]
     pub fn ternary(&mut self, mask: u32, op: Ternary, ty: Type, r: (R, R, R, R)) -> Checked {
+        match (op, ty) {
+            (Ternary::Mad, Type::F32) => {
+                self.map3(mask, r, |x: f32, y: f32, z: f32| x.mul_add(y, z))
+            }
+            (Ternary::Mad, Type::U32 | Type::S32) => {
+                self.map3(mask, r, |x: u32, y: u32, z: u32| {
+                    x.wrapping_mul(y).wrapping_add(z)
+                })
+            }
+            _ => self.other_ternary(mask, op, ty, r),
+        }
+    }
+
+    #[inline(never)]
+    fn other_ternary(&mut self, mask: u32, op: Ternary, ty: Type, r: (R, R, R, R)) -> Checked {
         use Type::*;
         match (op, ty) {
-            (Ternary::Mad, F32) => self.map3(mask, r, |x: f32, y: f32, z: f32| x.mul_add(y, z)),
             (Ternary::Mad, F64) => self.map3(mask, r, |x: f64, y: f64, z: f64| x.mul_add(y, z)),
             (Ternary::Mad, U16 | S16) => self.map3(mask, r, |x: u16, y: u16, z: u16| {
                 x.wrapping_mul(y).wrapping_add(z)
@@ -327,6 +354,7 @@ impl Warp<'_> {
         }
     }
 
+    #[inline(never)]
     pub fn bfi(&mut self, mask: u32, ty: Type, (d, a, b, c, e): (R, R, R, R, R)) -> Checked {
         let (start, length) = (self.get::<u32>(c, mask)?, self.get::<u32>(e, mask)?);
         if ty.bytes() == 8 {
@@ -343,7 +371,7 @@ impl Warp<'_> {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub fn mul_wide(&mut self, mask: u32, ty: Type, d: R, a: R, b: R, c: Option<R>) -> Checked {
         match (ty, c) {
             (Type::U32, None) => self.map2(mask, (d, a, b), |x: u32, y: u32| {

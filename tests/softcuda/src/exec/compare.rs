@@ -8,7 +8,7 @@ use crate::memory::{Lanes, per_lane};
 use crate::ptx::Type;
 
 impl Warp<'_> {
-    /// The lanes in which a comparison holds.
+    /// The lanes in which a comparison holds. A NaN is neither less, greater nor equal.
     #[inline(always)]
     fn compare<T: Value + PartialOrd>(
         &self,
@@ -18,26 +18,26 @@ impl Warp<'_> {
         b: R,
     ) -> Checked<u32> {
         let (a, b) = (self.get::<T>(a, mask)?, self.get::<T>(b, mask)?);
-        let nan = |x: T, y: T| x.partial_cmp(&y).is_none();
+        let (lt, gt, eq) = (|| less(&a, &b), || less(&b, &a), || equal(&a, &b));
         Ok(match compare {
-            Compare::Eq => bits(&a, &b, |x, y| x == y),
-            Compare::Ne => bits(&a, &b, |x, y| x != y && !nan(x, y)),
-            Compare::Lt => bits(&a, &b, |x, y| x < y),
-            Compare::Le => bits(&a, &b, |x, y| x <= y),
-            Compare::Gt => bits(&a, &b, |x, y| x > y),
-            Compare::Ge => bits(&a, &b, |x, y| x >= y),
-            Compare::Equ => bits(&a, &b, |x, y| x == y || nan(x, y)),
-            Compare::Neu => bits(&a, &b, |x, y| x != y),
-            Compare::Ltu => bits(&a, &b, |x, y| x < y || nan(x, y)),
-            Compare::Leu => bits(&a, &b, |x, y| x <= y || nan(x, y)),
-            Compare::Gtu => bits(&a, &b, |x, y| x > y || nan(x, y)),
-            Compare::Geu => bits(&a, &b, |x, y| x >= y || nan(x, y)),
-            Compare::Num => bits(&a, &b, |x, y| !nan(x, y)),
-            Compare::Nan => bits(&a, &b, nan),
+            Compare::Eq => eq(),
+            Compare::Ne => lt() | gt(),
+            Compare::Lt => lt(),
+            Compare::Le => lt() | eq(),
+            Compare::Gt => gt(),
+            Compare::Ge => gt() | eq(),
+            Compare::Equ => !(lt() | gt()),
+            Compare::Neu => !eq(),
+            Compare::Ltu => !(gt() | eq()),
+            Compare::Leu => !gt(),
+            Compare::Gtu => !(lt() | eq()),
+            Compare::Geu => !lt(),
+            Compare::Num => lt() | gt() | eq(),
+            Compare::Nan => !(lt() | gt() | eq()),
         })
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub fn setp(&mut self, mask: u32, op: &Op) -> Checked {
         let &Op::Setp {
             compare,
@@ -192,13 +192,14 @@ impl Warp<'_> {
     }
 }
 
-#[inline(always)]
-fn bits<T: Copy>(a: &Lanes<T>, b: &Lanes<T>, f: impl Fn(T, T) -> bool) -> u32 {
-    let mut found = 0;
-    for lane in 0..32 {
-        found |= u32::from(f(a[lane], b[lane])) << lane;
-    }
-    found
+#[inline(never)]
+fn less<T: Copy + PartialOrd>(a: &Lanes<T>, b: &Lanes<T>) -> u32 {
+    (0..32).fold(0, |mask, lane| mask | u32::from(a[lane] < b[lane]) << lane)
+}
+
+#[inline(never)]
+fn equal<T: Copy + PartialEq>(a: &Lanes<T>, b: &Lanes<T>) -> u32 {
+    (0..32).fold(0, |mask, lane| mask | u32::from(a[lane] == b[lane]) << lane)
 }
 
 /// The lanes that are set, as a mask.

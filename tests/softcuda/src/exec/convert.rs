@@ -7,7 +7,7 @@ use crate::memory::{Lanes, per_lane};
 use crate::ptx::Type;
 
 impl Warp<'_> {
-    #[inline(always)]
+    #[inline(never)]
     pub fn convert(&mut self, mask: u32, op: &Op) -> Checked {
         let &Op::Convert {
             to,
