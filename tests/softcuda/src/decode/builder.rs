@@ -1,5 +1,5 @@
 //! Emits a kernel: scopes, labels, variables, and the inlining of device functions.
-//! What the names of operands stand for is found in [`super::names`].
+//! What the names of operands stand for is found in `names.rs`.
 
 use std::collections::HashMap;
 

@@ -128,7 +128,7 @@ unsafe extern "C" {
     fn _exit(status: i32) -> !;
 }
 
-/// Asks for [`at_exit`] to be called when the process ends.
+/// Asks for `at_exit` to be called when the process ends.
 pub fn register_exit() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
