@@ -1,0 +1,67 @@
+//! What a kernel did, counted: instructions, memory traffic, floating-point operations.
+
+use std::fmt::Write;
+
+/// Counts of one launch, or of all launches of a kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelStats {
+    pub launches: u64,
+    pub blocks: u64,
+    pub threads: u64,
+    pub thread_instructions: u64,
+    pub warp_instructions: u64,
+    /// A fused multiply-add counts two; every other float instruction, comparisons too, one.
+    pub flops: u64,
+    pub global_bytes_read: u64,
+    pub global_bytes_written: u64,
+    /// Load, store and atomic instructions of warps that reach global memory.
+    pub global_accesses: u64,
+    /// 32-byte sectors that these touch, each counted once per instruction of a warp.
+    pub global_sectors: u64,
+    pub shared_accesses: u64,
+    /// Extra passes because several words of one bank are wanted at once.
+    pub bank_conflicts: u64,
+    pub local_accesses: u64,
+    pub barriers: u64,
+    /// Branches at which a warp splits.
+    pub divergent_branches: u64,
+    pub nanoseconds: u64,
+}
+
+macro_rules! fields {
+    ($($name:ident),*) => {
+        impl KernelStats {
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// A JSON object.
+            pub fn json(&self) -> String {
+                let mut text = String::from("{");
+                $(let _ = write!(text, "\"{}\": {}, ", stringify!($name), self.$name);)*
+                text.truncate(text.len() - 2);
+                text.push('}');
+                text
+            }
+        }
+    };
+}
+
+fields!(
+    launches,
+    blocks,
+    threads,
+    thread_instructions,
+    warp_instructions,
+    flops,
+    global_bytes_read,
+    global_bytes_written,
+    global_accesses,
+    global_sectors,
+    shared_accesses,
+    bank_conflicts,
+    local_accesses,
+    barriers,
+    divergent_branches,
+    nanoseconds
+);
