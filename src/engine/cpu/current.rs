@@ -78,36 +78,71 @@ impl Sparse {
         let range = self.starts[r] as usize..self.starts[r + 1] as usize;
         (&self.index[range.clone()], &self.value[range])
     }
+}
 
-    /// The same entries column by column: row `i` of the result lists where column `i` is active.
-    pub fn transpose(parts: &[Sparse], columns: usize, out: &mut Sparse) {
-        let total: usize = parts.iter().map(|part| part.index.len()).sum();
-        out.starts.clear();
-        out.starts.resize(columns + 2, 0);
-        for part in parts {
-            for &i in &part.index {
-                out.starts[i as usize + 2] += 1;
+/// The non-zero entries of a matrix `[rows, columns]` by pairs of neighbouring columns: where either
+/// is active, both values. Neighbouring pixels mostly are active together, so that what a row
+/// contributes is loaded once for two columns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pairs {
+    /// Columns `2p` and `2p + 1` have the entries `starts[p] .. starts[p + 1]`.
+    starts: Vec<u32>,
+    row: Vec<u32>,
+    value: Vec<[f32; 2]>,
+    columns: usize,
+}
+
+impl Pairs {
+    /// Sorts the entries of all parts, whose rows follow each other.
+    pub fn read(&mut self, parts: &[Sparse], columns: usize) {
+        let pairs = columns.div_ceil(2);
+        self.columns = columns;
+        self.starts.clear();
+        self.starts.resize(pairs + 2, 0);
+        let each_row = || {
+            parts
+                .iter()
+                .flat_map(|part| (0..part.rows()).map(|r| part.row(r)))
+        };
+        for (index, _) in each_row() {
+            let mut last = u32::MAX;
+            for &i in index {
+                self.starts[i as usize / 2 + 2] += u32::from(i / 2 != last);
+                last = i / 2;
             }
         }
-        for i in 2..columns + 2 {
-            out.starts[i] += out.starts[i - 1];
+        for p in 2..pairs + 2 {
+            self.starts[p] += self.starts[p - 1];
         }
-        out.index.resize(total, 0);
-        out.value.resize(total, 0.0);
-        let mut row = 0;
-        for part in parts {
-            for r in 0..part.rows() {
-                let (index, value) = part.row(r);
-                for (&i, &x) in index.iter().zip(value) {
-                    let slot = &mut out.starts[i as usize + 1];
-                    out.index[*slot as usize] = row;
-                    out.value[*slot as usize] = x;
-                    *slot += 1;
+        let total = self.starts[pairs + 1] as usize;
+        self.row.resize(total, 0);
+        self.value.resize(total, [0.0; 2]);
+        for (r, (index, value)) in each_row().enumerate() {
+            let mut last = u32::MAX;
+            for (&i, &x) in index.iter().zip(value) {
+                // `starts[p + 1]` is where the next entry of pair `p` goes, and ends as its end.
+                let next = &mut self.starts[i as usize / 2 + 1];
+                if i / 2 != last {
+                    self.row[*next as usize] = r as u32;
+                    self.value[*next as usize] = [0.0; 2];
+                    *next += 1;
                 }
-                row += 1;
+                self.value[*next as usize - 1][i as usize % 2] = x;
+                last = i / 2;
             }
         }
-        out.starts.truncate(columns + 1);
+        self.starts.truncate(pairs + 1);
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Rows and values of columns `2p` and `2p + 1`.
+    #[inline(always)]
+    pub fn pair(&self, p: usize) -> (&[u32], &[[f32; 2]]) {
+        let range = self.starts[p] as usize..self.starts[p + 1] as usize;
+        (&self.row[range.clone()], &self.value[range])
     }
 }
 

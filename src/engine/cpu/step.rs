@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{Array1, Array3, CowArray, Dimension};
 
 use super::{
-    current::{self, DENSE, Sparse},
+    current::{self, DENSE, Pairs, Sparse},
     layout::LayerState,
     lif::{Backward, Forward, FromAbove, Size, Unroll},
     loss::{Answer, SampleLoss, Share},
@@ -48,7 +48,7 @@ pub(super) struct Machine {
     /// The first layer's input: non-zero entries by rows and by columns, and static currents
     /// `[block][sample][lanes]`.
     parts: Vec<Sparse>,
-    columns: Sparse,
+    columns: Pairs,
     currents: Vec<Lane>,
 }
 
@@ -165,7 +165,7 @@ impl Machine {
             samples: Vec::new(),
             scratch: Mutex::default(),
             parts: Vec::new(),
-            columns: Sparse::default(),
+            columns: Pairs::default(),
             currents: Vec::new(),
         }
     }
@@ -368,9 +368,9 @@ impl Machine {
 
         let (layer, isa) = (&self.layers[0], self.isa);
         let (columns, currents) = (&mut self.columns, &mut self.currents);
-        let transpose = || {
+        let sort = || {
             if backward && sparse {
-                Sparse::transpose(parts, source.features, columns);
+                columns.read(parts, source.features);
             }
         };
         let product = || {
@@ -402,7 +402,7 @@ impl Machine {
                 }
             });
         };
-        join(product, transpose);
+        join(product, sort);
         sparse
     }
 

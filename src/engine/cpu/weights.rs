@@ -8,7 +8,7 @@
 use ndarray::Array1;
 
 use super::{
-    current::Sparse,
+    current::Pairs,
     dense::{Strided, product},
     simd::{Kernel, Lane, Simd},
 };
@@ -128,8 +128,8 @@ impl Kernel for FromBuffer<'_> {
 /// One block's gradients from a real-valued input: `Σ_r x[r, i] a[r]`.
 pub(super) struct FromInput<'a> {
     pub lanes: usize,
-    /// Row `i` lists the rows at which input `i` is active, and its values there.
-    pub columns: &'a Sparse,
+    /// Where each pair of inputs is active, and its values there.
+    pub columns: &'a Pairs,
     /// The block's adjoints, `[r][lanes]`.
     pub a: &'a [Lane],
     pub sink: Sink<'a>,
@@ -152,17 +152,22 @@ impl FromInput<'_> {
     #[inline(always)]
     fn lanes<S: Simd, const L: usize>(mut self, s: S) {
         let (a, _) = self.a.as_chunks::<L>();
-        let inputs = self.columns.rows();
-        for i in 0..inputs {
-            let mut sum = [s.splat(0.0); L];
-            let (rows, values) = self.columns.row(i);
-            for (&r, &x) in rows.iter().zip(values) {
-                let (x, a) = (s.splat(x), &a[r as usize]);
+        let inputs = self.columns.columns();
+        for p in 0..inputs.div_ceil(2) {
+            let mut sums = [[s.splat(0.0); L]; 2];
+            let (rows, values) = self.columns.pair(p);
+            for (&r, x) in rows.iter().zip(values) {
+                let (x, row) = ([s.splat(x[0]), s.splat(x[1])], &a[r as usize]);
                 for l in 0..L {
-                    sum[l] = s.fma(x, s.load(&a[l]), sum[l]);
+                    let a = s.load(&row[l]);
+                    sums[0][l] = s.fma(x[0], a, sums[0][l]);
+                    sums[1][l] = s.fma(x[1], a, sums[1][l]);
                 }
             }
-            self.sink.put::<S, L>(s, i, sum);
+            self.sink.put::<S, L>(s, 2 * p, sums[0]);
+            if 2 * p + 1 < inputs {
+                self.sink.put::<S, L>(s, 2 * p + 1, sums[1]);
+            }
         }
         self.sink.put::<S, L>(s, inputs, column_sum::<S, L>(s, a));
     }
