@@ -290,35 +290,47 @@ impl Backward<'_> {
         }
     }
 
-    /// `e_t` of `G` vectors.
+    /// `e` of `G` vectors at the `N` steps `t, t − 1, …`: several at once, so that a narrow layer's
+    /// weights are loaded once for all of them.
     #[inline(always)]
-    fn arriving<S: Simd, const G: usize>(
+    fn arriving<S: Simd, const G: usize, const N: usize>(
         &self,
         s: S,
         t: usize,
         vector: usize,
         row: usize,
-    ) -> [S::V; G] {
+    ) -> [[S::V; G]; N] {
+        let mut e = [[s.splat(self.price); G]; N];
         match self.e {
-            FromAbove::Nothing => [s.splat(self.price); G],
+            FromAbove::Nothing => {}
             FromAbove::Rows(rows) => {
-                let rows = &rows[t * row + vector..][..G];
-                std::array::from_fn(|g| s.add(s.load(&rows[g]), s.splat(self.price)))
-            }
-            FromAbove::Narrow { a, above } => {
-                let mut e = [s.splat(self.price); G];
-                let (lanes, stride) = (self.layer.lanes, above.shape().row());
-                let a = &flatten(&a[t * stride..][..stride])[..above.neurons];
-                let weights = &above.across[vector / lanes * above.neurons * lanes..];
-                for (a, weights) in a.iter().zip(weights.chunks_exact(lanes)) {
-                    let (a, weights) = (s.splat(*a), &weights[vector % lanes..][..G]);
+                for (n, e) in e.iter_mut().enumerate() {
+                    let rows = &rows[(t - n) * row + vector..][..G];
                     for g in 0..G {
-                        e[g] = s.fma(a, s.load(&weights[g]), e[g]);
+                        e[g] = s.add(s.load(&rows[g]), e[g]);
                     }
                 }
-                e
+            }
+            FromAbove::Narrow { a, above } => {
+                let (lanes, stride) = (self.layer.lanes, above.shape().row());
+                let a: [&[f32]; N] = std::array::from_fn(|n| {
+                    &flatten(&a[(t - n) * stride..][..stride])[..above.neurons]
+                });
+                let weights = &above.across[vector / lanes * above.neurons * lanes..];
+                for (class, weights) in weights.chunks_exact(lanes).take(above.neurons).enumerate()
+                {
+                    let weights = &weights[vector % lanes..][..G];
+                    let weights: [S::V; G] = std::array::from_fn(|g| s.load(&weights[g]));
+                    for n in 0..N {
+                        let a = s.splat(a[n][class]);
+                        for g in 0..G {
+                            e[n][g] = s.fma(a, weights[g], e[n][g]);
+                        }
+                    }
+                }
             }
         }
+        e
     }
 
     /// The tutorial's rule: `a_t = g_t + h_t`, `h_{t−1} = β a_t + σ'(u_{t−1} − θ) e_t`.
@@ -339,34 +351,50 @@ impl Backward<'_> {
         );
         let trace = &self.trace[block * steps * lanes..][..steps * lanes];
         let (mut h, mut sum) = ([s.splat(0.0); G], [s.splat(0.0); G]);
-        for t in (0..steps).rev() {
-            let mut a = h;
-            if !self.g.is_empty() {
-                let g_t = &self.g[t * row + vector..][..G];
-                for g in 0..G {
-                    a[g] = s.add(s.load(&g_t[g]), h[g]);
+        // A macro, since a closure would not be compiled for the instruction set of its caller.
+        macro_rules! back {
+            ($t:expr, $e:expr) => {{
+                let (t, e): (usize, [S::V; G]) = ($t, $e);
+                let mut a = h;
+                if !self.g.is_empty() {
+                    let g_t = &self.g[t * row + vector..][..G];
+                    for g in 0..G {
+                        a[g] = s.add(s.load(&g_t[g]), h[g]);
+                    }
                 }
-            }
-            if self.summed {
-                for g in 0..G {
-                    sum[g] = s.add(sum[g], a[g]);
+                if self.summed {
+                    for g in 0..G {
+                        sum[g] = s.add(sum[g], a[g]);
+                    }
+                } else {
+                    let out = &mut self.out[t * row + vector..][..G];
+                    for g in 0..G {
+                        s.store(a[g], &mut out[g]);
+                    }
                 }
-            } else {
-                let out = &mut self.out[t * row + vector..][..G];
-                for g in 0..G {
-                    s.store(a[g], &mut out[g]);
+                if t > 0 {
+                    let before = &trace[(t - 1) * lanes + at..][..G];
+                    for g in 0..G {
+                        let y = s.mul(scale, s.sub(s.load(&before[g]), theta[g]));
+                        let slope = s.div(peak, s.fma(y, y, s.splat(1.0)));
+                        h[g] = s.fma(slope, e[g], s.mul(beta[g], a[g]));
+                    }
                 }
-            }
-            if t > 0 {
-                let e = self.arriving::<S, G>(s, t, vector, row);
-                let before = &trace[(t - 1) * lanes + at..][..G];
-                for g in 0..G {
-                    let y = s.mul(scale, s.sub(s.load(&before[g]), theta[g]));
-                    let slope = s.div(peak, s.fma(y, y, s.splat(1.0)));
-                    h[g] = s.fma(slope, e[g], s.mul(beta[g], a[g]));
-                }
-            }
+            }};
         }
+        // Two steps at a time; the first step's spikes read the resting membrane, and lead nowhere.
+        let mut left = steps;
+        while left > 2 {
+            let [e, earlier] = self.arriving::<S, G, 2>(s, left - 1, vector, row);
+            back!(left - 1, e);
+            back!(left - 2, earlier);
+            left -= 2;
+        }
+        if left == 2 {
+            let [e] = self.arriving::<S, G, 1>(s, 1, vector, row);
+            back!(1, e);
+        }
+        back!(0, [s.splat(0.0); G]);
         if self.summed {
             let out = &mut self.out[vector..][..G];
             for g in 0..G {
@@ -392,7 +420,7 @@ impl Backward<'_> {
         let (mut h, mut sum, mut d_beta, mut d_theta) =
             ([zero; G], [zero; G], [zero; G], [zero; G]);
         for t in (0..steps).rev() {
-            let e = self.arriving::<S, G>(s, t, vector, row);
+            let [e] = self.arriving::<S, G, 1>(s, t, vector, row);
             for g in 0..G {
                 let (beta, theta) = (
                     s.load(&self.layer.beta[vector + g]),

@@ -21,14 +21,17 @@ pub(super) fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Syn
         .for_each(|(n, item)| f(n, item));
 }
 
-/// Runs `f` on each piece of `size` items.
+/// Runs `f` on each piece of `size` items, at once if the work is worth it.
 pub(super) fn for_each_chunk<T: Send>(
+    worth: bool,
     items: &mut [T],
     size: usize,
     f: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
+    #[cfg(not(feature = "rayon"))]
+    let _ = worth;
     #[cfg(feature = "rayon")]
-    if items.len() > size && threads() > 1 {
+    if worth && items.len() > size && threads() > 1 {
         use rayon::prelude::*;
         items
             .par_chunks_mut(size)
@@ -42,10 +45,12 @@ pub(super) fn for_each_chunk<T: Send>(
         .for_each(|(n, chunk)| f(n, chunk));
 }
 
-/// Runs both, at once if there is a thread to spare.
-pub(super) fn join(a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+/// Runs both, at once if the work is worth it and there is a thread to spare.
+pub(super) fn join(worth: bool, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    #[cfg(not(feature = "rayon"))]
+    let _ = worth;
     #[cfg(feature = "rayon")]
-    if threads() > 1 {
+    if worth && threads() > 1 {
         rayon::join(a, b);
         return;
     }

@@ -366,6 +366,8 @@ impl Machine {
         let active: usize = parts.iter().map(|part| part.index.len()).sum();
         let sparse = active as f64 <= DENSE * (count * source.rows() * source.features) as f64;
 
+        // A few images are done before another thread has woken up.
+        let worth = count * source.rows() > 4;
         let (layer, isa) = (&self.layers[0], self.isa);
         let (columns, currents) = (&mut self.columns, &mut self.currents);
         let sort = || {
@@ -378,7 +380,7 @@ impl Machine {
                 return;
             }
             currents.resize(layer.blocks * count * layer.lanes, Lane::ZERO);
-            for_each_chunk(currents, count * layer.lanes, |block, out| {
+            for_each_chunk(worth, currents, count * layer.lanes, |block, out| {
                 let stride = layer.lanes;
                 if sparse {
                     isa.run(current::FromSparse {
@@ -402,7 +404,7 @@ impl Machine {
                 }
             });
         };
-        join(product, sort);
+        join(worth, product, sort);
         sparse
     }
 
