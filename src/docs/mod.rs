@@ -18,3 +18,6 @@ pub mod port {}
 
 #[doc = include_str!("resets.md")]
 pub mod resets {}
+
+#[doc = include_str!("speed.md")]
+pub mod speed {}
