@@ -138,7 +138,7 @@ pub fn gradcheck(
         let scale = largest(&mut gradient.iter().copied())
             .max(1e-3 * overall)
             .max(1e-5 * loss.abs())
-            .max(1e-9);
+            .max(1e-7);
         let mut check = TensorCheck {
             name: name.clone(),
             entries: gradient.len(),

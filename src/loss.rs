@@ -204,6 +204,7 @@ impl<F: Float> Loss<F> {
         targets: &[usize],
     ) -> Result<(f64, Adjoints<F>)> {
         self.check()?;
+        recording.check()?;
         let (spk, mem) = (&recording.output().spk, &recording.output().mem);
         let (num_steps, batch, classes) = mem.dim();
         check_targets(targets, batch, classes)?;

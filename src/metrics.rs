@@ -54,6 +54,7 @@ impl StepReport {
     /// targets do not fit.
     pub fn new<F: Float>(loss: f64, recording: &Recording<F>, targets: &[usize]) -> Result<Self> {
         let (_, batch, classes) = recording.output().mem.dim();
+        recording.check()?;
         check_targets(targets, batch, classes)?;
         let correct = |read_out| {
             let answers = recording.classify(read_out);

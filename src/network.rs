@@ -187,7 +187,8 @@ impl<F: Float> Network<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a name that the network does not have, [`Error::Shape`] for
-    /// another shape, [`Error::NonFinite`] for a NaN or an infinity.
+    /// another shape, [`Error::NonFinite`] for a NaN or an infinity. A decay outside `[0, 1]` or a
+    /// threshold below 1e-6 is an [`Error::InvalidParameter`] too.
     pub fn set_parameter(&mut self, name: &str, values: ArrayViewD<'_, F>) -> Result<()> {
         let mut tensors = self.parameters_mut();
         let Some((_, tensor)) = tensors.iter_mut().find(|(known, _)| known == name) else {
@@ -202,6 +203,18 @@ impl<F: Float> Network<F> {
             ));
         }
         check_finite(name, values.iter())?;
+        let (low, high) = match name.rsplit('.').next() {
+            Some("beta") => (F::zero(), F::one()),
+            Some("threshold") => (F::of(MIN_THRESHOLD), F::infinity()),
+            _ => (F::neg_infinity(), F::infinity()),
+        };
+        if let Some(bad) = values.iter().find(|x| !(low..=high).contains(*x)) {
+            return Err(Error::parameter(
+                name,
+                bad,
+                format!("values from {low} to {high}"),
+            ));
+        }
         tensor.assign(&values);
         Ok(())
     }

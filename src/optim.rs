@@ -39,7 +39,7 @@ pub struct Adam<F: Float = f32> {
     pub beta1: f64,
     /// Decay of the mean of their squares, in `[0, 1)`; 0.999 by default.
     pub beta2: f64,
-    /// Added to the denominator, at least 0; 1e-8 by default.
+    /// Added to the denominator, above 0; 1e-8 by default.
     pub eps: f64,
     pub(crate) step: u64,
     /// `m` and `v`, from the first step on.
@@ -109,8 +109,8 @@ impl<F: Float> Adam<F> {
             (
                 "eps",
                 self.eps,
-                finite_from_0(self.eps),
-                "a finite number of at least 0",
+                self.eps > 0.0 && self.eps.is_finite(),
+                "a finite number above 0",
             ),
         ] {
             if !good {

@@ -18,6 +18,20 @@ pub enum Record {
 }
 
 impl Record {
+    /// Refuses layers that a network of `layers` layers does not have.
+    pub(crate) fn check(&self, layers: usize) -> Result<()> {
+        match self {
+            Record::Layers(kept) => match kept.iter().find(|&&k| k >= layers) {
+                Some(k) => {
+                    let expected = format!("indices below {layers}, the number of layers");
+                    Err(Error::parameter("record: layer", k, expected))
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
     /// Whether layer `k` of `layers` is kept.
     pub(crate) fn keeps(&self, k: usize, layers: usize) -> bool {
         k + 1 == layers
@@ -115,6 +129,11 @@ impl<F: Float> Recording<F> {
         let fitting = |(k, layer): (usize, &Layer<F>)| {
             let expected = [input.num_steps(), input.batch(), layer.neurons()];
             let found = match self.layer(k) {
+                Some(trace) if layer.neuron.rule().pre_differs() && trace.pre.is_none() => {
+                    let what = format!("membrane before the reset of layer {}", k + 1);
+                    let expected = format!("{expected:?}: a recording made by an engine");
+                    return Err(Error::shape(what, expected, &[]));
+                }
                 Some(trace) if trace.spk.shape() == expected && trace.mem.shape() == expected => {
                     return Ok(trace);
                 }
@@ -128,6 +147,21 @@ impl<F: Float> Recording<F> {
             ))
         };
         layers.iter().enumerate().map(fitting).collect()
+    }
+
+    /// Refuses traces whose spikes and membranes do not have one shape, or that are empty.
+    pub(crate) fn check(&self) -> Result<()> {
+        for k in 0..self.num_layers() {
+            let Some(Trace { spk, mem, .. }) = self.layer(k) else {
+                continue;
+            };
+            if spk.shape() != mem.shape() || spk.is_empty() {
+                let expected = format!("{:?}, that of its spikes, and not empty", spk.shape());
+                let what = format!("membrane of layer {}", k + 1);
+                return Err(Error::shape(what, expected, mem.shape()));
+            }
+        }
+        Ok(())
     }
 
     /// Keeps only what `record` asks for.

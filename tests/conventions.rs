@@ -1,0 +1,166 @@
+//! Conventions on which numbers depend, each pinned by a case that comes out otherwise under the
+//! other choice.
+
+use ndarray::{Array2, Array3, array};
+use spikegrad::{
+    Adam, CpuEngine, Dynamics, Engine, Gradients, Input, Leaky, Loss, Network, Record, Recording,
+    ReferenceEngine, Trace,
+};
+
+/// One neuron that integrates its input: weight 1, bias 0, no decay, threshold 1.
+fn integrator(dynamics: Dynamics) -> Network {
+    let neuron = Leaky::new(1.0).dynamics(dynamics);
+    let mut network: Network = Network::builder(1).layer(1, neuron).build().unwrap();
+    network
+        .set_parameter("fc1.weight", array![[1.0_f32]].into_dyn().view())
+        .unwrap();
+    network
+        .set_parameter("fc1.bias", array![0.0_f32].into_dyn().view())
+        .unwrap();
+    network
+}
+
+fn engines(network: &Network) -> Vec<Box<dyn Engine>> {
+    let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
+    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(
+        ReferenceEngine::new(network.clone(), loss.clone(), adam.clone()).unwrap(),
+    )];
+    for isa in CpuEngine::instruction_sets() {
+        let engine =
+            CpuEngine::with_instruction_set(network.clone(), loss.clone(), adam.clone(), isa);
+        engines.push(Box::new(engine.unwrap()));
+    }
+    engines
+}
+
+/// A membrane exactly at the threshold does not fire; a step above it does.
+#[test]
+fn at_the_threshold_nothing_fires() {
+    let x: Array2<f32> = array![[0.25]];
+    let input = Input::constant(x.view(), 6);
+    for (dynamics, spikes) in [
+        // membranes 0.25, 0.5, 0.75, 1, 1.25 …: the fourth is the threshold itself
+        (Dynamics::FireThenIntegrate, [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+        (Dynamics::IntegrateThenFire, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+        (Dynamics::IntegrateFireReset, [0.0, 0.0, 0.0, 0.0, 1.0, 0.0]),
+    ] {
+        for mut engine in engines(&integrator(dynamics)) {
+            let recording = engine.forward(input, &Record::All).unwrap();
+            let found: Vec<f32> = recording.output().spk.iter().copied().collect();
+            assert_eq!(found, spikes, "{dynamics:?}, {}", engine.describe());
+        }
+    }
+}
+
+/// The largest membrane over time, where it is reached twice, takes its gradient at the first.
+#[test]
+fn the_first_of_equal_maxima_counts() {
+    let mem = Array3::from_shape_vec((3, 1, 2), vec![0.0, 0.5, 2.0, 0.25, 2.0, 0.5]).unwrap();
+    let recording = Recording::new(Vec::new(), Trace::new(Array3::zeros((3, 1, 2)), mem));
+    let (_, adjoints) = Loss::<f64>::CrossEntropyMaxMembrane
+        .evaluate(&recording, &[0])
+        .unwrap();
+    let g = adjoints.layers[0].mem.as_ref().unwrap();
+    let where_not_zero: Vec<_> = g
+        .indexed_iter()
+        .filter(|(_, g)| **g != 0.0)
+        .map(|(i, _)| i)
+        .collect();
+    assert_eq!(where_not_zero, [(0, 0, 1), (1, 0, 0)]);
+}
+
+/// Every engine takes the first, too: a silent network's membranes stay at their bias.
+#[test]
+fn engines_take_the_first_of_equal_maxima() {
+    let neuron = || Leaky::new(0.0).threshold(100.0);
+    let mut network: Network = Network::builder(1)
+        .layer(1, neuron())
+        .layer(2, neuron())
+        .build()
+        .unwrap();
+    network
+        .set_parameter("fc2.bias", array![0.5_f32, -0.5].into_dyn().view())
+        .unwrap();
+    let x: Array2<f32> = array![[1.0]];
+    let input = Input::constant(x.view(), 4);
+    let loss = || Loss::CrossEntropyMaxMembrane;
+    let mut reference = ReferenceEngine::new(network.clone(), loss(), Adam::new(1e-3)).unwrap();
+    let (_, expected) = reference.gradients(input, &[1]).unwrap();
+    for isa in CpuEngine::instruction_sets() {
+        let engine = CpuEngine::with_instruction_set(network.clone(), loss(), Adam::new(1e-3), isa);
+        let (_, found) = engine.unwrap().gradients(input, &[1]).unwrap();
+        for ((name, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
+            for (a, b) in a.iter().zip(b) {
+                assert!(
+                    (a - b).abs() <= 1e-6,
+                    "{isa}: {name}: {a} expected, {b} found"
+                );
+            }
+        }
+    }
+}
+
+/// snnTorch's triangular surrogate is −1 at the threshold itself.
+#[test]
+fn the_triangle_falls_from_its_tip_on() {
+    let slope = |x: f32| spikegrad::Surrogate::Triangular.derivative(x);
+    assert_eq!([slope(-1e-30), slope(0.0), slope(1e-30)], [1.0, -1.0, -1.0]);
+}
+
+/// What no engine could use is refused at the door, with its name.
+#[test]
+fn settings_out_of_range_are_refused() {
+    use spikegrad::Error;
+    let mut network: Network = Network::builder(1)
+        .layer(1, Leaky::new(0.5).learn_beta(true).learn_threshold(true))
+        .build()
+        .unwrap();
+    for (name, value) in [
+        ("lif1.beta", 5.0_f32),
+        ("lif1.beta", -0.1),
+        ("lif1.threshold", 0.0),
+    ] {
+        let error = network
+            .set_parameter(name, array![value].into_dyn().view())
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidParameter { name: n, .. } if n == name),
+            "{error}"
+        );
+    }
+    assert!(Adam::<f32>::new(1e-3).eps(0.0).check().is_err());
+    let x: Array2<f32> = array![[0.25]];
+    for mut engine in engines(&network) {
+        let error = engine
+            .forward(Input::constant(x.view(), 2), &Record::Layers(vec![9]))
+            .unwrap_err();
+        assert!(error.to_string().contains('9'), "{error}");
+    }
+    let uneven = Recording::new(
+        Vec::new(),
+        Trace::new(Array3::<f32>::zeros((4, 2, 3)), Array3::zeros((4, 2, 5))),
+    );
+    assert!(Loss::CrossEntropyCount.evaluate(&uneven, &[1, 1]).is_err());
+    let empty = Recording::new(
+        Vec::new(),
+        Trace::new(Array3::<f32>::zeros((0, 2, 3)), Array3::zeros((0, 2, 3))),
+    );
+    assert!(
+        Loss::CrossEntropyMaxMembrane
+            .evaluate(&empty, &[1, 1])
+            .is_err()
+    );
+}
+
+/// Adam counts its updates from 1, and the count is what a resumed run starts from.
+#[test]
+fn adam_counts() {
+    let mut network = integrator(Dynamics::FireThenIntegrate);
+    let gradients = Gradients::zeros(&network);
+    let mut adam = Adam::new(1e-3);
+    assert_eq!(adam.steps(), 0);
+    for n in 1..4 {
+        adam.step(&mut network, &gradients).unwrap();
+        assert_eq!(adam.steps(), n);
+    }
+}
