@@ -55,7 +55,7 @@
 //!
 //! * [`neuron`] has the equations of every neuron and their adjoints, [`surrogate`] the surrogates,
 //!   [`loss`] the losses.
-//! * [`engine::reference`](mod@engine::reference) is backpropagation through time on two screens.
+//! * [`engine::reference`](mod@engine::reference) is backpropagation through time as a textbook has it.
 //! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
 //!   how to check a port of your own model.
 //! * [`train`] has the training loop, [`data`] the data sets.

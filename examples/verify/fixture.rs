@@ -137,6 +137,19 @@ impl Fixture {
             meta.per_layer("beta", layers)?,
             meta.per_layer("threshold", layers)?,
         );
+        // The file must hold what the metadata promise, before anything of that size is made.
+        for k in 0..layers {
+            let weight = tensors.get(&format!("fc{}.weight", k + 1));
+            let weight = weight.ok_or_else(|| format!("tensor fc{}.weight is missing", k + 1))?;
+            expect_shape(
+                &format!("fc{}.weight", k + 1),
+                &[sizes[k + 1], sizes[k]],
+                weight.shape(),
+            )?;
+        }
+        if num_steps == 0 {
+            return Err("metadata num_steps is 0; expected at least 1".into());
+        }
         let mut builder = Network::builder(sizes[0]);
         for k in 0..layers {
             let mut leaky = neuron.clone();
@@ -157,6 +170,14 @@ impl Fixture {
         }
 
         let targets = take(&mut tensors, "targets", None)?;
+        if let Some(bad) = targets
+            .iter()
+            .find(|class| class.fract() != 0.0 || **class < 0.0)
+        {
+            return Err(format!(
+                "targets holds {bad}; expected whole numbers from 0"
+            ));
+        }
         let batch = targets.len();
         expect_shape("targets", &[batch], targets.shape())?;
         let targets: Vec<usize> = targets.iter().map(|&class| class as usize).collect();
@@ -263,6 +284,24 @@ impl Fixture {
             expect("adam_loss".into(), vec![self.updates], true);
             expect("adam_accuracy".into(), vec![self.updates], false);
         }
+        for n in [1, 2, self.updates] {
+            let of_n: Vec<_> = parameters
+                .iter()
+                .map(|(name, _)| format!("adam{n}.{name}"))
+                .collect();
+            let here = of_n
+                .iter()
+                .filter(|name| self.expected.contains_key(*name))
+                .count();
+            if let (true, Some(missing)) = (
+                here > 0,
+                of_n.iter().find(|name| !self.expected.contains_key(*name)),
+            ) {
+                return Err(format!(
+                    "tensor {missing} is missing, though others of adam{n} are here"
+                ));
+            }
+        }
         for (name, (shape, required)) in &known {
             match self.expected.get(name) {
                 Some(values) => expect_shape(name, shape, values.shape())?,
@@ -360,7 +399,13 @@ impl Metadata {
         let Some(value) = self.entries.remove(key) else {
             return Ok(None);
         };
-        let expected = std::any::type_name::<T>();
+        let expected = match std::any::type_name::<T>() {
+            "alloc::string::String" => "a string",
+            "bool" => "true or false",
+            "f64" => "a number",
+            "usize" => "a whole number",
+            _ => "a list of whole numbers, or of numbers",
+        };
         let parsed = serde_json::from_value(value.clone());
         parsed
             .map(Some)
