@@ -228,14 +228,14 @@ fn a_device_that_is_not_there_is_named() {
 
 /// What a child process does: all of an engine's calls, each tried twice. The first failure of each
 /// must be `Error::Device`; a step that failed must have left the parameters alone. Prints
-/// `finished` with a hash of the parameters, or `lost` with the error that came twice.
+/// `hash=` and a hash of the parameters, or `lost` with the error that came twice.
 #[test]
 fn child() {
     if std::env::var_os("SPIKEGRAD_CUDA_TEST_CHILD").is_none() {
         return;
     }
     match child_work() {
-        Ok(hash) => println!("finished {hash:016x}"),
+        Ok(hash) => println!("hash={hash:016x}"),
         Err(error) => println!("lost: {error}"),
     }
 }
@@ -319,7 +319,7 @@ fn every_single_fault_is_reported() {
         return;
     }
     let good = run_child(&[]);
-    let good = ending(&good, "finished")
+    let good = ending(&good, "hash=")
         .expect("without a fault it ends well")
         .to_owned();
     for (key, words, survived, least) in [
@@ -338,12 +338,12 @@ fn every_single_fault_is_reported() {
             let output = run_child(&[(key, &n.to_string())]);
             let Some(message) = ending(&output, "failed:") else {
                 // n is beyond the last
-                assert_eq!(ending(&output, "finished"), Some(&good[..]), "{key}={n}");
+                assert_eq!(ending(&output, "hash="), Some(&good[..]), "{key}={n}");
                 break;
             };
             assert!(message.contains(words), "{key}={n}: {message}");
             // An engine that was not made yet is made in a new context.
-            match ending(&output, "finished") {
+            match ending(&output, "hash=") {
                 Some(hash) => assert_eq!(hash, good, "{key}={n}\n{output}"),
                 None => assert!(
                     !survived && ending(&output, "lost:").is_some(),
@@ -367,10 +367,7 @@ fn a_lost_device_is_reported_wherever_it_is_lost() {
     loop {
         let output = run_child(&[("LOST_AT", &n.to_string())]);
         if ending(&output, "failed:").is_none() {
-            assert!(
-                ending(&output, "finished").is_some(),
-                "LOST_AT={n}\n{output}"
-            );
+            assert!(ending(&output, "hash=").is_some(), "LOST_AT={n}\n{output}");
             break;
         }
         assert!(ending(&output, "lost:").is_some(), "LOST_AT={n}\n{output}");
