@@ -140,8 +140,10 @@ extern "C" __global__ __launch_bounds__(256) void readout(
             }
         }
     } else if (loss == MseMembrane) {
+#pragma unroll 1
         for (u32 t = warp; t < steps; t += 8) {
             float sum = 0.0f;
+#pragma unroll 1
             for (u32 c = lane; c < classes; c += 32) {
                 const float d = mem[t * step + c] - (c == target ? on : off);
                 sum += d * d;
@@ -153,9 +155,11 @@ extern "C" __global__ __launch_bounds__(256) void readout(
         }
     } else if (loss == MseCount) {
         float sum = 0.0f;
+#pragma unroll 1
         for (u32 c = tid; c < classes; c += 256) {
             const float d = scratch[c] - (c == target ? on : off);
             sum += d * d;
+#pragma unroll 1
             for (u32 t = 0; adjoint && t < steps; t++) {
                 adjoint[t * step + c] = d * share;
             }
@@ -165,9 +169,11 @@ extern "C" __global__ __launch_bounds__(256) void readout(
     } else {
         // Cross entropy of the counts, or of the largest membrane of each class.
         float max = -__builtin_inff();
+#pragma unroll 1
         for (u32 c = tid; c < classes; c += 256) {
             if (loss == CrossEntropyMaxMembrane) {
                 float highest = mem[c];
+#pragma unroll 1
                 for (u32 t = 1; t < steps; t++) {
                     highest = larger(highest, mem[t * step + c]);
                 }
@@ -177,17 +183,20 @@ extern "C" __global__ __launch_bounds__(256) void readout(
         }
         max = of_block<true>(max, scores);
         float total = 0.0f;
+#pragma unroll 1
         for (u32 c = tid; c < classes; c += 256) {
             total += exp_negative(scratch[c] - max);
         }
         total = of_block<false>(total, scores);
         const float at_target = scratch[target]; // written before the barriers above
         value = warp == 0 ? (double)(max - at_target + ln_from_one(total)) : 0.0;
+#pragma unroll 1
         for (u32 c = tid; adjoint && c < classes; c += 256) {
             const float logit = scratch[c];
             float p = exp_negative(logit - max) / (total * mean);
             p = c == target ? p - 1.0f / mean : p;
             bool found = false;
+#pragma unroll 1
             for (u32 t = 0; t < steps; t++) {
                 // The first step at which the largest is reached; NaN is never equal, and fails.
                 const bool here = loss == CrossEntropyCount || (!found && mem[t * step + c] == logit);

@@ -253,12 +253,10 @@ impl Machine {
         };
         let mut params = vec![0.0; at];
         for (state, layer) in machine.layers.iter().zip(network.layers()) {
-            for (range, values) in [(&state.weight, layer.weight.iter())] {
-                params[range.clone()]
-                    .iter_mut()
-                    .zip(values)
-                    .for_each(|(p, w)| *p = *w);
-            }
+            params[state.weight.clone()]
+                .iter_mut()
+                .zip(&layer.weight)
+                .for_each(|(p, w)| *p = *w);
             for (range, values) in [
                 (&state.bias, &layer.bias),
                 (&state.beta, &layer.beta),
