@@ -14,10 +14,12 @@
 // entries of k) nor the loads (16 columns, the rows broadcast) meet in a bank.
 #include "spikegrad.cuh"
 
+// Inlined by force: a call would take the tiles as generic addresses, not as shared memory.
 template <int T>
-__device__ inline void product(const float *a, u64 a_row, u64 a_col, const float *b, u64 b_row,
-                               u64 b_col, const float *bias, float *c, u32 m, u32 n, u32 k,
-                               u32 part, float (*tile_a)[T + 2], float (*tile_b)[T + 2]) {
+__device__ inline __attribute__((always_inline)) void
+product(const float *a, u64 a_row, u64 a_col, const float *b, u64 b_row, u64 b_col,
+        const float *bias, float *c, u32 m, u32 n, u32 k, u32 part, float (*tile_a)[T + 2],
+        float (*tile_b)[T + 2]) {
     constexpr int R = T / 16; // rows and columns of C for each thread
     const u32 tid = tid_x(), tx = tid % 16, ty = tid / 16;
     const u32 row = ctaid_x() * T, col = ctaid_y() * T;

@@ -17,7 +17,7 @@ use std::process::Command;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, Reset,
+    Objective, ReadOut, Record, Reset, Surrogate,
 };
 
 /// Whether there is a device; says so if not.
@@ -192,6 +192,55 @@ fn twenty_updates_agree_with_the_cpu() {
             cpu.classify(input, read_out, &mut classes[0]).unwrap();
             gpu.classify(input, read_out, &mut classes[1]).unwrap();
             assert_eq!(classes[0], classes[1]);
+        }
+    }
+}
+
+/// Products large enough for the large tiles, in both forms that reach them. No neuron fires, so no
+/// spike can flip on its last bit, and the surrogate passes every gradient.
+#[test]
+fn large_products_agree_with_the_cpu() {
+    if !device() {
+        return;
+    }
+    let silent = Leaky::new(0.9)
+        .threshold(1e3)
+        .surrogate(Surrogate::StraightThrough);
+    let network: Network = Network::builder(3)
+        .layer(901, silent)
+        .layer(2, Leaky::new(0.9))
+        .build()
+        .unwrap();
+    let x = Array3::from_shape_fn((19, 63, 3), |(t, b, n)| noise((t * 63 + b) * 3 + n) - 0.5);
+    let (input, targets) = (Input::sequence(x.view()), targets(63, 2));
+    let loss = || Loss::CrossEntropyMembrane;
+    let mut cpu = Device::Cpu
+        .engine(network.clone(), loss(), Adam::new(1e-3))
+        .unwrap();
+    let mut gpu = engine(network, loss(), Adam::new(1e-3));
+    let (expected, found) = (
+        cpu.forward(input, &Record::All).unwrap(),
+        gpu.forward(input, &Record::All).unwrap(),
+    );
+    let pairs = [0, 1].map(|k| {
+        (
+            &expected.layer(k).unwrap().mem,
+            &found.layer(k).unwrap().mem,
+        )
+    });
+    for (a, b) in pairs {
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5));
+    }
+    let (_, expected) = cpu.gradients(input, &targets).unwrap();
+    let (_, found) = gpu.gradients(input, &targets).unwrap();
+    for ((name, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
+        let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+        assert!(
+            largest > 0.0 || name == "fc2.weight",
+            "{name} has no gradient"
+        );
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() <= 1e-4 * largest, "{name}: {a} against {b}");
         }
     }
 }

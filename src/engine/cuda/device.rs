@@ -172,12 +172,20 @@ impl Gpu {
         result.map_err(|e| device_error(self.index, reason(what, e)))
     }
 
+    /// Waits for all that was launched.
+    pub fn finish(&self) -> Result<()> {
+        self.said("the device does not finish", self.stream.synchronize())
+    }
+
     /// Makes room for `len` entries; what was there is lost if it has to grow.
     pub fn reserve<T: DeviceCopy>(&self, buffer: &mut Buffer<T>, len: usize) -> Result<()> {
         if buffer.len() >= len {
             return Ok(());
         }
-        buffer.buffer = None;
+        if buffer.buffer.is_some() {
+            self.finish()?; // a kernel may still be using it
+            buffer.buffer = None;
+        }
         // SAFETY: kernels write an entry before another kernel or a copy reads it; see each pass.
         let grown = unsafe { DeviceBuffer::uninitialized(len) };
         let what = format!("no room for {} bytes", len.saturating_mul(size_of::<T>()));
@@ -260,7 +268,7 @@ impl Gpu {
         let function = self.said(&what, self.modules[*module].get_function(name))?;
         // SAFETY: each argument is alive and of the size that the kernel reads, as checked above.
         // The addresses and lengths among them are those of buffers that the engine keeps until
-        // the stream has passed this launch: a buffer is freed by the driver's blocking call.
+        // the stream has passed this launch: what is freed waits for the stream first.
         let launched = unsafe {
             self.stream
                 .launch(&function, (x, y, z), block, 0, &pointers)

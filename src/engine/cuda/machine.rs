@@ -174,8 +174,10 @@ struct Status {
 impl Drop for Machine {
     fn drop(&mut self) {
         // Memory is given back to the context that this thread has: make it the right one. If the
-        // device is lost there is nothing to give back.
-        let _ = self.gpu.enter();
+        // device is lost there is nothing to give back, and nobody to tell.
+        if self.gpu.enter().is_ok() {
+            let _ = self.gpu.finish();
+        }
     }
 }
 
