@@ -245,6 +245,62 @@ fn large_products_agree_with_the_cpu() {
     }
 }
 
+/// More classes than the read-out has threads, by every loss.
+#[test]
+fn three_hundred_classes_agree_with_the_cpu() {
+    if !device() {
+        return;
+    }
+    let network: Network = Network::builder(7)
+        .layer(300, Leaky::new(0.9).threshold(0.3))
+        .build()
+        .unwrap();
+    let (x, targets) = (images(4, 7), targets(4, 300));
+    let input = Input::constant(x.view(), 6);
+    for loss in [
+        Loss::CrossEntropyMembrane,
+        Loss::CrossEntropyCount,
+        Loss::CrossEntropyRate,
+        Loss::CrossEntropyMaxMembrane,
+        Loss::MseCount {
+            correct_rate: 0.9,
+            incorrect_rate: 0.1,
+        },
+        Loss::MseMembrane {
+            on_target: 1.0,
+            off_target: -0.5,
+        },
+    ] {
+        let mut cpu = Device::Cpu
+            .engine(network.clone(), loss.clone(), Adam::new(1e-3))
+            .unwrap();
+        let mut gpu = engine(network.clone(), loss.clone(), Adam::new(1e-3));
+        let (a, b) = (cpu.evaluate(input, &targets), gpu.evaluate(input, &targets));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert!(
+            (a.loss - b.loss).abs() <= 1e-5 * a.loss,
+            "{loss:?}: {a:?} against {b:?}"
+        );
+        assert!(a.firing_rate[0] > 0.01 && a.firing_rate == b.firing_rate);
+        for read_out in [ReadOut::SpikeCount, ReadOut::Membrane] {
+            let mut classes = [vec![0; 4], vec![0; 4]];
+            cpu.classify(input, read_out, &mut classes[0]).unwrap();
+            gpu.classify(input, read_out, &mut classes[1]).unwrap();
+            assert_eq!(classes[0], classes[1], "{read_out:?}");
+        }
+        let (_, a) = cpu.gradients(input, &targets).unwrap();
+        let (_, b) = gpu.gradients(input, &targets).unwrap();
+        for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
+            let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
+            assert!(
+                largest > 0.0 && a.iter().zip(b).all(close),
+                "{loss:?}: {name}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_step_that_is_not_finite_changes_nothing() {
     if !device() {
