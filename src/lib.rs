@@ -69,6 +69,7 @@
 //! | `safetensors` | yes | reads and writes weights |
 //! | `blas` | no | the reference engine's matrix products through BLAS; link one by a feature of `blas-src` |
 //! | `openblas` | no | the same through the system's OpenBLAS |
+//! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |
 //! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
 
 #![deny(unsafe_code)]
@@ -97,6 +98,8 @@ pub mod train;
 #[cfg(feature = "safetensors")]
 mod weights;
 
+#[cfg(feature = "cuda")]
+pub use engine::CudaEngine;
 pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
 pub use float::Float;

@@ -30,6 +30,11 @@ fn engines() -> Vec<(String, Make)> {
         });
         engines.push((format!("cpu {isa}"), make));
     }
+    #[cfg(feature = "cuda")]
+    if Device::Auto.resolve().0 == Device::Cuda(0) {
+        let make: Make = Box::new(|n, o, a| Device::Cuda(0).engine(n, o, a).unwrap());
+        engines.push(("cuda".into(), make));
+    }
     engines
 }
 

@@ -450,6 +450,7 @@ fn what_cannot_be_run_is_one_line_and_exit_code_1() {
     }
 }
 
+#[cfg(not(feature = "cuda"))]
 #[test]
 fn cuda_in_a_build_without_it() {
     if no_data() {

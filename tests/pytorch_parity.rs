@@ -113,6 +113,23 @@ fn cpu_engine() {
     }
 }
 
+/// On the GPU, or under the software driver (see `tests/cuda.rs`); without either it is skipped.
+#[cfg(feature = "cuda")]
+#[test]
+fn cuda_engine() {
+    if let (Device::Cpu, reason) = Device::Auto.resolve() {
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    for fixture in fixtures() {
+        if matches!(fixture.source, Source::Mnist { .. }) {
+            continue; // the software driver would take minutes; `verify --engine cuda` has it
+        }
+        let found = compute::<f32>(&fixture, &|n, o, a| Device::Cuda(0).engine(n, o, a));
+        judge(&fixture, "cuda f32", true, &found.unwrap());
+    }
+}
+
 /// The comparison must be able to fail: NaN, a missing tensor, another shape, and an error just
 /// above the tolerance.
 #[test]

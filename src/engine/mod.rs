@@ -5,6 +5,8 @@
 //! [`reference`](mod@reference) is the textbook one, which every other is tested against.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod reference;
 
 use std::{fmt, str::FromStr};
@@ -14,6 +16,8 @@ use crate::{
     StepReport,
 };
 pub use cpu::CpuEngine;
+#[cfg(feature = "cuda")]
+pub use cuda::CudaEngine;
 pub use reference::ReferenceEngine;
 
 /// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives.
@@ -101,11 +105,41 @@ impl Device {
         adam: Adam,
     ) -> Result<Box<dyn Engine>> {
         match self {
-            Device::Auto | Device::Cpu => Ok(Box::new(CpuEngine::new(network, objective, adam)?)),
+            Device::Cpu => Ok(Box::new(CpuEngine::new(network, objective, adam)?)),
+            #[cfg(not(feature = "cuda"))]
+            Device::Auto => Device::Cpu.engine(network, objective, adam),
+            #[cfg(feature = "cuda")]
+            Device::Auto => match self.resolve() {
+                (Device::Cpu, reason) => {
+                    let engine = CpuEngine::new(network, objective, adam)?;
+                    Ok(Box::new(engine.with_note(reason)))
+                }
+                (found, _) => found.engine(network, objective, adam),
+            },
+            #[cfg(feature = "cuda")]
+            Device::Cuda(index) => Ok(Box::new(CudaEngine::new(index, network, objective, adam)?)),
+            #[cfg(not(feature = "cuda"))]
             Device::Cuda(_) => Err(Error::Device {
                 device: self.to_string(),
-                reason: "this version of spikegrad computes on the CPU; use auto or cpu".into(),
+                reason:
+                    "this build of spikegrad has no feature cuda; build with it, or use auto or cpu"
+                        .into(),
             }),
+        }
+    }
+
+    /// The device that [`Auto`](Device::Auto) stands for on this machine, and why, in one line; any
+    /// other device stands for itself.
+    pub fn resolve(self) -> (Device, String) {
+        match self {
+            #[cfg(feature = "cuda")]
+            Device::Auto => match cuda::probe(0) {
+                Ok(name) => (Device::Cuda(0), format!("found {name}")),
+                Err(e) => (Device::Cpu, e.to_string()),
+            },
+            #[cfg(not(feature = "cuda"))]
+            Device::Auto => (Device::Cpu, "this build has no feature cuda".into()),
+            device => (device, "asked for".into()),
         }
     }
 }
@@ -139,4 +173,22 @@ impl FromStr for Device {
             },
         }
     }
+}
+
+/// Refuses moments of another network.
+fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
+    let (parameters, moments) = (network.parameters(), moments.tensors());
+    let same = parameters.len() == moments.len()
+        && parameters
+            .iter()
+            .zip(&moments)
+            .all(|((a, w), (b, m))| a == b && w.shape() == m.shape());
+    if same {
+        return Ok(());
+    }
+    Err(Error::shape(
+        "moments of the optimiser",
+        "the network's tensors",
+        &[moments.len()],
+    ))
 }

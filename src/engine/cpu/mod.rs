@@ -32,7 +32,7 @@ use self::{
     step::{Machine, Mode},
     weights::Update,
 };
-use super::reference;
+use super::{adam_fits, reference};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
     Result, StepReport, Trace, network::LayerGradients,
@@ -47,6 +47,8 @@ pub struct CpuEngine {
     /// Settings and count of updates; the moments lie with the layers.
     adam: Adam,
     machine: Machine,
+    /// Why it is not another device, for the log.
+    note: Option<String>,
 }
 
 impl CpuEngine {
@@ -117,7 +119,15 @@ impl CpuEngine {
             objective,
             adam: settings,
             machine: Machine::new(isa, layers),
+            note: None,
         })
+    }
+
+    /// Says why it is not another device that computes.
+    #[cfg(feature = "cuda")]
+    pub(super) fn with_note(mut self, note: String) -> Self {
+        self.note = Some(note);
+        self
     }
 
     /// The constants of the next update.
@@ -200,29 +210,14 @@ impl CpuEngine {
     }
 }
 
-fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
-    let (parameters, moments) = (network.parameters(), moments.tensors());
-    let same = parameters.len() == moments.len()
-        && parameters
-            .iter()
-            .zip(&moments)
-            .all(|((a, w), (b, m))| a == b && w.shape() == m.shape());
-    if same {
-        return Ok(());
-    }
-    Err(Error::shape(
-        "moments of the optimiser",
-        "the network's tensors",
-        &[moments.len()],
-    ))
-}
-
 impl Engine for CpuEngine {
     fn describe(&self) -> String {
+        let note = self.note.as_ref().map(|note| format!("; {note}"));
         format!(
-            "CPU, {}, {} threads",
+            "CPU, {}, {} threads{}",
             self.machine.isa.name(),
-            parallel::threads()
+            parallel::threads(),
+            note.unwrap_or_default()
         )
     }
 

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Compiles the kernels to PTX with Debian's clang-19; no CUDA toolkit is needed.
+#   ptx/build.sh          writes ptx/*.ptx
+#   ptx/build.sh --check  fails if they are not what the sources give
+set -euo pipefail
+cd "$(dirname "$0")"
+into=.
+if [ "${1:-}" = --check ]; then
+    into=$(mktemp -d)
+    trap 'rm -r "$into"' EXIT
+fi
+for source in *.cu; do
+    "${CLANG:-clang++-19}" -x cuda --cuda-device-only --cuda-gpu-arch=sm_70 --cuda-feature=+ptx60 \
+        -nocudainc -nocudalib -std=c++17 -O3 -ffp-contract=off -Wall -Wextra -S "$source" \
+        -o "$into/${source%.cu}.ptx"
+    if [ "$into" != . ]; then
+        diff "${source%.cu}.ptx" "$into/${source%.cu}.ptx"
+    fi
+done

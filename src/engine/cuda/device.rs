@@ -1,0 +1,333 @@
+//! One GPU: its context, the kernels, memory, copies and launches.
+//!
+//! The only module of the engine that hands pointers to the driver. Kernels are launched by name
+//! with [`Arg`]s whose kinds are checked against the kernel's parameters, read from its PTX.
+
+use std::{collections::HashMap, ffi::c_void, mem::size_of};
+
+use cust::{
+    CudaApiVersion, CudaFlags,
+    context::{Context, CurrentContext},
+    device::{Device, DeviceAttribute},
+    error::{CudaError, CudaResult},
+    memory::{CopyDestination, DeviceBuffer, DeviceCopy},
+    module::Module,
+    stream::{Stream, StreamFlags},
+};
+
+use super::driver;
+use crate::{Error, Result};
+
+const SOURCES: [&str; 4] = [
+    include_str!("../../../ptx/gemm.ptx"),
+    include_str!("../../../ptx/lif.ptx"),
+    include_str!("../../../ptx/loss.ptx"),
+    include_str!("../../../ptx/update.ptx"),
+];
+
+/// The oldest driver that reads the kernels' PTX (ISA 6.0): CUDA 9.0.
+const OLDEST: (i32, i32) = (9, 0);
+/// The oldest architecture that they are compiled for.
+const ARCHITECTURE: (i32, i32) = (7, 0);
+
+/// A kernel's argument.
+#[derive(Debug, Clone, Copy)]
+pub enum Arg {
+    U32(u32),
+    U64(u64),
+    F32(f32),
+}
+
+impl From<usize> for Arg {
+    /// A length or a stride as a `u32`. [`Gpu::launch`]'s callers check their sizes before.
+    fn from(value: usize) -> Self {
+        Arg::U32(u32::try_from(value).expect("sizes are checked before a pass begins"))
+    }
+}
+
+/// Memory of the device, `T`s in a row. Grows, never shrinks.
+#[derive(Debug)]
+pub struct Buffer<T: DeviceCopy> {
+    buffer: Option<DeviceBuffer<T>>,
+}
+
+impl<T: DeviceCopy> Default for Buffer<T> {
+    fn default() -> Self {
+        Buffer { buffer: None }
+    }
+}
+
+impl<T: DeviceCopy> Buffer<T> {
+    fn len(&self) -> usize {
+        self.buffer.as_ref().map_or(0, |buffer| buffer.len())
+    }
+
+    /// Its address as an argument; null while it is empty.
+    pub fn arg(&self) -> Arg {
+        self.at(0)
+    }
+
+    /// The address of an entry.
+    pub fn at(&self, offset: usize) -> Arg {
+        assert!(offset <= self.len());
+        let base = self
+            .buffer
+            .as_ref()
+            .map_or(0, |b| b.as_device_ptr().as_raw());
+        Arg::U64(base + (offset * size_of::<T>()) as u64)
+    }
+}
+
+/// What stands for an array that a kernel may do without.
+pub const NULL: Arg = Arg::U64(0);
+
+/// The kernel's module, and the letter of each parameter's type: `u`, `U`, `f` for 32 and 64 bits
+/// and floats.
+type Kernel = (usize, String);
+
+/// A device with the kernels loaded. Fields are dropped in this order: the context goes last.
+#[derive(Debug)]
+pub struct Gpu {
+    name: String,
+    index: usize,
+    kernels: HashMap<&'static str, Kernel>,
+    modules: Vec<Module>,
+    stream: Stream,
+    context: Context,
+}
+
+impl Gpu {
+    /// Opens device `index` and loads the kernels.
+    pub fn open(index: usize) -> Result<Self> {
+        let fail = |reason: String| device_error(index, reason);
+        let said = |what: &'static str| move |e: CudaError| device_error(index, reason(what, e));
+        if let Some(reason) = driver::missing() {
+            return Err(fail(reason.into()));
+        }
+        cust::init(CudaFlags::empty()).map_err(said("the driver does not start"))?;
+        let version = CudaApiVersion::get().map_err(said("the driver has no version"))?;
+        let (major, minor) = (version.major(), version.minor());
+        if (major, minor) < OLDEST {
+            return Err(fail(format!(
+                "its driver is too old: it is of CUDA {major}.{minor}, at least {}.{} is needed",
+                OLDEST.0, OLDEST.1
+            )));
+        }
+        let count = Device::num_devices().map_err(said("the driver names no devices"))? as usize;
+        if index >= count {
+            return Err(fail(format!(
+                "there are {count} CUDA devices, counted from 0"
+            )));
+        }
+        let device = Device::get_device(index as u32).map_err(said("the device does not open"))?;
+        let attribute = |attribute| {
+            let value = device.get_attribute(attribute);
+            value.map_err(said("the device does not say what it can do"))
+        };
+        let capability = (
+            attribute(DeviceAttribute::ComputeCapabilityMajor)?,
+            attribute(DeviceAttribute::ComputeCapabilityMinor)?,
+        );
+        if capability < ARCHITECTURE {
+            return Err(fail(format!(
+                "its compute capability is {}.{}, at least {}.{} is needed",
+                capability.0, capability.1, ARCHITECTURE.0, ARCHITECTURE.1
+            )));
+        }
+        let name = device.name().map_err(said("the device has no name"))?;
+        let context = Context::new(device).map_err(said("the device makes no context"))?;
+        CurrentContext::set_current(&context).map_err(said("the context does not begin"))?;
+        let stream = Stream::new(StreamFlags::DEFAULT, None).map_err(said("no stream"))?;
+        let mut modules = Vec::new();
+        for source in SOURCES {
+            let module = Module::from_ptx(source, &[]);
+            modules.push(module.map_err(said("the driver does not accept the kernels"))?);
+        }
+        let sources = SOURCES.iter().enumerate();
+        let kernels = sources
+            .flat_map(|(k, source)| parameters(source, k))
+            .collect();
+        Ok(Gpu {
+            name,
+            index,
+            kernels,
+            modules,
+            stream,
+            context,
+        })
+    }
+
+    /// The device's name and number.
+    pub fn describe(&self) -> String {
+        format!("cuda:{}, {}", self.index, self.name)
+    }
+
+    /// Whatever a thread does with the device begins here.
+    pub fn enter(&self) -> Result<()> {
+        let current = CurrentContext::set_current(&self.context);
+        self.said("the device does not answer", current)
+    }
+
+    fn said<T>(&self, what: &str, result: CudaResult<T>) -> Result<T> {
+        result.map_err(|e| device_error(self.index, reason(what, e)))
+    }
+
+    /// Waits for all that was launched.
+    pub fn finish(&self) -> Result<()> {
+        self.said("the device does not finish", self.stream.synchronize())
+    }
+
+    /// Makes room for `len` entries; what was there is lost if it has to grow.
+    pub fn reserve<T: DeviceCopy>(&self, buffer: &mut Buffer<T>, len: usize) -> Result<()> {
+        if buffer.len() >= len {
+            return Ok(());
+        }
+        if buffer.buffer.is_some() {
+            self.finish()?; // a kernel may still be using it
+            buffer.buffer = None;
+        }
+        // SAFETY: kernels write an entry before another kernel or a copy reads it; see each pass.
+        let grown = unsafe { DeviceBuffer::uninitialized(len) };
+        let what = format!("no room for {} bytes", len.saturating_mul(size_of::<T>()));
+        buffer.buffer = Some(self.said(&what, grown)?);
+        Ok(())
+    }
+
+    /// Copies `values` to the entries from `offset` on.
+    pub fn upload<T: DeviceCopy>(
+        &self,
+        buffer: &mut Buffer<T>,
+        offset: usize,
+        values: &[T],
+    ) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        assert!(offset + values.len() <= buffer.len());
+        let buffer = buffer.buffer.as_mut().expect("it has entries");
+        let mut part = buffer.index(offset..offset + values.len());
+        self.said("a copy to the device failed", part.copy_from(values))
+    }
+
+    /// Copies the entries from `offset` on to `values`, after all that was launched before.
+    pub fn download<T: DeviceCopy>(
+        &self,
+        buffer: &Buffer<T>,
+        offset: usize,
+        values: &mut [T],
+    ) -> Result<()> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        assert!(offset + values.len() <= buffer.len());
+        let buffer = buffer.buffer.as_ref().expect("it has entries");
+        let part = buffer.index(offset..offset + values.len());
+        self.said("a copy from the device failed", part.copy_to(values))
+    }
+
+    /// Launches a kernel.
+    ///
+    /// # Panics
+    /// Where the arguments are not of the kernel's kinds.
+    pub fn launch(
+        &self,
+        name: &'static str,
+        grid: (usize, usize, usize),
+        block: u32,
+        args: &[Arg],
+    ) -> Result<()> {
+        let (module, kinds) = &self.kernels[name];
+        let letters = args.iter().map(|arg| match arg {
+            Arg::U32(_) => 'u',
+            Arg::U64(_) => 'U',
+            Arg::F32(_) => 'f',
+        });
+        assert!(
+            letters.eq(kinds.chars()),
+            "{name} takes {kinds}, not {args:?}"
+        );
+        let size = |n: usize, most: u32| u32::try_from(n).ok().filter(|n| *n <= most);
+        let (Some(x), Some(y), Some(z)) = (
+            size(grid.0, i32::MAX as u32),
+            size(grid.1, 65535),
+            size(grid.2, 65535),
+        ) else {
+            let reason =
+                format!("{name} would need a grid of {grid:?} blocks; use a smaller batch");
+            return Err(device_error(self.index, reason));
+        };
+        let pointers: Vec<*mut c_void> = args
+            .iter()
+            .map(|arg| match arg {
+                Arg::U32(value) => std::ptr::from_ref(value).cast_mut().cast(),
+                Arg::U64(value) => std::ptr::from_ref(value).cast_mut().cast(),
+                Arg::F32(value) => std::ptr::from_ref(value).cast_mut().cast(),
+            })
+            .collect();
+        let what = format!("the launch of {name} failed");
+        let function = self.said(&what, self.modules[*module].get_function(name))?;
+        // SAFETY: each argument is alive and of the size that the kernel reads, as checked above.
+        // The addresses and lengths among them are those of buffers that the engine keeps until
+        // the stream has passed this launch: what is freed waits for the stream first.
+        let launched = unsafe {
+            self.stream
+                .launch(&function, (x, y, z), block, 0, &pointers)
+        };
+        self.said(&what, launched)
+    }
+}
+
+/// Names and parameters of the kernels of a module, from their `.entry` directives.
+fn parameters(ptx: &'static str, module: usize) -> Vec<(&'static str, Kernel)> {
+    let entries = ptx.split(".visible .entry ").skip(1);
+    let kernel = |entry: &'static str| {
+        let (name, rest) = entry.split_once('(')?;
+        let (list, _) = rest.split_once(')')?;
+        let letter = |line: &str| match line.split_whitespace().nth(1) {
+            Some(".u32" | ".b32" | ".s32") => 'u',
+            Some(".u64" | ".b64" | ".s64") => 'U',
+            Some(".f32") => 'f',
+            other => panic!("parameter of type {other:?} in the PTX of {name}"),
+        };
+        let letters = list.split(',').map(letter).collect();
+        Some((name.trim(), (module, letters)))
+    };
+    entries.filter_map(kernel).collect()
+}
+
+fn device_error(index: usize, reason: String) -> Error {
+    Error::Device {
+        device: format!("cuda:{index}"),
+        reason,
+    }
+}
+
+/// What the driver's answer means, and what would help.
+fn reason(what: &str, error: CudaError) -> String {
+    let meaning = match (error, driver::translated()) {
+        (CudaError::OutOfMemory, _) => {
+            "out of device memory; a smaller batch or fewer steps need less".into()
+        }
+        (CudaError::NoDevice, _) => "there is no CUDA device".into(),
+        (CudaError::InvalidPtx | CudaError::NoBinaryForGpu, _) => {
+            "the driver is too old for this PTX, or broken; a newer driver would help".into()
+        }
+        (CudaError::UnknownError, Some(46)) => "the device is lost (unavailable)".into(),
+        (CudaError::UnknownError, Some(222)) => {
+            "the driver is too old for this PTX; a newer driver would help".into()
+        }
+        (CudaError::UnknownError, Some(code)) => format!("CUDA error {code}"),
+        (
+            CudaError::IllegalAddress
+            | CudaError::LaunchFailed
+            | CudaError::LaunchTimeout
+            | CudaError::EccUncorrectable
+            | CudaError::HardwareStackError
+            | CudaError::IllegalInstruction
+            | CudaError::ContextIsDestroyed,
+            _,
+        ) => format!("{error:?}; the device is lost to this process"),
+        _ => format!("{error:?} (CUDA error {})", error as u32),
+    };
+    format!("{what}: {meaning}")
+}

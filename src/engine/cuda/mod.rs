@@ -1,0 +1,229 @@
+//! The engine for NVIDIA GPUs, single precision.
+//!
+//! It computes what [`reference`](super::reference) computes, in the same order of work: parameters,
+//! moments and everything in between stay on the device; a training step uploads a batch (as bytes,
+//! where its values are those of an image) and downloads some numbers per sample. The kernels are
+//! CUDA C in `ptx/*.cu`, shipped as PTX; [`machine`] says which of them runs on what, [`device`]
+//! runs them, [`driver`] finds the driver. No sum depends on timing: the same steps give the same
+//! bits.
+//!
+//! Gradients are looked at, for NaN and infinity, before any parameter changes, so a step that fails
+//! leaves parameters and moments alone.
+
+#[allow(unsafe_code)]
+mod device;
+#[allow(unsafe_code)]
+mod driver;
+mod machine;
+
+use self::{
+    device::Gpu,
+    machine::{Machine, Report, Update},
+};
+use super::reference;
+use crate::{
+    Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
+    Result, StepReport,
+};
+
+/// The CUDA engine behind the [`Engine`] trait; feature `cuda`.
+#[derive(Debug)]
+pub struct CudaEngine {
+    /// Structure, and the parameters as they were when last brought back.
+    template: Network,
+    objective: Objective,
+    /// Settings and count of updates; the moments lie on the device.
+    adam: Adam,
+    machine: Machine,
+}
+
+impl CudaEngine {
+    /// An engine on CUDA device `index`, from 0, that trains `network` by `objective` (a bare
+    /// [`Loss`] will do).
+    ///
+    /// # Errors
+    /// [`Error::Device`] where there is no such device, or it has no room; [`Error::InvalidParameter`]
+    /// for settings of the objective or the optimiser out of range; [`Error::Shape`] where the
+    /// optimiser has moments of another network.
+    pub fn new(
+        index: usize,
+        network: Network,
+        objective: impl Into<Objective>,
+        adam: Adam,
+    ) -> Result<Self> {
+        let objective = objective.into();
+        objective.check()?;
+        adam.check()?;
+        if let Some((first, _)) = &adam.moments {
+            super::adam_fits(&network, first)?;
+        }
+        let machine = Machine::new(Gpu::open(index)?, &network, adam.moments.as_ref())?;
+        Ok(CudaEngine {
+            template: network,
+            objective,
+            adam: Adam {
+                moments: None,
+                ..adam
+            },
+            machine,
+        })
+    }
+
+    /// The constants of the next update.
+    fn update(&self) -> Update {
+        let (adam, n) = (&self.adam, (self.adam.step + 1) as f64);
+        let correction = |beta: f64| 1.0 - libm::pow(beta, n);
+        Update {
+            beta1: adam.beta1 as f32,
+            beta2: adam.beta2 as f32,
+            gain1: (1.0 - adam.beta1) as f32,
+            gain2: (1.0 - adam.beta2) as f32,
+            step_size: (adam.lr / correction(adam.beta1)) as f32,
+            root: correction(adam.beta2).sqrt() as f32,
+            eps: adam.eps as f32,
+        }
+    }
+
+    /// The batch's loss and correct answers from what the device counted.
+    fn step_report(&self, report: &Report, input: Input<'_>, targets: &[usize]) -> StepReport {
+        let (steps, samples) = (input.num_steps() as f64, input.batch() as f64);
+        let classes = self.template.outputs() as f64;
+        let share = match self.objective.loss {
+            Loss::CrossEntropyRate => 1.0 / (samples * steps),
+            Loss::MseCount { .. } | Loss::MseMembrane { .. } => 1.0 / (steps * samples * classes),
+            _ => 1.0 / samples,
+        };
+        let hidden: u64 = report.spikes.iter().rev().skip(1).sum();
+        let price = match self.objective.rate_l1 > 0.0 {
+            true => self.objective.rate_l1 * hidden as f64,
+            false => 0.0,
+        };
+        let correct = |classes: &[u32]| {
+            let pairs = classes.iter().zip(targets);
+            pairs
+                .filter(|(class, target)| **class as usize == **target)
+                .count()
+        };
+        let layers = self.template.layers().iter().zip(&report.spikes);
+        StepReport {
+            loss: report.losses.iter().sum::<f64>() * share + price,
+            samples: input.batch(),
+            correct_spike_count: correct(&report.by_count),
+            correct_membrane: correct(&report.by_membrane),
+            firing_rate: layers
+                .map(|(layer, &n)| n as f64 / (steps * samples * layer.neurons() as f64))
+                .collect(),
+        }
+    }
+
+    /// Refuses a loss that is not finite, and says where the first such membrane is.
+    fn check_loss(&mut self, report: StepReport, input: Input<'_>) -> Result<StepReport> {
+        if report.loss.is_finite() {
+            return Ok(report);
+        }
+        let recording = self.machine.record(input, &Record::All)?;
+        Err(Error::NonFinite {
+            what: "loss".into(),
+            value: report.loss.to_string(),
+            position: reference::first_non_finite(&recording),
+        })
+    }
+
+    /// One batch; `back` leaves its gradients, all finite, on the device. A loss of the user's own
+    /// sees the recording on the host, and its adjoints go back to the device.
+    fn run(&mut self, input: Input<'_>, targets: &[usize], back: bool) -> Result<StepReport> {
+        input.check(&self.template)?;
+        self.template.check_targets(targets, input.batch())?;
+        self.machine.enter()?;
+        let (report, finite) = if matches!(self.objective.loss, Loss::Custom(_)) {
+            let recording = self.machine.record(input, &Record::All)?;
+            let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
+            let report = StepReport::new(loss, &recording, targets)?;
+            let report = self.check_loss(report, input)?;
+            let finite = !back || self.machine.run_adjoints(input, &adjoints)?;
+            (report, finite)
+        } else {
+            let counted = self.machine.run(input, targets, &self.objective, back)?;
+            let report = self.step_report(&counted, input, targets);
+            (self.check_loss(report, input)?, !counted.not_finite)
+        };
+        if !finite {
+            self.machine.gradients()?.check_finite()?;
+        }
+        Ok(report)
+    }
+}
+
+impl Engine for CudaEngine {
+    fn describe(&self) -> String {
+        format!("GPU, {}", self.machine.describe())
+    }
+
+    fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
+        input.check(&self.template)?;
+        self.machine.enter()?;
+        self.machine.record(input, record)
+    }
+
+    fn classify(
+        &mut self,
+        input: Input<'_>,
+        read_out: ReadOut,
+        classes: &mut [usize],
+    ) -> Result<()> {
+        input.check(&self.template)?;
+        if classes.len() != input.batch() {
+            return Err(Error::shape(
+                "classes",
+                format!("[{}], one for each sample", input.batch()),
+                &[classes.len()],
+            ));
+        }
+        self.machine.enter()?;
+        let (by_count, by_membrane) = self.machine.classify(input)?;
+        let found = match read_out {
+            ReadOut::SpikeCount => by_count,
+            ReadOut::Membrane => by_membrane,
+        };
+        for (class, found) in classes.iter_mut().zip(found) {
+            *class = found as usize;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
+        self.run(input, targets, false)
+    }
+
+    fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
+        let report = self.run(input, targets, true)?;
+        Ok((report.loss, self.machine.gradients()?))
+    }
+
+    fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
+        let report = self.run(input, targets, true)?;
+        self.machine.apply(self.update())?;
+        self.adam.step += 1;
+        Ok(report)
+    }
+
+    fn network(&mut self) -> Result<Network> {
+        self.machine.enter()?;
+        self.machine.parameters(&mut self.template)?;
+        Ok(self.template.clone())
+    }
+
+    fn optimiser(&mut self) -> Result<Adam> {
+        let mut adam = self.adam.clone();
+        if adam.step > 0 {
+            self.machine.enter()?;
+            adam.moments = Some(self.machine.moments()?);
+        }
+        Ok(adam)
+    }
+}
+
+/// The name of CUDA device `index`, if it can be used.
+pub(super) fn probe(index: usize) -> Result<String> {
+    Ok(Gpu::open(index)?.describe())
+}

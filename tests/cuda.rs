@@ -1,0 +1,503 @@
+//! The CUDA engine on a GPU, or under the software driver of `tests/softcuda`:
+//!
+//! ```text
+//! cargo build --release -p spikegrad-softcuda
+//! SPIKEGRAD_CUDA_DRIVER=target/release/libsoftcuda.so cargo test --release --features cuda
+//! ```
+//!
+//! Without either, everything here is skipped, with a message. That the engine computes what the
+//! others do is tested in `engines_agree` and `pytorch_parity`, where it joins in; this file has what
+//! is its own: repeatability, state brought in and out, and every way in which a device can fail.
+//! Faults are injected into child processes by the software driver, so those tests need it.
+
+#![cfg(feature = "cuda")]
+
+use std::process::Command;
+
+use ndarray::{Array2, Array3};
+use spikegrad::{
+    Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
+    Objective, ReadOut, Record, Reset, Surrogate,
+};
+
+/// Whether there is a device; says so if not.
+fn device() -> bool {
+    match Device::Auto.resolve() {
+        (Device::Cuda(_), _) => true,
+        (_, reason) => {
+            eprintln!("skipped: {reason}");
+            false
+        }
+    }
+}
+
+/// Whether the device is the software driver's, which injects faults.
+fn software_driver() -> bool {
+    let named = std::env::var("SPIKEGRAD_CUDA_DRIVER").unwrap_or_default();
+    let software = device() && named.contains("softcuda");
+    if !software {
+        eprintln!("skipped: faults are injected by the software driver alone");
+    }
+    software
+}
+
+fn noise(i: usize) -> f32 {
+    (i as f64 * 0.754_877_666).fract() as f32
+}
+
+fn images(batch: usize, inputs: usize) -> Array2<f32> {
+    Array2::from_shape_fn((batch, inputs), |(b, n)| noise(b * inputs + n))
+}
+
+fn targets(batch: usize, classes: usize) -> Vec<usize> {
+    (0..batch).map(|b| (5 * b + 2) % classes).collect()
+}
+
+/// Three layers, with everything learnt.
+fn network() -> Network {
+    let leaky = Leaky::new(0.9)
+        .dynamics(Dynamics::IntegrateFireReset)
+        .reset(Reset::Subtract)
+        .detach_reset(false)
+        .learn_beta(true)
+        .learn_threshold(true);
+    let mut network: Network = Network::builder(21)
+        .layer(37, leaky.clone())
+        .layer(18, leaky.threshold(vec![0.8; 18]))
+        .layer(5, Leaky::new(0.95))
+        .seed(4)
+        .build()
+        .unwrap();
+    for (name, mut values) in network.parameters_mut() {
+        if name.ends_with("weight") {
+            values.mapv_inplace(|w| 2.5 * w + 0.03);
+        }
+    }
+    network
+}
+
+fn objective() -> Objective {
+    Objective {
+        loss: Loss::CrossEntropyMembrane,
+        rate_l1: 1e-3,
+    }
+}
+
+fn engine(network: Network, objective: impl Into<Objective>, adam: Adam) -> CudaEngine {
+    CudaEngine::new(0, network, objective, adam).unwrap()
+}
+
+/// All parameters' bits.
+fn bits(network: &Network) -> Vec<u32> {
+    let tensors = network.parameters().into_iter();
+    tensors
+        .flat_map(|(_, values)| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+        .collect()
+}
+
+fn moment_bits((m, v): (&Gradients, &Gradients)) -> Vec<u32> {
+    let tensors = m.tensors().into_iter().chain(v.tensors());
+    tensors
+        .flat_map(|(_, values)| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>())
+        .collect()
+}
+
+#[test]
+fn two_runs_give_the_same_bits() {
+    if !device() {
+        return;
+    }
+    let run = || {
+        let mut engine = engine(network(), objective(), Adam::new(1e-3));
+        let mut losses = Vec::new();
+        for n in 0..4 {
+            // Batches of different sizes, so that buffers are used again.
+            let x = images(9 - 2 * n, 21);
+            let report = engine
+                .train_step(Input::constant(x.view(), 12), &targets(9 - 2 * n, 5))
+                .unwrap();
+            assert!(
+                report.firing_rate.iter().all(|&rate| rate > 0.01),
+                "{report:?}"
+            );
+            losses.push(report.loss.to_bits());
+        }
+        let adam = engine.optimiser().unwrap();
+        let moments = moment_bits(adam.moments().unwrap());
+        (losses, bits(&engine.network().unwrap()), moments)
+    };
+    assert_eq!(run(), run());
+}
+
+/// Parameters, moments and the count of updates leave the device and come back: training goes on as
+/// if nothing had happened, also in another thread.
+#[test]
+fn state_comes_out_and_goes_in() {
+    if !device() {
+        return;
+    }
+    let x = images(6, 21);
+    let (input, targets) = (Input::constant(x.view(), 10), targets(6, 5));
+    let mut straight = engine(network(), objective(), Adam::new(1e-2));
+    for _ in 0..5 {
+        straight.train_step(input, &targets).unwrap();
+    }
+    let mut first = engine(network(), objective(), Adam::new(1e-2));
+    for _ in 0..2 {
+        first.train_step(input, &targets).unwrap();
+    }
+    let (network, adam) = (first.network().unwrap(), first.optimiser().unwrap());
+    assert_eq!(adam.steps(), 2);
+    let mut second = engine(network, objective(), adam);
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            for _ in 0..3 {
+                second.train_step(input, &targets).unwrap();
+            }
+        });
+        thread.join().unwrap();
+    });
+    assert_eq!(
+        bits(&straight.network().unwrap()),
+        bits(&second.network().unwrap())
+    );
+}
+
+/// The loss curve of 20 updates beside the CPU engine's, static and time-varying.
+#[test]
+fn twenty_updates_agree_with_the_cpu() {
+    if !device() {
+        return;
+    }
+    let x = images(8, 21);
+    let events = Array3::from_shape_fn((10, 8, 21), |(t, b, n)| {
+        f32::from(noise(7 * ((t * 8 + b) * 21 + n)) < 0.3)
+    });
+    for input in [
+        Input::constant(x.view(), 10),
+        Input::sequence(events.view()),
+    ] {
+        let mut cpu = Device::Cpu
+            .engine(network(), objective(), Adam::new(1e-3))
+            .unwrap();
+        let mut gpu = engine(network(), objective(), Adam::new(1e-3));
+        for n in 0..20 {
+            let expected = cpu.train_step(input, &targets(8, 5)).unwrap();
+            let found = gpu.train_step(input, &targets(8, 5)).unwrap();
+            let error = (expected.loss - found.loss).abs() / expected.loss.abs();
+            assert!(error <= 1e-3, "update {n}: {expected:?} against {found:?}");
+        }
+        let mut classes = [vec![0; 8], vec![0; 8]];
+        for read_out in [ReadOut::SpikeCount, ReadOut::Membrane] {
+            cpu.classify(input, read_out, &mut classes[0]).unwrap();
+            gpu.classify(input, read_out, &mut classes[1]).unwrap();
+            assert_eq!(classes[0], classes[1]);
+        }
+    }
+}
+
+/// Products large enough for the large tiles, in both forms that reach them. No neuron fires, so no
+/// spike can flip on its last bit, and the surrogate passes every gradient.
+#[test]
+fn large_products_agree_with_the_cpu() {
+    if !device() {
+        return;
+    }
+    let silent = Leaky::new(0.9)
+        .threshold(1e3)
+        .surrogate(Surrogate::StraightThrough);
+    let network: Network = Network::builder(3)
+        .layer(901, silent)
+        .layer(2, Leaky::new(0.9))
+        .build()
+        .unwrap();
+    let x = Array3::from_shape_fn((19, 63, 3), |(t, b, n)| noise((t * 63 + b) * 3 + n) - 0.5);
+    let (input, targets) = (Input::sequence(x.view()), targets(63, 2));
+    let loss = || Loss::CrossEntropyMembrane;
+    let mut cpu = Device::Cpu
+        .engine(network.clone(), loss(), Adam::new(1e-3))
+        .unwrap();
+    let mut gpu = engine(network, loss(), Adam::new(1e-3));
+    let (expected, found) = (
+        cpu.forward(input, &Record::All).unwrap(),
+        gpu.forward(input, &Record::All).unwrap(),
+    );
+    let pairs = [0, 1].map(|k| {
+        (
+            &expected.layer(k).unwrap().mem,
+            &found.layer(k).unwrap().mem,
+        )
+    });
+    for (a, b) in pairs {
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5));
+    }
+    let (_, expected) = cpu.gradients(input, &targets).unwrap();
+    let (_, found) = gpu.gradients(input, &targets).unwrap();
+    for ((name, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
+        let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+        assert!(
+            largest > 0.0 || name == "fc2.weight",
+            "{name} has no gradient"
+        );
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() <= 1e-4 * largest, "{name}: {a} against {b}");
+        }
+    }
+}
+
+/// More classes than the read-out has threads, by every loss.
+#[test]
+fn three_hundred_classes_agree_with_the_cpu() {
+    if !device() {
+        return;
+    }
+    let network: Network = Network::builder(7)
+        .layer(300, Leaky::new(0.9).threshold(0.3))
+        .build()
+        .unwrap();
+    let (x, targets) = (images(4, 7), targets(4, 300));
+    let input = Input::constant(x.view(), 6);
+    for loss in [
+        Loss::CrossEntropyMembrane,
+        Loss::CrossEntropyCount,
+        Loss::CrossEntropyRate,
+        Loss::CrossEntropyMaxMembrane,
+        Loss::MseCount {
+            correct_rate: 0.9,
+            incorrect_rate: 0.1,
+        },
+        Loss::MseMembrane {
+            on_target: 1.0,
+            off_target: -0.5,
+        },
+    ] {
+        let mut cpu = Device::Cpu
+            .engine(network.clone(), loss.clone(), Adam::new(1e-3))
+            .unwrap();
+        let mut gpu = engine(network.clone(), loss.clone(), Adam::new(1e-3));
+        let (a, b) = (cpu.evaluate(input, &targets), gpu.evaluate(input, &targets));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert!(
+            (a.loss - b.loss).abs() <= 1e-5 * a.loss,
+            "{loss:?}: {a:?} against {b:?}"
+        );
+        assert!(a.firing_rate[0] > 0.01 && a.firing_rate == b.firing_rate);
+        for read_out in [ReadOut::SpikeCount, ReadOut::Membrane] {
+            let mut classes = [vec![0; 4], vec![0; 4]];
+            cpu.classify(input, read_out, &mut classes[0]).unwrap();
+            gpu.classify(input, read_out, &mut classes[1]).unwrap();
+            assert_eq!(classes[0], classes[1], "{read_out:?}");
+        }
+        let (_, a) = cpu.gradients(input, &targets).unwrap();
+        let (_, b) = gpu.gradients(input, &targets).unwrap();
+        for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
+            let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
+            assert!(
+                largest > 0.0 && a.iter().zip(b).all(close),
+                "{loss:?}: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_step_that_is_not_finite_changes_nothing() {
+    if !device() {
+        return;
+    }
+    let mut network = network();
+    let mut weights = network.parameters_mut();
+    weights[0].1.fill(3e38);
+    drop(weights);
+    let x = images(3, 21);
+    let input = Input::constant(x.view(), 6);
+    let mut engine = engine(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-3));
+    let error = engine.train_step(input, &targets(3, 5)).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { .. }), "{error}");
+    assert_eq!(bits(&engine.network().unwrap()), bits(&network));
+    assert_eq!(engine.optimiser().unwrap().steps(), 0);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    let error = Device::Cuda(7)
+        .engine(network(), objective(), Adam::new(1e-3))
+        .err()
+        .expect("no machine of ours has eight GPUs");
+    assert!(
+        matches!(&error, Error::Device { device, .. } if device == "cuda:7"),
+        "{error}"
+    );
+}
+
+/// What a child process does: all of an engine's calls, each tried twice. The first failure of each
+/// must be `Error::Device`; a step that failed must have left the parameters alone. Prints
+/// `hash=` and a hash of the parameters, or `lost` with the error that came twice.
+#[test]
+fn child() {
+    if std::env::var_os("SPIKEGRAD_CUDA_TEST_CHILD").is_none() {
+        return;
+    }
+    match child_work() {
+        Ok(hash) => println!("hash={hash:016x}"),
+        Err(error) => println!("lost: {error}"),
+    }
+}
+
+/// Two attempts.
+fn twice<T>(mut work: impl FnMut() -> spikegrad::Result<T>) -> spikegrad::Result<T> {
+    let check = |error: &Error| {
+        assert!(matches!(error, Error::Device { .. }), "{error:?}");
+        println!("failed: {error}");
+    };
+    work()
+        .inspect_err(check)
+        .or_else(|_| work().inspect_err(check))
+}
+
+fn child_work() -> spikegrad::Result<u64> {
+    let mut engine = twice(|| CudaEngine::new(0, network(), objective(), Adam::new(1e-2)))?;
+    let mut known = network();
+    for batch in [2, 5] {
+        let (x, targets) = (images(batch, 21), targets(batch, 5));
+        let input = Input::constant(x.view(), 5);
+        twice(|| engine.evaluate(input, &targets))?;
+        let mut tries = 0;
+        twice(|| {
+            tries += 1;
+            if tries == 2 {
+                let now = engine.network()?;
+                assert_eq!(bits(&now), bits(&known), "a failed step left its traces");
+            }
+            engine.train_step(input, &targets)
+        })?;
+        known = twice(|| engine.network())?;
+        twice(|| engine.classify(input, ReadOut::Membrane, &mut vec![0; batch]))?;
+        twice(|| engine.forward(input, &Record::All))?;
+    }
+    let adam = twice(|| engine.optimiser())?;
+    let all = bits(&known)
+        .into_iter()
+        .chain(moment_bits(adam.moments().expect("two updates")));
+    Ok(all.fold(0xcbf2_9ce4_8422_2325, |hash, word| {
+        (hash ^ u64::from(word)).wrapping_mul(0x100_0000_01b3)
+    }))
+}
+
+/// Runs [`child`] with settings of the software driver; returns what it printed. Anything but a clean
+/// end is a failure: a panic, a leak, a violation of the driver's rules (status 86; an injected fault
+/// that spoils the context counts as one).
+fn run_child(settings: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "child", "--nocapture"])
+        .env("SPIKEGRAD_CUDA_TEST_CHILD", "1")
+        .env("SOFTCUDA_STRICT_EXIT", "1");
+    for (key, value) in settings {
+        command.env(format!("SOFTCUDA_{key}"), value);
+    }
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let injected = stderr.contains("injected:") && output.status.code() == Some(86);
+    let ended = output.status.success() || injected;
+    assert!(
+        ended && !stderr.contains("panicked") && !stderr.contains("leak:"),
+        "{settings:?}: {}\n{stdout}\n{stderr}",
+        output.status
+    );
+    stdout
+}
+
+fn ending<'a>(output: &'a str, word: &str) -> Option<&'a str> {
+    let line = output.lines().find(|line| line.contains(word))?;
+    Some(&line[line.find(word)?..])
+}
+
+/// The n-th allocation, module, launch or copy fails, for every n. A failed allocation or module is
+/// survived: tried again, all goes on to the same bits as without a fault. A failed launch or copy
+/// spoils the context, as on a GPU: every call from then on is an error that says so.
+#[test]
+fn every_single_fault_is_reported() {
+    if !software_driver() {
+        return;
+    }
+    let good = run_child(&[]);
+    let good = ending(&good, "hash=")
+        .expect("without a fault it ends well")
+        .to_owned();
+    for (key, words, survived, least) in [
+        ("FAIL_ALLOC", "out of device memory", true, 20),
+        (
+            "FAIL_MODULE",
+            "the driver does not accept the kernels",
+            true,
+            4,
+        ),
+        ("FAIL_LAUNCH", "the launch of", false, 50),
+        ("FAIL_COPY", "a copy", false, 20),
+    ] {
+        let mut n = 1;
+        loop {
+            let output = run_child(&[(key, &n.to_string())]);
+            let Some(message) = ending(&output, "failed:") else {
+                // n is beyond the last
+                assert_eq!(ending(&output, "hash="), Some(&good[..]), "{key}={n}");
+                break;
+            };
+            assert!(message.contains(words), "{key}={n}: {message}");
+            // An engine that was not made yet is made in a new context.
+            match ending(&output, "hash=") {
+                Some(hash) => assert_eq!(hash, good, "{key}={n}\n{output}"),
+                None => assert!(
+                    !survived && ending(&output, "lost:").is_some(),
+                    "{key}={n}\n{output}"
+                ),
+            }
+            n += 1;
+            assert!(n < 1000, "{key} has no end");
+        }
+        assert!(n > least, "{key} was only tried up to {n}");
+    }
+}
+
+/// From the n-th driver call on the device is lost, for many n: every run ends in `Error::Device`.
+#[test]
+fn a_lost_device_is_reported_wherever_it_is_lost() {
+    if !software_driver() {
+        return;
+    }
+    let mut n = 1;
+    loop {
+        let output = run_child(&[("LOST_AT", &n.to_string())]);
+        if ending(&output, "failed:").is_none() {
+            assert!(ending(&output, "hash=").is_some(), "LOST_AT={n}\n{output}");
+            break;
+        }
+        assert!(ending(&output, "lost:").is_some(), "LOST_AT={n}\n{output}");
+        n += if n < 40 { 1 } else { 7 };
+        assert!(n < 10_000, "LOST_AT has no end");
+    }
+    assert!(n > 100, "only tried up to {n}");
+}
+
+#[test]
+fn machines_that_do_not_do_are_named() {
+    if !software_driver() {
+        return;
+    }
+    for (settings, words) in [
+        (("DEVICES", "0"), "no CUDA device"),
+        (
+            ("DRIVER_VERSION", "8000"),
+            "driver is too old: it is of CUDA 8.0",
+        ),
+        (("CAPABILITY", "6.1"), "compute capability is 6.1"),
+        (("MEMORY", "8K"), "out of device memory"),
+    ] {
+        let output = run_child(&[settings]);
+        let lost = ending(&output, "lost:").unwrap_or_default();
+        assert!(lost.contains(words), "{settings:?}\n{output}");
+    }
+}
