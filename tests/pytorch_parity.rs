@@ -130,6 +130,42 @@ fn cuda_engine() {
     }
 }
 
+/// The main job against PyTorch's float32 run on the same batches: loss and gradient norms to 1e-5,
+/// the losses of the first four updates to 1e-5, of all thirty to 2 %.
+#[test]
+fn thirty_updates_on_mnist() {
+    let Some(fixture) = fixtures()
+        .into_iter()
+        .find(|f| f.name == "mnist_784_1000_10")
+    else {
+        return; // `fixtures` has said why
+    };
+    type Make<'a> = (&'a str, compute::MakeEngine<'a, f32>);
+    let engines: [Make<'_>; 2] = [
+        ("reference", &|n, o, a| {
+            Ok(Box::new(ReferenceEngine::new(n, o, a)?))
+        }),
+        ("cpu", &|n, o, a| Device::Cpu.engine(n, o, a)),
+    ];
+    for (engine, make) in engines {
+        let found = compute::<f32>(&fixture, make).unwrap();
+        for (name, expected) in &fixture.expected {
+            let allowed = |n: usize| match name.as_str() {
+                "adam_loss" if n < 4 => 1e-5,
+                "adam_loss" => 0.02,
+                name if name == "loss" || name.starts_with("grad.") => 1e-5,
+                _ => f64::INFINITY,
+            };
+            for (n, (a, b)) in expected.iter().zip(&found[name]).enumerate() {
+                assert!(
+                    (a - b).abs() <= allowed(n) * a.abs(),
+                    "{engine}: {name} [{n}]: {a} expected, {b} found"
+                );
+            }
+        }
+    }
+}
+
 /// The comparison must be able to fail: NaN, a missing tensor, another shape, and an error just
 /// above the tolerance.
 #[test]

@@ -161,6 +161,7 @@ impl Engine for CudaEngine {
 
     fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
         input.check(&self.template)?;
+        record.check(self.template.layers().len())?;
         self.machine.enter()?;
         self.machine.record(input, record)
     }
