@@ -161,7 +161,11 @@ impl<F: Float> Adam<F> {
 }
 
 /// Refuses tensors of another network's shapes.
-fn check_same<F: Float>(network: &Network<F>, tensors: &Gradients<F>, what: &str) -> Result<()> {
+pub(crate) fn check_same<F: Float>(
+    network: &Network<F>,
+    tensors: &Gradients<F>,
+    what: &str,
+) -> Result<()> {
     let (parameters, tensors) = (network.parameters(), tensors.tensors());
     if parameters.len() != tensors.len() {
         let expected = format!(

@@ -13,7 +13,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport,
+    StepReport, optim::check_same,
 };
 pub use cpu::CpuEngine;
 #[cfg(feature = "cuda")]
@@ -177,18 +177,5 @@ impl FromStr for Device {
 
 /// Refuses moments of another network.
 fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
-    let (parameters, moments) = (network.parameters(), moments.tensors());
-    let same = parameters.len() == moments.len()
-        && parameters
-            .iter()
-            .zip(&moments)
-            .all(|((a, w), (b, m))| a == b && w.shape() == m.shape());
-    if same {
-        return Ok(());
-    }
-    Err(Error::shape(
-        "moments of the optimiser",
-        "the network's tensors",
-        &[moments.len()],
-    ))
+    check_same(network, moments, "moments of the optimiser")
 }
