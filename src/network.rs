@@ -234,18 +234,25 @@ impl<F: Float> Network<F> {
         }
     }
 
+    /// Refuses a NaN or an infinity in any parameter, by name; `when` is added to it.
+    pub(crate) fn check_finite(&self, when: &str) -> Result<()> {
+        self.parameters()
+            .iter()
+            .try_for_each(|(name, v)| check_finite(&format!("{name}{when}"), v.iter()))
+    }
+
     /// Brings learnt decays back into `[0, 1]` and learnt thresholds above 0.
     pub(crate) fn clamp(&mut self) {
         for layer in &mut self.layers {
             if layer.neuron.learn_beta {
                 layer
                     .beta
-                    .mapv_inplace(|beta| beta.max(F::zero()).min(F::one()));
+                    .mapv_inplace(|beta| clamp(beta, F::zero(), F::one()));
             }
             if layer.neuron.learn_threshold {
                 layer
                     .threshold
-                    .mapv_inplace(|theta| theta.max(F::of(MIN_THRESHOLD)));
+                    .mapv_inplace(|theta| clamp(theta, F::of(MIN_THRESHOLD), F::max_value()));
             }
         }
     }
@@ -280,6 +287,15 @@ impl<F: Float> Network<F> {
     /// Checks a batch's targets.
     pub(crate) fn check_targets(&self, targets: &[usize], batch: usize) -> Result<()> {
         check_targets(targets, batch, self.outputs())
+    }
+}
+
+/// `x` brought into `low ..= high`; a NaN stays one, to be seen.
+fn clamp<F: Float>(x: F, low: F, high: F) -> F {
+    match x {
+        x if x < low => low,
+        x if x > high => high,
+        x => x,
     }
 }
 

@@ -7,7 +7,14 @@
 //! w ← w − lr/(1 − β₁ⁿ) · m / (√v/√(1 − β₂ⁿ) + ε)
 //! ```
 //!
-//! `ε` is added outside the root. Source: Kingma & Ba, *Adam: A Method for Stochastic
+//! `ε` is added outside the root. With [`clip_norm`](Adam::clip_norm), all gradients taken together are
+//! first scaled to at most that norm, as `torch.nn.utils.clip_grad_norm_` does:
+//!
+//! ```text
+//! g ← g · min(1, clip / (‖g‖₂ + 1e-6))
+//! ```
+//!
+//! Source: Kingma & Ba, *Adam: A Method for Stochastic
 //! Optimization*, ICLR 2015, algorithm 1, in PyTorch's arrangement of the bias corrections.
 
 use ndarray::Zip;
@@ -41,6 +48,8 @@ pub struct Adam<F: Float = f32> {
     pub beta2: f64,
     /// Added to the denominator, above 0; 1e-8 by default.
     pub eps: f64,
+    /// Largest Euclidean norm of all gradients together, above 0; `None`, the default, is no limit.
+    pub clip_norm: Option<f64>,
     pub(crate) step: u64,
     /// `m` and `v`, from the first step on.
     pub(crate) moments: Option<(Gradients<F>, Gradients<F>)>,
@@ -54,6 +63,7 @@ impl<F: Float> Adam<F> {
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
+            clip_norm: None,
             step: 0,
             moments: None,
         }
@@ -69,6 +79,19 @@ impl<F: Float> Adam<F> {
     pub fn eps(mut self, eps: f64) -> Self {
         self.eps = eps;
         self
+    }
+
+    /// Sets the largest norm of all gradients together; larger gradients are scaled down to it before
+    /// the update.
+    pub fn clip_norm(mut self, max_norm: f64) -> Self {
+        self.clip_norm = Some(max_norm);
+        self
+    }
+
+    /// What gradients of this norm are multiplied by before the update.
+    pub(crate) fn clip_factor(&self, norm: f64) -> f64 {
+        self.clip_norm
+            .map_or(1.0, |max_norm| (max_norm / (norm + 1e-6)).min(1.0))
     }
 
     /// Number of updates made so far.
@@ -87,6 +110,7 @@ impl<F: Float> Adam<F> {
     /// [`Error::InvalidParameter`] naming the setting.
     pub fn check(&self) -> Result<()> {
         let finite_from_0 = |x: f64| x >= 0.0 && x.is_finite();
+        let above_0 = |x: f64| x > 0.0 && x.is_finite();
         for (name, value, good, expected) in [
             (
                 "lr",
@@ -109,7 +133,13 @@ impl<F: Float> Adam<F> {
             (
                 "eps",
                 self.eps,
-                self.eps > 0.0 && self.eps.is_finite(),
+                above_0(self.eps) && F::of(self.eps) > F::zero(),
+                "a finite number above 0, also when rounded to the network's precision",
+            ),
+            (
+                "clip_norm",
+                self.clip_norm.unwrap_or(1.0),
+                self.clip_norm.is_none_or(above_0),
                 "a finite number above 0",
             ),
         ] {
@@ -125,13 +155,20 @@ impl<F: Float> Adam<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] where gradients or
-    /// moments belong to another network. Nothing has changed then.
+    /// moments belong to another network, [`Error::NonFinite`] where the gradients to be clipped have
+    /// no finite norm. Nothing has changed then. [`Error::NonFinite`] as well where the update has
+    /// made a parameter infinite, which takes a learning rate out of all proportion.
     pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
         self.check()?;
         check_same(network, gradients, "gradients")?;
         if let Some((m, _)) = &self.moments {
             check_same(network, m, "moments of the optimiser")?;
         }
+        let norm = self.clip_norm.map_or(0.0, |_| gradients.norm());
+        if !norm.is_finite() {
+            gradients.check_finite()?;
+        }
+        let factor = F::of(self.clip_factor(norm));
         let (m, v) = self
             .moments
             .get_or_insert_with(|| (Gradients::zeros(network), Gradients::zeros(network)));
@@ -150,13 +187,14 @@ impl<F: Float> Adam<F> {
             tensors.zip(m.tensors_mut().into_iter().zip(v.tensors_mut()))
         {
             Zip::from(w).and(g).and(m).and(v).for_each(|w, &g, m, v| {
+                let g = g * factor;
                 *m = beta1 * *m + gain1 * g;
                 *v = beta2 * *v + gain2 * g * g;
                 *w -= step_size * *m / (v.sqrt() / root + eps);
             });
         }
         network.clamp();
-        Ok(())
+        network.check_finite(&format!(" after update {}", self.step))
     }
 }
 

@@ -20,7 +20,10 @@
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Engine, Error, Input, Result, StepReport,
@@ -80,10 +83,81 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Mean loss of its training batches.
     pub train_loss: f64,
+    /// Layers that were silent or saturated in every batch of it, from the input up.
+    pub inactive: Vec<InactiveLayer>,
     /// Loss and correct answers over the whole validation set after it, where there is one.
     pub validation: Option<StepReport>,
     /// Training and validation.
     pub time: Duration,
+}
+
+/// A layer whose neurons (almost) never fired during an epoch, or (almost) always: it passes on
+/// nothing of its input, and hardly any gradient, which is the commonest way in which a spiking
+/// network fails to learn without an error. `Display` says what may help.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct InactiveLayer {
+    /// From 0.
+    pub layer: usize,
+    /// Silent or saturated.
+    pub activity: Activity,
+    /// Its mean firing rate over the epoch, spikes per neuron and step.
+    pub firing_rate: f64,
+}
+
+/// How a layer is inactive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Fewer than one spike in 10,000 neuron-steps, in every batch.
+    Silent,
+    /// A spike in more than nine of ten neuron-steps, in every batch. (Of the `T − 1` steps at which a
+    /// neuron can fire in every order of events.)
+    Saturated,
+}
+
+impl fmt::Display for InactiveLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (state, advice) = match self.activity {
+            Activity::Silent => (
+                "silent",
+                "a lower threshold, a slower decay, larger weights or more steps may wake it",
+            ),
+            Activity::Saturated => (
+                "saturated",
+                "a higher threshold, a faster decay, smaller weights or a price on spikes may calm it",
+            ),
+        };
+        let (layer, rate) = (self.layer + 1, self.firing_rate);
+        write!(
+            f,
+            "layer {layer} was {state} for the whole epoch ({rate:.2e} spikes per neuron and step): {advice}"
+        )
+    }
+}
+
+/// The inactive layers of an epoch, from its batches.
+fn inactive_layers(batches: &[BatchRecord], num_steps: usize) -> Vec<InactiveLayer> {
+    let possible = match num_steps {
+        0 | 1 => 1.0,
+        steps => (steps - 1) as f64 / steps as f64,
+    };
+    let layers = batches.first().map_or(0, |b| b.report.firing_rate.len());
+    let inactive = |layer: usize| {
+        let rates = || batches.iter().map(|b| b.report.firing_rate[layer]);
+        let activity = if rates().all(|rate| rate < 1e-4) {
+            Activity::Silent
+        } else if rates().all(|rate| rate > 0.9 * possible) {
+            Activity::Saturated
+        } else {
+            return None;
+        };
+        Some(InactiveLayer {
+            layer,
+            activity,
+            firing_rate: rates().sum::<f64>() / batches.len() as f64,
+        })
+    };
+    (0..layers).filter_map(inactive).collect()
 }
 
 /// Everything that was measured during a run.
@@ -185,8 +259,9 @@ impl Trainer {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] as [`check`](Self::check); whatever the engine reports, at once:
-    /// the engine then holds the parameters from before the failing step.
+    /// [`Error::InvalidParameter`] as [`check`](Self::check); [`Error::Shape`] where training and
+    /// validation images differ in size; whatever the engine reports, at once: the engine then holds
+    /// the parameters from before the failing step.
     pub fn fit(
         &self,
         engine: &mut dyn Engine,
@@ -195,6 +270,9 @@ impl Trainer {
         mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
     ) -> Result<History> {
         self.check(train)?;
+        if let Some(validation) = validation {
+            check_alike(train, validation)?;
+        }
         let mut history = History::default();
         let mut batch = Batch::default();
         for epoch in 0..self.epochs {
@@ -230,9 +308,11 @@ impl Trainer {
             let validation = validation
                 .map(|data| self.evaluate(engine, data))
                 .transpose()?;
+            let trained = &history.batches[history.batches.len() - count..];
             let record = EpochRecord {
                 epoch,
                 train_loss: sum / count as f64,
+                inactive: inactive_layers(trained, self.num_steps),
                 validation,
                 time: started.elapsed(),
             };
@@ -264,4 +344,23 @@ impl Trainer {
         }
         total.ok_or_else(|| Error::parameter("number of samples", 0, "at least 1"))
     }
+}
+
+/// Refuses a validation set that a network for this training set cannot take, before the training.
+fn check_alike(train: &Dataset, validation: &Dataset) -> Result<()> {
+    if validation.features() != train.features() {
+        return Err(Error::shape(
+            "validation images",
+            format!("[N, {}], as the training images", train.features()),
+            &[validation.len(), validation.features()],
+        ));
+    }
+    if validation.classes() > train.classes() {
+        return Err(Error::parameter(
+            "number of validation classes",
+            validation.classes(),
+            format!("at most the {} of the training set", train.classes()),
+        ));
+    }
+    Ok(())
 }

@@ -885,3 +885,83 @@ fn every_engine_refuses_what_is_not_finite() {
         }
     }
 }
+
+/// Clipped gradients, learnt constants among them: the update is the reference's, a limit that is not
+/// reached changes no bit, and one that is does.
+#[test]
+fn clipping() {
+    let case = Case {
+        label: "clipped".into(),
+        network: network(&[20, 70, 5], |_| {
+            Leaky::new(0.9).learn_beta(true).learn_threshold(true)
+        }),
+        data: constant(6, 20, 12, 0.7),
+        objective: Loss::CrossEntropyMembrane.into(),
+    };
+    let targets = targets(&case);
+    let Data::Constant(x, num_steps) = &case.data else {
+        unreachable!("it is constant")
+    };
+    let x = x.mapv(f64::from);
+    let input = Input::constant(x.view(), *num_steps);
+    let reference =
+        |adam| ReferenceEngine::new(case.network.cast(), Loss::CrossEntropyMembrane, adam).unwrap();
+    let (_, gradients) = reference(Adam::new(1e-3))
+        .gradients(input, &targets)
+        .unwrap();
+    let norm = gradients.norm();
+    assert!(norm > 0.1, "nothing to clip: {norm}");
+
+    let steps = |engine: &mut dyn Engine| {
+        for _ in 0..3 {
+            engine.train_step(case.data.input(), &targets).unwrap();
+        }
+        let (network, adam) = (engine.network().unwrap(), engine.optimiser().unwrap());
+        let (m, v) = adam.moments().unwrap();
+        (network, m.clone(), v.clone())
+    };
+    let mut reference = reference(Adam::new(1e-3).clip_norm(0.25 * norm));
+    for _ in 0..3 {
+        reference.train_step(input, &targets).unwrap();
+    }
+    let expected = reference.optimiser().unwrap();
+    let (m, v) = expected.moments().unwrap();
+
+    for (name, make) in engines() {
+        let run = |adam: Adam| {
+            steps(&mut *make(
+                case.network.clone(),
+                case.objective.clone(),
+                adam,
+            ))
+        };
+        let clipped = run(Adam::new(1e-3).clip_norm(0.25 * norm));
+        assert_gradients_close(&name, &widened(m), &widened(&clipped.1));
+        assert_gradients_close(&name, &widened(v), &widened(&clipped.2));
+        let free = run(Adam::new(1e-3));
+        assert_eq!(free, run(Adam::new(1e-3).clip_norm(100.0 * norm)), "{name}");
+        let (a, b) = (clipped.1.norm(), free.1.norm());
+        assert!(a < 0.5 * b, "{name}: clipped {a}, free {b}");
+    }
+}
+
+/// An update that would leave an infinite weight is an error that names it, not silence.
+#[test]
+fn infinite_parameters_are_reported() {
+    use spikegrad::Error;
+    let case = &cases()[0];
+    for (name, make) in engines() {
+        for clip in [None, Some(1.0)] {
+            let mut adam = Adam::new(1e39);
+            adam.clip_norm = clip;
+            let mut engine = make(case.network.clone(), case.objective.clone(), adam);
+            let error = engine
+                .train_step(case.data.input(), &targets(case))
+                .unwrap_err();
+            assert!(
+                matches!(&error, Error::NonFinite { what, .. } if what.starts_with("fc") && what.ends_with("after update 1")),
+                "{name}: {error}"
+            );
+        }
+    }
+}

@@ -69,6 +69,11 @@ pub struct Args {
           allow_negative_numbers = true)]
     pub lr: f64,
 
+    /// Largest norm of a step's gradients; larger ones are scaled down to it [default: no limit]
+    #[arg(long, value_name = "NORM", value_parser = number(1e-6, 1e9),
+          allow_negative_numbers = true)]
+    pub clip_norm: Option<f64>,
+
     /// Seed of the initial weights and of the order of the images
     #[arg(long, default_value = "0", value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,

@@ -110,6 +110,7 @@ pub fn summary(
             "val_accuracy_spike_count": validation.map(|v| v.accuracy_spike_count()),
             "val_accuracy_membrane": validation.map(|v| v.accuracy_membrane()),
             "firing_rate": validation.map(|v| v.firing_rate.clone()),
+            "warnings": record.inactive.iter().map(|layer| layer.to_string()).collect::<Vec<_>>(),
             "seconds": record.time.as_secs_f64(),
         })
     };
@@ -124,6 +125,7 @@ pub fn summary(
             "beta": args.beta,
             "threshold": args.threshold,
             "lr": args.lr,
+            "clip_norm": args.clip_norm,
             "seed": args.seed,
             "device": args.device.to_string(),
             "threads": args.threads,

@@ -82,9 +82,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         builder = builder.layer(neurons, Leaky::new(args.beta).threshold(args.threshold));
     }
     let network: Network = builder.build()?;
+    let mut adam = Adam::new(args.lr);
+    adam.clip_norm = args.clip_norm;
     let engine = |network| {
         args.device
-            .engine(network, Loss::CrossEntropyMembrane, Adam::new(args.lr))
+            .engine(network, Loss::CrossEntropyMembrane, adam.clone())
     };
     let mut training = engine(network.clone())?;
 

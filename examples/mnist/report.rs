@@ -208,6 +208,9 @@ impl<'a> Report<'a> {
                 100.0 * validation.accuracy_membrane(),
             ));
         }
+        for layer in &record.inactive {
+            self.say(&format!("  warning: {layer}"));
+        }
         self.epoch_started = Instant::now();
     }
 

@@ -22,7 +22,9 @@ pub use reference::ReferenceEngine;
 
 /// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives.
 ///
-/// A method that fails leaves parameters and moments as they were.
+/// A method that fails leaves parameters and moments as they were. The one exception is an update
+/// that makes a parameter infinite, which takes a learning rate out of all proportion: it is an
+/// [`Error::NonFinite`] that names the parameter and the update, and such a network is of no use.
 pub trait Engine<F: Float = f32>: Send {
     /// What computes, in a few words: for a log's first line.
     fn describe(&self) -> String;
@@ -172,6 +174,26 @@ impl FromStr for Device {
                 )),
             },
         }
+    }
+}
+
+/// The error for a loss that is not finite: names the first parameter that is not, else the first
+/// membrane, layers first.
+fn loss_not_finite<F: Float>(loss: f64, network: &Network<F>, recording: &Recording<F>) -> Error {
+    if let Err(error) = network.check_finite("") {
+        return error;
+    }
+    let position = (0..recording.num_layers())
+        .filter_map(|k| Some((k, recording.layer(k)?)))
+        .find_map(|(k, trace)| {
+            let ((t, b, n), _) = trace.mem.indexed_iter().find(|(_, u)| !u.is_finite())?;
+            Some(format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1))
+        })
+        .unwrap_or_else(|| "the loss itself, of finite membranes".into());
+    Error::NonFinite {
+        what: "loss".into(),
+        value: loss.to_string(),
+        position,
     }
 }
 

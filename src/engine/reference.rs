@@ -29,6 +29,7 @@ use ndarray::{
     Array, Array1, Array2, Array3, ArrayBase, ArrayView3, Axis, CowArray, Data, Dimension, Ix2,
 };
 
+use super::loss_not_finite;
 use crate::{
     Adam, Adjoints, Engine, Error, Float, Gradients, Input, Layer, Network, Objective, ReadOut,
     Record, Recording, Result, StepReport, Surrogate, Trace,
@@ -477,12 +478,7 @@ impl<F: Float> ReferenceEngine<F> {
         let recording = forward(&self.network, input)?;
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         if !loss.is_finite() {
-            let (value, position) = (loss.to_string(), first_non_finite(&recording));
-            return Err(Error::NonFinite {
-                what: "loss".into(),
-                value,
-                position,
-            });
+            return Err(loss_not_finite(loss, &self.network, &recording));
         }
         let report = StepReport::new(loss, &recording, targets)?;
         Ok((recording, adjoints, report))
@@ -498,17 +494,6 @@ impl<F: Float> ReferenceEngine<F> {
         gradients.check_finite()?;
         Ok((report, gradients))
     }
-}
-
-/// Where the first NaN or infinity of a recording stands, layers first: for the message.
-pub(crate) fn first_non_finite<F: Float>(recording: &Recording<F>) -> String {
-    (0..recording.num_layers())
-        .filter_map(|k| Some((k, recording.layer(k)?)))
-        .find_map(|(k, trace)| {
-            let ((t, b, n), _) = trace.mem.indexed_iter().find(|(_, u)| !u.is_finite())?;
-            Some(format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1))
-        })
-        .unwrap_or_else(|| "the loss itself, of finite membranes".into())
 }
 
 impl<F: Float> Engine<F> for ReferenceEngine<F> {

@@ -32,7 +32,7 @@ use self::{
     step::{Machine, Mode},
     weights::Update,
 };
-use super::{adam_fits, reference};
+use super::{adam_fits, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
     Result, StepReport, Trace, network::LayerGradients,
@@ -150,21 +150,13 @@ impl CpuEngine {
         self.template.check_targets(targets, input.batch())
     }
 
-    /// Refuses a loss that is not finite, and says where the first such membrane is.
+    /// Refuses a loss that is not finite, and says what made it so.
     fn check_loss(&mut self, report: StepReport, input: Input<'_>) -> Result<StepReport> {
         if report.loss.is_finite() {
             return Ok(report);
         }
         let recording = self.machine.record(input, &Record::All);
-        let (value, position) = (
-            report.loss.to_string(),
-            reference::first_non_finite(&recording),
-        );
-        Err(Error::NonFinite {
-            what: "loss".into(),
-            value,
-            position,
-        })
+        Err(loss_not_finite(report.loss, &self.network()?, &recording))
     }
 
     /// One batch as the mode says. A loss of the user's own sees the whole batch, recorded, and hands
@@ -184,10 +176,8 @@ impl CpuEngine {
         Ok(report)
     }
 
-    /// Loss and, left in the machine's buffers, the gradients.
-    fn run_back(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(StepReport, Gradients)> {
-        self.check(input, targets)?;
-        let report = self.run(input, targets, Mode::Gradients)?;
+    /// The gradients in the machine's buffers, if all are finite.
+    fn finite_gradients(&self) -> Result<Gradients> {
         let gradients = self.export(|layer, k| {
             let (weight, bias) = layer.unpack(&self.machine.gradients[k]);
             let (beta, theta) = self.machine.learnt_gradients(k);
@@ -199,7 +189,21 @@ impl CpuEngine {
             }
         });
         gradients.check_finite()?;
-        Ok((report, gradients))
+        Ok(gradients)
+    }
+
+    /// Adam on the gradients in the machine's buffers, clipped if asked for.
+    fn apply(&mut self, update: Update) -> Result<()> {
+        let norm = self.machine.gradient_norm();
+        if !norm.is_finite() {
+            self.finite_gradients()?;
+        }
+        let factor = self.adam.clip_factor(norm);
+        if factor < 1.0 {
+            self.machine.scale_gradients(factor);
+        }
+        self.machine.apply(update);
+        Ok(())
     }
 
     fn export(&self, layer: impl Fn(&LayerState, usize) -> LayerGradients<f32>) -> Gradients {
@@ -251,21 +255,28 @@ impl Engine for CpuEngine {
     }
 
     fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
-        let (report, gradients) = self.run_back(input, targets)?;
-        Ok((report.loss, gradients))
+        self.check(input, targets)?;
+        let report = self.run(input, targets, Mode::Gradients)?;
+        Ok((report.loss, self.finite_gradients()?))
     }
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
         let update = self.update();
-        let report = self.run(input, targets, Mode::Train(update))?;
+        let mode = match self.adam.clip_norm {
+            None => Mode::Train(update),
+            Some(_) => Mode::Gradients,
+        };
+        let report = self.run(input, targets, mode)?;
         if !self.machine.updated {
-            // The adjoints are so large that a gradient may have overflowed: look before using it.
-            let (_, gradients) = self.run_back(input, targets)?;
-            self.machine.load_gradients(&gradients);
-            self.machine.apply(update);
+            // To be clipped, or so large that one may have overflowed: look before using them.
+            self.apply(update)?;
         }
         self.adam.step += 1;
+        if !self.machine.finite {
+            let when = format!(" after update {}", self.adam.step);
+            self.network()?.check_finite(&when)?;
+        }
         Ok(report)
     }
 

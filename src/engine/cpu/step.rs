@@ -14,7 +14,7 @@ use super::{
     trace,
     weights::{self, Sink, Update},
 };
-use crate::{Adjoints, Gradients, Input, Objective, ReadOut, Record, Recording, StepReport};
+use crate::{Adjoints, Input, Objective, ReadOut, Record, Recording, StepReport};
 
 /// Samples whose non-zero inputs are listed together.
 const GROUP: usize = 16;
@@ -43,6 +43,10 @@ pub(super) struct Machine {
     learnt: Vec<(Vec<f64>, Vec<f64>)>,
     /// Whether the last run with [`Mode::Train`] has updated the parameters.
     pub updated: bool,
+    /// Whether all weights are finite numbers after that.
+    pub finite: bool,
+    /// Of each task of an update, not zero where a weight has become NaN or infinite.
+    poison: Vec<Lane>,
     samples: Vec<Sample>,
     scratch: Mutex<Vec<Scratch>>,
     /// The first layer's input: non-zero entries by rows and by columns, and static currents
@@ -163,6 +167,8 @@ impl Machine {
                 .collect(),
             layers,
             updated: false,
+            finite: true,
+            poison: Vec::new(),
             samples: Vec::new(),
             scratch: Mutex::default(),
             parts: Vec::new(),
@@ -675,6 +681,11 @@ impl Machine {
                 let len = layer.params.len();
                 layer.first.resize(len, Lane::ZERO);
                 layer.second.resize(len, Lane::ZERO);
+                fill(
+                    &mut self.poison,
+                    layer.blocks * block_len.div_ceil(width * lanes),
+                );
+                let mut poison = self.poison.iter_mut();
                 let moments = layer
                     .first
                     .chunks_exact_mut(block_len)
@@ -686,9 +697,8 @@ impl Machine {
                     .enumerate()
                 {
                     let moments = m.chunks_mut(width * lanes).zip(v.chunks_mut(width * lanes));
-                    for (part, (weights, (first, second))) in
-                        w.chunks_mut(width * lanes).zip(moments).enumerate()
-                    {
+                    let tasks = w.chunks_mut(width * lanes).zip(moments).zip(&mut poison);
+                    for (part, ((weights, (first, second)), poison)) in tasks.enumerate() {
                         sinks.push((
                             block,
                             part,
@@ -697,6 +707,7 @@ impl Machine {
                                 weights,
                                 first,
                                 second,
+                                poison,
                             },
                         ));
                     }
@@ -786,8 +797,56 @@ impl Machine {
                     .push(scratch);
             });
             drop(sinks);
-            if k > 0 && update.is_some() {
-                layer.refresh_across();
+            if update.is_some() {
+                self.finite &= clean(&self.poison);
+                if k > 0 {
+                    layer.refresh_across();
+                }
+            }
+        }
+    }
+
+    /// The Euclidean norm of all gradients in the buffers, in double precision: block by block, each
+    /// in sixteen sums, so that neither threads nor registers change its bits.
+    pub fn gradient_norm(&self) -> f64 {
+        let mut squares = 0.0;
+        for (k, layer) in self.layers.iter().enumerate() {
+            let blocks = self.gradients[k].chunks_exact(layer.block_len());
+            let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
+            for_each(&mut blocks, |_, (block, sum)| {
+                let mut sums = [0.0_f64; LANES];
+                for lane in block.iter() {
+                    for (sum, &g) in sums.iter_mut().zip(&lane.0) {
+                        *sum += f64::from(g) * f64::from(g);
+                    }
+                }
+                *sum = sums.iter().sum();
+            });
+            squares += blocks.iter().map(|(_, sum)| sum).sum::<f64>();
+            let (beta, theta) = self.learnt_gradients(k);
+            let square = |g: &Array1<f32>| g.mapv(|x| f64::from(x) * f64::from(x)).sum();
+            if layer.neuron.learn_beta {
+                squares += square(&beta);
+            }
+            if layer.neuron.learn_threshold {
+                squares += square(&theta);
+            }
+        }
+        squares.sqrt()
+    }
+
+    /// Multiplies all gradients in the buffers by a factor.
+    pub fn scale_gradients(&mut self, factor: f64) {
+        for gradients in &mut self.gradients {
+            let mut blocks: Vec<_> = gradients.chunks_mut(4096).collect();
+            for_each(&mut blocks, |_, block| {
+                let gradients = flatten_mut(block).iter_mut();
+                gradients.for_each(|g| *g *= factor as f32);
+            });
+        }
+        for (beta, theta) in &mut self.learnt {
+            for g in beta.iter_mut().chain(theta) {
+                *g *= factor;
             }
         }
     }
@@ -808,16 +867,20 @@ impl Machine {
                 .params
                 .chunks_exact_mut(block_len)
                 .zip(self.gradients[k].chunks_exact(block_len));
-            let mut blocks: Vec<_> = weights.zip(moments).collect();
-            for_each(&mut blocks, |_, ((weights, gradients), (first, second))| {
+            fill(&mut self.poison, layer.blocks);
+            let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.poison).collect();
+            for_each(&mut blocks, |_, (block, poison)| {
+                let ((weights, gradients), (first, second)) = block;
                 isa.run(weights::FromBuffer {
                     gradients,
                     update,
                     weights,
                     first,
                     second,
+                    poison,
                 });
             });
+            self.finite &= clean(&self.poison);
             if k > 0 {
                 layer.refresh_across();
             }
@@ -871,27 +934,14 @@ impl Machine {
             }
             if layer.neuron.learn_threshold {
                 update.apply(&mut learnt.theta, &theta, &mut learnt.theta_moments);
+                let low = crate::neuron::MIN_THRESHOLD as f32;
                 learnt
                     .theta
-                    .mapv_inplace(|theta| theta.max(crate::neuron::MIN_THRESHOLD as f32));
+                    .mapv_inplace(|theta| if theta < low { low } else { theta });
             }
+            let constants = learnt.beta.iter().chain(&learnt.theta);
+            self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
             layer.spread_constants();
-        }
-    }
-
-    /// Fills the buffers with gradients made elsewhere.
-    pub fn load_gradients(&mut self, gradients: &Gradients) {
-        for (k, (layer, gradient)) in self.layers.iter().zip(&gradients.layers).enumerate() {
-            self.gradients[k] = layer.pack(&gradient.weight, &gradient.bias);
-            let own = |values: &Option<Array1<f32>>, sums: &mut Vec<f64>| {
-                sums.fill(0.0);
-                for (sum, &x) in sums.iter_mut().zip(values.iter().flatten()) {
-                    *sum = f64::from(x);
-                }
-            };
-            let (beta, theta) = &mut self.learnt[k];
-            own(&gradient.beta, beta);
-            own(&gradient.threshold, theta);
         }
     }
 }
@@ -900,6 +950,11 @@ impl Machine {
 fn fill(rows: &mut Vec<Lane>, len: usize) {
     rows.clear();
     rows.resize(len, Lane::ZERO);
+}
+
+/// Whether no task has met a NaN or an infinity.
+fn clean(poison: &[Lane]) -> bool {
+    flatten(poison).iter().all(|&x| x == 0.0)
 }
 
 /// Adds sample `b` of an adjoint `[T, B, N]`, if there is one, to rows `[T][row]`.

@@ -50,12 +50,14 @@ impl Update {
 pub(super) enum Sink<'a> {
     /// Adds to a buffer.
     Store(&'a mut [Lane]),
-    /// Adds what `pending` holds, if anything, and updates weights and moments.
+    /// Updates weights and moments.
     Adam {
         update: Update,
         weights: &'a mut [Lane],
         first: &'a mut [Lane],
         second: &'a mut [Lane],
+        /// Not zero where a weight has become NaN or infinite.
+        poison: &'a mut Lane,
     },
 }
 
@@ -75,23 +77,27 @@ impl Sink<'_> {
                 weights,
                 first,
                 second,
+                poison,
             } => {
                 let (w, m, v) = (
                     &mut weights.as_chunks_mut::<L>().0[i],
                     &mut first.as_chunks_mut::<L>().0[i],
                     &mut second.as_chunks_mut::<L>().0[i],
                 );
+                let mut seen = s.load(poison);
                 for l in 0..L {
-                    adam(s, update, gradient[l], &mut w[l], &mut m[l], &mut v[l]);
+                    let w = adam(s, update, gradient[l], &mut w[l], &mut m[l], &mut v[l]);
+                    seen = s.fma(w, s.splat(0.0), seen);
                 }
+                s.store(seen, poison);
             }
         }
     }
 }
 
-/// One update of sixteen weights.
+/// One update of sixteen weights; returns them.
 #[inline(always)]
-fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut Lane) {
+fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut Lane) -> S::V {
     let first = s.fma(s.splat(u.beta1), s.load(m), s.mul(s.splat(u.gain1), g));
     let second = s.fma(
         s.splat(u.beta2),
@@ -100,9 +106,11 @@ fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut 
     );
     let denominator = s.fma(s.sqrt(second), s.splat(u.scale), s.splat(u.eps));
     let moved = s.div(s.mul(s.splat(u.step_size), first), denominator);
+    let updated = s.sub(s.load(w), moved);
     s.store(first, m);
     s.store(second, v);
-    s.store(s.sub(s.load(w), moved), w);
+    s.store(updated, w);
+    updated
 }
 
 /// Applies gradients that lie in a buffer.
@@ -112,6 +120,8 @@ pub(super) struct FromBuffer<'a> {
     pub weights: &'a mut [Lane],
     pub first: &'a mut [Lane],
     pub second: &'a mut [Lane],
+    /// Not zero where a weight has become NaN or infinite.
+    pub poison: &'a mut Lane,
 }
 
 impl Kernel for FromBuffer<'_> {
@@ -119,9 +129,12 @@ impl Kernel for FromBuffer<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let moments = self.first.iter_mut().zip(self.second);
+        let mut seen = s.splat(0.0);
         for ((g, w), (m, v)) in self.gradients.iter().zip(self.weights).zip(moments) {
-            adam(s, &self.update, s.load(g), w, m, v);
+            let w = adam(s, &self.update, s.load(g), w, m, v);
+            seen = s.fma(w, s.splat(0.0), seen);
         }
+        s.store(seen, self.poison);
     }
 }
 

@@ -20,7 +20,7 @@ use self::{
     device::Gpu,
     machine::{Machine, Report, Update},
 };
-use super::reference;
+use super::loss_not_finite;
 use crate::{
     Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
     Result, StepReport,
@@ -116,17 +116,13 @@ impl CudaEngine {
         }
     }
 
-    /// Refuses a loss that is not finite, and says where the first such membrane is.
+    /// Refuses a loss that is not finite, and says what made it so.
     fn check_loss(&mut self, report: StepReport, input: Input<'_>) -> Result<StepReport> {
         if report.loss.is_finite() {
             return Ok(report);
         }
         let recording = self.machine.record(input, &Record::All)?;
-        Err(Error::NonFinite {
-            what: "loss".into(),
-            value: report.loss.to_string(),
-            position: reference::first_non_finite(&recording),
-        })
+        Err(loss_not_finite(report.loss, &self.network()?, &recording))
     }
 
     /// One batch; `back` leaves its gradients, all finite, on the device. A loss of the user's own

@@ -1,0 +1,167 @@
+//! What training watches for: settings out of range, gradients clipped as PyTorch clips them, layers
+//! that do not fire, sets that do not fit.
+
+use ndarray::Array2;
+use spikegrad::{
+    Adam, CpuEngine, Error, Gradients, Leaky, Loss, Network, Trainer,
+    data::Dataset,
+    train::{Activity, Event, Flow},
+};
+
+fn network(threshold: f64, bias: f32) -> Network {
+    let mut network: Network = Network::builder(4)
+        .layer(6, Leaky::new(0.9).threshold(threshold))
+        .layer(2, Leaky::new(0.9))
+        .build()
+        .unwrap();
+    network.parameters_mut()[1].1.fill(bias);
+    network
+}
+
+fn data(features: usize, classes: usize) -> Dataset {
+    let images =
+        Array2::from_shape_fn((8, features), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
+    Dataset::new(images, (0..8).map(|b| b % 2).collect(), classes).unwrap()
+}
+
+/// The moments after one update, against `torch.nn.utils.clip_grad_norm_`'s formula worked by hand:
+/// gradients (3, 4) have norm 5; clipped to 1 they are multiplied by 1 / (5 + 1e-6).
+#[test]
+fn gradients_are_clipped_as_torch_does() {
+    let mut network: Network<f64> = Network::builder(1)
+        .layer(1, Leaky::new(0.9))
+        .build()
+        .unwrap();
+    let mut gradients = Gradients::zeros(&network);
+    gradients.tensors_mut()[0].1.fill(3.0);
+    gradients.tensors_mut()[1].1.fill(4.0);
+    for (limit, factor) in [
+        (1.0, 1.0 / 5.000001),
+        (2.5, 2.5 / 5.000001),
+        (5.0, 5.0 / 5.000001),
+        (6.0, 1.0),
+    ] {
+        let mut adam = Adam::new(1e-3).clip_norm(limit);
+        adam.step(&mut network, &gradients).unwrap();
+        let (m, v) = adam.moments().unwrap();
+        for (n, g) in [3.0_f64, 4.0].into_iter().enumerate() {
+            let (m, v) = (m.tensors()[n].1.sum(), v.tensors()[n].1.sum());
+            assert!((m - 0.1 * g * factor).abs() < 1e-14, "{limit}: {m}");
+            assert!(
+                (v - 0.001 * (g * factor).powi(2)).abs() < 1e-14,
+                "{limit}: {v}"
+            );
+        }
+    }
+}
+
+#[test]
+fn optimiser_settings_out_of_range() {
+    for (clip, good) in [
+        (1e-3, true),
+        (0.0, false),
+        (-1.0, false),
+        (f64::NAN, false),
+        (f64::INFINITY, false),
+    ] {
+        let checked = Adam::<f32>::new(1e-3).clip_norm(clip).check();
+        match checked {
+            Ok(()) => assert!(good, "{clip}"),
+            Err(Error::InvalidParameter { name, .. }) => {
+                assert!(!good && name == "adam: clip_norm", "{clip}: {name}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // An epsilon that single precision rounds to 0 would divide 0 by 0.
+    assert!(Adam::<f32>::new(1e-3).eps(1e-60).check().is_err());
+    assert!(Adam::<f64>::new(1e-3).eps(1e-60).check().is_ok());
+}
+
+/// Gradients that overflow are refused before anything changes, clipped or not.
+#[test]
+fn clipping_refuses_gradients_without_a_norm() {
+    let mut network = network(1.0, 0.0);
+    let before = network.clone();
+    let mut gradients = Gradients::zeros(&network);
+    gradients.tensors_mut()[2].1.fill(f32::INFINITY);
+    let mut adam = Adam::new(1e-3).clip_norm(1.0);
+    let error = adam.step(&mut network, &gradients).unwrap_err();
+    assert!(
+        matches!(&error, Error::NonFinite { what, .. } if what == "gradient of fc2.weight"),
+        "{error}"
+    );
+    assert_eq!((network, adam.steps()), (before, 0));
+}
+
+#[test]
+fn silent_and_saturated_layers_are_reported() {
+    let data = data(4, 2);
+    let watch = |network: Network| {
+        let trainer = Trainer {
+            epochs: 2,
+            batch_size: 4,
+            ..Trainer::default()
+        };
+        let mut engine =
+            CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-6)).unwrap();
+        let mut seen = Vec::new();
+        let history = trainer
+            .fit(&mut engine, &data, None, |_, event| {
+                if let Event::Epoch(record) = event {
+                    seen.push(record.inactive.clone());
+                }
+                Flow::Continue
+            })
+            .unwrap();
+        assert_eq!(seen.len(), 2);
+        assert_eq!(seen[1], history.epochs[1].inactive);
+        seen.pop().unwrap()
+    };
+    // No current reaches a threshold of 1000, and what is above gets nothing but its bias.
+    let silent = watch(network(1000.0, 0.0));
+    assert_eq!((silent[0].layer, silent[0].activity), (0, Activity::Silent));
+    assert_eq!(silent[0].firing_rate, 0.0);
+    assert!(silent[0].to_string().starts_with("layer 1 was silent"));
+    // A bias of 50 fires at each step but the first.
+    let saturated = watch(network(1.0, 50.0));
+    assert_eq!(
+        (saturated[0].layer, saturated[0].activity),
+        (0, Activity::Saturated)
+    );
+    assert_eq!(saturated[0].firing_rate, 0.96);
+    // And in between there is nothing to say of the first layer.
+    let healthy = watch(network(0.5, 0.2));
+    assert!(healthy.iter().all(|layer| layer.layer != 0), "{healthy:?}");
+}
+
+#[test]
+fn a_validation_set_that_does_not_fit_is_refused_before_training() {
+    let (train, trainer) = (
+        data(4, 2),
+        Trainer {
+            batch_size: 4,
+            ..Trainer::default()
+        },
+    );
+    for (bad, what) in [(data(5, 2), "size"), (data(4, 3), "classes")] {
+        let mut engine = CpuEngine::new(
+            network(1.0, 0.0),
+            Loss::CrossEntropyMembrane,
+            Adam::new(1e-3),
+        )
+        .unwrap();
+        let mut events = 0;
+        let error = trainer
+            .fit(&mut engine, &train, Some(&bad), |_, _| {
+                events += 1;
+                Flow::Continue
+            })
+            .unwrap_err();
+        match what {
+            "size" => assert!(matches!(error, Error::Shape { .. }), "{error}"),
+            _ => assert!(matches!(error, Error::InvalidParameter { .. }), "{error}"),
+        }
+        assert_eq!(events, 0);
+    }
+}
