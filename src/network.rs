@@ -105,6 +105,12 @@ impl Network<f32> {
 }
 
 impl<F: Float> Network<F> {
+    /// A network of layers that were checked: one at least, each as wide as the one above expects.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn from_layers(layers: Vec<Layer<F>>) -> Self {
+        Network { layers }
+    }
+
     /// The layers, from the input up.
     pub fn layers(&self) -> &[Layer<F>] {
         &self.layers

@@ -278,6 +278,10 @@ impl Engine for CpuEngine {
         Ok(network)
     }
 
+    fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
     fn optimiser(&mut self) -> Result<Adam> {
         let mut adam = self.adam.clone();
         if adam.step > 0 {
