@@ -62,15 +62,15 @@
 //! one.
 
 mod decode;
+#[doc(hidden)]
+pub mod disk;
 mod encode;
+mod folder;
 mod text;
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
+
+pub use folder::{CheckpointDir, Found};
 
 use crate::{
     Adam, Device, Engine, Error, History, Network, Objective, Result, Trainer, train::Position,
@@ -208,7 +208,7 @@ impl Checkpoint {
     /// [`Error::Format`] for anything but a whole, undamaged checkpoint of a known version whose
     /// numbers are finite and in range, and whose parts fit each other.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        decode::decode(bytes, Path::new("checkpoint")).map_err(decode::Flaw::into)
+        decode::decode(bytes, Path::new("checkpoint")).map_err(Error::from)
     }
 
     /// Reads one file.
@@ -218,32 +218,11 @@ impl Checkpoint {
     /// [`from_bytes`](Self::from_bytes), with the path.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        decode::decode(&read_regular(path)?, path).map_err(decode::Flaw::into)
+        let bytes = disk::Disk::read(&disk::Os, path).map_err(|source| Error::Io {
+            action: "read",
+            path: path.into(),
+            source,
+        })?;
+        decode::decode(&bytes, path).map_err(Error::from)
     }
-}
-
-/// The bytes of a regular file; nothing else is opened (a pipe would wait for ever), and no more is
-/// read than the file says it has.
-fn read_regular(path: &Path) -> Result<Vec<u8>> {
-    let read = || {
-        let other = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-        if !fs::metadata(path)?.is_file() {
-            return Err(other());
-        }
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(other());
-        }
-        let length = usize::try_from(metadata.len()).map_err(io::Error::other)?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(length).map_err(io::Error::other)?;
-        file.take(metadata.len()).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| Error::Io {
-        action: "read",
-        path: path.into(),
-        source,
-    })
 }

@@ -107,7 +107,7 @@ pub mod train;
 mod weights;
 
 #[cfg(feature = "safetensors")]
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, CheckpointDir};
 #[cfg(feature = "cuda")]
 pub use engine::CudaEngine;
 pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};
