@@ -106,7 +106,6 @@ impl Network<f32> {
 
 impl<F: Float> Network<F> {
     /// A network of layers that were checked: one at least, each as wide as the one above expects.
-    #[cfg(feature = "safetensors")]
     pub(crate) fn from_layers(layers: Vec<Layer<F>>) -> Self {
         Network { layers }
     }
@@ -117,6 +116,7 @@ impl<F: Float> Network<F> {
     }
 
     /// The layers, to be changed by an engine that keeps their shapes.
+    #[cfg(feature = "cuda")]
     pub(crate) fn layers_mut(&mut self) -> &mut [Layer<F>] {
         &mut self.layers
     }
