@@ -11,7 +11,11 @@ use std::{
 };
 
 use serde_json::json;
-use spikegrad::{Engine, Error, Result, data::Dataset, train::History};
+use spikegrad::{
+    Engine, Error, Result, Trainer,
+    data::Dataset,
+    train::{History, Position},
+};
 
 use crate::{args::Args, memory};
 
@@ -90,19 +94,27 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
     }
 }
 
+/// What `summary.json` tells of.
+pub struct Run<'a> {
+    pub args: &'a Args,
+    pub sizes: &'a [usize],
+    pub data_dir: &'a Path,
+    pub train: &'a Dataset,
+    pub engine: &'a dyn Engine,
+    pub trainer: &'a Trainer,
+    pub history: &'a History,
+    /// Where it went on from.
+    pub resumed: Position,
+    pub seconds: f64,
+}
+
 /// `summary.json`: configuration, device, the epochs' results (accuracies as fractions), times and
-/// memory.
-pub fn summary(
-    args: &Args,
-    sizes: &[usize],
-    data_dir: &Path,
-    train: &Dataset,
-    engine: &dyn Engine,
-    history: &History,
-    seconds: f64,
-) -> String {
+/// memory (of this process alone, where it went on from a checkpoint).
+pub fn summary(run: &Run<'_>) -> String {
+    let (args, history) = (run.args, run.history);
     let epoch = |record: &spikegrad::train::EpochRecord| {
         let validation = record.validation.as_ref();
+        let inactive = run.trainer.inactive_layers(history, record.epoch);
         json!({
             "epoch": record.epoch + 1,
             "train_loss": record.train_loss,
@@ -110,15 +122,15 @@ pub fn summary(
             "val_accuracy_spike_count": validation.map(|v| v.accuracy_spike_count()),
             "val_accuracy_membrane": validation.map(|v| v.accuracy_membrane()),
             "firing_rate": validation.map(|v| v.firing_rate.clone()),
-            "warnings": record.inactive.iter().map(|layer| layer.to_string()).collect::<Vec<_>>(),
+            "warnings": inactive.iter().map(|layer| layer.to_string()).collect::<Vec<_>>(),
             "seconds": record.time.as_secs_f64(),
         })
     };
     let summary = json!({
         "configuration": {
-            "data": data_dir.to_string_lossy(),
-            "training_images": train.len(),
-            "sizes": sizes,
+            "data": run.data_dir.to_string_lossy(),
+            "training_images": run.train.len(),
+            "sizes": run.sizes,
             "epochs": args.epochs,
             "batch_size": args.batch_size,
             "steps": args.steps,
@@ -130,10 +142,11 @@ pub fn summary(
             "device": args.device.to_string(),
             "threads": args.threads,
         },
-        "device": engine.describe(),
+        "device": run.engine.describe(),
         "epochs": history.epochs.iter().map(epoch).collect::<Vec<_>>(),
         "train_step_ms_median": history.median_step_time().as_secs_f64() * 1e3,
-        "total_seconds": seconds,
+        "resumed_after": {"epochs": run.resumed.epoch, "batches": run.resumed.batch},
+        "total_seconds": run.seconds,
         "peak_rss_bytes": memory::peak_rss(),
     });
     format!("{summary:#}\n")

@@ -1,0 +1,81 @@
+//! The watch on firing rates: layers that have stopped taking part.
+
+use std::fmt;
+
+use super::{History, Trainer};
+
+/// A layer whose neurons (almost) never fired during an epoch, or (almost) always: it passes on
+/// nothing of its input, and hardly any gradient, which is the commonest way in which a spiking
+/// network fails to learn without an error. `Display` says what may help.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct InactiveLayer {
+    /// From 0.
+    pub layer: usize,
+    /// Silent or saturated.
+    pub activity: Activity,
+    /// Its mean firing rate over the epoch, spikes per neuron and step.
+    pub firing_rate: f64,
+}
+
+/// How a layer is inactive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Fewer than one spike in 10,000 neuron-steps, in every batch.
+    Silent,
+    /// A spike in more than nine of ten neuron-steps, in every batch. (Of the `T − 1` steps at which a
+    /// neuron can fire in every order of events.)
+    Saturated,
+}
+
+impl fmt::Display for InactiveLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (state, advice) = match self.activity {
+            Activity::Silent => (
+                "silent",
+                "a lower threshold, a slower decay, larger weights or more steps may wake it",
+            ),
+            Activity::Saturated => (
+                "saturated",
+                "a higher threshold, a faster decay, smaller weights or a price on spikes may calm it",
+            ),
+        };
+        let (layer, rate) = (self.layer + 1, self.firing_rate);
+        write!(
+            f,
+            "layer {layer} was {state} for the whole epoch ({rate:.2e} spikes per neuron and step): {advice}"
+        )
+    }
+}
+
+impl Trainer {
+    /// The layers that were silent or saturated in every batch of an epoch that `history` holds, from
+    /// the input up.
+    pub fn inactive_layers(&self, history: &History, epoch: usize) -> Vec<InactiveLayer> {
+        let possible = match self.num_steps {
+            0 | 1 => 1.0,
+            steps => (steps - 1) as f64 / steps as f64,
+        };
+        let batches = history.batches.iter().filter(|b| b.epoch == epoch);
+        let Some(layers) = batches.clone().map(|b| b.report.firing_rate.len()).min() else {
+            return Vec::new();
+        };
+        let inactive = |layer: usize| {
+            let rates = batches.clone().map(|b| b.report.firing_rate[layer]);
+            let activity = if rates.clone().all(|rate| rate < 1e-4) {
+                Activity::Silent
+            } else if rates.clone().all(|rate| rate > 0.9 * possible) {
+                Activity::Saturated
+            } else {
+                return None;
+            };
+            let count = rates.clone().count() as f64;
+            Some(InactiveLayer {
+                layer,
+                activity,
+                firing_rate: rates.sum::<f64>() / count,
+            })
+        };
+        (0..layers).filter_map(inactive).collect()
+    }
+}
