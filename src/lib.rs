@@ -88,6 +88,8 @@ pub mod data;
 pub mod docs;
 pub mod engine;
 mod error;
+#[cfg(any(feature = "mnist", feature = "safetensors"))]
+pub mod files;
 mod float;
 pub mod gradcheck;
 mod input;

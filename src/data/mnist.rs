@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::Dataset;
 use super::dataset::first_bad_label;
-use super::idx::{self, format_error};
+use super::idx;
+use crate::files::format_error;
 use crate::{Error, Result};
 
 /// Digits, or the ten kinds of whatever the files show.
