@@ -4,6 +4,17 @@
 //! What the bytes mean is for others to say: [`idx`](crate::data::idx) for images and labels,
 //! `Network::load_safetensors` for weights. They come here first.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{
     fs::{self, File, FileType, Metadata},
     io::{self, Read},

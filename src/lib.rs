@@ -101,6 +101,7 @@ pub mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod recording;
+mod room;
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]

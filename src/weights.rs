@@ -5,6 +5,17 @@
 //! with layers `fc1`, `fc2`, … takes. The file holds parameters, not structure: to load it, build
 //! the network first. It is not a checkpoint: the optimiser's state is not in it.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use ndarray::{ArrayViewD, IxDyn};
@@ -47,6 +58,7 @@ impl<F: Float> Network<F> {
             Dtype::F64
         };
         let encode = |values: &ArrayViewD<'_, F>| -> Vec<u8> {
+            #[expect(clippy::cast_possible_truncation, reason = "an f32 that was widened")]
             let little_endian = |x: &F| match dtype {
                 Dtype::F32 => (x.widen() as f32).to_le_bytes().to_vec(),
                 _ => x.widen().to_le_bytes().to_vec(),

@@ -15,6 +15,17 @@
 //! It is not for the other element types of idx (`i16`, `f32`, …), nor for other numbers of
 //! dimensions, and it does not know what a label means.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
