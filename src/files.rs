@@ -24,7 +24,7 @@ use std::{
 use crate::{Error, Result};
 
 /// Longest header of a safetensors file that [`tensors`] takes: room for 10,000 tensors. Parsed, a
-/// header takes some thirty times its length.
+/// hostile header takes some fifty times its length.
 #[cfg(feature = "safetensors")]
 pub const MAX_HEADER: usize = 1 << 20;
 
@@ -71,19 +71,29 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
 
 /// Opens a regular file, and says how long it is.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+    open_or(
+        path,
+        |source| io_error(path, source),
+        |found| format_error(path, "kind", "a regular file", found),
+    )
+}
+
+/// The same with errors of the caller's own: of the system, and for what is no regular file.
+pub(crate) fn open_or<E>(
+    path: &Path,
+    failed: impl Fn(io::Error) -> E,
+    other: impl Fn(&'static str) -> E,
+) -> std::result::Result<(File, u64), E> {
     let regular = |metadata: io::Result<Metadata>| {
-        let metadata = metadata.map_err(|source| io_error(path, source))?;
+        let metadata = metadata.map_err(&failed)?;
         match metadata.is_file() {
             true => Ok(metadata.len()),
-            false => {
-                let found = kind(metadata.file_type());
-                Err(format_error(path, "kind", "a regular file", found))
-            }
+            false => Err(other(kind(metadata.file_type()))),
         }
     };
     // Before it is opened: to open a pipe would wait for whoever writes into it.
     regular(fs::metadata(path))?;
-    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    let file = File::open(path).map_err(&failed)?;
     // And after: another may stand there by now.
     let len = regular(file.metadata())?;
     Ok((file, len))
@@ -130,6 +140,16 @@ fn kind(kind: FileType) -> &'static str {
 /// [`MAX_HEADER`].
 #[cfg(feature = "safetensors")]
 pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTensors<'a>> {
+    tensors_within(MAX_HEADER, path, bytes)
+}
+
+/// The same with a header of at most `most` bytes.
+#[cfg(feature = "safetensors")]
+pub(crate) fn tensors_within<'a>(
+    most: usize,
+    path: &Path,
+    bytes: &'a [u8],
+) -> Result<safetensors::SafeTensors<'a>> {
     use safetensors::{SafeTensors, tensor::Metadata};
 
     let wrong = |found: String| format_error(path, "content", "a safetensors file", found);
@@ -138,8 +158,8 @@ pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTens
         return Err(wrong(found));
     };
     let len = u64::from_le_bytes(*len);
-    if len > MAX_HEADER as u64 {
-        let expected = format!("at most {MAX_HEADER} bytes");
+    if len > most as u64 {
+        let expected = format!("at most {most} bytes");
         let found = format!("{len} bytes");
         return Err(format_error(path, "length of the header", expected, found));
     }

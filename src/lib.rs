@@ -84,6 +84,8 @@ struct Readme;
 #[cfg(feature = "blas")]
 extern crate blas_src as _;
 
+#[cfg(feature = "safetensors")]
+pub mod checkpoint;
 pub mod data;
 pub mod docs;
 pub mod engine;
@@ -107,6 +109,8 @@ pub mod train;
 #[cfg(feature = "safetensors")]
 mod weights;
 
+#[cfg(feature = "safetensors")]
+pub use checkpoint::{Checkpoint, CheckpointDir};
 #[cfg(feature = "cuda")]
 pub use engine::CudaEngine;
 pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};

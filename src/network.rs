@@ -105,12 +105,18 @@ impl Network<f32> {
 }
 
 impl<F: Float> Network<F> {
+    /// A network of layers that were checked: one at least, each as wide as the one above expects.
+    pub(crate) fn from_layers(layers: Vec<Layer<F>>) -> Self {
+        Network { layers }
+    }
+
     /// The layers, from the input up.
     pub fn layers(&self) -> &[Layer<F>] {
         &self.layers
     }
 
     /// The layers, to be changed by an engine that keeps their shapes.
+    #[cfg(feature = "cuda")]
     pub(crate) fn layers_mut(&mut self) -> &mut [Layer<F>] {
         &mut self.layers
     }

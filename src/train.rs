@@ -82,11 +82,22 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Loss and correct answers over the whole validation set after it, where there is one.
     pub validation: Option<StepReport>,
-    /// Training and validation.
+    /// Training and validation; of a resumed epoch, its earlier steps and all since.
     pub time: Duration,
 }
 
-/// Everything that was measured during a run.
+/// A place in a run: the batch that comes next, both counted from 0.
+///
+/// An epoch's batches may all be done and its validation not yet: `batch` is their number then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// The epoch.
+    pub epoch: usize,
+    /// The batch within it.
+    pub batch: usize,
+}
+
+/// Everything that was measured during a run. [`Trainer::resume`] goes on from it.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct History {
@@ -103,6 +114,58 @@ impl History {
         times.sort_unstable();
         times.get(times.len() / 2).copied().unwrap_or_default()
     }
+
+    /// Where the run stands: after the last batch, or the last epoch, that is in here.
+    pub fn position(&self) -> Position {
+        let epoch = self.epochs.len();
+        let batches = self.batches.iter().rev();
+        Position {
+            epoch,
+            batch: batches.take_while(|record| record.epoch >= epoch).count(),
+        }
+    }
+
+    /// Refuses a history that a run with `count` batches an epoch cannot have.
+    fn check(&self, count: usize) -> Result<()> {
+        let wrong = |what: String, found: usize, expected: String| {
+            Err(Error::parameter(
+                format!("history: {what}"),
+                found,
+                expected,
+            ))
+        };
+        for (index, record) in self.batches.iter().enumerate() {
+            let expected = (index / count, index % count);
+            if (record.epoch, record.batch) != expected {
+                return wrong(
+                    format!("record {index}, batch of epoch {}", record.epoch),
+                    record.batch,
+                    format!(
+                        "batch {} of epoch {}, with {count} batches an epoch",
+                        expected.1, expected.0
+                    ),
+                );
+            }
+        }
+        let (done, begun) = (
+            self.batches.len() / count,
+            self.batches.len().div_ceil(count),
+        );
+        let epochs = self.epochs.len();
+        // The last epoch may wait for its validation.
+        if !(begun.saturating_sub(1)..=done).contains(&epochs) {
+            let expected = format!("{done}, by its {} batches", self.batches.len());
+            return wrong("number of epochs".into(), epochs, expected);
+        }
+        match (self.epochs.iter().enumerate()).find(|(index, record)| record.epoch != *index) {
+            Some((index, record)) => wrong(
+                format!("number of epoch record {index}"),
+                record.epoch,
+                index.to_string(),
+            ),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a [`Trainer::fit`] callback is told.
@@ -115,9 +178,25 @@ pub enum Event<'a> {
         record: &'a BatchRecord,
         /// Number of batches in each epoch.
         batches: usize,
+        /// All that was measured so far, this batch included.
+        history: &'a History,
     },
     /// An epoch is over, and validated.
-    Epoch(&'a EpochRecord),
+    Epoch {
+        /// What came of it.
+        record: &'a EpochRecord,
+        /// All that was measured so far, this epoch included.
+        history: &'a History,
+    },
+}
+
+impl<'a> Event<'a> {
+    /// All that was measured so far: with the engine, what a checkpoint takes.
+    pub fn history(&self) -> &'a History {
+        match self {
+            Event::Batch { history, .. } | Event::Epoch { history, .. } => history,
+        }
+    }
 }
 
 /// What a callback wants.
@@ -171,7 +250,7 @@ impl Trainer {
     /// let trainer = Trainer { epochs: 3, batch_size: 4, ..Trainer::default() };
     /// let mut best = None;
     /// let history = trainer.fit(&mut *engine, &data, Some(&data), |engine, event| {
-    ///     if let Event::Epoch(record) = event
+    ///     if let Event::Epoch { record, .. } = event
     ///         && let (Some(validation), Ok(network)) = (&record.validation, engine.network())
     ///         && best.as_ref().is_none_or(|(loss, _)| validation.loss < *loss)
     ///     {
@@ -192,20 +271,53 @@ impl Trainer {
         engine: &mut dyn Engine,
         train: &Dataset,
         validation: Option<&Dataset>,
+        callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
+    ) -> Result<History> {
+        self.resume(engine, train, validation, History::default(), callback)
+    }
+
+    /// [`fit`](Self::fit), from where `history` ends: the engine has the parameters and the
+    /// optimiser's moments of that moment, and the run ends with the bits of one that was never
+    /// stopped. No generator is carried on: the order of an epoch follows from its number and the
+    /// seed ([`Batches`](crate::data::Batches)).
+    ///
+    /// [`epochs`](Self::epochs) counts from the beginning of the run, and may be more than it was.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); [`Error::InvalidParameter`] for a history of another number of batches
+    /// an epoch, or of more epochs than the trainer's.
+    pub fn resume(
+        &self,
+        engine: &mut dyn Engine,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        mut history: History,
         mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
     ) -> Result<History> {
         self.check(train)?;
-        let mut history = History::default();
+        history.check(train.len() / self.batch_size)?;
+        let from = history.position();
+        if from.epoch + usize::from(from.batch > 0) > self.epochs {
+            let begun = from.epoch + usize::from(from.batch > 0);
+            let expected = format!("at least {begun}, which the history has begun");
+            return Err(Error::parameter("epochs", self.epochs, expected));
+        }
         let mut batch = Batch::default();
-        for epoch in 0..self.epochs {
+        for epoch in from.epoch..self.epochs {
             let started = Instant::now();
-            let mut batches = train
-                .batches(self.batch_size)?
-                .shuffled(self.seed, epoch as u64)
-                .drop_last(true)?;
+            let first = if epoch == from.epoch { from.batch } else { 0 };
+            // What an earlier run did of this epoch.
+            let earlier = &history.batches[history.batches.len() - first..];
+            let mut sum = earlier
+                .iter()
+                .fold(0.0, |sum, record| sum + record.report.loss);
+            let spent: Duration = earlier.iter().map(|record| record.step_time).sum();
+
+            let batches = train.batches(self.batch_size)?;
+            let batches = batches.shuffled(self.seed, epoch as u64).drop_last(true)?;
             let count = batches.len();
-            let mut sum = 0.0;
-            for index in 0..count {
+            let mut batches = batches.skip_to(first)?;
+            for index in first..count {
                 batches.next_into(&mut batch);
                 let step = Instant::now();
                 let input = Input::constant(batch.images.view(), self.num_steps);
@@ -217,13 +329,13 @@ impl Trainer {
                     report,
                     step_time: step.elapsed(),
                 };
+                history.batches.push(record.clone());
                 let event = Event::Batch {
                     record: &record,
                     batches: count,
+                    history: &history,
                 };
-                let flow = callback(engine, event);
-                history.batches.push(record);
-                if flow == Flow::Stop {
+                if callback(engine, event) == Flow::Stop {
                     return Ok(history);
                 }
             }
@@ -234,11 +346,14 @@ impl Trainer {
                 epoch,
                 train_loss: sum / count as f64,
                 validation,
-                time: started.elapsed(),
+                time: spent + started.elapsed(),
             };
-            let flow = callback(engine, Event::Epoch(&record));
-            history.epochs.push(record);
-            if flow == Flow::Stop {
+            history.epochs.push(record.clone());
+            let event = Event::Epoch {
+                record: &record,
+                history: &history,
+            };
+            if callback(engine, event) == Flow::Stop {
                 break;
             }
         }

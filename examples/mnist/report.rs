@@ -122,8 +122,10 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         match event {
-            Event::Batch { record, batches } => self.batch(engine, record, batches),
-            Event::Epoch(record) => {
+            Event::Batch {
+                record, batches, ..
+            } => self.batch(engine, record, batches),
+            Event::Epoch { record, .. } => {
                 self.epoch(record);
                 Ok(())
             }

@@ -72,6 +72,9 @@ pub trait Engine<F: Float = f32>: Send {
     /// [`Error::Device`] where they cannot be brought back from the device.
     fn network(&mut self) -> Result<Network<F>>;
 
+    /// What it trains by.
+    fn objective(&self) -> &Objective<F>;
+
     /// The optimiser with its moments as they are now.
     ///
     /// # Errors

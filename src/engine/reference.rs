@@ -556,6 +556,10 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
         Ok(self.network.clone())
     }
 
+    fn objective(&self) -> &Objective<F> {
+        &self.objective
+    }
+
     fn optimiser(&mut self) -> Result<Adam<F>> {
         Ok(self.adam.clone())
     }

@@ -12,7 +12,7 @@
 use ndarray::{Array1, Array2};
 
 use super::{
-    parallel::for_each,
+    parallel::{for_each, for_each_chunk},
     simd::{LANES, Lane, flatten},
 };
 use crate::{Dynamics, Layer, Leaky, Reset, Surrogate, neuron::Rule};
@@ -178,15 +178,30 @@ impl LayerState {
         packed
     }
 
-    /// Blocks back into `[out, in]` and `[out]`.
+    /// Blocks back into `[out, in]` and `[out]`: block by block, a cache line of each neuron's row at
+    /// a time.
     pub fn unpack(&self, packed: &[Lane]) -> (Array2<f32>, Array1<f32>) {
-        let entry = |n: usize, i: usize| {
+        let (inputs, width) = (self.inputs, self.lanes * LANES);
+        let mut weight = vec![0.0; self.neurons * inputs];
+        let worth = weight.len() >= 1 << 16;
+        for_each_chunk(worth, &mut weight, width * inputs, |block, rows| {
+            let column = flatten(&packed[block * self.block_len()..][..self.block_len()]);
+            for first in (0..inputs).step_by(LANES) {
+                let last = inputs.min(first + LANES);
+                let column = &column[first * width..last * width];
+                for (n, row) in rows.chunks_exact_mut(inputs).enumerate() {
+                    for (w, values) in row[first..last].iter_mut().zip(column.chunks_exact(width)) {
+                        *w = values[n];
+                    }
+                }
+            }
+        });
+        let weight = Array2::from_shape_vec((self.neurons, inputs), weight);
+        let bias = Array1::from_shape_fn(self.neurons, |n| {
             let (block, lane, at) = self.place(n);
-            packed[block * self.block_len() + i * self.lanes + lane].0[at]
-        };
-        let weight = Array2::from_shape_fn((self.neurons, self.inputs), |(n, i)| entry(n, i));
-        let bias = Array1::from_shape_fn(self.neurons, |n| entry(n, self.inputs));
-        (weight, bias)
+            packed[block * self.block_len() + inputs * self.lanes + lane].0[at]
+        });
+        (weight.expect("as many values as its shape"), bias)
     }
 
     /// Block, vector within it and lane of neuron `n`.

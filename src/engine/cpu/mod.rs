@@ -34,8 +34,8 @@ use self::{
 };
 use super::{adam_fits, reference};
 use crate::{
-    Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
-    Result, StepReport, Trace, network::LayerGradients,
+    Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
+    Recording, Result, StepReport, Trace, network::LayerGradients,
 };
 
 /// The fast CPU engine behind the [`Engine`] trait; single precision.
@@ -272,12 +272,21 @@ impl Engine for CpuEngine {
     }
 
     fn network(&mut self) -> Result<Network> {
-        let mut network = self.template.clone();
-        for (layer, state) in network.layers_mut().iter_mut().zip(&self.machine.layers) {
-            (layer.weight, layer.bias) = state.unpack(&state.params);
-            (layer.beta, layer.threshold) = (state.learnt.beta.clone(), state.learnt.theta.clone());
-        }
-        Ok(network)
+        let layers = self.machine.layers.iter().map(|state| {
+            let (weight, bias) = state.unpack(&state.params);
+            Layer {
+                weight,
+                bias,
+                beta: state.learnt.beta.clone(),
+                threshold: state.learnt.theta.clone(),
+                neuron: state.neuron.clone(),
+            }
+        });
+        Ok(Network::from_layers(layers.collect()))
+    }
+
+    fn objective(&self) -> &Objective {
+        &self.objective
     }
 
     fn optimiser(&mut self) -> Result<Adam> {

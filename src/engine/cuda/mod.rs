@@ -214,6 +214,10 @@ impl Engine for CudaEngine {
         Ok(self.template.clone())
     }
 
+    fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
     fn optimiser(&mut self) -> Result<Adam> {
         let mut adam = self.adam.clone();
         if adam.step > 0 {

@@ -1,0 +1,545 @@
+//! Bytes as a checkpoint. Nothing in them is trusted: the checksum is compared before anything else
+//! is looked at, each size is compared with what is there before it is used, every number must be
+//! finite and in range, and nothing may be left over. Memory is bounded by the length of the bytes.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use ndarray::{Array1, Array2};
+use safetensors::{Dtype, SafeTensors};
+
+use super::{
+    Checkpoint, DIGITS, FIRST, FORMAT, SECOND, VERSION, encode,
+    text::{self, CUSTOM, DYNAMICS, Fields, RESETS, SETTING, Unfit, shortened},
+};
+use crate::{
+    Adam, Error, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer, files,
+    network::LayerGradients,
+    train::{BatchRecord, EpochRecord, Position},
+};
+
+/// The longest header: a layer's neurons may have a β and a θ each, as text.
+const MAX_HEADER: usize = 16 << 20;
+
+/// Why bytes are not a checkpoint that can be used.
+pub(super) enum Flaw {
+    /// They are not what was written.
+    Damaged(Error),
+    /// They are whole, but nothing that this version of the crate could have written.
+    Foreign(Error),
+}
+
+impl From<Flaw> for Error {
+    fn from(flaw: Flaw) -> Error {
+        match flaw {
+            Flaw::Damaged(error) | Flaw::Foreign(error) => error,
+        }
+    }
+}
+
+/// Reads a file's bytes; `path` is for the messages.
+pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Checkpoint, Flaw> {
+    let format = |unfit: Unfit| Error::Format {
+        path: path.into(),
+        what: unfit.what,
+        expected: unfit.expected,
+        found: unfit.found,
+    };
+    verify(bytes).map_err(|unfit| Flaw::Damaged(format(unfit)))?;
+    let file = files::tensors_within(MAX_HEADER, path, bytes).map_err(Flaw::Foreign)?;
+    parse(bytes, &file).map_err(|unfit| Flaw::Foreign(format(unfit)))
+}
+
+/// Compares the checksum. Its place and its kind are the same in all versions of the format.
+fn verify(bytes: &[u8]) -> Result<(), Unfit> {
+    let unfit = |what: &str, expected: String, found: String| {
+        Err(Unfit {
+            what: what.into(),
+            expected,
+            found,
+        })
+    };
+    let length = bytes.len();
+    let Some((first, rest)) = bytes.split_first_chunk::<8>() else {
+        let found = format!("{length} bytes");
+        return unfit("length", "at least 8 bytes".into(), found);
+    };
+    let claimed = u64::from_le_bytes(*first);
+    let header = usize::try_from(claimed).ok().and_then(|n| rest.get(..n));
+    let Some(header) = header else {
+        let expected = format!("at most {}, the bytes that follow", rest.len());
+        return unfit("length of the header", expected, claimed.to_string());
+    };
+    let Some(digits) = encode::find_checksum(header) else {
+        return unfit("crc32", "a checksum in the header".into(), "none".into());
+    };
+    let digits = digits.saturating_add(8);
+    let found = bytes.get(digits..).and_then(|tail| tail.get(..DIGITS));
+    let expected = encode::checksum(bytes, digits);
+    match found {
+        Some(found) if found == expected.as_bytes() => Ok(()),
+        found => {
+            let found = String::from_utf8_lossy(found.unwrap_or_default());
+            let expected = format!("{expected}, by the content: the file is damaged");
+            unfit("crc32", expected, found.into_owned())
+        }
+    }
+}
+
+/// Reads whole bytes by their version.
+fn parse(bytes: &[u8], file: &SafeTensors<'_>) -> Result<Checkpoint, Unfit> {
+    let unfit = |what: &str, expected: &str, found: String| Unfit {
+        what: what.into(),
+        expected: expected.into(),
+        found,
+    };
+    let not_safetensors =
+        |e: safetensors::SafeTensorError| unfit("content", "a safetensors file", e.to_string());
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
+    let metadata = header.metadata().iter().flatten();
+    let metadata = metadata.map(|(name, value)| (name.clone(), value.clone()));
+    let mut fields = Fields(metadata.collect());
+
+    fields.get("format", FORMAT, |text| (text == FORMAT).then_some(()))?;
+    let expected = format!(
+        "1 to {VERSION}, the versions that this spikegrad, {}, knows; a later one wrote it",
+        env!("CARGO_PKG_VERSION")
+    );
+    let version: u32 = fields.parse("version", "a whole number")?;
+    match version {
+        1 => version_1(fields, file),
+        _ => Err(unfit("version", &expected, version.to_string())),
+    }
+}
+
+/// Format version 1.
+fn version_1(mut fields: Fields, file: &SafeTensors<'_>) -> Result<Checkpoint, Unfit> {
+    fields.text("crc32")?;
+    let mut tensors = Tensors::new(file)?;
+    let network = network(&mut fields, &mut tensors)?;
+    let objective = objective(&mut fields)?;
+    let adam = adam(&mut fields, &mut tensors, &network)?;
+    let whole = "a whole number of at least 1";
+    let trainer = Trainer {
+        epochs: fields.at_least_1("trainer.epochs", whole)?,
+        batch_size: fields.at_least_1("trainer.batch_size", whole)?,
+        num_steps: fields.at_least_1("trainer.num_steps", whole)?,
+        seed: fields.parse("trainer.seed", "a whole number")?,
+    };
+    let position = Position {
+        epoch: fields.parse("position.epoch", "a whole number")?,
+        batch: fields.parse("position.batch", "a whole number")?,
+    };
+    let history = history(&mut tensors, network.layers().len())?;
+    if !history.batches.is_empty() && history.position() != position {
+        return Err(Unfit {
+            what: "position".into(),
+            expected: format!("{:?}, as the history has it", history.position()),
+            found: format!("{position:?}"),
+        });
+    }
+    let mut settings = BTreeMap::new();
+    for (name, value) in fields.0 {
+        match name.strip_prefix(SETTING) {
+            Some(name) => settings.insert(name.into(), value),
+            None => return Err(left_over("entry of the metadata", &name)),
+        };
+    }
+    if let Some(name) = tensors.0.into_keys().next() {
+        return Err(left_over("tensor", name));
+    }
+    Ok(Checkpoint {
+        network,
+        adam,
+        objective,
+        trainer,
+        position,
+        history,
+        settings,
+    })
+}
+
+fn left_over(what: &str, name: &str) -> Unfit {
+    Unfit {
+        what: what.into(),
+        expected: "only those of format version 1".into(),
+        found: shortened(name),
+    }
+}
+
+/// An error of a check that the whole crate shares.
+fn out_of_range(error: Error) -> Unfit {
+    Unfit {
+        what: "content".into(),
+        expected: "values in range".into(),
+        found: error.to_string(),
+    }
+}
+
+impl Fields {
+    fn at_least_1(&mut self, name: &str, expected: &str) -> Result<usize, Unfit> {
+        self.get(name, expected, |text| text.parse().ok().filter(|n| *n >= 1))
+    }
+}
+
+fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network, Unfit> {
+    let sizes = |text: &str| {
+        let sizes: Option<Vec<usize>> = text.split(' ').map(|n| n.parse().ok()).collect();
+        sizes.filter(|sizes| sizes.len() >= 2 && !sizes.contains(&0))
+    };
+    let expected = "two or more whole numbers of at least 1, with blanks between";
+    let sizes = fields.get("network.sizes", expected, sizes)?;
+    let mut layers = Vec::new();
+    for (pair, k) in sizes.windows(2).zip(1..) {
+        let &[inputs, neurons] = pair else { continue };
+        let neuron = neuron(fields, k, neurons)?;
+        let parameters = parameters(tensors, "", k, (inputs, neurons), &neuron)?;
+        let initial = |values: &[f64]| values.iter().map(|&x| x as f32).collect();
+        layers.push(Layer {
+            weight: parameters.weight,
+            bias: parameters.bias,
+            beta: (parameters.beta).unwrap_or_else(|| initial(neuron.beta.values())),
+            threshold: (parameters.threshold).unwrap_or_else(|| initial(neuron.threshold.values())),
+            neuron,
+        });
+    }
+    let network = Network::from_layers(layers);
+    network.check_constants().map_err(out_of_range)?;
+    Ok(network)
+}
+
+/// The neurons of layer `k`, from 1.
+fn neuron(fields: &mut Fields, k: usize, neurons: usize) -> Result<Leaky, Unfit> {
+    let name = |field: &str| format!("layer{k}.{field}");
+    let numbers = "a number, or [one, for, each] neuron";
+    let flag = "true or false";
+    let neuron = Leaky {
+        beta: fields.get(&name("beta"), numbers, text::parse_per_neuron)?,
+        threshold: fields.get(&name("threshold"), numbers, text::parse_per_neuron)?,
+        dynamics: fields.get(&name("dynamics"), &text::choices(&DYNAMICS), |text| {
+            text::named(&DYNAMICS, text)
+        })?,
+        reset: fields.get(&name("reset"), &text::choices(&RESETS), |text| {
+            text::named(&RESETS, text)
+        })?,
+        detach_reset: fields.parse(&name("detach_reset"), flag)?,
+        surrogate: fields.get(
+            &name("surrogate"),
+            "a surrogate's name and its sharpness",
+            text::parse_surrogate,
+        )?,
+        learn_beta: fields.parse(&name("learn_beta"), flag)?,
+        learn_threshold: fields.parse(&name("learn_threshold"), flag)?,
+    };
+    neuron
+        .check(&format!("layer {k}"), neurons)
+        .map_err(out_of_range)?;
+    Ok(neuron)
+}
+
+/// The trained tensors of layer `k`, or one of their moments.
+fn parameters(
+    tensors: &mut Tensors<'_, '_>,
+    prefix: &str,
+    k: usize,
+    (inputs, neurons): (usize, usize),
+    neuron: &Leaky,
+) -> Result<LayerGradients<f32>, Unfit> {
+    let mut vector = |name: &str, length: usize| {
+        let name = format!("{prefix}{name}");
+        Ok(Array1::from(tensors.f32(&name, &[length])?))
+    };
+    let constants = |values: &crate::PerNeuron| values.values().len();
+    let bias = vector(&format!("fc{k}.bias"), neurons)?;
+    let beta = (neuron.learn_beta)
+        .then(|| vector(&format!("lif{k}.beta"), constants(&neuron.beta)))
+        .transpose()?;
+    let threshold = (neuron.learn_threshold)
+        .then(|| vector(&format!("lif{k}.threshold"), constants(&neuron.threshold)))
+        .transpose()?;
+    let name = format!("{prefix}fc{k}.weight");
+    let weight = tensors.f32(&name, &[neurons, inputs])?;
+    let weight = Array2::from_shape_vec((neurons, inputs), weight).map_err(|e| Unfit {
+        what: name,
+        expected: format!("[{neurons}, {inputs}]"),
+        found: e.to_string(),
+    })?;
+    Ok(LayerGradients {
+        weight,
+        bias,
+        beta,
+        threshold,
+    })
+}
+
+fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
+    let expected = "the name of a loss and its numbers";
+    let loss = fields.get("objective.loss", expected, |text| match text {
+        CUSTOM => Some(None),
+        text => text::parse_loss(text).map(Some),
+    })?;
+    let Some(loss) = loss else { return Ok(None) };
+    let objective = Objective {
+        loss,
+        rate_l1: fields.parse("objective.rate_l1", "a number")?,
+    };
+    objective.check().map_err(out_of_range)?;
+    Ok(Some(objective))
+}
+
+/// Adam's settings; and its moments, if and only if it has made a step.
+fn adam(
+    fields: &mut Fields,
+    tensors: &mut Tensors<'_, '_>,
+    network: &Network,
+) -> Result<Adam, Unfit> {
+    let mut adam = Adam {
+        lr: fields.parse("adam.lr", "a number")?,
+        beta1: fields.parse("adam.beta1", "a number")?,
+        beta2: fields.parse("adam.beta2", "a number")?,
+        eps: fields.parse("adam.eps", "a number")?,
+        // Counted on in doubles.
+        step: fields.get("adam.step", "a whole number up to 2^53", |text| {
+            text.parse().ok().filter(|step| *step <= 1 << 53)
+        })?,
+        moments: None,
+    };
+    adam.check().map_err(out_of_range)?;
+    if adam.step > 0 {
+        let mut moments = |prefix: &str| {
+            let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
+                let size = (layer.inputs(), layer.neurons());
+                parameters(tensors, prefix, k, size, layer.neuron())
+            });
+            let layers = layers.collect::<Result<_, Unfit>>()?;
+            Ok(Gradients { layers })
+        };
+        let (first, second) = (moments(FIRST)?, moments(SECOND)?);
+        for (name, values) in second.tensors() {
+            if let Some(bad) = values.iter().find(|v| **v < 0.0) {
+                return Err(Unfit {
+                    what: format!("tensor {SECOND}{name}"),
+                    expected: "means of squares, at least 0".into(),
+                    found: bad.to_string(),
+                });
+            }
+        }
+        adam.moments = Some((first, second));
+    }
+    Ok(adam)
+}
+
+fn history(tensors: &mut Tensors<'_, '_>, layers: usize) -> Result<History, Unfit> {
+    let mut history = History::default();
+    let epochs = tensors.whole("history.batch.epoch", None)?;
+    let count = Some(epochs.len());
+    let batches = tensors.whole("history.batch.batch", count)?;
+    let times = tensors.times("history.batch.nanoseconds", count)?;
+    let reports = reports(tensors, "history.batch", epochs.len(), layers)?;
+    let records = epochs.into_iter().zip(batches).zip(reports).zip(times);
+    for (((epoch, batch), report), step_time) in records {
+        let before = (history.batches.last()).map(|b: &BatchRecord| (b.epoch, b.batch));
+        let follows = match before {
+            Some((e, b)) => {
+                (Some(epoch), Some(batch)) == (Some(e), b.checked_add(1))
+                    || (Some(epoch), batch) == (e.checked_add(1), 0)
+            }
+            None => (epoch, batch) == (0, 0),
+        };
+        let place = format!("history, batch {} of all", history.batches.len());
+        let Some(report) = report else {
+            return Err(Unfit {
+                what: place,
+                expected: "at least 1 sample".into(),
+                found: "0".into(),
+            });
+        };
+        if !follows {
+            return Err(Unfit {
+                what: place,
+                expected: "the batch after the one before it".into(),
+                found: format!("batch {batch} of epoch {epoch}"),
+            });
+        }
+        history.batches.push(BatchRecord {
+            epoch,
+            batch,
+            report,
+            step_time,
+        });
+    }
+
+    let losses = tensors.f64("history.epoch.train_loss", None)?;
+    let count = losses.len();
+    let times = tensors.times("history.epoch.nanoseconds", Some(count))?;
+    let validations = self::reports(tensors, "history.epoch.validation", count, layers)?;
+    let records = losses.into_iter().zip(validations).zip(times).enumerate();
+    history.epochs = records
+        .map(|(epoch, ((train_loss, validation), time))| EpochRecord {
+            epoch,
+            train_loss,
+            validation,
+            time,
+        })
+        .collect();
+
+    // Only the last epoch of the batches may be without its own record.
+    let begun = history
+        .batches
+        .last()
+        .map_or(0, |last| last.epoch.saturating_add(1));
+    if count > begun || count.saturating_add(1) < begun {
+        return Err(Unfit {
+            what: "history, number of epochs".into(),
+            expected: format!("{begun}, or one less, by its batches"),
+            found: count.to_string(),
+        });
+    }
+    Ok(history)
+}
+
+/// The columns of `count` reports; those of no samples are none.
+fn reports(
+    tensors: &mut Tensors<'_, '_>,
+    prefix: &str,
+    count: usize,
+    layers: usize,
+) -> Result<Vec<Option<StepReport>>, Unfit> {
+    let name = |column: &str| format!("{prefix}.{column}");
+    let losses = tensors.f64(&name("loss"), Some(count))?;
+    let samples = tensors.whole(&name("samples"), Some(count))?;
+    let by_count = tensors.whole(&name("correct_spike_count"), Some(count))?;
+    let by_membrane = tensors.whole(&name("correct_membrane"), Some(count))?;
+    let rates = tensors.rates(&name("firing_rate"), count, layers)?;
+    let reports = losses.into_iter().zip(samples);
+    let reports = reports
+        .zip(by_count.into_iter().zip(by_membrane))
+        .zip(rates);
+    let mut out = Vec::with_capacity(count);
+    for (((loss, samples), (correct_spike_count, correct_membrane)), firing_rate) in reports {
+        let correct = correct_spike_count.max(correct_membrane);
+        if correct > samples {
+            return Err(Unfit {
+                what: format!("{prefix}, correct answers of report {}", out.len()),
+                expected: format!("at most {samples}, its samples"),
+                found: correct.to_string(),
+            });
+        }
+        out.push((samples > 0).then_some(StepReport {
+            loss,
+            samples,
+            correct_spike_count,
+            correct_membrane,
+            firing_rate,
+        }));
+    }
+    Ok(out)
+}
+
+/// The tensors of a file, each of which is taken once.
+struct Tensors<'f, 'd>(BTreeMap<&'f str, safetensors::tensor::TensorView<'d>>);
+
+impl<'f, 'd> Tensors<'f, 'd> {
+    fn new(file: &'f SafeTensors<'d>) -> Result<Self, Unfit> {
+        Ok(Tensors(file.iter().collect()))
+    }
+
+    /// The bytes of a tensor, of `shape` where it is known, else of one axis.
+    fn take<const N: usize>(
+        &mut self,
+        name: &str,
+        dtype: Dtype,
+        shape: Option<&[usize]>,
+    ) -> Result<&'d [[u8; N]], Unfit> {
+        let unfit = |expected: String, found: String| Unfit {
+            what: format!("tensor {name}"),
+            expected,
+            found,
+        };
+        let Some(view) = self.0.remove(name) else {
+            return Err(unfit("a tensor of that name".into(), "nothing".into()));
+        };
+        let fits = shape.map_or(view.shape().len() == 1, |shape| view.shape() == shape);
+        if view.dtype() != dtype || !fits {
+            let shape = shape.map_or("[N]".into(), |shape| format!("{shape:?}"));
+            let found = format!("{:?} {:?}", view.dtype(), view.shape());
+            return Err(unfit(format!("{dtype:?} {shape}"), found));
+        }
+        let (values, _) = view.data().as_chunks::<N>();
+        Ok(values)
+    }
+
+    fn f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Unfit> {
+        let values = self.take(name, Dtype::F32, Some(shape))?;
+        let values: Vec<f32> = values
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
+        match values.iter().find(|x| !x.is_finite()) {
+            Some(bad) => Err(not_finite(name, f64::from(*bad))),
+            None => Ok(values),
+        }
+    }
+
+    fn f64(&mut self, name: &str, length: Option<usize>) -> Result<Vec<f64>, Unfit> {
+        let shape = length.map(|length| [length]);
+        let values = self.take(name, Dtype::F64, shape.as_ref().map(|s| &s[..]))?;
+        let values: Vec<f64> = values
+            .iter()
+            .map(|bytes| f64::from_le_bytes(*bytes))
+            .collect();
+        match values.iter().find(|x| !x.is_finite()) {
+            Some(bad) => Err(not_finite(name, *bad)),
+            None => Ok(values),
+        }
+    }
+
+    /// `[count, layers]`: a rate from 0 to 1, or NaN where a layer was not looked at.
+    fn rates(&mut self, name: &str, count: usize, layers: usize) -> Result<Vec<Vec<f64>>, Unfit> {
+        let values = self.take(name, Dtype::F64, Some(&[count, layers]))?;
+        let rates = |bytes: &[[u8; 8]]| bytes.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        let rates: Vec<Vec<f64>> = values.chunks_exact(layers.max(1)).map(rates).collect();
+        let mut all = rates.iter().flatten();
+        match all.find(|x| !(x.is_nan() || (0.0..=1.0).contains(*x))) {
+            Some(bad) => Err(Unfit {
+                what: format!("tensor {name}"),
+                expected: "rates from 0 to 1".into(),
+                found: bad.to_string(),
+            }),
+            None => Ok(rates),
+        }
+    }
+
+    fn u64(&mut self, name: &str, length: Option<usize>) -> Result<Vec<u64>, Unfit> {
+        let shape = length.map(|length| [length]);
+        let values = self.take(name, Dtype::U64, shape.as_ref().map(|s| &s[..]))?;
+        Ok(values
+            .iter()
+            .map(|bytes| u64::from_le_bytes(*bytes))
+            .collect())
+    }
+
+    fn whole(&mut self, name: &str, length: Option<usize>) -> Result<Vec<usize>, Unfit> {
+        let values = self.u64(name, length)?;
+        let values: Option<Vec<usize>> = (values.into_iter())
+            .map(|n| usize::try_from(n).ok())
+            .collect();
+        values.ok_or_else(|| Unfit {
+            what: format!("tensor {name}"),
+            expected: format!("numbers up to {}", usize::MAX),
+            found: "a larger one".into(),
+        })
+    }
+
+    fn times(&mut self, name: &str, length: Option<usize>) -> Result<Vec<Duration>, Unfit> {
+        let values = self.u64(name, length)?;
+        Ok(values.into_iter().map(Duration::from_nanos).collect())
+    }
+}
+
+fn not_finite(name: &str, found: f64) -> Unfit {
+    Unfit {
+        what: format!("tensor {name}"),
+        expected: "finite numbers".into(),
+        found: found.to_string(),
+    }
+}

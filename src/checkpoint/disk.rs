@@ -1,0 +1,76 @@
+//! What a save asks of the file system, one step each: [`Os`] is the real one. Tests put others in
+//! its place: one that fails at a byte or a step, one that forgets at a power cut what was not synced.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::files;
+
+/// A file system, as far as a [`CheckpointDir`](super::CheckpointDir) writes to it.
+pub trait Disk: Send + Sync {
+    /// Creates a file that must not be there yet, writes it, and waits until its content is on the
+    /// disk.
+    fn create(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// Gives a file a second name, which must be free.
+    fn hard_link(&self, path: &Path, name: &Path) -> io::Result<()>;
+    /// Gives a file another name, at once; what had that name is gone.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a name.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Waits until the names in a folder are on the disk.
+    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    /// The bytes of a regular file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+}
+
+/// The operating system's file system.
+#[derive(Debug, Clone, Copy)]
+pub struct Os;
+
+impl Disk for Os {
+    fn create(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(content)?;
+        file.sync_all()
+    }
+
+    fn hard_link(&self, path: &Path, name: &Path) -> io::Result<()> {
+        fs::hard_link(path, name)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        // Elsewhere a folder cannot be opened as a file, and names are the system's own business.
+        if cfg!(unix) {
+            File::open(path)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Nothing but a regular file is opened (a pipe would wait for ever), and no more is read than
+    /// the file says it has.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let not_regular = |kind| {
+            let message = format!("{kind}, not a regular file");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
+        };
+        let (file, length) = files::open_or(path, |e| e, not_regular)?;
+        let mut bytes = Vec::new();
+        let capacity = usize::try_from(length).map_err(io::Error::other)?;
+        bytes
+            .try_reserve_exact(capacity)
+            .map_err(io::Error::other)?;
+        io::Read::read_to_end(&mut io::Read::take(file, length), &mut bytes)?;
+        Ok(bytes)
+    }
+}

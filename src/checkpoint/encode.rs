@@ -1,0 +1,294 @@
+//! A checkpoint as bytes: `[length of the header: u64][header: JSON][tensors]`, little-endian, the
+//! safetensors format. Written here rather than by the crate of that name, so that equal states give
+//! equal bytes (the crate's metadata come in any order) and the tensors are copied once.
+
+use std::{fmt::Write, time::Duration};
+
+use ndarray::ArrayViewD;
+
+use super::{CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, Position, SECOND, VERSION, text};
+use crate::{Error, History, Result, StepReport, network::check_finite, optim::check_same};
+
+/// Values of one tensor.
+enum Values<'a> {
+    F32(ArrayViewD<'a, f32>),
+    F64(Vec<f64>),
+    U64(Vec<u64>),
+}
+
+/// One tensor of the file.
+struct Tensor<'a> {
+    name: String,
+    shape: Vec<usize>,
+    values: Values<'a>,
+}
+
+impl<'a> Tensor<'a> {
+    fn dtype(&self) -> &'static str {
+        match self.values {
+            Values::F32(_) => "F32",
+            Values::F64(_) => "F64",
+            Values::U64(_) => "U64",
+        }
+    }
+
+    /// Length in bytes.
+    fn len(&self) -> usize {
+        match &self.values {
+            Values::F32(values) => 4 * values.len(),
+            Values::F64(values) => 8 * values.len(),
+            Values::U64(values) => 8 * values.len(),
+        }
+    }
+
+    /// Overwrites `out`, as long as the tensor.
+    fn put(&self, out: &mut [u8]) {
+        match &self.values {
+            Values::F32(values) => match values.as_slice() {
+                Some(values) => put(out, values.iter().map(|x| x.to_le_bytes())),
+                None => put(out, values.iter().map(|x| x.to_le_bytes())),
+            },
+            Values::F64(values) => put(out, values.iter().map(|x| x.to_le_bytes())),
+            Values::U64(values) => put(out, values.iter().map(|x| x.to_le_bytes())),
+        }
+    }
+}
+
+fn put<const N: usize>(out: &mut [u8], values: impl Iterator<Item = [u8; N]>) {
+    let (out, _) = out.as_chunks_mut::<N>();
+    out.iter_mut()
+        .zip(values)
+        .for_each(|(out, value)| *out = value);
+}
+
+/// Overwrites `bytes` with the file of a checkpoint; their memory is used again.
+pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()> {
+    check(checkpoint)?;
+    let tensors = tensors(checkpoint)?;
+    let header = header(checkpoint, &tensors)?;
+    let data: usize = tensors.iter().map(Tensor::len).sum();
+    // What was there is overwritten, not cleared first.
+    bytes.resize(8 + header.len() + data, 0);
+    let (length, rest) = bytes.split_at_mut(8);
+    length.copy_from_slice(&(header.len() as u64).to_le_bytes());
+    let (head, mut rest) = rest.split_at_mut(header.len());
+    head.copy_from_slice(header.as_bytes());
+    for tensor in &tensors {
+        let (out, after) = rest.split_at_mut(tensor.len());
+        tensor.put(out);
+        rest = after;
+    }
+    if let Some(digits) = find_checksum(header.as_bytes()) {
+        let digits = 8 + digits;
+        let sum = checksum(bytes, digits);
+        bytes[digits..digits + DIGITS].copy_from_slice(sum.as_bytes());
+    }
+    Ok(())
+}
+
+/// Where the checksum's digits begin in a header.
+pub(super) fn find_checksum(header: &[u8]) -> Option<usize> {
+    let mut places = header.windows(CHECKSUM.len());
+    let digits = places.position(|window| window == CHECKSUM)? + CHECKSUM.len();
+    (digits + DIGITS <= header.len()).then_some(digits)
+}
+
+/// The eight digits at `digits`, from all other bytes.
+pub(super) fn checksum(bytes: &[u8], digits: usize) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    let (before, after) = bytes.split_at(digits.min(bytes.len()));
+    hasher.update(before);
+    hasher.update(after.get(DIGITS..).unwrap_or_default());
+    format!("{:08x}", hasher.finalize())
+}
+
+/// Refuses what could not be read again.
+fn check(checkpoint: &Checkpoint) -> Result<()> {
+    let Checkpoint {
+        network,
+        adam,
+        objective,
+        history,
+        position,
+        ..
+    } = checkpoint;
+    adam.check()?;
+    if let Some(objective) = objective {
+        objective.check()?;
+    }
+    network.check_constants()?;
+    for (name, values) in network.parameters() {
+        check_finite(&name, values.iter())?;
+    }
+    for (what, moments) in adam
+        .moments()
+        .into_iter()
+        .flat_map(|(m, v)| [("exp_avg", m), ("exp_avg_sq", v)])
+    {
+        check_same(network, moments, what)?;
+        for (name, values) in moments.tensors() {
+            check_finite(&format!("adam.{what}.{name}"), values.iter())?;
+        }
+    }
+    if !history.batches.is_empty() && history.position() != *position {
+        let (found, expected) = (format!("{position:?}"), format!("{:?}", history.position()));
+        return Err(Error::parameter(
+            "position",
+            found,
+            format!("{expected}, as the history has it"),
+        ));
+    }
+    Ok(())
+}
+
+/// All tensors: the history's, then the parameters and their moments. Those of eight-byte numbers
+/// come first, so that each is aligned.
+fn tensors<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<Tensor<'a>>> {
+    let network = &checkpoint.network;
+    let mut tensors = history(&checkpoint.history, network.layers().len())?;
+    let named = |prefix: &'static str| {
+        move |(name, values): (String, ArrayViewD<'a, f32>)| Tensor {
+            name: format!("{prefix}{name}"),
+            shape: values.shape().to_vec(),
+            values: Values::F32(values),
+        }
+    };
+    tensors.extend(network.parameters().into_iter().map(named("")));
+    if let Some((first, second)) = checkpoint.adam.moments() {
+        tensors.extend(first.tensors().into_iter().map(named(FIRST)));
+        tensors.extend(second.tensors().into_iter().map(named(SECOND)));
+    }
+    Ok(tensors)
+}
+
+/// The history, one tensor for each column.
+fn history<'a>(history: &History, layers: usize) -> Result<Vec<Tensor<'a>>> {
+    let (batches, epochs) = (&history.batches, &history.epochs);
+    let mut tensors = vec![
+        whole("history.batch.epoch", batches.iter().map(|b| b.epoch)),
+        whole("history.batch.batch", batches.iter().map(|b| b.batch)),
+        time(
+            "history.batch.nanoseconds",
+            batches.iter().map(|b| b.step_time),
+        ),
+        time("history.epoch.nanoseconds", epochs.iter().map(|e| e.time)),
+        real(
+            "history.epoch.train_loss",
+            epochs.iter().map(|e| e.train_loss),
+        )?,
+    ];
+    let reports = batches.iter().map(|b| Some(&b.report)).collect();
+    columns(&mut tensors, "history.batch", reports, layers)?;
+    let reports = epochs.iter().map(|e| e.validation.as_ref()).collect();
+    columns(&mut tensors, "history.epoch.validation", reports, layers)?;
+    Ok(tensors)
+}
+
+/// Reports, column by column; one that is not there has 0 samples.
+fn columns<'a>(
+    tensors: &mut Vec<Tensor<'a>>,
+    prefix: &str,
+    reports: Vec<Option<&StepReport>>,
+    layers: usize,
+) -> Result<()> {
+    let count = |f: fn(&StepReport) -> usize| {
+        let reports = reports.iter();
+        reports.map(move |report| report.map_or(0, f))
+    };
+    let mut rates = Vec::with_capacity(reports.len() * layers);
+    for report in &reports {
+        match report {
+            // The engines count the spikes of every layer; another report is none of theirs.
+            Some(report) if report.firing_rate.len() != layers => {
+                let (what, expected) = ("firing rates", format!("[{layers}], one for each layer"));
+                return Err(Error::shape(what, expected, &[report.firing_rate.len()]));
+            }
+            Some(report) => rates.extend(&report.firing_rate),
+            None => rates.extend(std::iter::repeat_n(0.0, layers)),
+        }
+    }
+    let name = |column: &str| format!("{prefix}.{column}");
+    let losses = reports.iter().map(|report| report.map_or(0.0, |r| r.loss));
+    tensors.push(real(&name("loss"), losses)?);
+    tensors.push(whole(&name("samples"), count(|r| r.samples)));
+    tensors.push(whole(
+        &name("correct_spike_count"),
+        count(|r| r.correct_spike_count),
+    ));
+    tensors.push(whole(
+        &name("correct_membrane"),
+        count(|r| r.correct_membrane),
+    ));
+    tensors.push(Tensor {
+        name: name("firing_rate"),
+        shape: vec![reports.len(), layers],
+        values: Values::F64(rates),
+    });
+    Ok(())
+}
+
+fn whole<'a>(name: &str, values: impl Iterator<Item = usize>) -> Tensor<'a> {
+    // A usize has 64 bits at most.
+    let values: Vec<u64> = values.map(|n| n as u64).collect();
+    Tensor {
+        name: name.into(),
+        shape: vec![values.len()],
+        values: Values::U64(values),
+    }
+}
+
+fn time<'a>(name: &str, values: impl Iterator<Item = Duration>) -> Tensor<'a> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let values: Vec<u64> = values.map(nanoseconds).collect();
+    Tensor {
+        name: name.into(),
+        shape: vec![values.len()],
+        values: Values::U64(values),
+    }
+}
+
+fn real<'a>(name: &str, values: impl Iterator<Item = f64>) -> Result<Tensor<'a>> {
+    let values: Vec<f64> = values.collect();
+    check_finite(name, values.iter())?;
+    Ok(Tensor {
+        name: name.into(),
+        shape: vec![values.len()],
+        values: Values::F64(values),
+    })
+}
+
+/// The header's JSON, with blanks after it so that the tensors begin at a multiple of eight; zeros
+/// stand for the checksum.
+fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
+    let mut metadata = text::configuration(checkpoint);
+    let Position { epoch, batch } = checkpoint.position;
+    for (name, value) in [
+        ("format", FORMAT.to_string()),
+        ("version", VERSION.to_string()),
+        ("crc32", "0".repeat(DIGITS)),
+        ("adam.step", checkpoint.adam.steps().to_string()),
+        ("trainer.epochs", checkpoint.trainer.epochs.to_string()),
+        ("position.epoch", epoch.to_string()),
+        ("position.batch", batch.to_string()),
+    ] {
+        metadata.insert(name.into(), value);
+    }
+    let metadata = serde_json::to_string(&metadata)
+        .map_err(|e| Error::parameter("settings", e, "text that JSON can hold"))?;
+    let mut header = format!("{{\"__metadata__\":{metadata}");
+    let mut start = 0;
+    for tensor in tensors {
+        let (dtype, shape) = (tensor.dtype(), &tensor.shape);
+        let (name, end) = (&tensor.name, start + tensor.len());
+        // A String takes all text; the names need no escape.
+        let _ = write!(
+            header,
+            ",\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
+        );
+        start = end;
+    }
+    header.push('}');
+    let padding = header.len().next_multiple_of(8) - header.len();
+    header.extend(std::iter::repeat_n(' ', padding));
+    Ok(header)
+}

@@ -1,0 +1,382 @@
+//! A folder of checkpoints: the current one and the one before it, one of them whole at every
+//! instant.
+//!
+//! A save writes a temporary file, waits until it is on the disk, gives the current file the second
+//! name `checkpoint.previous.safetensors`, and renames the temporary one over the current: a rename
+//! happens at once or not at all. Where the file system has no hard links, the current file is
+//! renamed to the previous one; between the two renames the previous is the whole one.
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use super::{
+    Checkpoint,
+    decode::{self, Flaw},
+    disk::{Disk, Os},
+    encode,
+};
+use crate::{Error, Result};
+
+/// The checkpoint.
+const CURRENT: &str = "checkpoint.safetensors";
+/// The one before it.
+const PREVIOUS: &str = "checkpoint.previous.safetensors";
+/// What is being written.
+const TEMPORARY: &str = "checkpoint.safetensors.tmp";
+/// The second name of the current one, on its way to `PREVIOUS`.
+const LINK: &str = "checkpoint.previous.safetensors.tmp";
+/// Locked by who writes here.
+const LOCK: &str = "checkpoint.lock";
+
+/// A checkpoint that was found in a folder.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Found {
+    /// The last whole one.
+    pub checkpoint: Checkpoint,
+    /// What is wrong with the current file, where this is the one before it: a line for the user.
+    pub warning: Option<String>,
+}
+
+/// A folder that one run writes its checkpoints into: locked for this process as long as this value
+/// lives (a process that is killed leaves no lock behind). See [the module](super) for an example.
+pub struct CheckpointDir {
+    /// `None` while a save is on its way.
+    files: Option<Files>,
+    in_flight: Option<JoinHandle<(Files, Result<()>)>>,
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Holds the lock.
+    _lock: File,
+}
+
+impl fmt::Debug for CheckpointDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckpointDir")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CheckpointDir {
+    /// Locks a folder, which is made if there is none, and removes what a save that was cut short
+    /// left in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the folder where another process (or another value in this one) has the
+    /// lock, or where it cannot be written.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::open_on(dir.as_ref(), Arc::new(Os))
+    }
+
+    /// The same on another file system, but for the lock.
+    #[doc(hidden)]
+    pub fn open_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self> {
+        if !dir.is_dir() {
+            fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
+            // The folder's own name; where its parent cannot be synced, it may be too late anyway.
+            if let Some(parent) = dir.parent().filter(|parent| *parent != Path::new("")) {
+                let _ = disk.sync_folder(parent);
+            }
+        }
+        let lock = lock(dir)?;
+        let files = Files::new(dir, &disk);
+        files.clean(TEMPORARY)?;
+        files.clean(LINK)?;
+        Ok(CheckpointDir {
+            files: Some(files),
+            in_flight: None,
+            dir: dir.into(),
+            disk,
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The last whole checkpoint in the folder: the current one or, where that is damaged or not
+    /// there, the one before it, and says so; `None` where there is neither.
+    ///
+    /// # Errors
+    /// [`Error::Format`] where what is there is all damaged, or of a later version of the format (the
+    /// one before it is not taken then); [`Error::Io`] where it cannot be read; and what a save in
+    /// the background reports.
+    pub fn load(&mut self) -> Result<Option<Found>> {
+        self.wait()?;
+        self.files().load()
+    }
+
+    /// Writes a checkpoint and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written: the last one is whole and in place then.
+    /// [`Error::NonFinite`] and others as [`Checkpoint::to_bytes`]. What an earlier save in the
+    /// background reports is returned too, after this one was tried.
+    pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let earlier = self.wait();
+        self.files().save(checkpoint)?;
+        earlier
+    }
+
+    /// Writes a checkpoint on a thread of its own, and returns at once; or, if one is on its way
+    /// already, when that is on the disk. [`wait`](Self::wait) is to be called at the end.
+    ///
+    /// # Errors
+    /// What the save before this one reports, as [`save`](Self::save); this one is not begun then.
+    pub fn save_in_background(&mut self, checkpoint: Checkpoint) -> Result<()> {
+        self.wait()?;
+        let (dir, disk) = (&self.dir, &self.disk);
+        let mut files = (self.files.take()).unwrap_or_else(|| Files::new(dir, disk));
+        let builder = thread::Builder::new().name("checkpoint".into());
+        let spawned = builder.spawn(move || {
+            let result = files.save(&checkpoint);
+            (files, result)
+        });
+        let handle = spawned.map_err(|e| failed("start a thread to write into", &self.dir, e))?;
+        self.in_flight = Some(handle);
+        Ok(())
+    }
+
+    /// Waits for a save in the background, if there is one.
+    ///
+    /// # Errors
+    /// What it reports, as [`save`](Self::save).
+    pub fn wait(&mut self) -> Result<()> {
+        let Some(handle) = self.in_flight.take() else {
+            return Ok(());
+        };
+        match handle.join() {
+            Ok((files, result)) => {
+                self.files = Some(files);
+                result
+            }
+            Err(_) => Err(failed(
+                "write",
+                &self.dir,
+                io::Error::other("a thread panicked"),
+            )),
+        }
+    }
+
+    fn files(&mut self) -> &mut Files {
+        let (dir, disk) = (&self.dir, &self.disk);
+        self.files.get_or_insert_with(|| Files::new(dir, disk))
+    }
+}
+
+impl Drop for CheckpointDir {
+    /// Waits for a save in the background; its error is lost, unless [`wait`](Self::wait) was called.
+    fn drop(&mut self) {
+        let _ = self.wait();
+    }
+}
+
+impl Checkpoint {
+    /// The last whole checkpoint in a folder, as [`CheckpointDir::load`] finds it, without a lock: to
+    /// look at a run, also while it goes on.
+    ///
+    /// # Errors
+    /// As [`CheckpointDir::load`].
+    pub fn load(dir: impl AsRef<Path>) -> Result<Option<Found>> {
+        let disk: Arc<dyn Disk> = Arc::new(Os);
+        Files::new(dir.as_ref(), &disk).load()
+    }
+
+    /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long.
+    ///
+    /// # Errors
+    /// As [`CheckpointDir::open`] and [`CheckpointDir::save`].
+    pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
+        CheckpointDir::open(dir)?.save(self)
+    }
+}
+
+/// The files of a folder.
+struct Files {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// Whether the current file is a whole checkpoint; not known at first.
+    current: Option<bool>,
+    /// What was written last: its memory is used again.
+    bytes: Vec<u8>,
+}
+
+impl Files {
+    fn new(dir: &Path, disk: &Arc<dyn Disk>) -> Self {
+        Files {
+            dir: dir.into(),
+            disk: Arc::clone(disk),
+            current: None,
+            bytes: Vec::new(),
+        }
+    }
+
+    fn load(&mut self) -> Result<Option<Found>> {
+        let flaw = match self.read(CURRENT) {
+            Ok(Some(checkpoint)) => {
+                self.current = Some(true);
+                let warning = None;
+                return Ok(Some(Found {
+                    checkpoint,
+                    warning,
+                }));
+            }
+            Ok(None) => None,
+            Err(Flaw::Damaged(error)) => Some(error),
+            Err(Flaw::Foreign(error)) => return Err(error),
+        };
+        self.current = Some(false);
+        let (dir, previous) = (&self.dir, self.dir.join(PREVIOUS));
+        match (self.read(PREVIOUS), flaw) {
+            (Ok(Some(checkpoint)), flaw) => {
+                let current = dir.join(CURRENT);
+                let reason = match flaw {
+                    Some(error) => error.to_string(),
+                    None => format!("{} is not there", current.display()),
+                };
+                let taken = previous.display();
+                let warning = format!("{reason}; taken the one before it, {taken}");
+                Ok(Some(Found {
+                    checkpoint,
+                    warning: Some(warning),
+                }))
+            }
+            (Ok(None), None) => Ok(None),
+            (Ok(None), Some(error)) => Err(error),
+            (Err(Flaw::Foreign(error) | Flaw::Damaged(error)), None) => Err(error),
+            (Err(Flaw::Foreign(second) | Flaw::Damaged(second)), Some(first)) => {
+                Err(Error::Format {
+                    path: dir.clone(),
+                    what: "checkpoint".into(),
+                    expected: "a whole one, or a whole one before it".into(),
+                    found: format!("damaged, and so is the one before it ({first}; {second})"),
+                })
+            }
+        }
+    }
+
+    /// A checkpoint by the name of its file; `None` where there is no such file.
+    fn read(&self, name: &str) -> std::result::Result<Option<Checkpoint>, Flaw> {
+        let path = self.dir.join(name);
+        match self.disk.read(&path) {
+            Ok(bytes) => decode::decode(&bytes, &path).map(Some),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            // The user can do something about these; a disk that fails to read is damage.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::PermissionDenied
+                        | io::ErrorKind::InvalidInput
+                        | io::ErrorKind::OutOfMemory
+                ) =>
+            {
+                Err(Flaw::Foreign(failed("read", &path, e)))
+            }
+            Err(e) => Err(Flaw::Damaged(failed("read", &path, e))),
+        }
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        encode::encode(checkpoint, &mut self.bytes)?;
+        let temporary = self.dir.join(TEMPORARY);
+        self.clean(TEMPORARY)?;
+        let written = (self.disk.create(&temporary, &self.bytes))
+            .map_err(|e| failed("write", &temporary, e))
+            .and_then(|()| self.replace(&temporary));
+        if written.is_err() {
+            // It takes room on a disk that may be full. The first error is the one to report.
+            let _ = self.disk.remove(&temporary);
+        }
+        written?;
+        (self.disk.sync_folder(&self.dir)).map_err(|e| failed("write", &self.dir, e))
+    }
+
+    /// Puts a file in the current one's place, and that in the previous one's.
+    fn replace(&mut self, temporary: &Path) -> Result<()> {
+        let (current, previous) = (self.dir.join(CURRENT), self.dir.join(PREVIOUS));
+        let whole = match self.current {
+            Some(whole) => whole,
+            None => matches!(self.read(CURRENT), Ok(Some(_)) | Err(Flaw::Foreign(_))),
+        };
+        // A damaged one must not take the place of a whole one.
+        if whole {
+            self.clean(LINK)?;
+            let link = self.dir.join(LINK);
+            if self.disk.hard_link(&current, &link).is_ok() {
+                (self.disk.rename(&link, &previous))
+                    .map_err(|e| failed("replace", &previous, e))?;
+                // Two names of one file: the rename leaves both.
+                self.clean(LINK)?;
+            } else {
+                match self.disk.rename(&current, &previous) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                        return Err(failed("replace", &previous, e));
+                    }
+                    _ => self.current = Some(false),
+                }
+            }
+        }
+        (self.disk.rename(temporary, &current)).map_err(|e| failed("replace", &current, e))?;
+        self.current = Some(true);
+        Ok(())
+    }
+
+    /// Removes a file, if it is there.
+    fn clean(&self, name: &str) -> Result<()> {
+        let path = self.dir.join(name);
+        match self.disk.remove(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Opens and locks the folder's lock file, which is left there: the system unlocks it when this
+/// process ends, however it ends.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK);
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    let mut file = options
+        .open(&path)
+        .map_err(|e| failed("create", &path, e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Who holds it is good to know, but may be unreadable.
+            let _ = (&file).take(20).read_to_string(&mut text);
+            let owner = match text.trim().parse::<u32>() {
+                Ok(id) => format!("process {id}"),
+                Err(_) => "another process".into(),
+            };
+            let message = format!(
+                "{owner} writes its checkpoints there; wait until it ends, or take another folder"
+            );
+            let source = io::Error::new(io::ErrorKind::WouldBlock, message);
+            return Err(failed("use", dir, source));
+        }
+        Err(TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
+    }
+    let id = std::process::id().to_string();
+    // For that message alone.
+    let _ = file.set_len(0).and_then(|()| file.write_all(id.as_bytes()));
+    Ok(file)
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::Io {
+        action,
+        path: path.into(),
+        source,
+    }
+}

@@ -1,0 +1,84 @@
+//! What the tests of checkpoints share: a small run, and where it stands after some batches.
+#![allow(dead_code)] // each test uses a part of it
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+use spikegrad::{
+    Adam, Checkpoint, Device, Dynamics, Engine, History, Leaky, Loss, Network, Objective, Reset,
+    Surrogate, Trainer, data::Dataset, train::Flow,
+};
+
+/// Images of 6 pixels in 2 classes.
+pub fn data() -> Dataset {
+    let pixel = |b: usize, n: usize| match n % 2 == b % 2 {
+        true => (97 * b + 31 * n) as u8 | 0x40,
+        false => 0,
+    };
+    let images = Array2::from_shape_fn((23, 6), |(b, n)| pixel(b, n));
+    Dataset::new(images, (0..23).map(|b| b % 2).collect(), 2).expect("labels fit")
+}
+
+/// Every kind of setting: shared and per-neuron constants, fixed and learnt.
+pub fn network() -> Network {
+    Network::builder(6)
+        .layer(
+            3,
+            Leaky::new(0.9)
+                .threshold(vec![0.3, 0.1 + 0.2, 1.0 / 3.0])
+                .learn_threshold(true)
+                .surrogate(Surrogate::FastSigmoid { slope: 7.3 }),
+        )
+        .layer(
+            2,
+            Leaky::new(0.8)
+                .threshold(0.2)
+                .learn_beta(true)
+                .dynamics(Dynamics::IntegrateThenFire)
+                .reset(Reset::Zero)
+                .detach_reset(false),
+        )
+        .seed(5)
+        .build()
+        .expect("a network")
+}
+
+pub fn trainer() -> Trainer {
+    Trainer {
+        epochs: 3,
+        batch_size: 4,
+        num_steps: 6,
+        seed: 11,
+    }
+}
+
+pub fn engine() -> Box<dyn Engine> {
+    let objective = Objective {
+        loss: Loss::CrossEntropyMembrane,
+        rate_l1: 1e-3,
+    };
+    let adam = Adam::new(0.01).betas(0.85, 0.99).eps(1e-7);
+    Device::Cpu
+        .engine(network(), objective, adam)
+        .expect("an engine")
+}
+
+/// The run after `batches` of its 15 batches.
+pub fn after(batches: usize) -> Checkpoint {
+    let (mut engine, data) = (engine(), data());
+    let mut history = History::default();
+    if batches > 0 {
+        history = trainer()
+            .fit(&mut *engine, &data, Some(&data), |_, event| {
+                match event.history().batches.len() == batches {
+                    true => Flow::Stop,
+                    false => Flow::Continue,
+                }
+            })
+            .expect("it trains");
+    }
+    let settings = BTreeMap::from([("note".to_string(), "a \"quoted\" line\nand another".into())]);
+    Checkpoint::new(&mut *engine, &trainer(), &history)
+        .expect("a checkpoint")
+        .with_settings(&settings)
+}
