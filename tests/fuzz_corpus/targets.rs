@@ -7,11 +7,11 @@
 use std::{fs, io::Write, path::Path, str::FromStr};
 
 use clap::Parser;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, Crc, write::GzEncoder};
 use ndarray::{Array1, Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective,
-    ReadOut, Record, ReferenceEngine, Reset, Surrogate, data::idx,
+    Adam, Checkpoint, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network,
+    Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate, data::idx,
 };
 
 use crate::{args, fixture::Fixture, verify_args};
@@ -20,11 +20,12 @@ use crate::{args, fixture::Fixture, verify_args};
 pub type Target = fn(&[u8], &Path);
 
 /// Every target by its name, which is that of its folders in `fuzz/corpus` and `fuzz/crashers`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("idx", idx),
     ("gzip", gzip),
     ("weights", weights),
     ("fixture", fixture),
+    ("checkpoint", checkpoint),
     ("arguments", arguments),
     ("engine", engine),
 ];
@@ -105,6 +106,46 @@ pub fn fixture(bytes: &[u8], file: &Path) {
             }
         }
         Err(message) => assert!(message.contains("file"), "no path in: {message}"),
+    }
+}
+
+/// The bytes as a checkpoint: as they are, and with the checksum that they should have, so that what
+/// stands behind it is reached.
+pub fn checkpoint(bytes: &[u8], file: &Path) {
+    let mut mended = bytes.to_vec();
+    mend(&mut mended);
+    for bytes in [bytes, &mended] {
+        fs::write(file, bytes).unwrap();
+        let read = Checkpoint::read(file);
+        match (Checkpoint::from_bytes(bytes), &read) {
+            (Ok(checkpoint), Ok(_)) => {
+                // What was read is written and read again: the same bytes.
+                let written = checkpoint.to_bytes().unwrap();
+                let again = Checkpoint::from_bytes(&written).unwrap();
+                assert_eq!(again.to_bytes().unwrap(), written);
+                assert_eq!(again.configuration(), checkpoint.configuration());
+                if let Err(error) = checkpoint.engine(Device::Cpu) {
+                    assert_clear(&error);
+                }
+            }
+            (Err(error), Err(_)) => assert_clear(&error),
+            (bytes, file) => panic!("{bytes:?} of bytes, {file:?} of a file with them"),
+        }
+    }
+}
+
+/// Puts the right checksum where one stands: the CRC-32 of every other byte of the file.
+fn mend(bytes: &mut [u8]) {
+    const MARK: &[u8] = br#""crc32":""#;
+    let Some(mark) = bytes.windows(MARK.len()).position(|part| part == MARK) else {
+        return;
+    };
+    let digits = mark + MARK.len()..mark + MARK.len() + 8;
+    if digits.end <= bytes.len() {
+        let mut crc = Crc::new();
+        crc.update(&bytes[..digits.start]);
+        crc.update(&bytes[digits.end..]);
+        bytes[digits].copy_from_slice(format!("{:08x}", crc.sum()).as_bytes());
     }
 }
 
