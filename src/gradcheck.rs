@@ -16,7 +16,7 @@ use std::fmt;
 use ndarray::{Dimension, IxDyn};
 
 use crate::{
-    Input, Network, Objective, Recording, Result,
+    Input, Network, Objective, Record, Recording, Result,
     engine::reference::{Soft, backward, forward_as},
 };
 
@@ -123,6 +123,7 @@ pub fn gradcheck(
 ) -> Result<GradcheckReport> {
     let objective = objective.into();
     input.check(network)?;
+    input.check_recording(network, &Record::All)?;
     let base: Recording<f64> = forward_as::<f64, Soft>(network, input, None);
     let (loss, adjoints) = objective.evaluate(&base, targets)?;
     let gradients = backward(network, input, &base, &adjoints)?;

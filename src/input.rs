@@ -1,8 +1,22 @@
 //! What a network is fed, borrowed: a static input held for all steps, or a sequence.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use ndarray::{ArrayView2, ArrayView3};
 
-use crate::{Error, Float, Network, Result, network::check_finite};
+use crate::{Error, Float, Network, Record, Result, network::check_finite, room};
+
+/// Numbers that one sample may have: they are counted in 32 bits.
+const MAX_SAMPLE: usize = u32::MAX as usize;
 
 /// The input of one batch; views, never copied on the way in.
 ///
@@ -71,7 +85,8 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Refuses an input that does not fit the network, is empty, or holds a NaN or an infinity.
+    /// Refuses an input that does not fit the network, is empty, holds a NaN or an infinity, or has
+    /// more steps than there is memory for.
     pub(crate) fn check(&self, network: &Network<F>) -> Result<()> {
         for (name, value) in [
             ("num_steps", self.num_steps()),
@@ -89,9 +104,33 @@ impl<'a, F: Float> Input<'a, F> {
             let expected = format!("{expected}{}], the network's inputs", network.inputs());
             return Err(Error::shape("input", expected, found));
         }
+        // What an engine holds of one sample at least: current, spikes, membranes, adjoints.
+        let neurons = network.layers().iter().map(|layer| layer.neurons());
+        let traces = neurons.map(|n| [4, self.num_steps(), 1, n]);
+        room::check::<F>("num_steps x neurons", traces)?;
         match self {
             Input::Constant { x, .. } => check_finite("input", x.iter()),
-            Input::Sequence { x } => check_finite("input", x.iter()),
+            Input::Sequence { x } => {
+                let (num_steps, _, features) = x.dim();
+                if num_steps.saturating_mul(features) > MAX_SAMPLE {
+                    return Err(Error::shape(
+                        "input",
+                        "fewer than 2^32 numbers for each sample",
+                        x.shape(),
+                    ));
+                }
+                check_finite("input", x.iter())
+            }
         }
+    }
+
+    /// Refuses a recording that there is no memory for. What a layer leaves is `[T, B, N]` spikes
+    /// and membranes, once as it is computed and once as it is handed out.
+    pub(crate) fn check_recording(&self, network: &Network<F>, record: &Record) -> Result<()> {
+        let layers = network.layers();
+        let kept = layers.iter().enumerate();
+        let kept = kept.filter(|(k, _)| record.keeps(*k, layers.len()));
+        let traces = kept.map(|(_, layer)| [4, self.num_steps(), self.batch(), layer.neurons()]);
+        room::check::<F>("num_steps x batch x neurons", traces)
     }
 }

@@ -90,6 +90,8 @@ pub mod data;
 pub mod docs;
 pub mod engine;
 mod error;
+#[cfg(any(feature = "mnist", feature = "safetensors"))]
+pub mod files;
 mod float;
 pub mod gradcheck;
 mod input;
@@ -101,6 +103,7 @@ pub mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod recording;
+mod room;
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]

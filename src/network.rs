@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
 use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Uniform};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Error, Float, Leaky, Result, neuron::MIN_THRESHOLD};
+use crate::{Error, Float, Leaky, Result, neuron::MIN_THRESHOLD, room};
 
 /// A feed-forward spiking network: its structure and its parameters.
 ///
@@ -396,14 +396,17 @@ impl NetworkBuilder {
                     "at least 1",
                 ));
             }
-            if inputs.checked_mul(neurons).is_none_or(|n| n > MAX_WEIGHTS) {
+            let weights = inputs.checked_mul(neurons);
+            if inputs.max(neurons) > MAX_NEURONS || weights.is_none_or(|n| n > MAX_WEIGHTS) {
                 let size = format!("{inputs} x {neurons}");
                 return Err(Error::parameter(
                     format!("{place}: size"),
                     size,
-                    "at most 2^33 weights",
+                    "at most 2^31 neurons and 2^33 weights",
                 ));
             }
+            // They are drawn as doubles.
+            room::check::<f64>(&format!("{place}: weights"), [[2, inputs, neurons, 1]])?;
             neuron.check(&place, neurons)?;
             let bound = 1.0 / (inputs as f64).sqrt();
             let uniform = Uniform::new_inclusive(-bound, bound).map_err(|e| {
@@ -423,6 +426,9 @@ impl NetworkBuilder {
         Ok(Network { layers })
     }
 }
+
+/// Neurons are counted in 32 bits.
+const MAX_NEURONS: usize = 1 << 31;
 
 /// 2^33 weights are 32 GiB in single precision.
 const MAX_WEIGHTS: usize = if usize::BITS > 33 {

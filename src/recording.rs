@@ -68,6 +68,17 @@ impl<F: Float> Trace<F> {
         }
     }
 
+    /// The shape of each array that is there.
+    fn shapes(&self) -> impl Iterator<Item = &[usize]> {
+        let arrays = [
+            Some(&self.spk),
+            Some(&self.mem),
+            self.pre.as_ref(),
+            self.reset.as_ref(),
+        ];
+        arrays.into_iter().flatten().map(|array| array.shape())
+    }
+
     /// Share of neuron-steps with a spike.
     pub fn firing_rate(&self) -> f64 {
         let spikes = |row: ndarray::ArrayView1<'_, F>| row.sum().widen();
@@ -134,10 +145,10 @@ impl<F: Float> Recording<F> {
                     let expected = format!("{expected:?}: a recording made by an engine");
                     return Err(Error::shape(what, expected, &[]));
                 }
-                Some(trace) if trace.spk.shape() == expected && trace.mem.shape() == expected => {
-                    return Ok(trace);
-                }
-                Some(trace) => trace.mem.shape(),
+                Some(trace) => match trace.shapes().find(|shape| *shape != expected) {
+                    Some(other) => other,
+                    None => return Ok(trace),
+                },
                 None => &[],
             };
             Err(Error::shape(

@@ -5,12 +5,32 @@
 //! with layers `fc1`, `fc2`, … takes. The file holds parameters, not structure: to load it, build
 //! the network first. It is not a checkpoint: the optimiser's state is not in it.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use ndarray::{ArrayViewD, IxDyn};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, tensor::TensorView};
 
-use crate::{Error, Float, Network, Result};
+use crate::{
+    Error, Float, Network, Result,
+    files::{self, format_error},
+};
+
+/// Bytes of a file for each parameter, at most: in double precision, with Adam's moments beside it.
+const BYTES_PER_PARAMETER: u64 = 24;
+
+/// Bytes that a file may hold besides.
+const MARGIN: u64 = 16 << 20;
 
 impl<F: Float> Network<F> {
     /// Writes all trained tensors to a file, in this network's precision.
@@ -38,6 +58,7 @@ impl<F: Float> Network<F> {
             Dtype::F64
         };
         let encode = |values: &ArrayViewD<'_, F>| -> Vec<u8> {
+            #[expect(clippy::cast_possible_truncation, reason = "an f32 that was widened")]
             let little_endian = |x: &F| match dtype {
                 Dtype::F32 => (x.widen() as f32).to_le_bytes().to_vec(),
                 _ => x.widen().to_le_bytes().to_vec(),
@@ -56,27 +77,22 @@ impl<F: Float> Network<F> {
     }
 
     /// Replaces all trained tensors by those of a file, `f32` or `f64`. Tensors of other names in
-    /// it are ignored.
+    /// it are ignored, up to a size: a file of more than 24 bytes for each parameter and 16 MiB is
+    /// refused unread.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::Format`] where it is not a safetensors file,
-    /// a tensor is missing or of another type or shape, or holds a NaN or an infinity. The network
-    /// is unchanged then.
+    /// [`Error::Io`] where it cannot be read, [`Error::Format`] where it is not a safetensors file
+    /// or too large for this network, a tensor is missing or of another type or shape, or holds a
+    /// NaN or an infinity. The network is unchanged then.
     pub fn load_safetensors(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.into(),
-            source,
-        })?;
-        let format = |what: String, expected: String, found: String| Error::Format {
-            path: path.into(),
-            what,
-            expected,
-            found,
+        let parameters = (self.num_parameters() as u64).saturating_mul(BYTES_PER_PARAMETER);
+        let limit = parameters.saturating_add(MARGIN);
+        let bytes = files::read(path, limit)?;
+        let file = files::tensors(path, &bytes)?;
+        let format = |what: String, expected: String, found: String| {
+            format_error(path, what, expected, found)
         };
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| format("content".into(), "a safetensors file".into(), e.to_string()))?;
         let mut loaded = self.clone();
         for (name, mut tensor) in loaded.parameters_mut() {
             let Ok(view) = file.tensor(&name) else {

@@ -34,10 +34,11 @@ impl<F: Float> Batches<F> {
                 let mnist = Mnist::load(mnist_dir()).map_err(|e| e.to_string())?;
                 let batch = fixture.targets.len();
                 let batches = (0..fixture.updates.max(1)).map(|n| {
-                    let first = first_image + batch * n;
+                    // Past the end of the images, and past that of the integers, is an error alike.
+                    let first = first_image.saturating_add(batch * n);
                     mnist
                         .train
-                        .batch(&(first..first + batch).collect::<Vec<_>>())
+                        .batch(&(first..first.saturating_add(batch)).collect::<Vec<_>>())
                         .map_err(|e| e.to_string())
                 });
                 let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;

@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
     path::Path,
 };
 
@@ -14,8 +13,11 @@ use ndarray::{Array2, Array3, ArrayD, Ix2, Ix3, IxDyn};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use spikegrad::{
-    Adam, Dynamics, Float, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate,
+    Adam, Dynamics, Float, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate, files,
 };
+
+/// The longest file that is read: the largest fixture has 3 MB.
+const MAX_FILE: u64 = 256 << 20;
 
 /// A network, its input, and what is expected of it.
 pub struct Fixture {
@@ -106,14 +108,13 @@ impl Fixture {
 
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Fixture, String> {
-        Self::read(path).map_err(|message| format!("{}: {message}", path.display()))
+        let bytes = files::read(path, MAX_FILE).map_err(|e| e.to_string())?;
+        let file = files::tensors(path, &bytes).map_err(|e| e.to_string())?;
+        Self::read(path, &bytes, &file).map_err(|message| format!("{}: {message}", path.display()))
     }
 
-    fn read(path: &Path) -> Result<Fixture, String> {
-        let bytes = fs::read(path).map_err(|e| format!("cannot be read: {e}"))?;
-        let file =
-            SafeTensors::deserialize(&bytes).map_err(|e| format!("not a safetensors file: {e}"))?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| e.to_string())?;
+    fn read(path: &Path, bytes: &[u8], file: &SafeTensors<'_>) -> Result<Fixture, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
         let mut meta = Metadata::new(header.metadata().as_ref())?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.tensors() {

@@ -9,59 +9,21 @@
 //! membranes, loss, gradients and Adam-updated parameters, and where it is. The exit code is 1 if
 //! one is over its tolerance or a file cannot be used, 2 for a wrong command line.
 
+mod args;
 mod compare;
 mod compute;
 mod fixture;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeMap, fs, io::Write, path::Path, process::ExitCode};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use safetensors::{Dtype, tensor::TensorView};
 use spikegrad::{Device, ReferenceEngine};
 
+use args::{Args, Which};
 use compare::{compare, table};
 use compute::{Tensors, compute};
 use fixture::Fixture;
-
-/// Checks every engine against tensors that other libraries computed.
-#[derive(Parser)]
-#[command(name = "verify", version)]
-struct Args {
-    /// Which engine to check.
-    #[arg(long, value_enum, default_value = "all")]
-    engine: Which,
-    /// Write what each engine computed to DIR/<fixture>.<engine>.<f32|f64>.safetensors.
-    #[arg(long, value_name = "DIR")]
-    dump: Option<PathBuf>,
-    /// Allow this error, relative to a tensor's largest entry (default: 1e-10 in float64, 1e-4 in
-    /// float32).
-    #[arg(long, value_parser = tolerance)]
-    tolerance: Option<f64>,
-    /// The fixtures.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
-    All,
-    Reference,
-    Cpu,
-    Cuda,
-}
-
-fn tolerance(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(x) if x >= 0.0 && x.is_finite() => Ok(x),
-        _ => Err("expected a finite number of at least 0".into()),
-    }
-}
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {

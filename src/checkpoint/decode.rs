@@ -12,10 +12,13 @@ use super::{
     text::{self, CUSTOM, DYNAMICS, Fields, RESETS, SETTING, Unfit, shortened},
 };
 use crate::{
-    Adam, Error, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer,
+    Adam, Error, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer, files,
     network::LayerGradients,
     train::{BatchRecord, EpochRecord, Position},
 };
+
+/// The longest header: a layer's neurons may have a β and a θ each, as text.
+const MAX_HEADER: usize = 16 << 20;
 
 /// Why bytes are not a checkpoint that can be used.
 pub(super) enum Flaw {
@@ -42,7 +45,8 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Checkpoint, Flaw> {
         found: unfit.found,
     };
     verify(bytes).map_err(|unfit| Flaw::Damaged(format(unfit)))?;
-    parse(bytes).map_err(|unfit| Flaw::Foreign(format(unfit)))
+    let file = files::tensors_within(MAX_HEADER, path, bytes).map_err(Flaw::Foreign)?;
+    parse(bytes, &file).map_err(|unfit| Flaw::Foreign(format(unfit)))
 }
 
 /// Compares the checksum. Its place and its kind are the same in all versions of the format.
@@ -82,7 +86,7 @@ fn verify(bytes: &[u8]) -> Result<(), Unfit> {
 }
 
 /// Reads whole bytes by their version.
-fn parse(bytes: &[u8]) -> Result<Checkpoint, Unfit> {
+fn parse(bytes: &[u8], file: &SafeTensors<'_>) -> Result<Checkpoint, Unfit> {
     let unfit = |what: &str, expected: &str, found: String| Unfit {
         what: what.into(),
         expected: expected.into(),
@@ -91,7 +95,6 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, Unfit> {
     let not_safetensors =
         |e: safetensors::SafeTensorError| unfit("content", "a safetensors file", e.to_string());
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
-    let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
     let metadata = header.metadata().iter().flatten();
     let metadata = metadata.map(|(name, value)| (name.clone(), value.clone()));
     let mut fields = Fields(metadata.collect());
@@ -103,7 +106,7 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, Unfit> {
     );
     let version: u32 = fields.parse("version", "a whole number")?;
     match version {
-        1 => version_1(fields, &file),
+        1 => version_1(fields, file),
         _ => Err(unfit("version", &expected, version.to_string())),
     }
 }
@@ -299,7 +302,10 @@ fn adam(
         beta1: fields.parse("adam.beta1", "a number")?,
         beta2: fields.parse("adam.beta2", "a number")?,
         eps: fields.parse("adam.eps", "a number")?,
-        step: fields.parse("adam.step", "a whole number")?,
+        // Counted on in doubles.
+        step: fields.get("adam.step", "a whole number up to 2^53", |text| {
+            text.parse().ok().filter(|step| *step <= 1 << 53)
+        })?,
         moments: None,
     };
     adam.check().map_err(out_of_range)?;

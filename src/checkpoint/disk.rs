@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use crate::files;
+
 /// A file system, as far as a [`CheckpointDir`](super::CheckpointDir) writes to it.
 pub trait Disk: Send + Sync {
     /// Creates a file that must not be there yet, writes it, and waits until its content is on the
@@ -58,16 +60,11 @@ impl Disk for Os {
     /// Nothing but a regular file is opened (a pipe would wait for ever), and no more is read than
     /// the file says it has.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let regular = |metadata: fs::Metadata| match metadata.is_file() {
-            true => Ok(metadata.len()),
-            false => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            )),
+        let not_regular = |kind| {
+            let message = format!("{kind}, not a regular file");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
         };
-        regular(fs::metadata(path)?)?;
-        let file = File::open(path)?;
-        let length = regular(file.metadata()?)?;
+        let (file, length) = files::open_or(path, |e| e, not_regular)?;
         let mut bytes = Vec::new();
         let capacity = usize::try_from(length).map_err(io::Error::other)?;
         bytes

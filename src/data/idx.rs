@@ -15,13 +15,25 @@
 //! It is not for the other element types of idx (`i16`, `f32`, …), nor for other numbers of
 //! dimensions, and it does not know what a label means.
 
-use std::fs::{self, File};
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use ndarray::Array3;
 
+use crate::files::{self, format_error, io_error};
 use crate::{Error, Result};
 
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -33,7 +45,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Deflate cannot do better: 2 bits for a copy of 258 bytes.
 const MAX_GZIP_RATIO: u64 = 1032;
 
-/// Most bytes by which the body's memory grows at a time.
+/// Most bytes by which the memory of an unpacked body grows at a time.
 const GROWTH: usize = 16 << 20;
 
 /// Reads the images of an idx file, raw or gzipped.
@@ -88,7 +100,7 @@ fn read<const D: usize>(path: &Path, magic: u32, kind: &str) -> Result<([usize; 
         ));
     }
 
-    let header_len = 4 + 4 * D as u64;
+    let header_len = size_of_val(&magic).saturating_mul(D.saturating_add(1)) as u64;
     let mut dims = [0; D];
     let mut file_len = Some(1u64);
     for (axis, dim) in dims.iter_mut().enumerate() {
@@ -132,28 +144,13 @@ enum Bytes {
 impl<'a> Source<'a> {
     /// Opens a file and looks at its first two bytes.
     fn open(path: &'a Path) -> Result<Self> {
-        let io_error = |source| Error::Io {
-            action: "read",
-            path: path.to_path_buf(),
-            source,
-        };
-        // Before it is opened: to open a pipe would wait for whoever writes into it.
-        if !fs::metadata(path).map_err(io_error)?.is_file() {
-            return Err(format_error(
-                path,
-                "kind",
-                "a regular file",
-                "a folder or a device",
-            ));
-        }
-        let mut file = File::open(path).map_err(io_error)?;
-        let disk_len = file.metadata().map_err(io_error)?.len();
+        let (mut file, disk_len) = files::open(path)?;
         let mut start = Vec::new();
         file.by_ref()
             .take(2)
             .read_to_end(&mut start)
-            .map_err(io_error)?;
-        file.rewind().map_err(io_error)?;
+            .and_then(|_| file.rewind())
+            .map_err(|source| io_error(path, source))?;
         let bytes = if start == GZIP_MAGIC {
             Bytes::Gzip(Box::new(MultiGzDecoder::new(file)))
         } else {
@@ -207,18 +204,18 @@ impl<'a> Source<'a> {
 
     /// Everything after the header, which must end at `file_len` and not go on.
     fn body(&mut self, header_len: u64, file_len: u64) -> Result<Vec<u8>> {
-        let expected_len = to_usize(self.path, file_len - header_len)?;
+        let expected_len = to_usize(self.path, file_len.saturating_sub(header_len))?;
+        let growth = match self.bytes {
+            Bytes::Raw(_) => expected_len, // the file has that many
+            Bytes::Gzip(_) => GROWTH,
+        };
         let mut body = Vec::new();
         while body.len() < expected_len {
-            let step = GROWTH.min(expected_len - body.len());
-            body.try_reserve_exact(step).map_err(|_| Error::Io {
-                action: "read",
-                path: self.path.to_path_buf(),
-                source: io::ErrorKind::OutOfMemory.into(),
-            })?;
+            let step = growth.min(expected_len.saturating_sub(body.len()));
+            files::reserve(self.path, &mut body, step as u64)?;
             if self.append(step, &mut body)? < step {
                 let expected = format!("{file_len} bytes unpacked, by its header");
-                let found = format!("{} bytes", header_len + body.len() as u64);
+                let found = format!("{} bytes", header_len.saturating_add(body.len() as u64));
                 return Err(format_error(self.path, "length", expected, found));
             }
         }
@@ -256,11 +253,7 @@ impl<'a> Source<'a> {
                     format!("broken ({source})"),
                 )
             }
-            _ => Error::Io {
-                action: "read",
-                path: self.path.to_path_buf(),
-                source,
-            },
+            _ => io_error(self.path, source),
         })
     }
 }
@@ -275,20 +268,4 @@ fn to_usize(path: &Path, size: u64) -> Result<usize> {
             size.to_string(),
         )
     })
-}
-
-/// [`Error::Format`] in one line.
-#[cold]
-pub(super) fn format_error(
-    path: &Path,
-    what: impl Into<String>,
-    expected: impl Into<String>,
-    found: impl Into<String>,
-) -> Error {
-    Error::Format {
-        path: path.to_path_buf(),
-        what: what.into(),
-        expected: expected.into(),
-        found: found.into(),
-    }
 }

@@ -5,13 +5,25 @@
 //! files, takes no other image size than 28×28 or counts than 60,000 and 10,000, and needs the
 //! files unpacked on disk. The tests compare with it instead.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Dataset;
 use super::dataset::first_bad_label;
-use super::idx::{self, format_error};
+use super::idx;
+use crate::files::format_error;
 use crate::{Error, Result};
 
 /// Digits, or the ten kinds of whatever the files show.
@@ -106,8 +118,9 @@ impl Dataset {
             ));
         }
         let found = [count, height, width];
+        let features = images.len().checked_div(count).unwrap_or(0);
         let images = images
-            .into_shape_with_order((count, height * width))
+            .into_shape_with_order((count, features))
             .map_err(|_| Error::shape("images", "[N, height, width] in C order", &found))?;
         Dataset::new(images, labels, CLASSES)?.with_image_shape(height, width)
     }

@@ -45,6 +45,7 @@ use crate::{
 /// fit.
 pub fn forward<F: Float>(network: &Network<F>, input: Input<'_, F>) -> Result<Recording<F>> {
     input.check(network)?;
+    input.check_recording(network, &Record::All)?;
     Ok(forward_as::<F, Heaviside>(network, input, None))
 }
 

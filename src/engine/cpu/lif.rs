@@ -300,7 +300,16 @@ impl Backward<'_> {
         vector: usize,
         row: usize,
     ) -> [[S::V; G]; N] {
-        let mut e = [[s.splat(self.price); G]; N];
+        let mut e = [[s.splat(0.0); G]; N];
+        if self.price != 0.0 {
+            // For real neurons alone: padding that is charged would be trained, and fire one day.
+            for g in 0..G {
+                let first = (vector + g) * LANES;
+                let real = self.layer.neurons.saturating_sub(first).min(LANES);
+                let price = s.keep(s.mask(((1_u32 << real) - 1) as u16), s.splat(self.price));
+                e.iter_mut().for_each(|e| e[g] = price);
+            }
+        }
         match self.e {
             FromAbove::Nothing => {}
             FromAbove::Rows(rows) => {

@@ -166,6 +166,7 @@ impl CpuEngine {
             let report = self.machine.run(input, targets, &self.objective, mode);
             return self.check_loss(report, input);
         }
+        input.check_recording(&self.template, &Record::All)?;
         let recording = self.machine.record(input, &Record::All);
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         let report = self.check_loss(StepReport::new(loss, &recording, targets)?, input)?;
@@ -228,6 +229,7 @@ impl Engine for CpuEngine {
     fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
         input.check(&self.template)?;
         record.check(self.template.layers().len())?;
+        input.check_recording(&self.template, record)?;
         Ok(self.machine.record(input, record))
     }
 

@@ -355,7 +355,10 @@ impl Machine {
                 }
         };
         let sample: usize = self.layers.iter().enumerate().map(bytes).sum();
-        (BUDGET / sample.max(1)).clamp(1, source.batch)
+        // Their non-zero inputs are counted in 32 bits.
+        let inputs = source.rows() * source.features;
+        let most = (u32::MAX as usize / inputs.max(1)).max(1);
+        (BUDGET / sample.max(1)).clamp(1, source.batch.min(most))
     }
 
     /// Lists the input's non-zero entries, and forms the currents of a static one. Returns whether

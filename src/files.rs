@@ -1,0 +1,201 @@
+//! Reads files that nobody vouches for: only regular ones, only up to a size that makes sense, and
+//! nothing is allocated that the file does not hold.
+//!
+//! What the bytes mean is for others to say: [`idx`](crate::data::idx) for images and labels,
+//! `Network::load_safetensors` for weights. They come here first.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use std::{
+    fs::{self, File, FileType, Metadata},
+    io::{self, Read},
+    path::Path,
+};
+
+use crate::{Error, Result};
+
+/// Longest header of a safetensors file that [`tensors`] takes: room for 10,000 tensors. Parsed, a
+/// hostile header takes some fifty times its length.
+#[cfg(feature = "safetensors")]
+pub const MAX_HEADER: usize = 1 << 20;
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// ```
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("notes");
+/// std::fs::write(&path, "spikes").unwrap();
+/// assert_eq!(spikegrad::files::read(&path, 6)?, b"spikes");
+/// assert!(spikegrad::files::read(&path, 5).is_err());
+/// assert!(spikegrad::files::read("/dev/zero", 1 << 20).is_err());
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read or memory does not suffice; [`Error::Format`] if it is a
+/// folder, a pipe or a device, is longer than `limit`, or changes its length meanwhile.
+pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let (mut file, len) = open(path)?;
+    if len > limit {
+        let expected = format!("at most {limit} bytes");
+        return Err(format_error(
+            path,
+            "length",
+            expected,
+            format!("{len} bytes"),
+        ));
+    }
+    let mut bytes = Vec::new();
+    reserve(path, &mut bytes, len)?;
+    // One byte more shows that the file has grown, or never told its length.
+    let limit = len.saturating_add(1);
+    let read = file.by_ref().take(limit).read_to_end(&mut bytes);
+    read.map_err(|source| io_error(path, source))?;
+    if bytes.len() as u64 != len {
+        let expected = format!("{len} bytes, as when it was opened");
+        let found = format!("{} bytes or more", bytes.len());
+        return Err(format_error(path, "length", expected, found));
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file, and says how long it is.
+pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
+    open_or(
+        path,
+        |source| io_error(path, source),
+        |found| format_error(path, "kind", "a regular file", found),
+    )
+}
+
+/// The same with errors of the caller's own: of the system, and for what is no regular file.
+pub(crate) fn open_or<E>(
+    path: &Path,
+    failed: impl Fn(io::Error) -> E,
+    other: impl Fn(&'static str) -> E,
+) -> std::result::Result<(File, u64), E> {
+    let regular = |metadata: io::Result<Metadata>| {
+        let metadata = metadata.map_err(&failed)?;
+        match metadata.is_file() {
+            true => Ok(metadata.len()),
+            false => Err(other(kind(metadata.file_type()))),
+        }
+    };
+    // Before it is opened: to open a pipe would wait for whoever writes into it.
+    regular(fs::metadata(path))?;
+    let file = File::open(path).map_err(&failed)?;
+    // And after: another may stand there by now.
+    let len = regular(file.metadata())?;
+    Ok((file, len))
+}
+
+/// Room for `len` bytes more, or an error where memory does not suffice.
+pub(crate) fn reserve(path: &Path, bytes: &mut Vec<u8>, len: u64) -> Result<()> {
+    let room = usize::try_from(len).ok();
+    if room.is_some_and(|len| bytes.try_reserve_exact(len).is_ok()) {
+        return Ok(());
+    }
+    let message = format!("it has {len} bytes, more than there is memory for");
+    Err(io_error(
+        path,
+        io::Error::new(io::ErrorKind::OutOfMemory, message),
+    ))
+}
+
+fn kind(kind: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a named pipe";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+    }
+    if kind.is_dir() {
+        "a folder"
+    } else {
+        "a device"
+    }
+}
+
+/// The tensors of a safetensors file that has been [read](read); `path` is for messages.
+///
+/// `SafeTensors::deserialize` alone would take a header of 100 MB, and adds up the offsets in it
+/// without looking for an overflow: that is looked at here.
+///
+/// # Errors
+/// [`Error::Format`] where the bytes are not a safetensors file, or its header is longer than
+/// [`MAX_HEADER`].
+#[cfg(feature = "safetensors")]
+pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTensors<'a>> {
+    tensors_within(MAX_HEADER, path, bytes)
+}
+
+/// The same with a header of at most `most` bytes.
+#[cfg(feature = "safetensors")]
+pub(crate) fn tensors_within<'a>(
+    most: usize,
+    path: &Path,
+    bytes: &'a [u8],
+) -> Result<safetensors::SafeTensors<'a>> {
+    use safetensors::{SafeTensors, tensor::Metadata};
+
+    let wrong = |found: String| format_error(path, "content", "a safetensors file", found);
+    let Some((len, rest)) = bytes.split_first_chunk() else {
+        let found = format!("{} bytes, too few for the header's length", bytes.len());
+        return Err(wrong(found));
+    };
+    let len = u64::from_le_bytes(*len);
+    if len > most as u64 {
+        let expected = format!("at most {most} bytes");
+        let found = format!("{len} bytes");
+        return Err(format_error(path, "length of the header", expected, found));
+    }
+    let header = usize::try_from(len).ok().and_then(|len| rest.get(..len));
+    let header =
+        header.ok_or_else(|| wrong(format!("cut off within its header of {len} bytes")))?;
+    let metadata: Metadata = serde_json::from_slice(header).map_err(|e| wrong(e.to_string()))?;
+    let data = rest.len().saturating_sub(header.len());
+    if metadata.data_len() != data {
+        let expected = format!("{} bytes, by the header", metadata.data_len());
+        let found = format!("{data} bytes");
+        return Err(format_error(path, "length of the data", expected, found));
+    }
+    SafeTensors::deserialize(bytes).map_err(|e| wrong(e.to_string()))
+}
+
+pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
+    Error::Io {
+        action: "read",
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// [`Error::Format`] in one line.
+#[cold]
+pub(crate) fn format_error(
+    path: &Path,
+    what: impl Into<String>,
+    expected: impl Into<String>,
+    found: impl Into<String>,
+) -> Error {
+    Error::Format {
+        path: path.to_path_buf(),
+        what: what.into(),
+        expected: expected.into(),
+        found: found.into(),
+    }
+}
