@@ -468,8 +468,7 @@ impl Metadata {
             ("none", Reset::None),
         ];
         let (alpha, slope) = (self.optional("alpha")?, self.optional("slope")?);
-        let (slope_given, alpha_given) = (slope.is_some(), alpha.is_some());
-        let (alpha, slope) = (alpha.unwrap_or(2.0), slope.unwrap_or(25.0));
+        let (alpha, slope): (f64, f64) = (alpha.unwrap_or(2.0), slope.unwrap_or(25.0));
         let surrogates = [
             ("atan", Surrogate::Arctan { alpha }),
             ("fast_sigmoid", Surrogate::FastSigmoid { slope }),
@@ -483,11 +482,12 @@ impl Metadata {
             surrogate,
             Surrogate::FastSigmoid { .. } | Surrogate::Sigmoid { .. }
         );
-        for (name, given, taken) in [
-            ("alpha", alpha_given, takes_alpha),
-            ("slope", slope_given, takes_slope),
+        // A default that stands there although it means nothing is no slip.
+        for (name, idle) in [
+            ("alpha", alpha != 2.0 && !takes_alpha),
+            ("slope", slope != 25.0 && !takes_slope),
         ] {
-            if given && !taken {
+            if idle {
                 return Err(format!(
                     "metadata {name} means nothing to the surrogate {surrogate:?}"
                 ));
