@@ -20,6 +20,53 @@ use std::f64::consts::PI;
 
 use crate::{Error, Float, Result};
 
+/// Runs `$body` with `$slope` bound to the function `σ'` of `$surrogate`, so that a loop in the body is
+/// compiled once for each surrogate, without a branch inside.
+macro_rules! with_slope {
+    ($surrogate:expr, $F:ty, |$slope:ident| $body:expr) => {{
+        use $crate::Surrogate::*;
+        let one = <$F>::one();
+        match $surrogate {
+            Arctan { alpha } => {
+                let (peak, scale) = (
+                    <$F>::of(alpha / 2.0),
+                    <$F>::of(std::f64::consts::PI / 2.0 * alpha),
+                );
+                let $slope = |x: $F| {
+                    let y = scale * x;
+                    peak / (one + y * y)
+                };
+                $body
+            }
+            FastSigmoid { slope: k } => {
+                let k = <$F>::of(k);
+                let $slope = |x: $F| {
+                    let y = k * x.abs() + one;
+                    one / (y * y)
+                };
+                $body
+            }
+            Sigmoid { slope: k } => {
+                let k = <$F>::of(k);
+                let $slope = |x: $F| {
+                    let e = (-(k * x).abs()).exp_portable();
+                    k * e / ((one + e) * (one + e))
+                };
+                $body
+            }
+            Triangular => {
+                let $slope = |x: $F| if x < <$F>::zero() { one } else { -one };
+                $body
+            }
+            StraightThrough => {
+                let $slope = |_: $F| one;
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use with_slope;
+
 /// The function whose derivative replaces that of the Heaviside step in the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -77,9 +124,7 @@ impl Surrogate {
     /// assert!((Surrogate::default().derivative(1.0_f64) - 0.0919996683503752).abs() < 1e-15);
     /// ```
     pub fn derivative<F: Float>(&self, x: F) -> F {
-        let mut slope = [F::zero()];
-        self.derivatives(&[x], &[F::zero()], &mut slope);
-        slope[0]
+        with_slope!(*self, F, |slope| slope(x))
     }
 
     /// `σ(x)`, the smooth function whose derivative [`derivative`](Self::derivative) is.
@@ -104,43 +149,6 @@ impl Surrogate {
         }
     }
 
-    /// `slope[n] ← σ'(mem[n] − theta[n])`, for a row of neurons; the choice of the function is
-    /// made once per row.
-    #[inline]
-    pub(crate) fn derivatives<F: Float>(&self, mem: &[F], theta: &[F], slope: &mut [F]) {
-        let one = F::one();
-        match *self {
-            Surrogate::Arctan { alpha } => {
-                let (peak, scale) = (F::of(alpha / 2.0), F::of(PI / 2.0 * alpha));
-                map(mem, theta, slope, |x| {
-                    let y = scale * x;
-                    peak / (one + y * y)
-                });
-            }
-            Surrogate::FastSigmoid { slope: k } => {
-                let k = F::of(k);
-                map(mem, theta, slope, |x| {
-                    let y = k * x.abs() + one;
-                    one / (y * y)
-                });
-            }
-            Surrogate::Sigmoid { slope: k } => {
-                let k = F::of(k);
-                map(mem, theta, slope, |x| {
-                    let e = (-(k * x).abs()).exp_portable();
-                    k * e / ((one + e) * (one + e))
-                });
-            }
-            Surrogate::Triangular => map(
-                mem,
-                theta,
-                slope,
-                |x| if x < F::zero() { one } else { -one },
-            ),
-            Surrogate::StraightThrough => slope.fill(one),
-        }
-    }
-
     /// Refuses a sharpness that is not a positive finite number.
     pub(crate) fn check(&self, place: &str) -> Result<()> {
         let (name, value) = match *self {
@@ -157,12 +165,5 @@ impl Surrogate {
             value,
             "a number above 0, at most 1e30",
         ))
-    }
-}
-
-#[inline(always)]
-fn map<F: Float>(mem: &[F], theta: &[F], slope: &mut [F], f: impl Fn(F) -> F) {
-    for ((slope, &u), &theta) in slope.iter_mut().zip(mem).zip(theta) {
-        *slope = f(u - theta);
     }
 }

@@ -7,6 +7,8 @@ mod compare;
 mod compute;
 #[path = "../examples/verify/fixture.rs"]
 mod fixture;
+#[path = "../examples/verify/rounding.rs"]
+mod rounding;
 
 use std::path::{Path, PathBuf};
 

@@ -181,6 +181,7 @@ fn option(name: &str) -> String {
         (_, "beta") => "--beta",
         (_, "threshold") => "--threshold",
         ("adam.lr", _) => "--lr",
+        ("adam.clip_norm", _) => "--clip-norm",
         ("trainer.batch_size", _) => "--batch-size",
         ("trainer.num_steps", _) => "--steps",
         ("trainer.seed", _) => "--seed",

@@ -128,12 +128,13 @@ pub fn compute<F: Float>(fixture: &Fixture, make: MakeEngine<'_, F>) -> Result<T
     }
 
     let (mut losses, mut accuracies) = (Vec::new(), Vec::new());
+    let kept = fixture.kept_updates();
     for n in 1..=fixture.updates {
         let (input, targets) = batches.get(n - 1, fixture);
         let report = engine.train_step(input, targets).map_err(text)?;
         losses.push(report.loss);
         accuracies.push(report.accuracy_spike_count());
-        if [1, 2, fixture.updates].contains(&n) {
+        if kept.contains(&n) {
             for (name, values) in engine.network().map_err(text)?.parameters() {
                 out.insert(format!("adam{n}.{name}"), values.mapv(Float::widen));
             }

@@ -36,6 +36,7 @@ use crate::{
     loss::check_adjoints,
     network::LayerGradients,
     neuron::{Dynamics, Rule, Step, specialise},
+    surrogate::with_slope,
 };
 
 /// Runs the network over an input and keeps spikes and membranes of every layer at every step.
@@ -269,7 +270,6 @@ fn backward_layer<F: Float>(
         .map(|array| array.map(|a| a.as_standard_layout()));
 
     let zeros = vec![F::zero(); n];
-    let (mut slope, mut reset_slope) = (zeros.clone(), zeros.clone());
     let mut h = Array2::zeros((batch, n)); // what step t+1 sent back
     let mut back = Back {
         current: Array3::zeros((if summed { 1 } else { num_steps }, batch, n)),
@@ -295,16 +295,10 @@ fn backward_layer<F: Float>(
                 (Dynamics::IntegrateThenFire, None) => &values(&spk)[row(t - 1)],
                 (_, None) => &values(&spk)[row(t)],
             };
-            surrogate.derivatives(read, &theta, &mut slope);
-            if rule.dynamics == Dynamics::IntegrateThenFire && rule.attached() {
-                surrogate.derivatives(before, &theta, &mut reset_slope);
-            }
             let step = StepRow {
                 before,
-                pre: read,
+                read,
                 reset,
-                slope: &slope,
-                reset_slope: &reset_slope,
             };
             let arriving = (
                 g.as_ref().map_or(&zeros[..], |g| &values(g)[row(t)]),
@@ -316,23 +310,27 @@ fn backward_layer<F: Float>(
                 beta: values_mut(&mut back.beta),
                 theta: values_mut(&mut back.theta),
             };
-            specialise!(rule, |rule| match learn {
-                true => backward_row::<F, true>(rule, (&beta, &theta), step, arriving, out),
-                false => backward_row::<F, false>(rule, (&beta, &theta), step, arriving, out),
-            });
+            with_slope!(surrogate, F, |slope| specialise!(
+                rule,
+                |rule| match learn {
+                    true =>
+                        backward_row::<F, true>(rule, slope, (&beta, &theta), step, arriving, out),
+                    false =>
+                        backward_row::<F, false>(rule, slope, (&beta, &theta), step, arriving, out),
+                }
+            ));
         }
     }
     back
 }
 
-/// [`Step`] for a row of neurons, `[N]` each.
+/// What [`Step`] is made of, for a row of neurons, `[N]` each.
 #[derive(Clone, Copy)]
 struct StepRow<'a, F> {
     before: &'a [F],
-    pre: &'a [F],
+    /// The membrane that the spike read.
+    read: &'a [F],
     reset: &'a [F],
-    slope: &'a [F],
-    reset_slope: &'a [F],
 }
 
 /// Where a row's adjoints go, `[N]` each: `current`, `beta` and `theta` accumulate, `back` holds `h`
@@ -347,6 +345,7 @@ struct BackRow<'a, F> {
 #[inline(always)]
 fn backward_row<F: Float, const LEARN: bool>(
     rule: Rule,
+    slope: impl Fn(F) -> F,
     (beta, theta): (&[F], &[F]),
     step: StepRow<'_, F>,
     (g, e): (&[F], &[F]),
@@ -354,17 +353,19 @@ fn backward_row<F: Float, const LEARN: bool>(
 ) {
     let n = out.current.len();
     let (beta, theta, g, e) = (&beta[..n], &theta[..n], &g[..n], &e[..n]);
-    let (before, pre, reset) = (&step.before[..n], &step.pre[..n], &step.reset[..n]);
-    let (slope, reset_slope) = (&step.slope[..n], &step.reset_slope[..n]);
+    let (before, read, reset) = (&step.before[..n], &step.read[..n], &step.reset[..n]);
     let (current, back) = (&mut out.current[..n], &mut out.back[..n]);
     let (d_beta, d_theta) = (&mut out.beta[..n], &mut out.theta[..n]);
     for n in 0..n {
         let step = Step {
             before: before[n],
-            pre: pre[n],
+            pre: read[n],
             reset: reset[n],
-            slope: slope[n],
-            reset_slope: reset_slope[n],
+            slope: slope(read[n] - theta[n]),
+            reset_slope: match rule.dynamics {
+                Dynamics::IntegrateThenFire if rule.attached() => slope(before[n] - theta[n]),
+                _ => F::zero(),
+            },
         };
         let adjoint = rule.adjoint((beta[n], theta[n]), step, g[n] + back[n], e[n]);
         current[n] += adjoint.current;

@@ -1,0 +1,436 @@
+//! The example `verify` as a user meets it: exit codes, messages, `--dump`; and files that lie,
+//! contradict themselves or are none.
+#![cfg(all(feature = "mnist", feature = "safetensors"))]
+
+mod common;
+#[path = "../examples/verify/fixture.rs"]
+#[expect(dead_code, reason = "only reading is tested here")]
+mod fixture;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use fixture::Fixture;
+use proptest::prelude::*;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use tempfile::tempdir;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn verify(arguments: &[&str]) -> Output {
+    let mut command = Command::new(common::example("verify"));
+    command.args(arguments).output().expect("verify runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// A fixture taken apart, to be put together wrongly.
+#[derive(Clone)]
+struct Parts {
+    tensors: HashMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
+    metadata: HashMap<String, String>,
+}
+
+impl Parts {
+    fn of(name: &str) -> Self {
+        let bytes = fs::read(fixtures().join(name)).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let parts = |(name, view): (String, TensorView<'_>)| {
+            (
+                name,
+                (view.dtype(), view.shape().to_vec(), view.data().to_vec()),
+            )
+        };
+        Parts {
+            tensors: file.tensors().into_iter().map(parts).collect(),
+            metadata: header.metadata().clone().unwrap(),
+        }
+    }
+
+    fn write(&self, path: &Path) {
+        let views = self.tensors.iter().map(|(name, (dtype, shape, bytes))| {
+            (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
+        let bytes = safetensors::serialize(views, Some(self.metadata.clone())).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn meta(mut self, key: &str, value: &str) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        let known = self.tensors.remove(name).is_some() || self.metadata.remove(name).is_some();
+        assert!(known, "{name}");
+        self
+    }
+
+    fn renamed(mut self, name: &str, other: &str) -> Self {
+        let tensor = self.tensors.remove(name).unwrap();
+        self.tensors.insert(other.into(), tensor);
+        self
+    }
+
+    fn shaped(mut self, name: &str, shape: &[usize]) -> Self {
+        self.tensors.get_mut(name).unwrap().1 = shape.to_vec();
+        self
+    }
+
+    fn empty(mut self, name: &str, shape: &[usize]) -> Self {
+        let tensor = self.tensors.get_mut(name).unwrap();
+        (tensor.1, tensor.2) = (shape.to_vec(), Vec::new());
+        self
+    }
+
+    fn first(mut self, name: &str, bytes: [u8; 8]) -> Self {
+        self.tensors.get_mut(name).unwrap().2[..8].copy_from_slice(&bytes);
+        self
+    }
+}
+
+#[test]
+fn a_good_file_passes_and_its_dump_holds_what_it_holds() {
+    let dir = tempdir().unwrap();
+    let file = fixtures().join("learn_itf_zero_each.safetensors");
+    let (file, out) = (file.to_str().unwrap(), dir.path().join("new/dump"));
+    let run = verify(&["--dump", out.to_str().unwrap(), file]);
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    let stdout = text(&run.stdout);
+    for title in [
+        "reference · f64",
+        "reference · f32",
+        "cpu · f32",
+        "1 fixtures, 3 tables, 0 failed",
+    ] {
+        assert!(stdout.contains(title), "{title}\n{stdout}");
+    }
+
+    // Under the fixture's names, all that it holds but input, targets and parameters.
+    let Parts { tensors, .. } = Parts::of("learn_itf_zero_each.safetensors");
+    let given = |name: &str| {
+        name == "x" || name == "targets" || name.starts_with("fc") || name.starts_with("lif")
+    };
+    for (engine, wide) in [
+        ("reference.f64", true),
+        ("reference.f32", false),
+        ("cpu.f32", false),
+    ] {
+        let path = out.join(format!("learn_itf_zero_each.{engine}.safetensors"));
+        let bytes = fs::read(&path).unwrap();
+        let dumped = SafeTensors::deserialize(&bytes).unwrap();
+        let mut names: Vec<&String> = tensors.keys().filter(|name| !given(name)).collect();
+        let mut found = dumped.names();
+        names.sort();
+        found.sort();
+        assert_eq!(found, names, "{engine}");
+        for name in names {
+            let (_, shape, expected) = &tensors[name];
+            let view = dumped.tensor(name).unwrap();
+            assert_eq!(view.shape(), shape, "{engine} {name}");
+            match (view.dtype(), name.starts_with("spk")) {
+                (Dtype::U8, true) => assert_eq!(view.data(), expected, "{engine} {name}"),
+                (Dtype::F64, false) if wide => {
+                    let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().unwrap());
+                    for (a, b) in view.data().chunks(8).zip(expected.chunks(8)) {
+                        assert!((number(a) - number(b)).abs() < 1e-10, "{engine} {name}");
+                    }
+                }
+                (Dtype::F32, false) if !wide => {}
+                other => panic!("{engine} {name}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn exit_codes() {
+    let dir = tempdir().unwrap();
+    let good = fixtures().join("reset_tutorial5.safetensors");
+    let good = good.to_str().unwrap();
+    for (wrong, says) in [
+        (vec![], "required"),
+        (vec!["--engine", "tpu", good], "tpu"),
+        (vec!["--tolerance", "NaN", good], "finite"),
+        (vec!["--tolerance", "-1", good], "-1"),
+        (vec!["--frobnicate", good], "--frobnicate"),
+    ] {
+        let run = verify(&wrong);
+        let stderr = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{wrong:?}: {stderr}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.lines().count() == 1,
+            "{stderr}"
+        );
+        assert!(stderr.contains(says), "{stderr}");
+    }
+    assert_eq!(verify(&["--help"]).status.code(), Some(0));
+
+    // One wrong number in one file among good ones; one file that is none.
+    let wrong = dir.path().join("wrong.safetensors");
+    let parts = Parts::of("reset_tutorial5.safetensors");
+    parts.first("mem2", 0.25_f64.to_le_bytes()).write(&wrong);
+    let run = verify(&[good, wrong.to_str().unwrap(), good, "/nowhere"]);
+    let stdout = text(&run.stdout);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(
+        stdout.contains("4 fixtures, 9 tables, 4 failed"),
+        "{stdout}"
+    );
+    assert_eq!(stdout.matches("FAIL     [0, 0, 0]").count(), 3, "{stdout}");
+    assert!(text(&run.stderr).starts_with("error: /nowhere: cannot be read"));
+    // A tolerance of one's own lets it pass.
+    let run = verify(&[
+        "--engine",
+        "reference",
+        "--tolerance",
+        "10",
+        wrong.to_str().unwrap(),
+    ]);
+    assert_eq!(run.status.code(), Some(0));
+    // A dump that cannot be written is a failure.
+    let run = verify(&["--dump", "/proc/no", good]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text(&run.stderr).contains("cannot write /proc/no"));
+}
+
+/// Each wrong file, and what the message has to say.
+#[test]
+fn wrong_files_are_clear_errors() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("wrong.safetensors");
+    let good = Parts::of("learn_ifr_subtract_each.safetensors"); // 5-6-3, T = 7, B = 2
+    good.write(&path);
+    assert!(Fixture::load(&path).is_ok());
+    let nan = f64::NAN.to_le_bytes();
+    let cases: Vec<(Parts, &str)> = vec![
+        (
+            good.clone().meta("frobnicate", "1"),
+            "metadata frobnicate is unknown",
+        ),
+        (
+            good.clone().meta("beta", "nonsense"),
+            "metadata beta is \"nonsense\"; expected JSON",
+        ),
+        (
+            good.clone().meta("reset", "\"hard\""),
+            "expected one of subtract, zero, none",
+        ),
+        (
+            good.clone().meta("loss", "\"mse\""),
+            "metadata loss is \"mse\"; expected one of ce_membrane",
+        ),
+        (
+            good.clone().meta("surrogate", "\"relu\""),
+            "metadata surrogate",
+        ),
+        (
+            good.clone().meta("dynamics", "3"),
+            "metadata dynamics is 3; expected a string",
+        ),
+        (
+            good.clone().meta("slope", "3"),
+            "metadata slope means nothing to the surrogate Arctan",
+        ),
+        (good.clone().meta("alpha", "-3"), "arctan alpha is -3"),
+        (
+            good.clone().meta("num_steps", "0"),
+            "metadata num_steps is 0",
+        ),
+        (
+            good.clone().meta("num_steps", "1000000000000"),
+            "tensor loss_per_step has shape [7]; expected [1000000000000]",
+        ),
+        (
+            good.clone().meta("num_steps", "-1"),
+            "metadata num_steps is -1; expected a whole number",
+        ),
+        (
+            good.clone().meta("sizes", "[5]"),
+            "metadata sizes has 1 entries",
+        ),
+        (
+            good.clone().meta("sizes", "[5, 6, 6, 3]"),
+            "metadata beta has 2 entries; expected 3",
+        ),
+        (
+            good.clone().meta("sizes", "[5, 7, 3]"),
+            "tensor fc1.weight has shape [6, 5]; expected [7, 5]",
+        ),
+        (
+            good.clone().meta("sizes", "[4294967296, 4294967296, 3]"),
+            "tensor fc1.weight has shape [6, 5]",
+        ),
+        (
+            good.clone().meta("updates", "0"),
+            "tensor adam5.fc1.bias is unknown",
+        ),
+        (good.clone().meta("updates", "1000000000000"), "is missing"),
+        (
+            good.clone().meta("first_image", "0"),
+            "tensor grad.fc1.bias has shape [6]; expected [1]",
+        ),
+        (
+            good.clone().meta("threshold", "[[1, 2, 3, 4, 5, 6], -1]"),
+            "threshold is -1",
+        ),
+        (
+            good.clone().meta("spikes", "\"float16\""),
+            "metadata spikes is \"float16\"",
+        ),
+        (good.clone().without("sizes"), "metadata sizes is missing"),
+        (
+            good.clone().without("surrogate"),
+            "metadata surrogate is missing",
+        ),
+        (good.clone().without("x"), "tensor x is missing"),
+        (good.clone().without("targets"), "tensor targets is missing"),
+        (
+            good.clone().without("fc2.weight"),
+            "tensor fc2.weight is missing",
+        ),
+        (
+            good.clone().without("lif1.beta"),
+            "tensor lif1.beta is missing",
+        ),
+        (good.clone().without("loss"), "tensor loss is missing"),
+        (good.clone().without("spk1"), "tensor spk1 is missing"),
+        (
+            good.clone().without("grad.fc1.bias"),
+            "tensor grad.fc1.bias is missing",
+        ),
+        (
+            good.clone().without("adam5.lif2.threshold"),
+            "tensor adam5.lif2.threshold is missing",
+        ),
+        (
+            good.clone().without("adam_loss"),
+            "tensor adam_loss is missing",
+        ),
+        (
+            good.clone().without("learn_beta"),
+            "tensor adam5.lif1.beta is unknown",
+        ),
+        (
+            good.clone().renamed("mem1", "mem3"),
+            "tensor mem1 is missing",
+        ),
+        (
+            good.clone().renamed("accuracy", "accurracy"),
+            "tensor accurracy is unknown",
+        ),
+        (
+            good.clone().shaped("fc1.weight", &[5, 6]),
+            "tensor fc1.weight has shape [5, 6]; expected [6, 5]",
+        ),
+        (
+            good.clone().shaped("x", &[10]),
+            "tensor x has shape [10]; expected [2, 5] or [7, 2, 5]",
+        ),
+        (
+            good.clone().shaped("x", &[5, 2]),
+            "tensor x has shape [5, 2]; expected [2, 5]",
+        ),
+        (
+            good.clone().shaped("x", &[1, 2, 5]),
+            "tensor x has shape [1, 2, 5]; expected [7, 2, 5]",
+        ),
+        (
+            good.clone().shaped("targets", &[2, 1]),
+            "tensor targets has shape [2, 1]; expected [2]",
+        ),
+        (
+            good.clone().shaped("mem1", &[2, 7, 6]),
+            "tensor mem1 has shape [2, 7, 6]; expected [7, 2, 6]",
+        ),
+        (
+            good.clone().empty("targets", &[0]),
+            "tensor x has shape [2, 5]; expected [0, 5]",
+        ),
+        (
+            good.clone().empty("x", &[0, 5]).empty("targets", &[0]),
+            "tensor mem1 has shape [7, 2, 6]; expected [7, 0, 6]",
+        ),
+        (
+            good.clone().first("targets", (-1_i64).to_le_bytes()),
+            "targets holds -1",
+        ),
+        (
+            good.clone().first("targets", 3_i64.to_le_bytes()),
+            "targets holds class 3; expected classes below 3",
+        ),
+        (
+            good.clone().first("x", nan),
+            "tensor x holds NaN; expected finite numbers",
+        ),
+        (
+            good.clone().first("grad.fc1.weight", nan),
+            "tensor grad.fc1.weight holds NaN",
+        ),
+        (
+            good.clone().first("lif1.beta", 1.5_f64.to_le_bytes()),
+            "lif1.beta",
+        ),
+    ];
+    for (parts, says) in cases {
+        parts.write(&path);
+        let Err(message) = Fixture::load(&path) else {
+            panic!("no error; expected: {says}");
+        };
+        let place = path.display().to_string();
+        assert!(message.starts_with(&place), "{message}");
+        assert!(message.contains(says), "{message}\nexpected: {says}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    // A default of a setting that the surrogate does not have is no slip.
+    good.meta("slope", "25").write(&path);
+    assert!(Fixture::load(&path).is_ok());
+
+    for bytes in [
+        &b""[..],
+        b"\x01",
+        b"no fixture at all",
+        &[0xff; 16],
+        &[0; 8],
+    ] {
+        fs::write(&path, bytes).unwrap();
+        let message = Fixture::load(&path).err().expect("an error");
+        assert!(message.contains("not a safetensors file"), "{message}");
+    }
+    let message = Fixture::load(dir.path()).err().expect("an error");
+    assert!(message.contains("cannot be read"), "{message}");
+}
+
+proptest! {
+    /// Bytes changed at random, most of them in the header: an error or another good file, no panic.
+    #[test]
+    fn damaged_files_do_not_panic(
+        changes in prop::collection::vec((0.0..1.0_f64, any::<u8>(), any::<bool>()), 1..5),
+        cut in prop::option::of(0.0..1.0_f64),
+    ) {
+        let mut bytes = fs::read(fixtures().join("learn_ifr_subtract_each.safetensors")).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for (at, byte, anywhere) in changes {
+            let range = if anywhere { bytes.len() } else { header };
+            bytes[(at * range as f64) as usize] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate((cut * bytes.len() as f64) as usize);
+        }
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("damaged.safetensors");
+        fs::write(&path, bytes).unwrap();
+        if let Err(message) = Fixture::load(&path) {
+            prop_assert!(message.starts_with(&path.display().to_string()));
+        }
+    }
+}
