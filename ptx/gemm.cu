@@ -18,8 +18,8 @@
 // (4, 1 or 1/8 bytes each; along k by runs of 16, else by runs of T) and each is used T times from
 // there; 4 bytes of C are written once. The next slice is on its way to registers while this one is
 // multiplied. From shared memory a thread reads 2 R floats (R = T / 16) for R * R multiply-adds, by
-// vectors: the 16 columns of a warp lie side by side, its two rows are broadcast. A slice's row is
-// T + R floats long, so that vectors stored along k (16 rows apart) do not meet in a bank.
+// vectors; a warp needs 8 of one tile and 4 of the other. A slice's row is T + R floats long, so that
+// vectors stored along k (16 rows apart) do not meet in a bank.
 #include "spikegrad.cuh"
 
 enum { Floats, Bytes, Bits };
@@ -93,7 +93,10 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
                     float *c, u32 m, u32 n, u32 k, u32 part, float (*tile_a)[T + T / 16],
                     float (*tile_b)[T + T / 16]) {
     constexpr int R = T / 16; // rows and columns of C for each thread
-    const u32 tx = tid_x() % 16, ty = tid_x() / 16;
+    // A warp has 8 columns and 4 rows of threads, such that neighbouring lanes share their columns and
+    // lanes two apart their rows: then a half-warp's vectors come in one pass.
+    const u32 lane = tid_x() % 32, warp = tid_x() / 32;
+    const u32 tx = warp % 2 * 8 + lane / 2 % 8, ty = warp / 2 * 4 + lane / 16 * 2 + lane % 2;
     const u32 row = ctaid_x() * T, col = ctaid_y() * T;
     const u32 from = ctaid_z() * part, left = k - from, to = from + (left < part ? left : part);
     float sum[R][R], next_a[R], next_b[R];

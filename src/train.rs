@@ -274,7 +274,7 @@ impl Trainer {
             check_alike(train, validation)?;
         }
         let mut history = History::default();
-        let mut batch = Batch::default();
+        let (mut batch, mut next) = (Batch::default(), Batch::default());
         for epoch in 0..self.epochs {
             let started = Instant::now();
             let mut batches = train
@@ -283,9 +283,15 @@ impl Trainer {
                 .drop_last(true)?;
             let count = batches.len();
             let mut sum = 0.0;
+            batches.next_into(&mut next);
             for index in 0..count {
-                batches.next_into(&mut batch);
+                std::mem::swap(&mut batch, &mut next);
+                let more = batches.next_into(&mut next);
                 let step = Instant::now();
+                if more {
+                    let input = Input::constant(next.images.view(), self.num_steps);
+                    engine.prefetch(input, &next.targets)?;
+                }
                 let input = Input::constant(batch.images.view(), self.num_steps);
                 let report = engine.train_step(input, &batch.targets)?;
                 sum += report.loss;
