@@ -1,30 +1,105 @@
 // Matrix products: (1), (4) and (5) of src/engine/reference.rs.
 //
-//   C[m, n] = sum over k of A[m, k] B[k, n]  (+ bias[n])
+//   C[m, n] = sum over k of A[m, k] B[k, n]
 //
-// A and B have a stride for each of their two indices, so that transposed forms need no copy; C is
+// | kernel       | A                       | B                       | equation |
+// |--------------|-------------------------|-------------------------|----------|
+// | gemm_forward | data, [m, k]            | weights, [n, k]         | (1), without the bias |
+// | gemm_weights | adjoints a, [k, m]      | data, [k, n]            | (4) for weights |
+// | gemm_below   | adjoints a, [m, k]      | weights, [k, n]         | (5) |
+//
+// Data are what a layer reads: floats, the bytes of an image (x = byte / 255), or spikes, as bits. C is
 // row by row. Each sum runs over k in rising order, by fused multiply-adds.
 //
-// Grid: x tiles of C by rows, y by columns, z parts of k; 256 threads each. Part z of several
-// leaves its sum in C + z M N, and `reduce` adds the parts in their order.
+// Grid: x tiles of C by rows, y by columns, z parts of k; 256 threads each. Part z leaves its sum in
+// C + z m n; whoever reads C adds the parts in their order.
 //
-// Traffic: of a tile T x T and a slice of 16 of k, 2 * 16 T floats are read once into shared
-// memory, by rows of at least 64 bytes, and each is used T times from there: T / 4 FLOP a byte.
-// A slice's row in shared memory is T + 2 floats long, so that neither the stores (two rows of 16
-// entries of k) nor the loads (16 columns, the rows broadcast) meet in a bank.
+// Traffic: of a tile T x T and a slice of 16 of k, 2 * 16 T numbers are read once into shared memory
+// (4, 1 or 1/8 bytes each; along k by runs of 16, else by runs of T) and each is used T times from
+// there; 4 bytes of C are written once. The next slice is on its way to registers while this one is
+// multiplied. From shared memory a thread reads 2 R floats (R = T / 16) for R * R multiply-adds, by
+// vectors; a warp needs 8 of one tile and 4 of the other. A slice's row is T + R floats long, so that
+// vectors stored along k (16 rows apart) do not meet in a bank.
 #include "spikegrad.cuh"
 
-// Inlined by force: a call would take the tiles as generic addresses, not as shared memory.
-template <int T>
-__device__ inline __attribute__((always_inline)) void
-product(const float *a, u64 a_row, u64 a_col, const float *b, u64 b_row, u64 b_col,
-        const float *bias, float *c, u32 m, u32 n, u32 k, u32 part, float (*tile_a)[T + 2],
-        float (*tile_b)[T + 2]) {
+enum { Floats, Bytes, Bits };
+
+// byte / 255, rounded correctly: a quotient and one step of refinement (which is exact for all 256;
+// a division would also look for the ranges that these operands never reach).
+INLINE float of_byte(u8 byte) {
+    const float x = (float)byte, inverse = 1.0f / 255.0f, q = x * inverse;
+    return __builtin_fmaf(__builtin_fmaf(-q, 255.0f, x), inverse, q);
+}
+
+// What a thread brings of a slice: R numbers. ALONG_K: one entry of k, rows R q to R q + R - 1;
+// else one row (or column), and R entries of k.
+template <int T, bool ALONG_K>
+INLINE void fetch(int kind, const void *from, u64 stride, u32 first, u32 count, u32 at, u32 to,
+                  float (&into)[T / 16]) {
+    constexpr int R = T / 16;
+    const u32 tid = tid_x();
+    u64 index[R];
+    u32 column[R];
+    bool inside[R];
+#pragma unroll
+    for (int i = 0; i < R; i++) {
+        const u32 k = at + (ALONG_K ? tid % 16 : tid / T + 256 / T * i);
+        const u32 r = first + (ALONG_K ? tid / 16 * R + i : tid % T);
+        inside[i] = k < to && r < count;
+        column[i] = ALONG_K ? k : r;
+        index[i] = (u64)(ALONG_K ? r : k) * stride;
+    }
+    if (kind == Floats) {
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            into[i] = inside[i] ? ((const float *)from)[index[i] + column[i]] : 0.0f;
+        }
+    } else if (kind == Bytes) {
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            into[i] = inside[i] ? of_byte(((const u8 *)from)[index[i] + column[i]]) : 0.0f;
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            const u32 word = inside[i] ? ((const u32 *)from)[index[i] + column[i] / 32] : 0;
+            into[i] = bit(word, column[i] % 32);
+        }
+    }
+}
+
+template <int R> using vector = float __attribute__((ext_vector_type(R)));
+
+template <int T, bool ALONG_K> INLINE void keep(float (*tile)[T + T / 16], float (&values)[T / 16]) {
+    constexpr int R = T / 16;
+    const u32 tid = tid_x();
+    if (ALONG_K) {
+        vector<R> all;
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            all[i] = values[i];
+        }
+        *(vector<R> *)&tile[tid % 16][tid / 16 * R] = all;
+    } else {
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+            tile[tid / T + 256 / T * i][tid % T] = values[i];
+        }
+    }
+}
+
+template <int T, bool A_ALONG_K, bool B_ALONG_K>
+INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const void *b, u64 b_stride,
+                    float *c, u32 m, u32 n, u32 k, u32 part, float (*tile_a)[T + T / 16],
+                    float (*tile_b)[T + T / 16]) {
     constexpr int R = T / 16; // rows and columns of C for each thread
-    const u32 tid = tid_x(), tx = tid % 16, ty = tid / 16;
+    // A warp has 8 columns and 4 rows of threads, such that neighbouring lanes share their columns and
+    // lanes two apart their rows: then a half-warp's vectors come in one pass.
+    const u32 lane = tid_x() % 32, warp = tid_x() / 32;
+    const u32 tx = warp % 2 * 8 + lane / 2 % 8, ty = warp / 2 * 4 + lane / 16 * 2 + lane % 2;
     const u32 row = ctaid_x() * T, col = ctaid_y() * T;
     const u32 from = ctaid_z() * part, left = k - from, to = from + (left < part ? left : part);
-    float sum[R][R];
+    float sum[R][R], next_a[R], next_b[R];
 #pragma unroll
     for (int i = 0; i < R; i++) {
 #pragma unroll
@@ -32,26 +107,20 @@ product(const float *a, u64 a_row, u64 a_col, const float *b, u64 b_row, u64 b_c
             sum[i][j] = 0.0f;
         }
     }
+    fetch<T, A_ALONG_K>(kind_a, a, a_stride, row, m, from, to, next_a);
+    fetch<T, B_ALONG_K>(kind_b, b, b_stride, col, n, from, to, next_b);
     for (u32 at = from; at < to; at += 16) {
-#pragma unroll
-        for (int i = 0; i < R; i++) {
-            // Neighbouring threads read along the index whose entries are neighbours in memory.
-            u32 r = a_col == 1 ? ty + 16 * i : (tid + 256 * i) % T;
-            u32 s = a_col == 1 ? tx : (tid + 256 * i) / T;
-            tile_a[s][r] = row + r < m && at + s < to ? a[(row + r) * a_row + (at + s) * a_col] : 0.0f;
-            r = b_row == 1 ? ty + 16 * i : (tid + 256 * i) % T;
-            s = b_row == 1 ? tx : (tid + 256 * i) / T;
-            tile_b[s][r] = col + r < n && at + s < to ? b[(at + s) * b_row + (col + r) * b_col] : 0.0f;
-        }
+        keep<T, A_ALONG_K>(tile_a, next_a);
+        keep<T, B_ALONG_K>(tile_b, next_b);
         barrier();
+        if (at + 16 < to) {
+            fetch<T, A_ALONG_K>(kind_a, a, a_stride, row, m, at + 16, to, next_a);
+            fetch<T, B_ALONG_K>(kind_b, b, b_stride, col, n, at + 16, to, next_b);
+        }
 #pragma unroll
         for (int s = 0; s < 16; s++) {
-            float left[R], right[R];
-#pragma unroll
-            for (int i = 0; i < R; i++) {
-                left[i] = tile_a[s][ty + 16 * i];
-                right[i] = tile_b[s][tx + 16 * i];
-            }
+            const vector<R> left = *(const vector<R> *)&tile_a[s][ty * R];
+            const vector<R> right = *(const vector<R> *)&tile_b[s][tx * R];
 #pragma unroll
             for (int i = 0; i < R; i++) {
 #pragma unroll
@@ -63,42 +132,44 @@ product(const float *a, u64 a_row, u64 a_col, const float *b, u64 b_row, u64 b_c
         barrier();
     }
     c += ctaid_z() * (u64)m * n;
+    // By vectors where all of C's rows begin at the right addresses.
+    const bool vectors = n % R == 0 && (u64)c % (4 * R) == 0;
 #pragma unroll
     for (int i = 0; i < R; i++) {
+        const u32 r = row + ty * R + i, q = col + tx * R;
+        if (vectors && r < m && q < n) {
+            vector<R> all;
 #pragma unroll
-        for (int j = 0; j < R; j++) {
-            const u32 r = row + ty + 16 * i, q = col + tx + 16 * j;
-            if (r < m && q < n) {
-                c[(u64)r * n + q] = bias ? sum[i][j] + bias[q] : sum[i][j];
+            for (int j = 0; j < R; j++) {
+                all[j] = sum[i][j];
+            }
+            *(vector<R> *)&c[(u64)r * n + q] = all;
+        } else {
+#pragma unroll
+            for (int j = 0; j < R; j++) {
+                if (r < m && q + j < n) {
+                    c[(u64)r * n + q + j] = sum[i][j];
+                }
             }
         }
     }
 }
 
-#define GEMM(T)                                                                                      \
-    extern "C" __global__ __launch_bounds__(256) void gemm_##T(                                      \
-        const float *a, u64 a_row, u64 a_col, const float *b, u64 b_row, u64 b_col,                  \
-        const float *bias, float *c, u32 m, u32 n, u32 k, u32 part) {                                \
-        __shared__ float tile_a[16][T + 2], tile_b[16][T + 2];                                       \
-        product<T>(a, a_row, a_col, b, b_row, b_col, bias, c, m, n, k, part, tile_a, tile_b);        \
+#define GEMM(T, NAME, A_ALONG_K, B_ALONG_K, KIND_A, KIND_B)                                          \
+    extern "C" __global__ __launch_bounds__(256) void NAME##_##T(                                    \
+        int kind, const void *a, u64 a_stride, const void *b, u64 b_stride, float *c, u32 m, u32 n,  \
+        u32 k, u32 part) {                                                                           \
+        __shared__ __attribute__((aligned(16))) float tile_a[16][T + T / 16];                        \
+        __shared__ __attribute__((aligned(16))) float tile_b[16][T + T / 16];                        \
+        (void)kind;                                                                                  \
+        product<T, A_ALONG_K, B_ALONG_K>(KIND_A, a, a_stride, KIND_B, b, b_stride, c, m, n, k, part, \
+                                         tile_a, tile_b);                                            \
     }
 
-// Large products: 4 x 4 of C for each thread.
-GEMM(64)
-// Small ones, to fill the device: 2 x 2.
-GEMM(32)
-
-// c[i] = sum over z of parts[z, i] (+ bias[i mod n]). Grid: a thread for each entry of C.
-// Traffic: parts + 1 floats an entry, all coalesced.
-extern "C" __global__ __launch_bounds__(256) void reduce(const float *parts, const float *bias,
-                                                         float *c, u64 entries, u32 n, u32 count) {
-    const u64 i = (u64)ctaid_x() * 256 + tid_x();
-    if (i >= entries) {
-        return;
-    }
-    float sum = parts[i];
-    for (u32 z = 1; z < count; z++) {
-        sum += parts[z * entries + i];
-    }
-    c[i] = bias ? sum + bias[i % n] : sum;
-}
+// Tiles of 64 x 64 have 4 x 4 of C for each thread; those of 32 x 32, for narrow matrices, 2 x 2.
+GEMM(64, gemm_forward, true, true, kind, Floats)
+GEMM(32, gemm_forward, true, true, kind, Floats)
+GEMM(64, gemm_weights, false, false, Floats, kind)
+GEMM(32, gemm_weights, false, false, Floats, kind)
+GEMM(64, gemm_below, true, false, Floats, Floats)
+GEMM(32, gemm_below, true, false, Floats, Floats)

@@ -1,11 +1,15 @@
-// The few builtins that the kernels use, in place of the CUDA toolkit's headers.
+// The few builtins that the kernels use, in place of the CUDA toolkit's headers, and what several
+// kernels share.
 #pragma once
 
 #define __global__ __attribute__((global))
 #define __device__ __attribute__((device))
 #define __shared__ __attribute__((shared))
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
+// Inlined by force: a call would take shared memory by generic addresses.
+#define INLINE __device__ inline __attribute__((always_inline))
 
+typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
@@ -14,10 +18,41 @@ typedef unsigned long long u64;
 #define ctaid_y() ((u32)__nvvm_read_ptx_sreg_ctaid_y())
 #define ctaid_z() ((u32)__nvvm_read_ptx_sreg_ctaid_z())
 #define ntid_x() ((u32)__nvvm_read_ptx_sreg_ntid_x())
-#define nctaid_x() ((u32)__nvvm_read_ptx_sreg_nctaid_x())
 #define barrier() __syncthreads()
+#define warp_barrier() __nvvm_bar_warp_sync(~0u)
+#define ballot(p) ((u32)__nvvm_vote_ballot_sync(~0u, (p)))
 #define shuffle_xor(x, lanes) __nvvm_shfl_sync_bfly_f32(~0u, (x), (lanes), 31)
 #define shuffle_xor_int(x, lanes) __nvvm_shfl_sync_bfly_i32(~0u, (x), (lanes), 31)
+
+// Bits of the two words by which a batch is refused: no parameter changes while the first is not 0, and
+// the second tells of parameters that have become infinite.
+enum { LossNotFinite = 1, GradientNotFinite = 2, ParameterNotFinite = 1 };
+
+// Integers alone are added atomically: their sums do not depend on the order.
+INLINE void add_count(u64 *count, u32 more) {
+    if (more) {
+        __atomic_fetch_add(count, (u64)more, __ATOMIC_RELAXED);
+    }
+}
+
+INLINE void refuse(u32 *flag, u32 why) { __atomic_fetch_or(flag, why, __ATOMIC_RELAXED); }
+
+INLINE bool finite(float x) { return __builtin_fabsf(x) < __builtin_inff(); }
+
+// Spikes lie as bits: word w of a sample and step has neurons 32 w to 32 w + 31.
+INLINE u32 words_of(u32 neurons) { return (neurons + 31) / 32; }
+
+// Bit `n` of a word as 0.0 or 1.0.
+INLINE float bit(u32 word, u32 n) {
+    return __builtin_bit_cast(float, (0u - (word >> n & 1u)) & 0x3f800000u);
+}
+
+INLINE float warp_sum(float x) {
+    for (int lanes = 16; lanes; lanes /= 2) {
+        x += shuffle_xor(x, lanes);
+    }
+    return x;
+}
 
 // e^x for x <= 0 (Cephes' polynomial): nothing but IEEE operations, so every device has the same
 // bits; error below 2 ulp. NaN stays NaN.

@@ -1,82 +1,133 @@
-// Images from bytes, sums over samples, and the update of src/optim.rs.
+// Gradients from what the passes left of them, and the update of src/optim.rs.
 #include "spikegrad.cuh"
 
-// y = x / 255. Grid: a thread for each. Traffic: 1 byte read, 4 written.
-extern "C" __global__ __launch_bounds__(256) void scale(const unsigned char *x, float *y, u64 count) {
-    const u64 i = (u64)ctaid_x() * 256 + tid_x();
-    if (i < count) {
-        y[i] = (float)x[i] / 255.0f;
+// A tensor's gradient: the sum of `rows` rows of `entries` numbers, `stride` apart: parts of a product,
+// samples, or blocks. Its blocks begin with number `first`; each has 256 threads in `stripes`: stripe s
+// adds rows s, s + stripes, …, and a tree adds the stripes. With one stripe a block has 1024 entries,
+// else 256 / stripes.
+struct Piece {
+    const float *from;
+    float *to;
+    u64 stride, entries;
+    u32 rows, stripes, first, padding;
+};
+
+// Sums over a block of 256 by a tree. `scratch` has 256, the sum is in the first: thread 0 may read it
+// at once, the others after a barrier.
+INLINE void of_block(double x, double *scratch) {
+    scratch[tid_x()] = x;
+    for (u32 half = 128; half; half /= 2) {
+        barrier();
+        if (tid_x() < half) {
+            scratch[tid_x()] += scratch[tid_x() + half];
+        }
     }
 }
 
-// out[c] = sum over rows of x[r, c]: the sums of (4) over samples, of (3) for beta and theta.
-// Grid: blocks of 32 columns x 8 stripes of rows; stripe s adds rows s, s + 8, …, and the stripes
-// are added in their order. Traffic: every entry is read once, by rows of 128 bytes.
-extern "C" __global__ __launch_bounds__(256) void column_sums(const float *x, float *out, u32 rows,
-                                                              u32 cols) {
-    __shared__ float stripes[8][32];
-    const u32 lane = tid_x() % 32, stripe = tid_x() / 32, c = ctaid_x() * 32 + lane;
-    float sum = 0.0f;
-    if (c < cols) {
-        for (u32 r = stripe; r < rows; r += 8) {
-            sum += x[(u64)r * cols + c];
+// The sums of (4) over parts and samples, of (3) for beta and theta. `flag` gets a bit where a gradient
+// is not finite; squares[block], unless null, is the sum of their squares.
+// Grid: the pieces' blocks, one piece after another.
+// Traffic, bytes an entry: 4 for each row read, 4 written; a single row that lies where it belongs is
+// only read. All coalesced: a warp reads at least 32 neighbours (but for stripes of 256).
+extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u32 count, u32 *flag,
+                                                          double *squares) {
+    __shared__ float stripes[256];
+    __shared__ double scratch[256];
+    u32 k = 0;
+    while (k + 1 < count && ctaid_x() >= pieces[k + 1].first) {
+        k++;
+    }
+    const Piece piece = pieces[k];
+    const u64 block = ctaid_x() - piece.first;
+    const u32 columns = 256 / piece.stripes, column = tid_x() % columns, stripe = tid_x() / columns;
+    const u32 turns = piece.stripes == 1 ? 4 : 1;
+    double square = 0.0;
+    bool bad = false;
+    for (u32 turn = 0; turn < turns; turn++) {
+        const u64 i = (block * turns + turn) * columns + column;
+        const bool inside = i < piece.entries;
+        float sum = 0.0f;
+        if (inside && stripe < piece.rows) {
+            sum = piece.from[stripe * piece.stride + i];
+            for (u32 row = stripe + piece.stripes; row < piece.rows; row += piece.stripes) {
+                sum += piece.from[row * piece.stride + i];
+            }
+        }
+        if (piece.stripes > 1) {
+            stripes[tid_x()] = sum;
+            for (u32 half = piece.stripes / 2; half; half /= 2) {
+                barrier();
+                if (stripe < half) {
+                    stripes[tid_x()] += stripes[tid_x() + half * columns];
+                }
+            }
+            sum = stripes[tid_x()];
+        }
+        if (inside && stripe == 0) {
+            bad = bad || !finite(sum);
+            square += (double)sum * (double)sum;
+            if (piece.to != piece.from || piece.rows > 1) {
+                piece.to[i] = sum;
+            }
         }
     }
-    stripes[stripe][lane] = sum;
-    barrier();
-    if (stripe == 0 && c < cols) {
-        for (int s = 1; s < 8; s++) {
-            sum += stripes[s][lane];
+    if (bad) {
+        refuse(flag, GradientNotFinite);
+    }
+    if (squares) {
+        of_block(square, scratch);
+        if (tid_x() == 0) {
+            squares[ctaid_x()] = scratch[0];
         }
-        out[c] = sum;
     }
 }
 
-// bad[block] = 1 if one of its gradients is a NaN or an infinity, else 0. Grid: any number of
-// blocks, in strides. Traffic: 4 bytes read each.
-extern "C" __global__ __launch_bounds__(256) void not_finite(const float *g, u64 count, u32 *bad) {
-    __shared__ u32 warps[8];
-    int found = 0;
-    for (u64 i = (u64)ctaid_x() * 256 + tid_x(); i < count; i += (u64)nctaid_x() * 256) {
-        found |= !(__builtin_fabsf(g[i]) < __builtin_inff());
-    }
-    for (int lanes = 16; lanes; lanes /= 2) {
-        found |= shuffle_xor_int(found, lanes);
-    }
-    if (tid_x() % 32 == 0) {
-        warps[tid_x() / 32] = (u32)found;
-    }
-    barrier();
-    if (tid_x() == 0) {
-        u32 any = 0;
-        for (int w = 0; w < 8; w++) {
-            any |= warps[w];
-        }
-        bad[ctaid_x()] = any;
-    }
-}
-
-// One update of all trained numbers; those from `free` on are kept between low and high, [count -
-// free]. Grid: a thread for each. Traffic: 16 bytes read, 12 written.
+// One update of all trained numbers, unless flag[0] refuses the batch; those from `free` on are kept
+// between low and high, [count - free]. flag[1] is set where a number has become infinite. If `blocks` is not 0, gradients are scaled first by
+// min(1, max_norm / (norm + 1e-6)), with the norm of all of them from `squares`, [blocks].
+// Grid: a thread for four entries, 256 apart. Traffic: 16 bytes read, 12 written an entry, coalesced;
+// 8 bytes for each of `squares` a block, from L2.
 extern "C" __global__ __launch_bounds__(256) void adam(float *w, const float *g, float *m, float *v,
                                                        u64 count, u64 free, const float *low,
                                                        const float *high, float beta1, float beta2,
                                                        float gain1, float gain2, float step_size,
-                                                       float root, float eps) {
-    const u64 i = (u64)ctaid_x() * 256 + tid_x();
-    if (i >= count) {
+                                                       float root, float eps, u32 *flag,
+                                                       const double *squares, u32 blocks,
+                                                       double max_norm) {
+    __shared__ double scratch[256];
+    if (flag[0]) {
         return;
     }
-    const float gradient = g[i];
-    const float first = beta1 * m[i] + gain1 * gradient;
-    const float second = beta2 * v[i] + gain2 * gradient * gradient;
-    float updated = w[i] - step_size * first / (__nvvm_sqrt_rn_f(second) / root + eps);
-    if (i >= free) {
-        const float least = low[i - free], most = high[i - free];
-        updated = updated < least ? least : updated;
-        updated = updated > most ? most : updated;
+    float shrink = 1.0f;
+    if (blocks) {
+        double sum = 0.0;
+        for (u32 k = tid_x(); k < blocks; k += 256) {
+            sum += squares[k];
+        }
+        of_block(sum, scratch);
+        barrier();
+        const double factor = max_norm / (__nvvm_sqrt_rn_d(scratch[0]) + 1e-6);
+        shrink = factor < 1.0 ? (float)factor : 1.0f;
     }
-    m[i] = first;
-    v[i] = second;
-    w[i] = updated;
+    for (u32 turn = 0; turn < 4; turn++) {
+        const u64 i = ((u64)ctaid_x() * 4 + turn) * 256 + tid_x();
+        if (i >= count) {
+            return;
+        }
+        const float gradient = blocks ? g[i] * shrink : g[i];
+        const float first = beta1 * m[i] + gain1 * gradient;
+        const float second = beta2 * v[i] + gain2 * gradient * gradient;
+        float updated = w[i] - step_size * first / (__nvvm_sqrt_rn_f(second) / root + eps);
+        if (i >= free) {
+            const float least = low[i - free], most = high[i - free];
+            updated = updated < least ? least : updated;
+            updated = updated > most ? most : updated;
+        }
+        m[i] = first;
+        v[i] = second;
+        w[i] = updated;
+        if (!finite(updated)) {
+            refuse(flag + 1, ParameterNotFinite);
+        }
+    }
 }

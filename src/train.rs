@@ -310,7 +310,7 @@ impl Trainer {
             let expected = format!("at least {begun}, which the history has begun");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
-        let mut batch = Batch::default();
+        let (mut batch, mut next) = (Batch::default(), Batch::default());
         for epoch in from.epoch..self.epochs {
             let started = Instant::now();
             let first = if epoch == from.epoch { from.batch } else { 0 };
@@ -322,9 +322,15 @@ impl Trainer {
             let batches = batches.shuffled(self.seed, epoch as u64).drop_last(true)?;
             let count = batches.len();
             let mut batches = batches.skip_to(first)?;
+            batches.next_into(&mut next);
             for index in first..count {
-                batches.next_into(&mut batch);
+                std::mem::swap(&mut batch, &mut next);
+                let more = batches.next_into(&mut next);
                 let step = Instant::now();
+                if more {
+                    let input = Input::constant(next.images.view(), self.num_steps);
+                    engine.prefetch(input, &next.targets)?;
+                }
                 let input = Input::constant(batch.images.view(), self.num_steps);
                 let report = engine.train_step(input, &batch.targets)?;
                 let record = BatchRecord {

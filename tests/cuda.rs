@@ -17,7 +17,7 @@ use std::process::Command;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, Reset, Surrogate,
+    Objective, ReadOut, Record, ReferenceEngine, Reset, StepReport, Surrogate,
 };
 
 /// Whether there is a device; says so if not.
@@ -301,6 +301,217 @@ fn three_hundred_classes_agree_with_the_cpu() {
     }
 }
 
+/// A batch announced before, or another one announced, or one changed after it was announced: the step
+/// is always that on the batch which it is given.
+#[test]
+fn announced_batches_change_no_bit() {
+    if !device() {
+        return;
+    }
+    let batches: Vec<_> = (0..5)
+        .map(|k| images(6 + k / 4, 21).map(|x| (x + 0.2 * k as f32).fract()))
+        .collect();
+    let bytes = |k: usize| batches[k].map(|x| (x * 255.0).round() / 255.0);
+    let run = |announce: &dyn Fn(&mut CudaEngine, usize)| {
+        let mut engine = engine(network(), objective(), Adam::new(1e-2).clip_norm(0.5));
+        let mut results = Vec::new();
+        for k in 0..batches.len() {
+            for x in [batches[k].clone(), bytes(k)] {
+                announce(&mut engine, k);
+                let input = Input::constant(x.view(), 12);
+                let report = engine.train_step(input, &targets(x.nrows(), 5)).unwrap();
+                results.push(report.loss.to_bits());
+            }
+        }
+        (results, bits(&engine.network().unwrap()))
+    };
+    let send = |engine: &mut CudaEngine, x: &Array2<f32>, steps: usize| {
+        engine
+            .prefetch(Input::constant(x.view(), steps), &targets(x.nrows(), 5))
+            .unwrap();
+    };
+    let plain = run(&|_, _| {});
+    let cases: [(&str, &dyn Fn(&mut CudaEngine, usize)); 6] = [
+        ("right", &|engine, k| send(engine, &batches[k], 12)),
+        ("another", &|engine, k| {
+            send(engine, &batches[(k + 1) % 4], 12)
+        }),
+        ("of other sizes", &|engine, k| send(engine, &batches[k], 3)),
+        ("two, and evaluated in between", &|engine, k| {
+            send(engine, &batches[k], 12);
+            send(engine, &bytes(k), 12);
+            let x = images(3, 21);
+            engine
+                .evaluate(Input::constant(x.view(), 7), &targets(3, 5))
+                .unwrap();
+        }),
+        ("more than there is room for", &|engine, k| {
+            for x in &batches {
+                send(engine, x, 12);
+            }
+            send(engine, &bytes(k), 12);
+        }),
+        ("changed afterwards", &|engine, k| {
+            let mut x = batches[k].clone();
+            x[[5, 20]] += 0.25;
+            send(engine, &x, 12);
+        }),
+    ];
+    for (name, announce) in cases {
+        assert_eq!(run(announce), plain, "{name}");
+    }
+    // Other targets are another batch, too.
+    let x = &batches[0];
+    let input = Input::constant(x.view(), 12);
+    let mut engines = [false, true].map(|announce| {
+        let mut engine = engine(network(), objective(), Adam::new(1e-2));
+        if announce {
+            engine.prefetch(input, &[1; 6]).unwrap();
+        }
+        engine.train_step(input, &targets(6, 5)).unwrap();
+        engine
+    });
+    let [a, b] = engines
+        .each_mut()
+        .map(|engine| bits(&engine.network().unwrap()));
+    assert_eq!(a, b);
+    // What cannot be trained on is not taken.
+    let error = engines[0].prefetch(input, &[7; 6]).unwrap_err();
+    assert!(matches!(error, Error::Target { .. }), "{error}");
+}
+
+/// Gradients beyond the norm are scaled as the reference engine scales them, all together; those
+/// within it are left alone, to the bit.
+#[test]
+fn clipped_updates_agree_with_the_reference() {
+    if !device() {
+        return;
+    }
+    let (x, targets) = (images(6, 21), targets(6, 5));
+    let input = Input::constant(x.view(), 10);
+    let train = |mut engine: Box<dyn Engine>| {
+        engine.train_step(input, &targets).unwrap();
+        let network = engine.network().unwrap();
+        (engine.optimiser().unwrap(), bits(&network))
+    };
+    let gpu = |adam| train(Box::new(engine(network(), objective(), adam)));
+    let (_, gradients) = engine(network(), objective(), Adam::new(1e-3))
+        .gradients(input, &targets)
+        .unwrap();
+    let squares = gradients
+        .tensors()
+        .into_iter()
+        .flat_map(|(_, g)| g.iter().map(|&g| f64::from(g).powi(2)).collect::<Vec<_>>());
+    let norm = squares.sum::<f64>().sqrt();
+    assert!(norm > 0.1, "{norm}");
+    let unclipped = gpu(Adam::new(1e-3));
+    for (limit, clips) in [(2.0 * norm, false), (0.5 * norm, true), (1e-3 * norm, true)] {
+        let adam = || Adam::new(1e-3).clip_norm(limit);
+        let found = gpu(adam());
+        assert_eq!(found.1 == unclipped.1, !clips, "{limit}");
+        let expected = train(Box::new(
+            ReferenceEngine::new(network(), objective(), adam()).unwrap(),
+        ));
+        let moments = [&expected.0, &found.0].map(|adam| adam.moments().unwrap().0);
+        for ((name, a), (_, b)) in moments[0].tensors().iter().zip(moments[1].tensors()) {
+            let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+            let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
+            assert!(
+                largest > 0.0 && a.iter().zip(b).all(close),
+                "{limit}: {name}"
+            );
+        }
+    }
+}
+
+/// Twenty updates on real images, beside the CPU engine: gradients of the first within single
+/// precision, the loss curve within a thousandth. The images are not in the published crate.
+fn mnist_agrees_with_the_cpu(hidden: usize, batch: usize, steps: usize) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
+    if !device() {
+        return;
+    }
+    if !folder.is_dir() {
+        eprintln!("skipped: there is no MNIST in {}", folder.display());
+        return;
+    }
+    let images = spikegrad::data::Mnist::load(folder).unwrap().train;
+    let network: Network = Network::builder(784)
+        .layer(hidden, Leaky::new(0.95))
+        .layer(10, Leaky::new(0.95))
+        .seed(0)
+        .build()
+        .unwrap();
+    let loss = || Loss::CrossEntropyMembrane;
+    let mut cpu = Device::Cpu
+        .engine(network.clone(), loss(), Adam::new(5e-4))
+        .unwrap();
+    let mut gpu = engine(network, loss(), Adam::new(5e-4));
+    let mut batches = images.batches(batch).unwrap().shuffled(0, 0);
+    let batches: Vec<_> = (0..20).map(|_| batches.next().unwrap()).collect();
+    let input = |k: usize| Input::constant(batches[k].images.view(), steps);
+    let targets = |k: usize| &batches[k].targets[..];
+    let (_, expected) = cpu.gradients(input(0), targets(0)).unwrap();
+    let (_, found) = gpu.gradients(input(0), targets(0)).unwrap();
+    let mut worst: f32 = 0.0;
+    for ((name, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
+        let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+        let error = a
+            .iter()
+            .zip(b)
+            .fold(0.0_f32, |max, (a, b)| max.max((a - b).abs()));
+        assert!(
+            largest > 0.0 && error <= 1e-4 * largest,
+            "{name}: {error} of {largest}"
+        );
+        worst = worst.max(error / largest);
+    }
+    let (mut curve, mut off) = (Vec::new(), 0.0_f64);
+    for k in 0..20 {
+        if k < 19 {
+            gpu.prefetch(input(k + 1), targets(k + 1)).unwrap();
+        }
+        let expected = cpu.train_step(input(k), targets(k)).unwrap();
+        let found = gpu.train_step(input(k), targets(k)).unwrap();
+        let error = (expected.loss - found.loss).abs() / expected.loss;
+        assert!(error <= 1e-3, "update {k}: {expected:?} against {found:?}");
+        off = off.max(error);
+        curve.push(found.loss);
+    }
+    assert!(curve[19] < 0.8 * curve[0], "it does not learn: {curve:?}");
+    println!("gradients within {worst:e} of the largest, losses within {off:e}: {curve:?}");
+}
+
+#[test]
+fn twenty_updates_on_mnist_agree_with_the_cpu() {
+    mnist_agrees_with_the_cpu(100, 16, 10);
+}
+
+#[test]
+#[ignore = "minutes under the software driver"]
+fn twenty_updates_of_the_main_job_agree_with_the_cpu() {
+    mnist_agrees_with_the_cpu(1000, 128, 25);
+}
+
+/// An update that makes a parameter infinite says so, as on the CPU.
+#[test]
+fn infinite_parameters_are_reported() {
+    if !device() {
+        return;
+    }
+    let x = images(3, 21);
+    let mut engine = engine(network(), Loss::CrossEntropyMembrane, Adam::new(3.3e38));
+    let mut step = || engine.train_step(Input::constant(x.view(), 6), &targets(3, 5));
+    let error = (0..3)
+        .find_map(|_| step().err())
+        .expect("such steps leave every range");
+    let words = " after update ";
+    assert!(
+        matches!(&error, Error::NonFinite { what, .. } if what.contains(words)),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_step_that_is_not_finite_changes_nothing() {
     if !device() {
@@ -317,6 +528,97 @@ fn a_step_that_is_not_finite_changes_nothing() {
     assert!(matches!(error, Error::NonFinite { .. }), "{error}");
     assert_eq!(bits(&engine.network().unwrap()), bits(&network));
     assert_eq!(engine.optimiser().unwrap().steps(), 0);
+}
+
+/// A finite loss with a gradient that overflows: the device finds out before it changes anything.
+#[test]
+fn gradients_that_overflow_change_nothing() {
+    if !device() {
+        return;
+    }
+    let leaky = || {
+        Leaky::new(0.9)
+            .threshold(1e-3)
+            .surrogate(Surrogate::StraightThrough)
+    };
+    let mut network: Network = Network::builder(2)
+        .layer(4, leaky())
+        .layer(3, leaky())
+        .layer(2, Leaky::new(0.9))
+        .build()
+        .unwrap();
+    // Inputs of 1e-30 hardly fire, weights of 1e30 send back what no single can hold.
+    for (name, mut values) in network.parameters_mut() {
+        match name.as_str() {
+            "fc2.weight" | "fc3.weight" => values.fill(-1e30),
+            _ => values.fill(-1e-30),
+        }
+    }
+    let x = Array2::from_elem((3, 2), 1e-30);
+    let input = Input::constant(x.view(), 4);
+    for adam in [Adam::new(1e-3), Adam::new(1e-3).clip_norm(1.0)] {
+        let mut engine = engine(network.clone(), Loss::CrossEntropyMembrane, adam);
+        assert!(engine.evaluate(input, &[0, 1, 0]).unwrap().loss.is_finite());
+        let error = engine.train_step(input, &[0, 1, 0]).unwrap_err();
+        assert!(
+            matches!(&error, Error::NonFinite { what, .. } if what.contains("gradient of")),
+            "{error}"
+        );
+        assert_eq!(bits(&engine.network().unwrap()), bits(&network));
+        assert_eq!(engine.optimiser().unwrap().steps(), 0);
+    }
+}
+
+/// A step of the main job's kind is seven launches, a copy there and one back.
+#[test]
+fn a_step_is_few_launches() {
+    if !software_driver() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let counts = [2, 5].map(|steps| {
+        let file = folder.path().join(steps.to_string());
+        let output = run_child_as(
+            "steps",
+            &[
+                ("STEPS", &steps.to_string()),
+                ("STATS", file.to_str().unwrap()),
+            ],
+        );
+        assert!(output.contains("trained"), "{output}");
+        let json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        ["launches", "copies"].map(|key| json[key].as_u64().unwrap())
+    });
+    let per_step = [0, 1].map(|k| (counts[1][k] - counts[0][k]) / 3);
+    assert_eq!(per_step, [7, 2]);
+}
+
+/// What a child process of [`a_step_is_few_launches`] does.
+#[test]
+fn steps() {
+    let Ok(steps) = std::env::var("SOFTCUDA_STEPS") else {
+        return;
+    };
+    let network: Network = Network::builder(21)
+        .layer(70, Leaky::new(0.95))
+        .layer(10, Leaky::new(0.95))
+        .build()
+        .unwrap();
+    let mut engine = engine(
+        network,
+        Loss::CrossEntropyMembrane,
+        Adam::new(1e-3).clip_norm(1.0),
+    );
+    let x = images(9, 21);
+    let mut step = || -> spikegrad::Result<StepReport> {
+        engine.prefetch(Input::constant(x.view(), 5), &targets(9, 10))?;
+        engine.train_step(Input::constant(x.view(), 5), &targets(9, 10))
+    };
+    for _ in 0..steps.parse().unwrap() {
+        step().unwrap();
+    }
+    println!("trained");
 }
 
 #[test]
@@ -357,12 +659,14 @@ fn twice<T>(mut work: impl FnMut() -> spikegrad::Result<T>) -> spikegrad::Result
 }
 
 fn child_work() -> spikegrad::Result<u64> {
-    let mut engine = twice(|| CudaEngine::new(0, network(), objective(), Adam::new(1e-2)))?;
+    let adam = || Adam::new(1e-2).clip_norm(1.0);
+    let mut engine = twice(|| CudaEngine::new(0, network(), objective(), adam()))?;
     let mut known = network();
     for batch in [2, 5] {
         let (x, targets) = (images(batch, 21), targets(batch, 5));
         let input = Input::constant(x.view(), 5);
         twice(|| engine.evaluate(input, &targets))?;
+        twice(|| engine.prefetch(input, &targets))?;
         let mut tries = 0;
         twice(|| {
             tries += 1;
@@ -389,9 +693,13 @@ fn child_work() -> spikegrad::Result<u64> {
 /// end is a failure: a panic, a leak, a violation of the driver's rules (status 86; an injected fault
 /// that spoils the context counts as one).
 fn run_child(settings: &[(&str, &str)]) -> String {
+    run_child_as("child", settings)
+}
+
+fn run_child_as(test: &str, settings: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env("SPIKEGRAD_CUDA_TEST_CHILD", "1")
         .env("SOFTCUDA_STRICT_EXIT", "1");
     for (key, value) in settings {

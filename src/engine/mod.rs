@@ -68,6 +68,18 @@ pub trait Engine<F: Float = f32>: Send {
     /// As [`gradients`](Self::gradients).
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
+    /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with memory of its own
+    /// begins to bring it there, while it computes what it is asked for in between; nothing else changes,
+    /// and a step on another batch than the one announced is right all the same. Does nothing unless an
+    /// engine gains by it.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    fn prefetch(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
+        let _ = (input, targets);
+        Ok(())
+    }
+
     /// The network with its parameters as they are now.
     ///
     /// # Errors

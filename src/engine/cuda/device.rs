@@ -1,18 +1,20 @@
 //! One GPU: its context, the kernels, memory, copies and launches.
 //!
 //! The only module of the engine that hands pointers to the driver. Kernels are launched by name
-//! with [`Arg`]s whose kinds are checked against the kernel's parameters, read from its PTX.
+//! with [`Arg`]s whose kinds are checked against the kernel's parameters, read from its PTX. They run
+//! on one stream, one after another; batches are brought to [`Slot`]s by a second one, meanwhile.
 
-use std::{collections::HashMap, ffi::c_void, mem::size_of};
+use std::{collections::HashMap, ffi::c_void, mem::size_of, ops::Range};
 
 use cust::{
     CudaApiVersion, CudaFlags,
     context::{Context, CurrentContext},
     device::{Device, DeviceAttribute},
     error::{CudaError, CudaResult},
-    memory::{CopyDestination, DeviceBuffer, DeviceCopy},
+    event::{Event, EventFlags},
+    memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy, LockedBuffer},
     module::Module,
-    stream::{Stream, StreamFlags},
+    stream::{Stream, StreamFlags, StreamWaitEventFlags},
 };
 
 use super::driver;
@@ -21,7 +23,7 @@ use crate::{Error, Result};
 const SOURCES: [&str; 4] = [
     include_str!("../../../ptx/gemm.ptx"),
     include_str!("../../../ptx/lif.ptx"),
-    include_str!("../../../ptx/loss.ptx"),
+    include_str!("../../../ptx/readout.ptx"),
     include_str!("../../../ptx/update.ptx"),
 ];
 
@@ -36,6 +38,7 @@ pub enum Arg {
     U32(u32),
     U64(u64),
     F32(f32),
+    F64(f64),
 }
 
 impl From<usize> for Arg {
@@ -81,8 +84,30 @@ impl<T: DeviceCopy> Buffer<T> {
 /// What stands for an array that a kernel may do without.
 pub const NULL: Arg = Arg::U64(0);
 
-/// The kernel's module, and the letter of each parameter's type: `u`, `U`, `f` for 32 and 64 bits
-/// and floats.
+/// Memory of the device for one batch at a time, and page-locked memory of the host, of the same bytes,
+/// that it is filled from.
+#[derive(Debug, Default)]
+pub struct Slot {
+    host: Option<LockedBuffer<u8>>,
+    device: Buffer<u8>,
+    /// Passed by the second stream when the last copy is complete; taken by who waits for it.
+    arrived: Option<Event>,
+}
+
+impl Slot {
+    /// What the device was last filled from.
+    pub fn host(&self) -> &[u8] {
+        self.host.as_ref().map_or(&[], |host| host.as_slice())
+    }
+
+    /// The address of a byte on the device.
+    pub fn at(&self, offset: usize) -> Arg {
+        self.device.at(offset)
+    }
+}
+
+/// The kernel's module, and the letter of each parameter's type: `u`, `U`, `f`, `d` for integers of 32
+/// and 64 bits, floats and doubles.
 type Kernel = (usize, String);
 
 /// A device with the kernels loaded. Fields are dropped in this order: the context goes last.
@@ -93,6 +118,7 @@ pub struct Gpu {
     kernels: HashMap<&'static str, Kernel>,
     modules: Vec<Module>,
     stream: Stream,
+    copies: Stream,
     context: Context,
 }
 
@@ -137,7 +163,8 @@ impl Gpu {
         let name = device.name().map_err(said("the device has no name"))?;
         let context = Context::new(device).map_err(said("the device makes no context"))?;
         CurrentContext::set_current(&context).map_err(said("the context does not begin"))?;
-        let stream = Stream::new(StreamFlags::DEFAULT, None).map_err(said("no stream"))?;
+        let stream = || Stream::new(StreamFlags::DEFAULT, None).map_err(said("no stream"));
+        let (stream, copies) = (stream()?, stream()?);
         let mut modules = Vec::new();
         for source in SOURCES {
             let module = Module::from_ptx(source, &[]);
@@ -153,6 +180,7 @@ impl Gpu {
             kernels,
             modules,
             stream,
+            copies,
             context,
         })
     }
@@ -172,9 +200,10 @@ impl Gpu {
         result.map_err(|e| device_error(self.index, reason(what, e)))
     }
 
-    /// Waits for all that was launched.
+    /// Waits for all that was launched, and all copies.
     pub fn finish(&self) -> Result<()> {
-        self.said("the device does not finish", self.stream.synchronize())
+        let finished = self.stream.synchronize().and(self.copies.synchronize());
+        self.said("the device does not finish", finished)
     }
 
     /// Makes room for `len` entries; what was there is lost if it has to grow.
@@ -188,29 +217,31 @@ impl Gpu {
         }
         // SAFETY: kernels write an entry before another kernel or a copy reads it; see each pass.
         let grown = unsafe { DeviceBuffer::uninitialized(len) };
-        let what = format!("no room for {} bytes", len.saturating_mul(size_of::<T>()));
-        buffer.buffer = Some(self.said(&what, grown)?);
+        buffer.buffer = Some(self.said(&no_room::<T>(len), grown)?);
         Ok(())
     }
 
-    /// Copies `values` to the entries from `offset` on.
-    pub fn upload<T: DeviceCopy>(
-        &self,
-        buffer: &mut Buffer<T>,
-        offset: usize,
-        values: &[T],
-    ) -> Result<()> {
+    /// Copies `values` to the start of a buffer, after all that was launched before.
+    pub fn upload<T: DeviceCopy>(&self, buffer: &mut Buffer<T>, values: &[T]) -> Result<()> {
         if values.is_empty() {
             return Ok(());
         }
-        assert!(offset + values.len() <= buffer.len());
+        assert!(values.len() <= buffer.len());
         let buffer = buffer.buffer.as_mut().expect("it has entries");
-        let mut part = buffer.index(offset..offset + values.len());
-        self.said("a copy to the device failed", part.copy_from(values))
+        let mut part = buffer.index(0..values.len());
+        // SAFETY: both sides have as many entries, and are there until the stream has passed the copy,
+        // which is waited for.
+        let copied = unsafe { part.async_copy_from(values, &self.stream) };
+        let copied = copied.and_then(|()| self.stream.synchronize());
+        self.said("a copy to the device failed", copied)
     }
 
-    /// Copies the entries from `offset` on to `values`, after all that was launched before.
-    pub fn download<T: DeviceCopy>(
+    /// Copies the first entries to `values`, after all that was launched before.
+    pub fn download<T: DeviceCopy>(&self, buffer: &Buffer<T>, values: &mut [T]) -> Result<()> {
+        self.download_from(buffer, 0, values)
+    }
+
+    fn download_from<T: DeviceCopy>(
         &self,
         buffer: &Buffer<T>,
         offset: usize,
@@ -221,8 +252,71 @@ impl Gpu {
         }
         assert!(offset + values.len() <= buffer.len());
         let buffer = buffer.buffer.as_ref().expect("it has entries");
-        let part = buffer.index(offset..offset + values.len());
-        self.said("a copy from the device failed", part.copy_to(values))
+        // SAFETY: as for `upload`.
+        let copied = unsafe {
+            let part = buffer.index(offset..offset + values.len());
+            part.async_copy_to(values, &self.stream)
+        };
+        let copied = copied.and_then(|()| self.stream.synchronize());
+        self.said("a copy from the device failed", copied)
+    }
+
+    /// Fills a slot while the device goes on computing. `fill` is given room for `most` bytes, and
+    /// answers which of them to copy.
+    pub fn fill(
+        &self,
+        slot: &mut Slot,
+        most: usize,
+        fill: impl FnOnce(&mut [u8]) -> Range<usize>,
+    ) -> Result<()> {
+        let failed = "a copy to the device failed";
+        // The host's bytes are free when the copy before is complete.
+        self.said(failed, self.copies.synchronize())?;
+        self.reserve(&mut slot.device, most)?;
+        let host = match slot.host.take().filter(|host| host.len() >= most) {
+            Some(host) => slot.host.insert(host),
+            None => {
+                let locked = LockedBuffer::new(&0, most);
+                slot.host.insert(self.said(&no_room::<u8>(most), locked)?)
+            }
+        };
+        let range = fill(&mut host[..most]);
+        // The device's are free when the kernels before are through.
+        let free = self.event(&self.stream)?;
+        self.wait(&self.copies, free)?;
+        let device = slot.device.buffer.as_mut().expect("room was just made");
+        let mut part = device.index(range.clone());
+        // SAFETY: both sides have as many bytes. They are not changed or given back before the copy is
+        // complete: `fill` and `finish`, which every such change begins with, wait for the stream.
+        let copied = unsafe { part.async_copy_from(&host[range], &self.copies) };
+        self.said(failed, copied)?;
+        slot.arrived = Some(self.event(&self.copies)?);
+        Ok(())
+    }
+
+    /// Makes the kernels launched from now on wait for what a slot is being filled with.
+    pub fn receive(&self, slot: &mut Slot) -> Result<()> {
+        match slot.arrived.take() {
+            Some(event) => self.wait(&self.stream, event),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies a slot's bytes from `offset` on to the host, after all that was launched before.
+    pub fn answer(&self, slot: &Slot, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        self.download_from(&slot.device, offset, bytes)
+    }
+
+    fn event(&self, stream: &Stream) -> Result<Event> {
+        let event = Event::new(EventFlags::DISABLE_TIMING);
+        let recorded = event.and_then(|event| event.record(stream).map(|()| event));
+        self.said("no event", recorded)
+    }
+
+    /// The event is given back at once; the driver keeps it as long as it needs it.
+    fn wait(&self, stream: &Stream, event: Event) -> Result<()> {
+        let waits = stream.wait_event(event, StreamWaitEventFlags::DEFAULT);
+        self.said("a stream does not wait", waits)
     }
 
     /// Launches a kernel.
@@ -241,6 +335,7 @@ impl Gpu {
             Arg::U32(_) => 'u',
             Arg::U64(_) => 'U',
             Arg::F32(_) => 'f',
+            Arg::F64(_) => 'd',
         });
         assert!(
             letters.eq(kinds.chars()),
@@ -262,6 +357,7 @@ impl Gpu {
                 Arg::U32(value) => std::ptr::from_ref(value).cast_mut().cast(),
                 Arg::U64(value) => std::ptr::from_ref(value).cast_mut().cast(),
                 Arg::F32(value) => std::ptr::from_ref(value).cast_mut().cast(),
+                Arg::F64(value) => std::ptr::from_ref(value).cast_mut().cast(),
             })
             .collect();
         let what = format!("the launch of {name} failed");
@@ -287,12 +383,17 @@ fn parameters(ptx: &'static str, module: usize) -> Vec<(&'static str, Kernel)> {
             Some(".u32" | ".b32" | ".s32") => 'u',
             Some(".u64" | ".b64" | ".s64") => 'U',
             Some(".f32") => 'f',
+            Some(".f64") => 'd',
             other => panic!("parameter of type {other:?} in the PTX of {name}"),
         };
         let letters = list.split(',').map(letter).collect();
         Some((name.trim(), (module, letters)))
     };
     entries.filter_map(kernel).collect()
+}
+
+fn no_room<T>(len: usize) -> String {
+    format!("no room for {} bytes", len.saturating_mul(size_of::<T>()))
 }
 
 fn device_error(index: usize, reason: String) -> Error {

@@ -2,23 +2,28 @@
 //!
 //! It computes what [`reference`](super::reference) computes, in the same order of work: parameters,
 //! moments and everything in between stay on the device; a training step uploads a batch (as bytes,
-//! where its values are those of an image) and downloads some numbers per sample. The kernels are
-//! CUDA C in `ptx/*.cu`, shipped as PTX; [`machine`] says which of them runs on what, [`device`]
-//! runs them, [`driver`] finds the driver. No sum depends on timing: the same steps give the same
-//! bits.
+//! where its values are those of an image), while the step before is computed if it was announced by
+//! [`prefetch`](Engine::prefetch), and downloads some numbers per sample. The kernels are CUDA C in
+//! `ptx/*.cu`, shipped as PTX; [`passes`] says which of them runs on what, [`machine`] what there is,
+//! [`layout`] and [`batch`] where it lies; [`device`] runs them, [`driver`] finds the driver. No sum
+//! depends on timing: the same steps give the same bits.
 //!
-//! Gradients are looked at, for NaN and infinity, before any parameter changes, so a step that fails
-//! leaves parameters and moments alone.
+//! The device looks at loss and gradients, for NaN and infinity, before it changes any parameter, so a
+//! step that fails leaves parameters and moments alone.
 
+mod batch;
 #[allow(unsafe_code)]
 mod device;
 #[allow(unsafe_code)]
 mod driver;
+mod layout;
 mod machine;
+mod passes;
 
 use self::{
+    batch::{Flags, Report},
     device::Gpu,
-    machine::{Machine, Report, Update},
+    machine::{Machine, Update},
 };
 use super::loss_not_finite;
 use crate::{
@@ -81,6 +86,7 @@ impl CudaEngine {
             step_size: (adam.lr / correction(adam.beta1)) as f32,
             root: correction(adam.beta2).sqrt() as f32,
             eps: adam.eps as f32,
+            max_norm: adam.clip_norm,
         }
     }
 
@@ -125,28 +131,41 @@ impl CudaEngine {
         Err(loss_not_finite(report.loss, &self.network()?, &recording))
     }
 
-    /// One batch; `back` leaves its gradients, all finite, on the device. A loss of the user's own
-    /// sees the recording on the host, and its adjoints go back to the device.
-    fn run(&mut self, input: Input<'_>, targets: &[usize], back: bool) -> Result<StepReport> {
+    fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
         input.check(&self.template)?;
-        self.template.check_targets(targets, input.batch())?;
+        self.template.check_targets(targets, input.batch())
+    }
+
+    /// One batch; `back` leaves its gradients, all finite, on the device, and `update` applies them. A
+    /// loss of the user's own sees the recording on the host, and its adjoints go back to the device.
+    fn run(
+        &mut self,
+        input: Input<'_>,
+        targets: &[usize],
+        back: bool,
+        update: Option<Update>,
+    ) -> Result<(StepReport, Flags)> {
+        self.check(input, targets)?;
         self.machine.enter()?;
-        let (report, finite) = if matches!(self.objective.loss, Loss::Custom(_)) {
+        let (report, flags) = if matches!(self.objective.loss, Loss::Custom(_)) {
             let recording = self.machine.record(input, &Record::All)?;
             let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
             let report = StepReport::new(loss, &recording, targets)?;
             let report = self.check_loss(report, input)?;
-            let finite = !back || self.machine.run_adjoints(input, &adjoints)?;
-            (report, finite)
+            let flags = match back {
+                true => self.machine.run_adjoints(input, &adjoints, update)?,
+                false => Flags::default(),
+            };
+            (report, flags)
         } else {
-            let counted = self.machine.run(input, targets, &self.objective, back)?;
+            let counted = (self.machine).run(input, targets, &self.objective, back, update)?;
             let report = self.step_report(&counted, input, targets);
-            (self.check_loss(report, input)?, !counted.not_finite)
+            (self.check_loss(report, input)?, counted.flags)
         };
-        if !finite {
+        if flags.refused {
             self.machine.gradients()?.check_finite()?;
         }
-        Ok(report)
+        Ok((report, flags))
     }
 }
 
@@ -189,19 +208,31 @@ impl Engine for CudaEngine {
     }
 
     fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
-        self.run(input, targets, false)
+        Ok(self.run(input, targets, false, None)?.0)
     }
 
     fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
-        let report = self.run(input, targets, true)?;
+        let (report, _) = self.run(input, targets, true, None)?;
         Ok((report.loss, self.machine.gradients()?))
     }
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
-        let report = self.run(input, targets, true)?;
-        self.machine.apply(self.update())?;
+        let (report, flags) = self.run(input, targets, true, Some(self.update()))?;
         self.adam.step += 1;
+        if flags.infinite {
+            let when = format!(" after update {}", self.adam.step);
+            self.network()?.check_finite(&when)?;
+        }
         Ok(report)
+    }
+
+    fn prefetch(&mut self, input: Input<'_>, targets: &[usize]) -> Result<()> {
+        if matches!(self.objective.loss, Loss::Custom(_)) {
+            return Ok(()); // is computed on the host
+        }
+        self.check(input, targets)?;
+        self.machine.enter()?;
+        self.machine.prefetch(input, targets)
     }
 
     fn network(&mut self) -> Result<Network> {

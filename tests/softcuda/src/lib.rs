@@ -12,6 +12,8 @@
 //! - two threads that touch the same byte, one of them writing, without a synchronisation in between:
 //!   in shared memory within a block, in global memory within a launch;
 //! - a barrier, shuffle or vote that not all of its threads reach;
+//! - two operations of different streams on one allocation, one of them writing, that nothing orders;
+//!   page-locked memory changed or freed, an allocation freed, while a stream may still use it;
 //! - a kernel that does not end, an integer division by zero;
 //! - a double free, and memory, streams or events that a context leaves behind.
 //!
@@ -20,7 +22,8 @@
 //! `mul.f32` and `add.f32` without `.rn` may be contracted by NVIDIA's assembler; here they never are.
 //!
 //! Blocks run one after another and warps in order, so every run is the same. Streams are always idle
-//! when a call returns, and nothing is learned about missing synchronisation between streams.
+//! when a call returns; what should have waited is found by keeping account of what is ordered after
+//! what ([`driver::order`]), with a whole allocation for the grain.
 //!
 //! # Settings
 //!

@@ -486,3 +486,114 @@ fn the_end_of_a_process_reports_leaks() {
     std::fs::remove_file(&stats).unwrap();
     assert!(json.contains("\"leaks\": 1"), "{json}");
 }
+
+/// Two streams, and the copies and launches of a program that overlaps them, one mistake at a time.
+#[test]
+fn streams_that_race_are_found_out() {
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Mistake {
+        None,
+        /// The kernel does not wait for the copy of its input.
+        Early,
+        /// The next copy does not wait for the kernel that reads what it overwrites.
+        Overwrites,
+        /// The host changes page-locked memory before its copy is complete.
+        HostChanges,
+        /// Memory is given back while the kernel may still use it.
+        Frees,
+        /// The same of page-locked memory.
+        FreesHost,
+    }
+    use Mistake::*;
+    for mistake in [None, Early, Overwrites, HostChanges, Frees, FreesHost] {
+        let _turn = fresh(&[]);
+        context();
+        let good =
+            |code: Code| assert_eq!(code, Code::SUCCESS, "{mistake:?}: {}", fetch(softcuda_log));
+        let (mut module, mut function) = (0, 0);
+        let (mut compute, mut copies, mut event) = (0, 0, 0);
+        let mut pinned: *mut c_void = null_mut();
+        let text = CString::new(KERNELS).unwrap();
+        let (x, y, n) = (allocate(400).unwrap(), allocate(400).unwrap(), 100u32);
+        let mut args = [
+            from_ref(&x) as *mut c_void,
+            from_ref(&y) as *mut c_void,
+            from_ref(&n) as *mut c_void,
+        ];
+        let code = unsafe {
+            // SAFETY: pointers to locals that live as long as the call; the page-locked memory has 400
+            // bytes and is written before it is given back.
+            good(cuModuleLoadDataEx(
+                &mut module,
+                text.as_ptr().cast(),
+                0,
+                null_mut(),
+                null_mut(),
+            ));
+            good(cuModuleGetFunction(
+                &mut function,
+                module,
+                c"squash".as_ptr(),
+            ));
+            good(cuStreamCreateWithPriority(&mut compute, 0, 0));
+            good(cuStreamCreateWithPriority(&mut copies, 0, 0));
+            good(cuEventCreate(&mut event, 2));
+            good(cuMemAllocHost_v2(&mut pinned, 400));
+            let steps: [&mut dyn FnMut() -> Code; 12] = [
+                &mut || cuMemcpyHtoDAsync_v2(x, pinned, 400, copies),
+                &mut || cuEventRecord(event, copies),
+                &mut || match mistake {
+                    Early => Code::SUCCESS,
+                    _ => cuStreamWaitEvent(compute, event, 0),
+                },
+                &mut || {
+                    let args = args.as_mut_ptr();
+                    cuLaunchKernel(function, 1, 1, 1, 128, 1, 1, 0, compute, args, null_mut())
+                },
+                &mut || match mistake {
+                    HostChanges => Code::SUCCESS,
+                    _ => cuStreamSynchronize(copies),
+                },
+                &mut || {
+                    pinned.cast::<f32>().write(2.0);
+                    cuEventRecord(event, compute)
+                },
+                &mut || match mistake {
+                    Overwrites => Code::SUCCESS,
+                    _ => cuStreamWaitEvent(copies, event, 0),
+                },
+                &mut || cuMemcpyHtoDAsync_v2(x, pinned, 400, copies),
+                &mut || match mistake {
+                    FreesHost => Code::SUCCESS,
+                    _ => cuStreamSynchronize(copies),
+                },
+                &mut || cuMemFreeHost(pinned),
+                &mut || match mistake {
+                    Frees => cuMemcpyDtoDAsync_v2(y + 200, y, 200, compute),
+                    _ => cuStreamSynchronize(compute),
+                },
+                &mut || cuMemFree_v2(y),
+            ];
+            let failed = |code: &Code| *code != Code::SUCCESS;
+            steps.into_iter().map(|step| step()).find(failed)
+        };
+        let words = match mistake {
+            None => "",
+            Early => "kernel `squash` on stream",
+            Overwrites => "a copy to the device on stream",
+            HostChanges => "page-locked memory at",
+            Frees => "allocation 2 is freed",
+            FreesHost => "is freed, and the host has not waited for a copy",
+        };
+        let last = fetch(softcuda_last_error);
+        if mistake == None {
+            assert_eq!(code, Option::None, "{last}");
+        } else {
+            assert_eq!(code, Some(Code::ERROR_LAUNCH_FAILED), "{mistake:?}: {last}");
+            assert!(
+                last.starts_with("stream race:") && last.contains(words),
+                "{mistake:?}: {last}"
+            );
+        }
+    }
+}

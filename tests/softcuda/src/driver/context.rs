@@ -288,6 +288,7 @@ entries! {
     };
     fn cuCtxSynchronize() needs Context |driver| {
         driver.transfers.synchronisations += 1;
+        driver.wait_for_all();
         Ok(())
     };
     fn cuCtxGetLimit(value: *mut usize, limit: c_uint) needs Context |_driver| {

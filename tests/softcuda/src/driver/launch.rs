@@ -18,6 +18,7 @@ struct Request {
     block: [u32; 3],
     dynamic: u32,
     parameters: *mut *mut c_void,
+    stream: Handle,
 }
 
 impl Driver {
@@ -51,10 +52,10 @@ impl Driver {
         };
         let memory = &mut self.devices[loaded.device].memory;
         let (stats, result) = run(memory, &launch, &options);
-        self.stats
-            .entry(kernel.name.clone())
-            .or_default()
-            .add(&stats);
+        let name = kernel.name.clone();
+        self.stats.entry(name.clone()).or_default().add(&stats);
+        let (operation, clock) = self.begin(request.stream, &format!("kernel `{name}`"));
+        self.kernel_uses(&operation, &clock)?;
         if let Err(violation) = result {
             let code = violation.rule.code();
             self.say(violation.to_string());
@@ -173,6 +174,6 @@ entries! {
         }
         let grid = [grid_x, grid_y, grid_z];
         let block = [block_x, block_y, block_z];
-        driver.launch(&Request { function, grid, block, dynamic, parameters })
+        driver.launch(&Request { function, grid, block, dynamic, parameters, stream })
     };
 }

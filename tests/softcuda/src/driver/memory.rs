@@ -44,6 +44,7 @@ impl Driver {
         if address == 0 {
             return Ok(());
         }
+        self.idle(address)?;
         let call = self.calls;
         let freed = self.memory()?.free(address, call);
         self.granted(freed, Code::ERROR_INVALID_VALUE)
@@ -69,7 +70,7 @@ impl Driver {
         Ok(())
     }
 
-    fn upload(&mut self, to: Pointer, from: *const c_void, bytes: usize) -> Result {
+    fn upload(&mut self, to: Pointer, from: *const c_void, bytes: usize, stream: Handle) -> Result {
         self.copying()?;
         if bytes == 0 {
             return Ok(());
@@ -81,11 +82,16 @@ impl Driver {
         let source = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), bytes) };
         self.transfers.to_device += 1;
         self.transfers.to_device_bytes += bytes as u64;
+        let (operation, clock) = self.begin(stream, "a copy to the device");
+        self.uses(&operation, &clock, to, (false, true))?;
+        if stream != 0 {
+            self.reads_host(&operation, from as usize, source);
+        }
         let written = self.memory()?.write(to, source);
         self.granted(written, Code::ERROR_INVALID_VALUE)
     }
 
-    fn download(&mut self, to: *mut c_void, from: Pointer, bytes: usize) -> Result {
+    fn download(&mut self, to: *mut c_void, from: Pointer, bytes: usize, stream: Handle) -> Result {
         self.copying()?;
         if bytes == 0 {
             return Ok(());
@@ -95,6 +101,11 @@ impl Driver {
         }
         self.transfers.to_host += 1;
         self.transfers.to_host_bytes += bytes as u64;
+        let (operation, clock) = self.begin(stream, "a copy to the host");
+        self.uses(&operation, &clock, from, (true, false))?;
+        if stream == 0 {
+            self.wait_for(0);
+        }
         let read = self.memory()?.read(from, bytes as u64).map(|source| {
             // SAFETY: not null, the caller promises room for `bytes` bytes there, and `source`, which
             // has that many, is memory of the driver's own.
@@ -103,24 +114,35 @@ impl Driver {
         self.granted(read, Code::ERROR_INVALID_VALUE)
     }
 
-    fn copy_on_device(&mut self, to: Pointer, from: Pointer, bytes: usize) -> Result {
+    fn copy_on_device(
+        &mut self,
+        to: Pointer,
+        from: Pointer,
+        bytes: usize,
+        stream: Handle,
+    ) -> Result {
         self.copying()?;
         if bytes == 0 {
             return Ok(());
         }
         self.transfers.on_device += 1;
         self.transfers.on_device_bytes += bytes as u64;
+        let (operation, clock) = self.begin(stream, "a copy on the device");
+        self.uses(&operation, &clock, from, (true, false))?;
+        self.uses(&operation, &clock, to, (false, true))?;
         let copied = self.memory()?.copy(to, from, bytes as u64);
         self.granted(copied, Code::ERROR_INVALID_VALUE)
     }
 
-    fn memset(&mut self, to: Pointer, pattern: &[u8], count: usize) -> Result {
+    fn memset(&mut self, to: Pointer, pattern: &[u8], count: usize, stream: Handle) -> Result {
         self.copying()?;
         if count == 0 {
             return Ok(());
         }
         self.transfers.memsets += 1;
         self.transfers.memset_bytes += (count * pattern.len()) as u64;
+        let (operation, clock) = self.begin(stream, "a memset");
+        self.uses(&operation, &clock, to, (false, true))?;
         let filled = self.memory()?.fill(to, pattern, count as u64);
         self.granted(filled, Code::ERROR_INVALID_VALUE)
     }
@@ -148,6 +170,9 @@ impl Driver {
     }
 
     fn unpin(&mut self, pointer: *mut c_void) -> Result {
+        if let Some(layout) = self.pinned.get(&(pointer as usize)).copied() {
+            self.idle_host(pointer as usize, layout.size())?;
+        }
         let Some(layout) = self.pinned.remove(&(pointer as usize)) else {
             self.violations += 1;
             let line =
@@ -193,46 +218,46 @@ entries! {
         if bytes.is_null() { Ok(()) } else { put(bytes, size as usize) }
     };
     fn cuMemcpyHtoD_v2(to: Pointer, from: *const c_void, bytes: usize) needs Context |driver| {
-        driver.upload(to, from, bytes)
+        driver.upload(to, from, bytes, 0)
     };
     fn cuMemcpyHtoDAsync_v2(to: Pointer, from: *const c_void, bytes: usize, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.upload(to, from, bytes)
+        driver.upload(to, from, bytes, stream)
     };
     fn cuMemcpyDtoH_v2(to: *mut c_void, from: Pointer, bytes: usize) needs Context |driver| {
-        driver.download(to, from, bytes)
+        driver.download(to, from, bytes, 0)
     };
     fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: Pointer, bytes: usize, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.download(to, from, bytes)
+        driver.download(to, from, bytes, stream)
     };
     fn cuMemcpyDtoD_v2(to: Pointer, from: Pointer, bytes: usize) needs Context |driver| {
-        driver.copy_on_device(to, from, bytes)
+        driver.copy_on_device(to, from, bytes, 0)
     };
     fn cuMemcpyDtoDAsync_v2(to: Pointer, from: Pointer, bytes: usize, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.copy_on_device(to, from, bytes)
+        driver.copy_on_device(to, from, bytes, stream)
     };
     fn cuMemsetD8_v2(to: Pointer, value: u8, count: usize) needs Context |driver| {
-        driver.memset(to, &[value], count)
+        driver.memset(to, &[value], count, 0)
     };
     fn cuMemsetD8Async(to: Pointer, value: u8, count: usize, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.memset(to, &[value], count)
+        driver.memset(to, &[value], count, stream)
     };
     fn cuMemsetD16_v2(to: Pointer, value: u16, count: usize) needs Context |driver| {
-        driver.memset(to, &value.to_le_bytes(), count)
+        driver.memset(to, &value.to_le_bytes(), count, 0)
     };
     fn cuMemsetD16Async(to: Pointer, value: u16, count: usize, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.memset(to, &value.to_le_bytes(), count)
+        driver.memset(to, &value.to_le_bytes(), count, stream)
     };
     fn cuMemsetD32_v2(to: Pointer, value: u32, count: usize) needs Context |driver| {
-        driver.memset(to, &value.to_le_bytes(), count)
+        driver.memset(to, &value.to_le_bytes(), count, 0)
     };
     fn cuMemsetD32Async(to: Pointer, value: u32, count: usize, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.memset(to, &value.to_le_bytes(), count)
+        driver.memset(to, &value.to_le_bytes(), count, stream)
     };
     fn cuMemAllocHost_v2(pointer: *mut *mut c_void, bytes: usize) needs Context |driver| {
         let memory = driver.pin(bytes)?;

@@ -14,6 +14,7 @@ pub mod control;
 pub mod launch;
 pub mod memory;
 pub mod module;
+pub mod order;
 pub mod report;
 pub mod state;
 pub mod stream;

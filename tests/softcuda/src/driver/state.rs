@@ -7,10 +7,12 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::config::Config;
+use super::order::Order;
 use super::report::Transfers;
 use crate::error::Code;
 use crate::exec::KernelStats;
 use crate::memory::DeviceMemory;
+use crate::memory::uses::Clock;
 use crate::module::Module;
 
 /// Handles that the caller gets: never dereferenced, never used twice.
@@ -52,6 +54,8 @@ pub struct Stream {
 pub struct Event {
     pub flags: u32,
     pub recorded: Option<Instant>,
+    /// What its stream had come to when it was recorded.
+    pub reached: Clock,
     pub device: usize,
 }
 
@@ -76,6 +80,7 @@ pub struct Driver {
     pub registered: HashMap<usize, usize>,
     pub stats: BTreeMap<String, KernelStats>,
     pub transfers: Transfers,
+    pub order: Order,
     pub log: Vec<String>,
     pub violations: u64,
     pub leaks: u64,
@@ -190,7 +195,7 @@ impl Driver {
                 code
             }
             (Some(code), _) => code,
-            (None, _) => match body(self) {
+            (None, _) => match self.check_host().and_then(|()| body(self)) {
                 Ok(()) => Code::SUCCESS,
                 Err(code) => code,
             },

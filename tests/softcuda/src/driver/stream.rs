@@ -1,4 +1,5 @@
-//! Streams and events. Work is done before a call returns, so waiting is only a check.
+//! Streams and events. Work is done before a call returns, so waiting is only a check, and something
+//! that [`order`](super::order) learns from.
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::time::Instant;
@@ -6,6 +7,7 @@ use std::time::Instant;
 use super::state::{Driver, Event, Handle, Needs, Stream, enter};
 use super::{entries, put};
 use crate::error::Code;
+use crate::memory::uses::Clock;
 
 /// `cudaEventDisableTiming`
 const NO_TIMING: c_uint = 2;
@@ -69,9 +71,15 @@ entries! {
     };
     fn cuStreamSynchronize(stream: Handle) needs Context |driver| {
         driver.transfers.synchronisations += 1;
-        driver.stream(stream)
+        driver.stream(stream)?;
+        driver.wait_for(stream);
+        Ok(())
     };
-    fn cuStreamQuery(stream: Handle) needs Context |driver| driver.stream(stream);
+    fn cuStreamQuery(stream: Handle) needs Context |driver| {
+        driver.stream(stream)?;
+        driver.wait_for(stream);
+        Ok(())
+    };
     fn cuStreamGetFlags(stream: Handle, flags: *mut c_uint) needs Context |driver| {
         driver.stream(stream)?;
         put(flags, driver.streams.get(&stream).map_or(0, |stream| stream.flags))
@@ -89,12 +97,14 @@ entries! {
             return Err(Code::ERROR_INVALID_VALUE);
         }
         driver.stream(stream)?;
-        driver.event(event).map(|_| ())
+        let reached = driver.event(event)?.reached.clone();
+        driver.stream_waits(stream, &reached);
+        Ok(())
     };
     fn cuEventCreate(event: *mut Handle, flags: c_uint) needs Context |driver| {
         let device = driver.device()?;
         let handle = driver.handle();
-        driver.events.insert(handle, Event { flags, recorded: None, device });
+        driver.events.insert(handle, Event { flags, recorded: None, reached: Clock::default(), device });
         put(event, handle)
     };
     fn cuEventDestroy_v2(event: Handle) needs Cleanup |driver| {
@@ -104,13 +114,21 @@ entries! {
     };
     fn cuEventRecord(event: Handle, stream: Handle) needs Context |driver| {
         driver.stream(stream)?;
-        driver.event(event)?.recorded = Some(Instant::now());
+        let reached = driver.reached(stream);
+        let event = driver.event(event)?;
+        (event.recorded, event.reached) = (Some(Instant::now()), reached);
         Ok(())
     };
-    fn cuEventQuery(event: Handle) needs Context |driver| driver.event(event).map(|_| ());
+    fn cuEventQuery(event: Handle) needs Context |driver| {
+        let reached = driver.event(event)?.reached.clone();
+        driver.host_waits(&reached);
+        Ok(())
+    };
     fn cuEventSynchronize(event: Handle) needs Context |driver| {
         driver.transfers.synchronisations += 1;
-        driver.event(event).map(|_| ())
+        let reached = driver.event(event)?.reached.clone();
+        driver.host_waits(&reached);
+        Ok(())
     };
     fn cuEventElapsedTime(milliseconds: *mut f32, start: Handle, end: Handle) needs Context |driver| {
         let mut times = [None; 2];

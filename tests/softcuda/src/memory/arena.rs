@@ -80,6 +80,8 @@ impl Arena {
         if (access.constant && !constant) || (constant && access.touch != Touch::Read) {
             return Err(self.wrong_space(access, index, low));
         }
+        segment.uses.reads |= access.touch != Touch::Write;
+        segment.uses.writes |= access.touch != Touch::Read;
         segment.touch(
             access.touch,
             access.addresses,

@@ -9,6 +9,7 @@ pub mod device;
 pub mod local;
 pub mod segment;
 pub mod shadow;
+pub mod uses;
 
 pub use arena::Arena;
 pub use device::DeviceMemory;

@@ -1,6 +1,7 @@
 //! One allocation, module variable or shared array: its bytes and its shadow.
 
 use super::shadow::{self, Cell, Record, Shadow, Visit};
+use super::uses::Uses;
 use super::{Lanes, lanes};
 use crate::error::{Checked, Fault, Rule};
 
@@ -21,6 +22,7 @@ pub struct Segment {
     pub name: String,
     pub data: Vec<u8>,
     pub shadow: Shadow,
+    pub uses: Uses,
     /// Freed by this driver call.
     pub freed: Option<u64>,
 }
@@ -44,6 +46,7 @@ impl Segment {
             name,
             data,
             shadow,
+            uses: Uses::default(),
             freed: None,
         }
     }

@@ -1,0 +1,406 @@
+// The read-out: losses and their adjoints as in src/loss.rs, and the classes as in src/metrics.rs; for
+// a narrow output layer also all else that belongs to it, (1), (2) and (3) of
+// src/engine/reference.rs.
+#include "lif.cuh"
+
+enum {
+    Classify,
+    CrossEntropyMembrane,
+    CrossEntropyCount,
+    CrossEntropyRate,
+    CrossEntropyMaxMembrane,
+    MseCount,
+    MseMembrane
+};
+
+INLINE float larger(float a, float b) { return b > a ? b : a; }
+
+INLINE float warp_max(float x) {
+    for (int lanes = 16; lanes; lanes /= 2) {
+        x = larger(x, shuffle_xor(x, lanes));
+    }
+    return x;
+}
+
+// The largest (or the sum) over a block, to all of its threads; `scratch` has 8 floats.
+template <bool MAX> INLINE float of_block(float x, float *scratch) {
+    x = MAX ? warp_max(x) : warp_sum(x);
+    barrier();
+    if (tid_x() % 32 == 0) {
+        scratch[tid_x() / 32] = x;
+    }
+    barrier();
+    float all = scratch[0];
+    for (int w = 1; w < 8; w++) {
+        all = MAX ? larger(all, scratch[w]) : all + scratch[w];
+    }
+    return all;
+}
+
+// The lowest index of the largest score of the first `count` threads; ~0 stands for no index.
+INLINE u32 argmax_of_block(float score, u32 n, u32 count, float *scores, u32 *indices) {
+    barrier();
+    scores[tid_x()] = score;
+    indices[tid_x()] = n;
+    barrier();
+    for (u32 half = 128; half; half /= 2) {
+        if (half >= count) {
+            continue; // the same for all threads
+        }
+        if (tid_x() < half) {
+            const float other = scores[tid_x() + half];
+            const u32 index = indices[tid_x() + half];
+            const float mine = scores[tid_x()];
+            if (other > mine || (other == mine && index < indices[tid_x()])) {
+                scores[tid_x()] = other;
+                indices[tid_x()] = index;
+            }
+        }
+        barrier();
+    }
+    return indices[0];
+}
+
+// One sample's spikes, as bits.
+struct Spikes {
+    const u32 *words;
+    u64 step;
+};
+
+INLINE float spike(const Spikes &spikes, u32 t, u32 c) {
+    return bit(spikes.words[t * spikes.step + c / 32], c % 32);
+}
+
+struct Shared {
+    float scores[256];
+    u32 indices[256];
+    double parts[8];
+};
+
+// One sample's classes, loss and adjoint, by a block of 8 warps. Losses of each step's membranes or
+// spikes take a warp per step, its lanes over the classes; losses of counts and of maxima over time
+// take a thread per class. Sums run in an order that depends on the shapes alone.
+// `spikes`, `mem` and the adjoint are the sample's own, steps lie `step` apart; `targets` [B] and the
+// adjoint [T, B, C] may be null. `scratch` is [B, C]. `on` and `off` are what the squared losses aim at;
+// `share` scales the adjoint. losses[b] is the sample's sum, before any mean; `flag` gets a bit where
+// it is not finite.
+// Traffic: spikes and mem are read once to three times, mostly from L1; the adjoint is written once.
+INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targets, int loss, float on,
+                               float off, float share, float *adjoint, float *scratch, double *losses,
+                               u32 *by_count, u32 *by_membrane, u32 *flag, u32 steps, u32 batch,
+                               u32 classes, u32 b, Shared &shared) {
+    float *const scores = shared.scores;
+    u32 *const indices = shared.indices;
+    double *const parts = shared.parts;
+    const u32 tid = tid_x(), lane = tid % 32, warp = tid / 32;
+    const u64 step = (u64)batch * classes;
+    mem += (u64)b * classes;
+    scratch += (u64)b * classes;
+    if (adjoint) {
+        adjoint += (u64)b * classes;
+    }
+
+    // Which class: each thread the best of its own, then the best of the block.
+    float best_count = -1.0f, best_sum = -__builtin_inff();
+    u32 class_count = ~0u, class_sum = ~0u;
+    for (u32 c = tid; c < classes; c += 256) {
+        float count = 0.0f, sum = 0.0f;
+        for (u32 t = 0; t < steps; t++) {
+            count += spike(spikes, t, c);
+            sum += mem[t * step + c];
+        }
+        if (class_count == ~0u || count > best_count) {
+            best_count = count;
+            class_count = c;
+        }
+        if (class_sum == ~0u || sum > best_sum) {
+            best_sum = sum;
+            class_sum = c;
+        }
+        scratch[c] = count;
+    }
+    class_count = argmax_of_block(best_count, class_count, classes, scores, indices);
+    class_sum = argmax_of_block(best_sum, class_sum, classes, scores, indices);
+    if (tid == 0) {
+        by_count[b] = class_count;
+        by_membrane[b] = class_sum;
+    }
+    if (loss == Classify) {
+        return;
+    }
+
+    const u32 target = targets[b];
+    const float mean = (float)batch;
+    double value = 0.0;
+    if (loss == CrossEntropyMembrane || loss == CrossEntropyRate) {
+        for (u32 t = warp; t < steps; t += 8) {
+            const auto row = [&](u32 c) {
+                return loss == CrossEntropyRate ? spike(spikes, t, c) : mem[t * step + c];
+            };
+            float max = -__builtin_inff();
+            for (u32 c = lane; c < classes; c += 32) {
+                max = larger(max, row(c));
+            }
+            max = warp_max(max);
+            float total = 0.0f;
+            for (u32 c = lane; c < classes; c += 32) {
+                total += exp_negative(row(c) - max);
+            }
+            total = warp_sum(total);
+            value += (double)(max - row(target) + ln_from_one(total));
+            for (u32 c = lane; adjoint && c < classes; c += 32) {
+                const float p = exp_negative(row(c) - max) / (total * mean);
+                adjoint[t * step + c] = (c == target ? p - 1.0f / mean : p) * share;
+            }
+        }
+    } else if (loss == MseMembrane) {
+#pragma unroll 1
+        for (u32 t = warp; t < steps; t += 8) {
+            float sum = 0.0f;
+#pragma unroll 1
+            for (u32 c = lane; c < classes; c += 32) {
+                const float d = mem[t * step + c] - (c == target ? on : off);
+                sum += d * d;
+                if (adjoint) {
+                    adjoint[t * step + c] = d * share;
+                }
+            }
+            value += (double)warp_sum(sum);
+        }
+    } else if (loss == MseCount) {
+        float sum = 0.0f;
+#pragma unroll 1
+        for (u32 c = tid; c < classes; c += 256) {
+            const float d = scratch[c] - (c == target ? on : off);
+            sum += d * d;
+#pragma unroll 1
+            for (u32 t = 0; adjoint && t < steps; t++) {
+                adjoint[t * step + c] = d * share;
+            }
+        }
+        sum = of_block<false>(sum, scores);
+        value = warp == 0 ? (double)sum : 0.0;
+    } else {
+        // Cross entropy of the counts, or of the largest membrane of each class.
+        float max = -__builtin_inff();
+#pragma unroll 1
+        for (u32 c = tid; c < classes; c += 256) {
+            if (loss == CrossEntropyMaxMembrane) {
+                float highest = mem[c];
+#pragma unroll 1
+                for (u32 t = 1; t < steps; t++) {
+                    highest = larger(highest, mem[t * step + c]);
+                }
+                scratch[c] = highest;
+            }
+            max = larger(max, scratch[c]);
+        }
+        max = of_block<true>(max, scores);
+        float total = 0.0f;
+#pragma unroll 1
+        for (u32 c = tid; c < classes; c += 256) {
+            total += exp_negative(scratch[c] - max);
+        }
+        total = of_block<false>(total, scores);
+        const float at_target = scratch[target]; // written before the barriers above
+        value = warp == 0 ? (double)(max - at_target + ln_from_one(total)) : 0.0;
+#pragma unroll 1
+        for (u32 c = tid; adjoint && c < classes; c += 256) {
+            const float logit = scratch[c];
+            float p = exp_negative(logit - max) / (total * mean);
+            p = c == target ? p - 1.0f / mean : p;
+            bool found = false;
+#pragma unroll 1
+            for (u32 t = 0; t < steps; t++) {
+                // The first step at which the largest is reached; NaN is never equal, and fails.
+                const bool here = loss == CrossEntropyCount || (!found && mem[t * step + c] == logit);
+                found = found || here;
+                adjoint[t * step + c] = here ? p : 0.0f;
+            }
+        }
+    }
+    if (lane == 0) {
+        parts[warp] = value;
+    }
+    barrier();
+    if (tid == 0) {
+        double sum = 0.0;
+        for (int w = 0; w < 8; w++) {
+            sum += parts[w];
+        }
+        losses[b] = sum;
+        if (!(__builtin_fabs(sum) < __builtin_inf())) {
+            refuse(flag, LossNotFinite);
+        }
+    }
+}
+
+// A whole output layer's losses. Grid: a block for each sample.
+// Traffic: spikes (bits) and mem [T, B, C] are read, the adjoint is written, once.
+extern "C" __global__ __launch_bounds__(256, 3) void readout(
+    const u32 *spikes, const float *mem, const u32 *targets, int loss, float on, float off,
+    float share, float *adjoint, float *scratch, double *losses, u32 *by_count, u32 *by_membrane,
+    u32 *flag, u32 steps, u32 batch, u32 classes) {
+    __shared__ Shared shared;
+    const u32 b = ctaid_x(), words = words_of(classes);
+    losses_and_classes({spikes + (u64)b * words, (u64)batch * words}, mem, targets, loss, on, off, share,
+                       adjoint, scratch, losses, by_count, by_membrane, flag, steps, batch, classes, b,
+                       shared);
+}
+
+// The most classes of the kernel below; steps whose currents are formed together, a lane for each; and
+// floats of a row in shared memory, such that vectors of neighbouring rows do not meet in a bank.
+enum { NARROW = 16, STEPS = 32, ROW = 20 };
+typedef float four __attribute__((ext_vector_type(4)));
+
+// A narrow output layer at once, above another layer: currents (1) from the spikes below [T, B, N], as
+// bits, by weights [C, N]; membranes and spikes (2); losses and adjoint as above, the adjoint being
+// that of spikes if `of_spikes`; and, where there is an adjoint, the sweep back (3): a [T, B, C], its
+// sum over time [B, C], and dL/dbeta and dL/dtheta where learnt, [B, C] or, shared, [B].
+//
+// Grid: a block of 8 warps for each sample. For the currents a warp takes every eighth word of 32
+// neurons: their weights go to shared memory once for 32 steps, from where lane t adds those of the
+// neurons that fired at its step; the warps' sums are added in their order.
+// Traffic: a sample reads its spikes, T N / 8 bytes, the weights, 4 C N bytes for 32 steps (from L2:
+// every block reads the same), and writes 4 to 12 bytes for each class and step. 2 C N T FLOP; each
+// weight is read from shared memory by 16 bytes, for all lanes at once.
+extern "C" __global__ __launch_bounds__(256, 3) void readout_narrow(
+    const u32 *below, u32 inputs, const float *weight, const float *bias, const float *betas,
+    u32 beta_each, const float *thetas, u32 theta_each, int dynamics, int reset, int attached,
+    int surrogate, float peak, float scale, u32 *spikes, float *mem, float *pre, u64 *count,
+    const u32 *targets, int loss, float on, float off, float share, float *adjoint, u32 of_spikes,
+    float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag, float *a, float *sum,
+    float *beta_out, float *theta_out, u32 steps, u32 batch, u32 classes) {
+    __shared__ four pool[8][32][ROW / 4];
+    __shared__ Shared shared;
+    const u32 b = ctaid_x(), tid = tid_x(), lane = tid % 32, warp = tid / 32;
+    const u32 words = words_of(inputs);
+    const u64 cells = (u64)batch * classes, cell = (u64)b * classes + tid;
+    const bool active = tid < classes;
+    const float beta = active ? betas[beta_each ? tid : 0] : 0.0f;
+    const float theta = active ? thetas[theta_each ? tid : 0] : 0.0f;
+    float u = 0.0f;
+    u32 fired = 0;
+#pragma unroll 1
+    for (u32 from = 0; from < steps; from += STEPS) {
+        // (1) for STEPS steps, lane by lane.
+        four current[NARROW / 4] = {};
+#pragma unroll 1
+        for (u32 word = warp; word < words; word += 8) {
+            const u32 n = 32 * word + lane;
+            warp_barrier();
+#pragma unroll
+            for (u32 c = 0; c < NARROW; c += 4) {
+                if (c < classes) {
+                    four w;
+#pragma unroll
+                    for (u32 i = 0; i < 4; i++) {
+                        const bool there = n < inputs && c + i < classes;
+                        w[i] = there ? weight[(u64)(c + i) * inputs + n] : 0.0f;
+                    }
+                    pool[warp][lane][c / 4] = w;
+                }
+            }
+            const u32 t = from + lane;
+            const u32 active_now = t < steps ? below[((u64)t * batch + b) * words + word] : 0;
+            warp_barrier();
+#pragma unroll 8
+            for (u32 k = 0; k < 32; k++) {
+                const float s = bit(active_now, k);
+#pragma unroll
+                for (u32 c = 0; c < NARROW; c += 4) {
+                    if (c < classes) {
+                        const four w = pool[warp][k][c / 4];
+#pragma unroll
+                        for (u32 i = 0; i < 4; i++) {
+                            current[c / 4][i] = __builtin_fmaf(s, w[i], current[c / 4][i]);
+                        }
+                    }
+                }
+            }
+        }
+        warp_barrier();
+#pragma unroll
+        for (u32 c = 0; c < NARROW; c += 4) {
+            pool[warp][lane][c / 4] = current[c / 4];
+        }
+        barrier();
+        // (2): warp 0 has the neurons.
+        if (warp == 0) {
+#pragma unroll 1
+            for (u32 t = from; t < steps && t < from + STEPS; t++) {
+                float s = 0.0f;
+                if (active) {
+                    float input = 0.0f;
+#pragma unroll
+                    for (u32 w = 0; w < 8; w++) {
+                        input += ((const float *)pool[w][t - from])[tid];
+                    }
+                    input += bias[tid];
+                    Fired now;
+                    if (dynamics == FireThenIntegrate) {
+                        now = forward<FireThenIntegrate>(reset, beta, theta, u, input);
+                    } else if (dynamics == IntegrateThenFire) {
+                        now = forward<IntegrateThenFire>(reset, beta, theta, u, input);
+                    } else {
+                        now = forward<IntegrateFireReset>(reset, beta, theta, u, input);
+                    }
+                    u = now.mem;
+                    s = now.spike;
+                    mem[t * cells + cell] = u;
+                    if (pre) {
+                        pre[t * cells + cell] = now.pre;
+                    }
+                }
+                const u32 word = ballot(s > 0.0f);
+                if (lane == 0) {
+                    spikes[(u64)t * batch + b] = word;
+                    fired += __builtin_popcount(word);
+                }
+            }
+        }
+        barrier();
+    }
+    add_count(count, fired);
+    losses_and_classes({spikes + b, batch}, mem, targets, loss, on, off, share, adjoint, scratch, losses,
+                       by_count, by_membrane, flag, steps, batch, classes, b, shared);
+    if (!adjoint) {
+        return;
+    }
+    barrier();
+    if (warp > 0) {
+        return;
+    }
+    // (3)
+    const Rule rule = {reset, attached, surrogate, peak, scale};
+    Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (active) {
+        float now = mem[(steps - 1) * cells + cell];
+        const auto arrive = [&](u32, u64 at, float &g, float &e) {
+            const float arriving = adjoint[at];
+            g = of_spikes ? 0.0f : arriving;
+            e = of_spikes ? arriving : 0.0f;
+        };
+        const auto leave = [&](u32, u64 at, float current, float) { a[at] = current; };
+        const bool silent = !of_spikes;
+        if (dynamics == FireThenIntegrate) {
+            sweep<FireThenIntegrate>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
+                                     swept, arrive, leave);
+        } else if (dynamics == IntegrateThenFire) {
+            sweep<IntegrateThenFire>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
+                                     swept, arrive, leave);
+        } else {
+            sweep<IntegrateFireReset>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
+                                      swept, arrive, leave);
+        }
+        sum[cell] = swept.total;
+    }
+    const float d_beta = beta_each ? swept.beta : warp_sum(swept.beta);
+    if (beta_out && active && (beta_each || tid == 0)) {
+        beta_out[beta_each ? cell : b] = d_beta;
+    }
+    const float d_theta = theta_each ? swept.theta : warp_sum(swept.theta);
+    if (theta_out && active && (theta_each || tid == 0)) {
+        theta_out[theta_each ? cell : b] = d_theta;
+    }
+}

@@ -1,0 +1,650 @@
+//! The passes: which kernel runs on what.
+//!
+//! | launch | what | reference |
+//! |---|---|---|
+//! | `gemm_forward` | currents `[T·B, N]`, or `[B, N]` under a static input | (1) |
+//! | `lif_forward` | spikes, membranes, spike counts | (2) |
+//! | `readout` | losses, adjoint, classes | `loss`, `metrics` |
+//! | `readout_narrow` | all of an output layer of at most 16 neurons above another layer | (1)–(3) |
+//! | `lif_backward` | `a`, `Σ_t a`, `∂L/∂β`, `∂L/∂θ` | (3) |
+//! | `lif_backward_narrow` | the same below a layer of at most 16 neurons, and that one's `∂L/∂W` | (3)–(5) |
+//! | `gemm_weights` | `∂L/∂W` | (4) |
+//! | `gemm_below` | `e` of the layer below | (5) |
+//! | `collect` | sums over parts of products, samples and blocks; are they finite? | (4) |
+//! | `adam` | the update | `optim` |
+//!
+//! One static-input hidden layer under a narrow output makes seven launches: `gemm_forward`,
+//! `lif_forward`, `readout_narrow`, `lif_backward_narrow`, `gemm_weights`, `collect`, `adam`. No pass
+//! waits for the host before it ends. Every sum's order depends on the shapes alone.
+
+use std::ops::Range;
+
+use super::{
+    batch::{Batch, Sizes},
+    device::{Arg, Buffer, NULL},
+    machine::{Machine, Update},
+};
+use crate::{Dynamics, Error, Input, Loss, Result, Surrogate};
+
+/// Blocks that keep a large device busy: below, work is cut into more and smaller pieces.
+const BUSY: usize = 264;
+/// Rows of samples that the backward kernels sum over, such that their blocks keep it busy.
+const BUSY_ROWS: usize = 4 * BUSY;
+/// The widest layer that a kernel takes along (`NARROW` in `ptx`).
+const NARROW: usize = 16;
+
+/// Which of a layer's adjoints there are; of `e`, in how many parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Arriving {
+    pub e: usize,
+    pub g: bool,
+    pub extra: bool,
+    /// Whether the layer's own sweep is done.
+    swept: bool,
+}
+
+/// `Piece` in `ptx/update.cu`, as the words that it has there.
+pub type Piece = [u64; 6];
+
+/// A matrix on the device: floats, bytes or bits (`Floats`, `Bytes`, `Bits` in `ptx/gemm.cu`).
+#[derive(Clone, Copy)]
+struct Matrix {
+    kind: u32,
+    at: Arg,
+    stride: usize,
+}
+
+/// Words of a sample's spikes at a step.
+pub fn words(neurons: usize) -> usize {
+    neurons.div_ceil(32)
+}
+
+/// Threads of a block over neurons, and blocks for all of them.
+fn blocks(neurons: usize) -> (u32, usize) {
+    let block = neurons.next_multiple_of(32).min(128);
+    (block as u32, neurons.div_ceil(block))
+}
+
+/// How a product `[m, n]` over `k` is cut: the side of a tile, entries of `k` for each part, parts.
+fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
+    let tile = if m.min(n) <= 32 { 32 } else { 64 };
+    let tiles = m.div_ceil(tile) * n.div_ceil(tile);
+    let wanted = (BUSY / tiles).clamp(1, k.div_ceil(64)).min(32);
+    let part = k.div_ceil(wanted).next_multiple_of(16);
+    (tile, part, k.div_ceil(part))
+}
+
+fn each(range: &Range<usize>) -> Arg {
+    Arg::U32(u32::from(range.len() > 1))
+}
+
+fn given<T: cust::memory::DeviceCopy>(there: bool, buffer: &Buffer<T>) -> Arg {
+    if there { buffer.arg() } else { NULL }
+}
+
+/// One of a kernel's variants for the dynamics.
+fn of_dynamics(dynamics: Dynamics, variants: [&'static str; 3]) -> &'static str {
+    variants[dynamics as usize]
+}
+
+impl Machine {
+    /// Refuses what the kernels' 32-bit indices cannot count.
+    pub(super) fn check_sizes(&self, input: Input<'_>) -> Result<()> {
+        let sizes = Sizes::of(input);
+        let widths = self.layout.layers.iter().map(|l| l.neurons.max(l.inputs));
+        let widest = widths.max().unwrap_or(0);
+        let most = u32::MAX as usize / 4;
+        let fits = |a: usize, b: usize| a.checked_mul(b).is_some_and(|n| n <= most);
+        if fits(sizes.samples, widest) && fits(sizes.samples, sizes.steps) {
+            return Ok(());
+        }
+        let found = format!(
+            "{} for {} steps and {widest} neurons",
+            sizes.samples, sizes.steps
+        );
+        let expected = "less than 2^30 neurons, and steps, in all samples of a batch";
+        Err(Error::parameter("batch size", found, expected))
+    }
+
+    /// Whether layer `k` is taken along by the kernels of the layer below it.
+    fn narrow(&self, k: usize) -> bool {
+        k > 0 && k < self.layout.layers.len() && self.layout.layers[k].neurons <= NARROW
+    }
+
+    fn param(&self, range: &Range<usize>) -> Arg {
+        self.params.at(range.start)
+    }
+
+    /// What layer `k` reads.
+    fn below(&self, k: usize, batch: &Batch) -> Matrix {
+        match k {
+            0 => Matrix {
+                kind: u32::from(batch.bytes),
+                at: batch.input(&self.slots),
+                stride: self.layout.layers[0].inputs,
+            },
+            _ => Matrix {
+                kind: 2,
+                at: self.traces[k - 1].spikes.arg(),
+                stride: words(self.layout.layers[k - 1].neurons),
+            },
+        }
+    }
+
+    /// How many rows of it there are.
+    fn rows(&self, k: usize, batch: &Batch) -> usize {
+        match k {
+            0 => batch.sizes.rows(),
+            _ => batch.sizes.steps * batch.sizes.samples,
+        }
+    }
+
+    /// `c [m, n] = a · b` over `k`, cut as [`cut`] says; `data` is the kind of the operand that may be
+    /// other than floats.
+    fn product(
+        &self,
+        names: [&'static str; 2],
+        data: u32,
+        (a, b): ((Arg, usize), (Arg, usize)),
+        c: Arg,
+        (m, n, k): (usize, usize, usize),
+    ) -> Result<()> {
+        let (tile, part, parts) = cut(m, n, k);
+        let wide = |n: usize| Arg::U64(n as u64);
+        let args = [
+            Arg::U32(data),
+            a.0,
+            wide(a.1),
+            b.0,
+            wide(b.1),
+            c,
+            m.into(),
+            n.into(),
+            k.into(),
+            part.into(),
+        ];
+        let grid = (m.div_ceil(tile), n.div_ceil(tile), parts);
+        self.gpu
+            .launch(names[usize::from(tile == 32)], grid, 256, &args)
+    }
+
+    /// (1) and (2) of all layers; the loss, unless there is none, and with `back` its adjoint.
+    pub(super) fn forward(
+        &mut self,
+        batch: &Batch,
+        loss: Option<&Loss>,
+        back: bool,
+    ) -> Result<Vec<Arriving>> {
+        let Sizes {
+            steps,
+            samples,
+            constant,
+        } = batch.sizes;
+        let last = self.traces.len() - 1;
+        let gpu = &self.gpu;
+        for (k, (layer, t)) in self.layout.layers.iter().zip(&mut self.traces).enumerate() {
+            gpu.reserve(&mut t.spikes, steps * samples * words(layer.neurons))?;
+            gpu.reserve(&mut t.mem, steps * samples * layer.neurons)?;
+            if layer.rule.pre_differs() {
+                gpu.reserve(&mut t.pre, steps * samples * layer.neurons)?;
+            }
+            // Currents, and adjoints in their place.
+            let rows = if k == 0 {
+                batch.sizes.rows()
+            } else {
+                steps * samples
+            };
+            let (.., parts) = cut(rows, layer.neurons, layer.inputs);
+            gpu.reserve(&mut t.current, parts * rows * layer.neurons)?;
+        }
+        let classes = self.layout.layers[last].neurons;
+        gpu.reserve(&mut self.scratch, samples * classes)?;
+        gpu.receive(&mut self.slots[batch.slot])?;
+        for k in 0..=last {
+            if k == last && self.narrow(k) {
+                break;
+            }
+            let layer = &self.layout.layers[k];
+            let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
+            let below = self.below(k, batch);
+            let t = &self.traces[k];
+            let weight = (self.param(&layer.weight), inputs);
+            self.product(
+                ["gemm_forward_64", "gemm_forward_32"],
+                below.kind,
+                ((below.at, below.stride), weight),
+                t.current.arg(),
+                (rows, neurons, inputs),
+            )?; // (1)
+            let (.., parts) = cut(rows, neurons, inputs);
+            let cells = samples * neurons;
+            let stride = if k == 0 && constant { 0 } else { cells };
+            let (block, blocks) = blocks(neurons);
+            let args = [
+                t.current.arg(),
+                Arg::U64(stride as u64),
+                parts.into(),
+                Arg::U64((rows * neurons) as u64),
+                self.param(&layer.bias),
+                self.param(&layer.beta),
+                each(&layer.beta),
+                self.param(&layer.theta),
+                each(&layer.theta),
+                t.spikes.arg(),
+                t.mem.arg(),
+                given(layer.rule.pre_differs(), &t.pre),
+                batch.spikes(&self.slots, k),
+                steps.into(),
+                samples.into(),
+                neurons.into(),
+                Arg::U32(layer.rule.reset as u32),
+            ];
+            let name = of_dynamics(
+                layer.rule.dynamics,
+                ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"],
+            );
+            self.gpu
+                .launch(name, (blocks * samples, 1, 1), block, &args)?; // (2)
+        }
+        self.read_out(batch, loss, back)
+    }
+
+    /// Losses (unless there is none: classes alone) and, with `back`, the adjoint of the output; all of
+    /// the output layer, if it is narrow.
+    fn read_out(
+        &mut self,
+        batch: &Batch,
+        loss: Option<&Loss>,
+        back: bool,
+    ) -> Result<Vec<Arriving>> {
+        let Sizes { steps, samples, .. } = batch.sizes;
+        let last = self.traces.len() - 1;
+        let narrow = self.narrow(last);
+        let layer = &self.layout.layers[last];
+        let classes = layer.neurons;
+        let element = 1.0 / (steps * samples * classes) as f64;
+        let aim = |rate: f64| (steps as f64 * rate).floor() as f32;
+        // The kernel's number of the loss, what it aims at, the adjoint's scale, and whether the
+        // adjoint is that of spikes.
+        let (kind, on, off, share, of_spikes) = match loss {
+            None => (0, 0.0, 0.0, 0.0, false),
+            Some(Loss::CrossEntropyMembrane) => (1, 0.0, 0.0, 1.0, false),
+            Some(Loss::CrossEntropyCount) => (2, 0.0, 0.0, 1.0, true),
+            Some(Loss::CrossEntropyRate) => (3, 0.0, 0.0, 1.0 / steps as f64, true),
+            Some(Loss::CrossEntropyMaxMembrane) => (4, 0.0, 0.0, 1.0, false),
+            Some(&Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            }) => (
+                5,
+                aim(correct_rate),
+                aim(incorrect_rate),
+                2.0 * element,
+                true,
+            ),
+            Some(&Loss::MseMembrane {
+                on_target,
+                off_target,
+            }) => (6, on_target as f32, off_target as f32, 2.0 * element, false),
+            Some(Loss::Custom(_)) => unreachable!("a custom loss is computed on the host"),
+        };
+        let traces = &mut self.traces[last];
+        let mut adjoint = NULL;
+        if back {
+            let which = if of_spikes {
+                &mut traces.e
+            } else {
+                &mut traces.g
+            };
+            self.gpu.reserve(which, steps * samples * classes)?;
+            adjoint = which.arg();
+        }
+        let mut arriving = vec![Arriving::default(); last + 1];
+        arriving[last] = Arriving {
+            e: usize::from(back && of_spikes),
+            g: back && !of_spikes,
+            extra: false,
+            swept: back && narrow,
+        };
+        if back && narrow {
+            self.reserve_sums(last, samples, samples)?;
+        }
+        let (layer, t) = (&self.layout.layers[last], &self.traces[last]);
+        let of_batch = [Arg::F32(on), Arg::F32(off), Arg::F32(share as f32), adjoint];
+        let results = [
+            self.scratch.arg(),
+            batch.losses(&self.slots),
+            batch.by_count(&self.slots),
+            batch.by_membrane(&self.slots),
+            batch.flags(&self.slots),
+        ];
+        let sizes: [Arg; 3] = [steps.into(), samples.into(), classes.into()];
+        if !narrow {
+            let mut args = vec![
+                t.spikes.arg(),
+                t.mem.arg(),
+                batch.targets(&self.slots),
+                Arg::U32(kind),
+            ];
+            args.extend(of_batch);
+            args.extend(results);
+            args.extend(sizes);
+            self.gpu.launch("readout", (samples, 1, 1), 256, &args)?;
+            return Ok(arriving);
+        }
+        let below = self.below(last, batch);
+        let (surrogate, peak, scale) = surrogate(layer.surrogate);
+        let mut args = vec![
+            below.at,
+            layer.inputs.into(),
+            self.param(&layer.weight),
+            self.param(&layer.bias),
+            self.param(&layer.beta),
+            each(&layer.beta),
+            self.param(&layer.theta),
+            each(&layer.theta),
+            Arg::U32(layer.rule.dynamics as u32),
+            Arg::U32(layer.rule.reset as u32),
+            Arg::U32(u32::from(layer.rule.attached())),
+            Arg::U32(surrogate),
+            Arg::F32(peak),
+            Arg::F32(scale),
+            t.spikes.arg(),
+            t.mem.arg(),
+            given(layer.rule.pre_differs(), &t.pre),
+            batch.spikes(&self.slots, last),
+            batch.targets(&self.slots),
+            Arg::U32(kind),
+        ];
+        args.extend(of_batch);
+        args.push(Arg::U32(u32::from(of_spikes)));
+        args.extend(results);
+        args.extend([
+            t.current.arg(),
+            t.sum.arg(),
+            given(layer.learn_beta, &t.beta),
+            given(layer.learn_theta, &t.theta),
+        ]);
+        args.extend(sizes);
+        self.gpu
+            .launch("readout_narrow", (samples, 1, 1), 256, &args)?; // (1)–(3)
+        Ok(arriving)
+    }
+
+    /// Room for the sums of layer `k`'s sweep back, over time and, in rows, over samples.
+    fn reserve_sums(&mut self, k: usize, samples: usize, rows: usize) -> Result<()> {
+        let (layer, t) = (&self.layout.layers[k], &mut self.traces[k]);
+        self.gpu.reserve(&mut t.sum, samples * layer.neurons)?;
+        if layer.learn_beta {
+            self.gpu.reserve(&mut t.beta, rows * layer.neurons)?;
+        }
+        if layer.learn_theta {
+            self.gpu.reserve(&mut t.theta, rows * layer.neurons)?;
+        }
+        Ok(())
+    }
+
+    /// (3), (4) and (5) of all layers; the gradients lie in their row at the end. `clip`: whether their
+    /// norm will be wanted.
+    pub(super) fn backward(
+        &mut self,
+        batch: &Batch,
+        arriving: &mut [Arriving],
+        price: f64,
+        clip: bool,
+    ) -> Result<()> {
+        let Sizes {
+            samples, constant, ..
+        } = batch.sizes;
+        let layers = self.traces.len();
+        let mut pieces = Pieces::default();
+        for k in (0..layers).rev() {
+            let (block, blocks) = blocks(self.layout.layers[k].neurons);
+            let narrow = self.narrow(k + 1);
+            let rows = match narrow {
+                true => (BUSY_ROWS / blocks).clamp(1, samples),
+                false => samples,
+            };
+            let summed = k == 0 && constant; // Σ_t a_t is enough
+            if !arriving[k].swept {
+                self.sweep(k, batch, arriving[k], price, (block, blocks), rows)?; // (3)
+            }
+            if narrow {
+                // That layer's ∂L/∂W was formed on the way.
+                let above = &self.layout.layers[k + 1];
+                let weight = &self.traces[k + 1].weight;
+                pieces.add(weight.arg(), &self.gradients, &above.weight, rows);
+            }
+            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+            let (inputs, neurons) = (layer.inputs, layer.neurons);
+            let a = (if summed { t.sum.arg() } else { t.current.arg() }, neurons);
+            let below_rows = self.rows(k, batch);
+            if !self.narrow(k) {
+                let shape = (neurons, inputs, below_rows);
+                let (.., parts) = cut(shape.0, shape.1, shape.2);
+                let gradient = self.gradients.at(layer.weight.start);
+                let into = match parts {
+                    1 => gradient,
+                    _ => {
+                        let t = &mut self.traces[k];
+                        self.gpu.reserve(&mut t.weight, parts * neurons * inputs)?;
+                        t.weight.arg()
+                    }
+                };
+                let layer = &self.layout.layers[k];
+                let below = self.below(k, batch);
+                let names = ["gemm_weights_64", "gemm_weights_32"];
+                let operands = (a, (below.at, below.stride));
+                self.product(names, below.kind, operands, into, shape)?; // (4)
+                pieces.add(into, &self.gradients, &layer.weight, parts);
+                if k > 0 {
+                    let shape = (below_rows, inputs, neurons);
+                    let (.., parts) = cut(shape.0, shape.1, shape.2);
+                    let below = &mut self.traces[k - 1];
+                    self.gpu
+                        .reserve(&mut below.e, parts * below_rows * inputs)?;
+                    let e = below.e.arg();
+                    let weight = (self.param(&layer.weight), inputs);
+                    let names = ["gemm_below_64", "gemm_below_32"];
+                    self.product(names, 0, (a, weight), e, shape)?; // (5)
+                    arriving[k - 1].e = parts;
+                }
+            }
+            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+            pieces.add(t.sum.arg(), &self.gradients, &layer.bias, samples);
+            // The read-out has a row for each sample, shared constants one for each block.
+            let (rows, blocks) = match arriving[k].swept {
+                true => (samples, samples),
+                false => (rows, rows * blocks),
+            };
+            for (learnt, from, to) in [
+                (layer.learn_beta, &t.beta, &layer.beta),
+                (layer.learn_theta, &t.theta, &layer.theta),
+            ] {
+                let each = to.len() > 1;
+                if learnt {
+                    let rows = if each { rows } else { blocks };
+                    pieces.add(from.arg(), &self.gradients, to, rows);
+                }
+            }
+        }
+        self.collect(batch, pieces, clip)
+    }
+
+    /// (3) of one layer, with (4) and (5) of the one above if that is narrow.
+    fn sweep(
+        &mut self,
+        k: usize,
+        batch: &Batch,
+        arriving: Arriving,
+        price: f64,
+        (block, blocks): (u32, usize),
+        rows: usize,
+    ) -> Result<()> {
+        let Sizes {
+            steps,
+            samples,
+            constant,
+        } = batch.sizes;
+        let layers = self.traces.len();
+        let narrow = self.narrow(k + 1);
+        self.reserve_sums(k, samples, rows * blocks)?;
+        if narrow {
+            let size = self.layout.layers[k + 1].weight.len();
+            self.gpu
+                .reserve(&mut self.traces[k + 1].weight, rows * size)?;
+        }
+        let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+        let (surrogate, peak, scale) = surrogate(layer.surrogate);
+        let mut args = vec![t.mem.arg(), given(layer.rule.pre_differs(), &t.pre)];
+        let names = if narrow {
+            let above = &self.layout.layers[k + 1];
+            args.extend([
+                self.traces[k + 1].current.arg(),
+                self.param(&above.weight),
+                above.neurons.into(),
+            ]);
+            [
+                "lif_backward_narrow_fti",
+                "lif_backward_narrow_itf",
+                "lif_backward_narrow_ifr",
+            ]
+        } else {
+            args.extend([
+                given(arriving.g, &t.g),
+                given(arriving.e > 0, &t.e),
+                arriving.e.into(),
+                Arg::U64((steps * samples * layer.neurons) as u64),
+            ]);
+            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
+        };
+        args.extend([
+            given(arriving.extra, &t.extra),
+            Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 }),
+            self.param(&layer.beta),
+            each(&layer.beta),
+            self.param(&layer.theta),
+            each(&layer.theta),
+            given(!(k == 0 && constant), &t.current),
+            t.sum.arg(),
+            given(layer.learn_beta, &t.beta),
+            given(layer.learn_theta, &t.theta),
+        ]);
+        if narrow {
+            args.push(self.traces[k + 1].weight.arg());
+        }
+        args.extend([
+            steps.into(),
+            samples.into(),
+            layer.neurons.into(),
+            rows.into(),
+            Arg::U32(layer.rule.reset as u32),
+            Arg::U32(u32::from(layer.rule.attached())),
+            Arg::U32(surrogate),
+            Arg::F32(peak),
+            Arg::F32(scale),
+        ]);
+        let name = of_dynamics(layer.rule.dynamics, names);
+        self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
+    }
+
+    /// The sums that are still missing. The table of pieces is sent when it is another than before.
+    fn collect(&mut self, batch: &Batch, pieces: Pieces, clip: bool) -> Result<()> {
+        if self.pieces != pieces.list {
+            self.pieces.clear();
+            let words = pieces.list.as_flattened();
+            self.gpu.reserve(&mut self.pieces_there, words.len())?;
+            self.gpu.upload(&mut self.pieces_there, words)?;
+            self.pieces = pieces.list;
+        }
+        if clip {
+            self.gpu.reserve(&mut self.squares, pieces.blocks)?;
+        }
+        let args = [
+            self.pieces_there.arg(),
+            self.pieces.len().into(),
+            batch.flags(&self.slots),
+            given(clip, &self.squares),
+        ];
+        self.blocks = pieces.blocks;
+        self.gpu
+            .launch("collect", (pieces.blocks, 1, 1), 256, &args)
+    }
+
+    /// Applies the gradients of the last pass back, unless it was refused.
+    pub(super) fn apply(&mut self, batch: &Batch, update: Update) -> Result<()> {
+        let clip = update.max_norm.is_some();
+        let args = [
+            self.params.arg(),
+            self.gradients.arg(),
+            self.first.arg(),
+            self.second.arg(),
+            Arg::U64(self.layout.trained as u64),
+            Arg::U64(self.layout.free as u64),
+            self.low.arg(),
+            self.high.arg(),
+            Arg::F32(update.beta1),
+            Arg::F32(update.beta2),
+            Arg::F32(update.gain1),
+            Arg::F32(update.gain2),
+            Arg::F32(update.step_size),
+            Arg::F32(update.root),
+            Arg::F32(update.eps),
+            batch.flags(&self.slots),
+            given(clip, &self.squares),
+            Arg::U32(if clip { self.blocks as u32 } else { 0 }),
+            Arg::F64(update.max_norm.unwrap_or(0.0)),
+        ];
+        let blocks = self.layout.trained.div_ceil(1024);
+        self.gpu.launch("adam", (blocks, 1, 1), 256, &args)
+    }
+}
+
+/// What is to be collected.
+#[derive(Default)]
+struct Pieces {
+    list: Vec<Piece>,
+    blocks: usize,
+}
+
+impl Pieces {
+    /// The gradient at `to` is the sum of `rows` rows, which lie at `from` one after another.
+    fn add(&mut self, from: Arg, gradients: &Buffer<f32>, to: &Range<usize>, rows: usize) {
+        let address = |arg: Arg| match arg {
+            Arg::U64(address) => address,
+            other => unreachable!("{other:?} is no address"),
+        };
+        let entries = to.len() as u64;
+        // Few rows: a thread adds them all. Many: several do; those of one number, a whole block.
+        let (stripes, columns) = match (entries, rows) {
+            (1, _) => (256, 1),
+            (_, 0..=16) => (1, 1024),
+            _ => (8, 32),
+        };
+        let pair = |low: usize, high: usize| low as u64 | (high as u64) << 32;
+        self.list.push([
+            address(from),
+            address(gradients.at(to.start)),
+            entries,
+            entries,
+            pair(rows, stripes),
+            pair(self.blocks, 0),
+        ]);
+        self.blocks += entries.div_ceil(columns) as usize;
+    }
+}
+
+/// The kernels' number of a surrogate, and its constants.
+fn surrogate(surrogate: Surrogate) -> (u32, f32, f32) {
+    match surrogate {
+        Surrogate::Arctan { alpha } => (
+            0,
+            (alpha / 2.0) as f32,
+            (std::f64::consts::FRAC_PI_2 * alpha) as f32,
+        ),
+        Surrogate::FastSigmoid { slope } => (1, 1.0, slope as f32),
+        Surrogate::Sigmoid { slope } => (2, 1.0, slope as f32),
+        Surrogate::Triangular => (3, 1.0, 1.0),
+        Surrogate::StraightThrough => (4, 1.0, 1.0),
+    }
+}
