@@ -23,6 +23,10 @@ use crate::{Error, Float, Gradients, Network, Result};
 
 /// The Adam optimiser: settings and moments.
 ///
+/// In `f32`, `(1 − β₂) g²` is infinite for a gradient beyond 5.8e20, and so is `v` from then on: the weight
+/// stands still for good, as in PyTorch and in every engine here. Gradients that grow so large through
+/// the steps want a smaller surrogate, fewer steps or `f64`.
+///
 /// ```
 /// use spikegrad::{Adam, Gradients, Leaky, Network};
 ///

@@ -24,48 +24,73 @@ use crate::{Error, Float, Result};
 /// compiled once for each surrogate, without a branch inside.
 macro_rules! with_slope {
     ($surrogate:expr, $F:ty, |$slope:ident| $body:expr) => {{
-        use $crate::Surrogate::*;
-        let one = <$F>::one();
+        use $crate::{Float, Surrogate::*, surrogate::slope as of};
         match $surrogate {
             Arctan { alpha } => {
-                let (peak, scale) = (
-                    <$F>::of(alpha / 2.0),
-                    <$F>::of(std::f64::consts::PI / 2.0 * alpha),
-                );
-                let $slope = |x: $F| {
-                    let y = scale * x;
-                    peak / (one + y * y)
-                };
+                let (peak, scale) = of::arctan_constants(alpha);
+                let $slope = |x: $F| of::arctan(peak, scale, x);
                 $body
             }
             FastSigmoid { slope: k } => {
-                let k = <$F>::of(k);
-                let $slope = |x: $F| {
-                    let y = k * x.abs() + one;
-                    one / (y * y)
-                };
+                let k = <$F as Float>::of(k);
+                let $slope = |x: $F| of::fast_sigmoid(k, x);
                 $body
             }
             Sigmoid { slope: k } => {
-                let k = <$F>::of(k);
-                let $slope = |x: $F| {
-                    let e = (-(k * x).abs()).exp_portable();
-                    k * e / ((one + e) * (one + e))
-                };
+                let k = <$F as Float>::of(k);
+                let $slope = |x: $F| of::sigmoid(k, x);
                 $body
             }
             Triangular => {
-                let $slope = |x: $F| if x < <$F>::zero() { one } else { -one };
+                let $slope = |x: $F| of::triangular(x);
                 $body
             }
             StraightThrough => {
-                let $slope = |_: $F| one;
+                let $slope = |_: $F| of::straight_through::<$F>();
                 $body
             }
         }
     }};
 }
 pub(crate) use with_slope;
+
+/// `σ'` of each surrogate.
+pub(crate) mod slope {
+    use super::{Float, PI};
+
+    /// `α/2` and `π/2·α`.
+    pub fn arctan_constants<F: Float>(alpha: f64) -> (F, F) {
+        (F::of(alpha / 2.0), F::of(PI / 2.0 * alpha))
+    }
+
+    #[inline(always)]
+    pub fn arctan<F: Float>(peak: F, scale: F, x: F) -> F {
+        let y = scale * x;
+        peak / (F::one() + y * y)
+    }
+
+    #[inline(always)]
+    pub fn fast_sigmoid<F: Float>(k: F, x: F) -> F {
+        let y = k * x.abs() + F::one();
+        F::one() / (y * y)
+    }
+
+    #[inline(always)]
+    pub fn sigmoid<F: Float>(k: F, x: F) -> F {
+        let e = (-(k * x).abs()).exp_portable();
+        k * e / ((F::one() + e) * (F::one() + e))
+    }
+
+    #[inline(always)]
+    pub fn triangular<F: Float>(x: F) -> F {
+        if x < F::zero() { F::one() } else { -F::one() }
+    }
+
+    #[inline(always)]
+    pub fn straight_through<F: Float>() -> F {
+        F::one()
+    }
+}
 
 /// The function whose derivative replaces that of the Heaviside step in the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq)]

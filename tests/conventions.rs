@@ -1,6 +1,8 @@
 //! Conventions on which numbers depend, each pinned by a case that comes out otherwise under the
 //! other choice.
 
+use std::f64::consts::PI;
+
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
     Adam, CpuEngine, Dynamics, Engine, Gradients, Input, Leaky, Loss, Network, Record, Recording,
@@ -162,5 +164,96 @@ fn adam_counts() {
     for n in 1..4 {
         adam.step(&mut network, &gradients).unwrap();
         assert_eq!(adam.steps(), n);
+    }
+}
+
+/// A soft spike is half a spike at the threshold (the triangle a whole one) and goes from 0 to 1.
+#[test]
+fn soft_spikes_go_from_0_to_1() {
+    use spikegrad::Surrogate::*;
+    for (surrogate, at) in [
+        (Arctan { alpha: 2.0 }, [0.25, 0.5, 0.75]), // atan(π x)/π + 1/2 at x = ±1/π
+        (
+            FastSigmoid { slope: PI },
+            [0.5 - 0.5 / PI, 0.5, 0.5 + 0.5 / PI],
+        ),
+        (Triangular, [1.0 - 1.0 / PI, 1.0, 1.0 - 1.0 / PI]),
+        (StraightThrough, [0.5 - 1.0 / PI, 0.5, 0.5 + 1.0 / PI]),
+        (
+            Sigmoid { slope: PI },
+            [1.0 / (1.0 + 1_f64.exp()), 0.5, 1.0 / (1.0 + (-1_f64).exp())],
+        ),
+    ] {
+        for (x, expected) in [-1.0 / PI, 0.0, 1.0 / PI].into_iter().zip(at) {
+            let found: f64 = surrogate.soft_spike(x);
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{surrogate:?} at {x}: {found}"
+            );
+        }
+    }
+    for surrogate in [Arctan { alpha: 2.0 }, Sigmoid { slope: 25.0 }] {
+        let [low, high]: [f64; 2] = [-1e9, 1e9].map(|x| surrogate.soft_spike(x));
+        assert!(
+            low.abs() < 1e-9 && (high - 1.0).abs() < 1e-9,
+            "{surrogate:?}: {low}, {high}"
+        );
+    }
+}
+
+/// A sharpness that is no positive number, or none that float32 has, is refused; every slope is finite.
+#[test]
+fn the_sharpness_is_a_positive_number() {
+    use spikegrad::Surrogate::*;
+    let build = |surrogate| {
+        let neuron = Leaky::new(0.5).surrogate(surrogate);
+        Network::<f32>::builder(1).layer(1, neuron).build::<f32>()
+    };
+    for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 2e30] {
+        for surrogate in [
+            Arctan { alpha: bad },
+            FastSigmoid { slope: bad },
+            Sigmoid { slope: bad },
+        ] {
+            let error = build(surrogate).unwrap_err();
+            assert!(error.to_string().contains(&bad.to_string()), "{error}");
+        }
+    }
+    for sharp in [1e-3, 25.0, 1e6] {
+        for surrogate in [
+            Arctan { alpha: sharp },
+            FastSigmoid { slope: sharp },
+            Sigmoid { slope: sharp },
+            Triangular,
+            StraightThrough,
+        ] {
+            assert!(build(surrogate).is_ok());
+            for x in [-f32::MAX, -3.5, -0.0, 0.0, 1e-30, 3.5, f32::MAX] {
+                assert!(surrogate.derivative(x).is_finite(), "{surrogate:?} at {x}");
+            }
+        }
+    }
+}
+
+/// A gradient whose square float32 cannot hold leaves its weight where it is, in every engine.
+#[test]
+fn a_square_beyond_float32_stops_its_weight() {
+    let neuron = Leaky::new(0.5).threshold(1e30);
+    let mut network: Network = Network::builder(2).layer(2, neuron).build().unwrap();
+    for (name, zero) in [("fc1.weight", vec![2, 2]), ("fc1.bias", vec![2])] {
+        let zero = ndarray::ArrayD::<f32>::zeros(zero);
+        network.set_parameter(name, zero.view()).unwrap();
+    }
+    let x: Array2<f32> = array![[1e22, 1.0]];
+    for mut engine in engines(&network) {
+        engine
+            .train_step(Input::constant(x.view(), 3), &[0])
+            .unwrap();
+        let found = engine.network().unwrap();
+        let weight = found.layers()[0].weight();
+        let name = engine.describe();
+        assert_eq!([weight[[0, 0]], weight[[1, 0]]], [0.0, 0.0], "{name}");
+        assert!((weight[[0, 1]] - 1e-3).abs() < 1e-8, "{name}: {weight}");
+        assert!((weight[[1, 1]] + 1e-3).abs() < 1e-8, "{name}: {weight}");
     }
 }
