@@ -7,11 +7,13 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
-    time::SystemTime,
 };
 
+mod example;
+
+use example::{binary, example, no_data};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use spikegrad::{Leaky, Network};
@@ -27,63 +29,6 @@ const FILES: [&str; 7] = [
     "model.safetensors",
 ];
 const SMALL: &str = "--epochs 1 --limit 256 --batch-size 64 --hidden 32 --steps 5";
-
-/// The example that cargo built along with this test: `target/PROFILE/examples/mnist`.
-///
-/// `cargo test` builds it; `cargo test --test mnist_example` does not, and would test an old one.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("the path of this test");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("target/PROFILE/deps/mnist_example");
-    let name = format!("mnist{}", std::env::consts::EXE_SUFFIX);
-    let binary = profile.join("examples").join(name);
-    let built = fs::metadata(&binary).and_then(|m| m.modified()).ok();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let changed = newest(&root.join("examples/mnist")).max(newest(&root.join("src")));
-    assert!(
-        built.is_some_and(|built| built >= changed),
-        "{} is missing or older than its sources: run all of `cargo test`, or `cargo build \
-         --example mnist` in this profile first",
-        binary.display()
-    );
-    binary
-}
-
-/// When a file of this folder was last changed.
-fn newest(dir: &Path) -> SystemTime {
-    fs::read_dir(dir)
-        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
-        .map(|entry| {
-            let entry = entry.expect("a readable folder");
-            if entry.path().is_dir() {
-                return newest(&entry.path());
-            }
-            let metadata = entry.metadata().expect("a readable file");
-            metadata.modified().expect("a time of change")
-        })
-        .max()
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// Whether the real data are not there, said aloud: in the packaged crate.
-fn no_data() -> bool {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
-    if !dir.is_dir() {
-        eprintln!(
-            "SKIPPED: {} is not there (the published crate comes without it)",
-            dir.display()
-        );
-    }
-    !dir.is_dir()
-}
-
-fn example() -> Command {
-    let mut command = Command::new(binary());
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command
-}
 
 /// Runs the example in the small configuration, with `options` (split at blanks) added.
 fn small(out: &Path, options: &str) -> Output {
