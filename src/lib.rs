@@ -58,7 +58,8 @@
 //! * [`engine::reference`](mod@engine::reference) is backpropagation through time as a textbook has it.
 //! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
 //!   how to check a port of your own model.
-//! * [`train`] has the training loop, [`data`] the data sets.
+//! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
+//!   `safetensors`) has runs that go on after a crash.
 //!
 //! # Features
 //!
@@ -66,7 +67,7 @@
 //! |---|---|---|
 //! | `rayon` | yes | several threads; the results have the same bits without |
 //! | `mnist` | yes | reads MNIST and other idx data sets, raw or gzipped |
-//! | `safetensors` | yes | reads and writes weights |
+//! | `safetensors` | yes | reads and writes weights and checkpoints |
 //! | `blas` | no | the reference engine's matrix products through BLAS; link one by a feature of `blas-src` |
 //! | `openblas` | no | the same through the system's OpenBLAS |
 //! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |

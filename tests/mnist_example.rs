@@ -7,12 +7,13 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
-mod common;
+mod example;
 
+use example::{binary, example, no_data};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use spikegrad::{Leaky, Network};
@@ -28,28 +29,6 @@ const FILES: [&str; 7] = [
     "model.safetensors",
 ];
 const SMALL: &str = "--epochs 1 --limit 256 --batch-size 64 --hidden 32 --steps 5";
-
-fn binary() -> PathBuf {
-    common::example("mnist")
-}
-
-/// Whether the real data are not there, said aloud: in the packaged crate.
-fn no_data() -> bool {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
-    if !dir.is_dir() {
-        eprintln!(
-            "SKIPPED: {} is not there (the published crate comes without it)",
-            dir.display()
-        );
-    }
-    !dir.is_dir()
-}
-
-fn example() -> Command {
-    let mut command = Command::new(binary());
-    command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command
-}
 
 /// Runs the example in the small configuration, with `options` (split at blanks) added.
 fn small(out: &Path, options: &str) -> Output {

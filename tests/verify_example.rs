@@ -2,7 +2,7 @@
 //! contradict themselves or are none.
 #![cfg(all(feature = "mnist", feature = "safetensors"))]
 
-mod common;
+mod example;
 #[path = "../examples/verify/fixture.rs"]
 #[expect(dead_code, reason = "only reading is tested here")]
 mod fixture;
@@ -24,7 +24,7 @@ fn fixtures() -> PathBuf {
 }
 
 fn verify(arguments: &[&str]) -> Output {
-    let mut command = Command::new(common::example("verify"));
+    let mut command = Command::new(example::built("verify"));
     command.args(arguments).output().expect("verify runs")
 }
 

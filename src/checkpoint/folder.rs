@@ -52,8 +52,7 @@ pub struct CheckpointDir {
     in_flight: Option<JoinHandle<(Files, Result<()>)>>,
     dir: PathBuf,
     disk: Arc<dyn Disk>,
-    /// Holds the lock.
-    _lock: File,
+    lock: File,
 }
 
 impl fmt::Debug for CheckpointDir {
@@ -94,7 +93,7 @@ impl CheckpointDir {
             in_flight: None,
             dir: dir.into(),
             disk,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -177,6 +176,8 @@ impl Drop for CheckpointDir {
     /// Waits for a save in the background; its error is lost, unless [`wait`](Self::wait) was called.
     fn drop(&mut self) {
         let _ = self.wait();
+        // Closing is not enough: a process that is just being started may have a copy of the file.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -367,9 +368,8 @@ fn lock(dir: &Path) -> Result<File> {
         }
         Err(TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
     }
-    let id = std::process::id().to_string();
-    // For that message alone.
-    let _ = file.set_len(0).and_then(|()| file.write_all(id.as_bytes()));
+    // For that message alone; as wide as any, so that it covers what was there.
+    let _ = file.write_all(format!("{:<20}", std::process::id()).as_bytes());
     Ok(file)
 }
 

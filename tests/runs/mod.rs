@@ -82,3 +82,61 @@ pub fn after(batches: usize) -> Checkpoint {
         .expect("a checkpoint")
         .with_settings(&settings)
 }
+
+/// The uninterrupted run: its model and history.
+pub fn whole() -> (Network, History) {
+    let end = after(usize::MAX);
+    (end.network, end.history)
+}
+
+/// What must be the same for two runs to be equal: all but the times.
+pub fn without_times(history: &History) -> String {
+    let mut history = history.clone();
+    for record in &mut history.batches {
+        record.step_time = Default::default();
+    }
+    for record in &mut history.epochs {
+        record.time = Default::default();
+    }
+    format!("{history:?}") // shortest digits that tell each number from all others
+}
+
+/// Goes on from a checkpoint to the end.
+pub fn go_on(checkpoint: Checkpoint, engine: &mut dyn Engine) -> (Network, History) {
+    let data = data();
+    let history =
+        checkpoint
+            .trainer
+            .resume(engine, &data, Some(&data), checkpoint.history, |_, _| {
+                Flow::Continue
+            });
+    (
+        engine.network().expect("a network"),
+        history.expect("it trains"),
+    )
+}
+
+/// A file with its checksum made right again: what was changed on purpose, not by accident.
+pub fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let pattern = br#""crc32":""#;
+    let at = bytes.windows(pattern.len()).position(|w| w == pattern);
+    let at = at.expect("a checksum") + pattern.len();
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..at]);
+    hasher.update(&bytes[at + 8..]);
+    let digits = format!("{:08x}", hasher.finalize());
+    bytes[at..at + 8].copy_from_slice(digits.as_bytes());
+    bytes
+}
+
+/// A file with a text of its header replaced by another, the lengths and the checksum made right.
+pub fn edited(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let (length, rest) = bytes.split_at(8);
+    let length = u64::from_le_bytes(length.try_into().expect("8 bytes")) as usize;
+    let (header, tensors) = rest.split_at(length);
+    let header = std::str::from_utf8(header).expect("text");
+    assert!(header.contains(from), "no {from} in {header}");
+    let header = header.replacen(from, to, 1);
+    let length = (header.len() as u64).to_le_bytes();
+    sealed([&length[..], header.as_bytes(), tensors].concat())
+}

@@ -1,15 +1,22 @@
-//! What tests of the examples share.
+//! The examples as processes, for the tests that run them.
+#![allow(dead_code)] // each test uses a part of it
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::SystemTime,
 };
+
+/// The example `mnist`.
+pub fn binary() -> PathBuf {
+    built("mnist")
+}
 
 /// The example that cargo built along with this test: `target/PROFILE/examples/NAME`.
 ///
 /// `cargo test` builds it; `cargo test --test …` does not, and would test an old one.
-pub fn example(name: &str) -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let profile = test.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
@@ -40,4 +47,23 @@ fn newest(dir: &Path) -> SystemTime {
         })
         .max()
         .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Whether the real data are not there, said aloud: in the packaged crate.
+pub fn no_data() -> bool {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
+    if !dir.is_dir() {
+        eprintln!(
+            "SKIPPED: {} is not there (the published crate comes without it)",
+            dir.display()
+        );
+    }
+    !dir.is_dir()
+}
+
+/// The example, started in the repository.
+pub fn example() -> Command {
+    let mut command = Command::new(binary());
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
 }

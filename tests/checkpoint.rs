@@ -1,0 +1,640 @@
+//! Checkpoints as a library's user meets them: a run goes on from any batch to the same bits, on
+//! another engine too; another configuration, a later format or a custom loss are clear errors; and a
+//! folder keeps a whole one whatever is done to it.
+#![cfg(feature = "safetensors")]
+
+mod runs;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use runs::{after, data, edited, engine, go_on, network, trainer, whole, without_times};
+use spikegrad::{
+    Adam, Adjoints, Checkpoint, CheckpointDir, CpuEngine, Device, Engine, Error, History, Loss,
+    ReferenceEngine, Trainer,
+    checkpoint::disk::{Disk, Os},
+    train::{Event, Flow, Position},
+};
+use tempfile::{TempDir, tempdir};
+
+const CURRENT: &str = "checkpoint.safetensors";
+const PREVIOUS: &str = "checkpoint.previous.safetensors";
+
+fn folder() -> TempDir {
+    tempdir().expect("a temporary folder")
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).expect("a folder");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_goes_on_from_every_batch_to_the_same_bits() {
+    let (network, history) = whole();
+    assert_eq!((history.batches.len(), history.epochs.len()), (15, 3));
+    let rates = history.batches.iter().map(|b| b.report.firing_rate[0]);
+    assert!(rates.fold(0.0, f64::max) > 0.05, "it spikes");
+    for batches in 0..=15 {
+        let bytes = after(batches).to_bytes().expect("bytes");
+        let checkpoint = Checkpoint::from_bytes(&bytes).expect("a checkpoint");
+        let expected = Position {
+            epoch: batches / 5,
+            batch: batches % 5,
+        };
+        // The run was stopped at the batch, so before the epoch was validated.
+        let unvalidated = batches > 0 && batches % 5 == 0;
+        let expected = match unvalidated {
+            true => Position {
+                epoch: expected.epoch - 1,
+                batch: 5,
+            },
+            false => expected,
+        };
+        assert_eq!(checkpoint.position, expected, "{batches}");
+        let mut engine = checkpoint.engine(Device::Cpu).expect("an engine");
+        let (resumed, measured) = go_on(checkpoint, &mut *engine);
+        assert_eq!(resumed, network, "after {batches} batches");
+        assert_eq!(
+            without_times(&measured),
+            without_times(&history),
+            "{batches}"
+        );
+    }
+}
+
+/// A checkpoint after each batch changes nothing, and each is the state of the run without them.
+#[test]
+fn checkpoints_change_no_bits() {
+    let dir = folder();
+    let (mut engine, data) = (engine(), data());
+    let mut folder = CheckpointDir::open(dir.path()).expect("a folder");
+    let history = trainer()
+        .fit(&mut *engine, &data, Some(&data), |engine, event| {
+            let checkpoint = Checkpoint::new(engine, &trainer(), event.history());
+            let saved = folder.save_in_background(checkpoint.expect("a checkpoint"));
+            saved.expect("it is written");
+            Flow::Continue
+        })
+        .expect("it trains");
+    folder.wait().expect("it is written");
+    let (network, expected) = whole();
+    assert_eq!(engine.network().unwrap(), network);
+    assert_eq!(without_times(&history), without_times(&expected));
+    let last = folder.load().expect("it is read").expect("there is one");
+    assert_eq!(last.warning, None);
+    assert_eq!(last.checkpoint.network, network);
+    assert_eq!(last.checkpoint.history, history);
+    assert_eq!(last.checkpoint.position, Position { epoch: 3, batch: 0 });
+}
+
+/// Saved on one engine, resumed on another, and back: parameters, moments and history move without a
+/// change; the other engine's own arithmetic then goes on from them.
+#[test]
+fn a_checkpoint_moves_between_engines() {
+    type Make = fn(&Checkpoint) -> Option<Box<dyn Engine>>;
+    let engines: [(&str, Make); 3] = [
+        ("cpu", |c| {
+            let (network, adam) = (c.network.clone(), c.adam.clone());
+            Some(Box::new(
+                CpuEngine::new(network, c.objective.clone()?, adam).unwrap(),
+            ))
+        }),
+        ("reference", |c| {
+            let (network, adam) = (c.network.clone(), c.adam.clone());
+            Some(Box::new(
+                ReferenceEngine::new(network, c.objective.clone()?, adam).unwrap(),
+            ))
+        }),
+        ("cuda", |c| match Device::Auto.resolve() {
+            (device @ Device::Cuda(_), _) => Some(c.engine(device).unwrap()),
+            (_, reason) => {
+                eprintln!("without the CUDA engine: {reason}");
+                None
+            }
+        }),
+    ];
+    let reload = |c: &Checkpoint| Checkpoint::from_bytes(&c.to_bytes().unwrap()).unwrap();
+    let start = reload(&after(0));
+    let part = |checkpoint: &Checkpoint, engine: &mut dyn Engine, batches: usize| {
+        let data = data();
+        let history = checkpoint.trainer.resume(
+            engine,
+            &data,
+            Some(&data),
+            checkpoint.history.clone(),
+            |_, event| match event.history().batches.len() == batches {
+                true => Flow::Stop,
+                false => Flow::Continue,
+            },
+        );
+        reload(&Checkpoint::new(engine, &checkpoint.trainer, &history.unwrap()).unwrap())
+    };
+    let (expected, _) = whole();
+    for (from, make_from) in engines {
+        for (to, make_to) in engines {
+            let Some(mut first) = make_from(&start) else {
+                continue;
+            };
+            let saved = part(&start, &mut *first, 4);
+            let Some(mut second) = make_to(&saved) else {
+                continue;
+            };
+            // Nothing is lost on the way in and out again.
+            assert_eq!(second.network().unwrap(), saved.network, "{from} to {to}");
+            assert_eq!(second.optimiser().unwrap(), saved.adam, "{from} to {to}");
+            let there = part(&saved, &mut *second, 9);
+            let Some(mut back) = make_from(&there) else {
+                continue;
+            };
+            assert_eq!(back.network().unwrap(), there.network, "{to} to {from}");
+            assert_eq!(back.optimiser().unwrap(), there.adam, "{to} to {from}");
+            let (network, history) = go_on(there, &mut *back);
+            assert_eq!((history.batches.len(), history.epochs.len()), (15, 3));
+            // Engines round differently; on a run as short as this the results stay close.
+            for ((name, a), (_, b)) in network.parameters().iter().zip(expected.parameters()) {
+                let close = a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-4);
+                assert!(close, "{from} to {to} and back: {name}: {a} {b}");
+            }
+            if from == to {
+                // One engine all the way: the very bits of its own run.
+                let mut alone = make_from(&start).expect("as before");
+                let (alone, _) = go_on(start.clone(), &mut *alone);
+                assert_eq!(network, alone, "{from}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_history_that_does_not_fit_is_refused() {
+    let (data, checkpoint) = (data(), after(7));
+    let resume = |trainer: Trainer, history: History| {
+        let mut engine = checkpoint.engine(Device::Cpu).unwrap();
+        let result = trainer.resume(&mut *engine, &data, None, history, |_, _| Flow::Continue);
+        match result {
+            Err(Error::InvalidParameter {
+                name,
+                value,
+                expected,
+            }) => format!("{name} {value} {expected}"),
+            result => panic!("{result:?}"),
+        }
+    };
+    let history = || checkpoint.history.clone();
+    let fewer_epochs = Trainer {
+        epochs: 1,
+        ..trainer()
+    };
+    assert!(resume(fewer_epochs, history()).starts_with("epochs 1 at least 2"));
+    let other_batches = Trainer {
+        batch_size: 8,
+        ..trainer()
+    };
+    assert!(resume(other_batches, history()).contains("2 batches an epoch"));
+    let mut gap = history();
+    gap.batches.remove(3);
+    assert!(resume(trainer(), gap).contains("history"));
+    let mut epochs = history();
+    epochs.epochs.push(epochs.epochs[0].clone());
+    assert!(resume(trainer(), epochs).contains("number of epochs"));
+    let mut none = history();
+    none.epochs.clear();
+    assert!(resume(trainer(), none).contains("number of epochs"));
+}
+
+#[test]
+fn more_epochs_go_on_from_the_end() {
+    let end = after(usize::MAX);
+    assert_eq!(end.position, Position { epoch: 3, batch: 0 });
+    let longer = Trainer {
+        epochs: 4,
+        ..trainer()
+    };
+    let mut resumed = end.engine(Device::Cpu).unwrap();
+    let data = data();
+    let history = longer.resume(&mut *resumed, &data, Some(&data), end.history, |_, _| {
+        Flow::Continue
+    });
+    let mut straight = engine();
+    let expected = longer.fit(&mut *straight, &data, Some(&data), |_, _| Flow::Continue);
+    assert_eq!(
+        without_times(&history.unwrap()),
+        without_times(&expected.unwrap())
+    );
+    assert_eq!(resumed.network().unwrap(), straight.network().unwrap());
+}
+
+#[test]
+fn another_configuration_is_named() {
+    let saved = after(3);
+    saved
+        .check_same_run(&after(0))
+        .expect("the same run at another batch");
+    let mut epochs = after(0);
+    epochs.trainer.epochs = 9;
+    saved.check_same_run(&epochs).expect("epochs may differ");
+
+    let change = |f: &dyn Fn(&mut Checkpoint)| {
+        let mut other = after(0);
+        f(&mut other);
+        match saved.check_same_run(&other) {
+            Err(error @ Error::InvalidParameter { .. }) => error.to_string(),
+            result => panic!("{result:?}"),
+        }
+    };
+    let message = change(&|c| c.adam.lr = 0.02);
+    assert_eq!(
+        message,
+        "adam.lr is 0.02; expected 0.01, as in the checkpoint"
+    );
+    assert!(
+        change(&|c| c.trainer.batch_size = 2).starts_with("trainer.batch_size is 2; expected 4")
+    );
+    assert!(change(&|c| c.trainer.seed = 2).starts_with("trainer.seed is 2; expected 11"));
+    assert!(change(&|c| c.trainer.num_steps = 2).starts_with("trainer.num_steps"));
+    assert!(
+        change(&|c| c.objective = Some(Loss::CrossEntropyCount.into()))
+            .starts_with("objective.loss is cross_entropy_count")
+    );
+    let message = change(&|c| drop(c.settings.insert("note".into(), "b".into())));
+    assert!(
+        message.starts_with("setting.note is b; expected a \"quoted\""),
+        "{message}"
+    );
+    let message = change(&|c| drop(c.settings.insert("new".into(), "b".into())));
+    assert!(
+        message.starts_with("setting.new is b; expected nothing"),
+        "{message}"
+    );
+    let network = spikegrad::Network::builder(6)
+        .layer(2, spikegrad::Leaky::new(0.9))
+        .build()
+        .unwrap();
+    let message = change(&|c| c.network = network.clone());
+    assert!(
+        message.starts_with("network.sizes is 6 2; expected 6 3 2"),
+        "{message}"
+    );
+}
+
+/// `tests/runs/checkpoint_v1.safetensors` was written by format version 1; this must read it for
+/// ever. Only before the first release may it be made again:
+/// `cargo test --test checkpoint -- --ignored`.
+#[test]
+fn format_version_1_stays_readable() {
+    let path = fixture();
+    let checkpoint = Checkpoint::read(&path).expect("version 1 is read");
+    assert_eq!(checkpoint.configuration(), after(0).configuration());
+    assert_eq!(checkpoint.position, Position { epoch: 1, batch: 2 });
+    assert_eq!(checkpoint.adam.steps(), 7);
+    assert_eq!(checkpoint.history.batches.len(), 7);
+    assert!(checkpoint.history.epochs[0].validation.is_some());
+    assert_eq!(
+        checkpoint.settings["note"],
+        "a \"quoted\" line\nand another"
+    );
+    // The numbers are those that the library of the format finds in it.
+    let bytes = fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let (first, second) = checkpoint.adam.moments().expect("moments");
+    let named = |prefix: &str, tensors: Vec<(String, ndarray::ArrayViewD<'_, f32>)>| {
+        assert_eq!(tensors.len(), 6);
+        for (name, values) in tensors {
+            let found = file.tensor(&format!("{prefix}{name}")).unwrap();
+            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert_eq!((found.shape(), found.data()), (values.shape(), &bytes[..]));
+        }
+    };
+    named("", checkpoint.network.parameters());
+    named("adam.exp_avg.", first.tensors());
+    named("adam.exp_avg_sq.", second.tensors());
+    let mut engine = checkpoint.engine(Device::Cpu).expect("an engine");
+    let (_, history) = go_on(checkpoint, &mut *engine);
+    assert_eq!(history.batches.len(), 15);
+}
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runs/checkpoint_v1.safetensors")
+}
+
+#[test]
+#[ignore = "writes the fixture"]
+fn write_the_fixture() {
+    fs::write(fixture(), after(7).to_bytes().unwrap()).unwrap();
+}
+
+#[test]
+fn a_later_format_is_a_clear_error_and_not_replaced_by_the_one_before() {
+    let dir = folder();
+    let bytes = after(3).to_bytes().unwrap();
+    let later = edited(&bytes, "\"version\":\"1\"", "\"version\":\"2\"");
+    fs::write(dir.path().join(PREVIOUS), &bytes).unwrap();
+    fs::write(dir.path().join(CURRENT), later).unwrap();
+    let error = CheckpointDir::open(dir.path()).unwrap().load().unwrap_err();
+    assert!(
+        matches!(&error, Error::Format { what, found, .. } if what == "version" && found == "2")
+    );
+    assert!(
+        error.to_string().contains("a later one wrote it"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_custom_loss_is_asked_for() {
+    let loss = || {
+        Loss::custom(|recording, _| {
+            let ones = ndarray::Array3::ones(recording.output().mem.raw_dim());
+            let value = recording.output().mem.sum();
+            let layers = recording.num_layers();
+            Ok((f64::from(value), Adjoints::output(layers, None, Some(ones))))
+        })
+    };
+    let mut engine = CpuEngine::new(network(), loss(), Adam::new(0.01)).unwrap();
+    let data = data();
+    let history = trainer().fit(&mut engine, &data, None, |_, event| match event {
+        Event::Epoch { .. } => Flow::Stop,
+        _ => Flow::Continue,
+    });
+    let saved = Checkpoint::new(&mut engine, &trainer(), &history.unwrap()).unwrap();
+    let loaded = Checkpoint::from_bytes(&saved.to_bytes().unwrap()).unwrap();
+    assert!(loaded.objective.is_none());
+    loaded.check_same_run(&saved).expect("the same run");
+    let error = loaded.engine(Device::Cpu).err().expect("no loss");
+    assert!(error.to_string().contains("custom loss"), "{error}");
+    let adam = loaded.adam.clone();
+    let mut resumed = Device::Cpu
+        .engine(loaded.network.clone(), loss(), adam)
+        .unwrap();
+    let mut straight = CpuEngine::new(network(), loss(), Adam::new(0.01)).unwrap();
+    let goes_on = |_: &mut dyn Engine, _: Event<'_>| Flow::Continue;
+    trainer()
+        .resume(&mut *resumed, &data, None, loaded.history, goes_on)
+        .unwrap();
+    trainer().fit(&mut straight, &data, None, goes_on).unwrap();
+    assert_eq!(resumed.network().unwrap(), straight.network().unwrap());
+}
+
+/// What could not be read again is not written, and the last good one stays.
+#[test]
+fn numbers_that_are_not_finite_are_not_written() {
+    let dir = folder();
+    let mut folder = CheckpointDir::open(dir.path()).unwrap();
+    let good = after(3);
+    folder.save(&good).unwrap();
+    for (tensor, bad) in [("fc1.weight", f32::NAN), ("lif2.beta", f32::INFINITY)] {
+        let mut checkpoint = good.clone();
+        for (name, mut values) in checkpoint.network.parameters_mut() {
+            if name == tensor {
+                values.fill(bad);
+            }
+        }
+        let error = folder.save(&checkpoint).unwrap_err();
+        assert!(error.to_string().contains(tensor), "{error}");
+        folder.save_in_background(checkpoint).unwrap();
+        let error = folder.wait().unwrap_err();
+        assert!(error.to_string().contains(tensor), "{error}");
+    }
+    let mut out_of_place = good.clone();
+    out_of_place.position.batch += 1;
+    assert!(folder.save(&out_of_place).is_err());
+    let found = folder.load().unwrap().unwrap();
+    assert_eq!(found.checkpoint.network, good.network);
+    assert_eq!(names(dir.path()), ["checkpoint.lock", CURRENT]);
+}
+
+#[test]
+fn the_one_before_is_kept_and_taken_where_the_current_is_damaged_or_gone() {
+    let dir = folder();
+    let path = |name: &str| dir.path().join(name);
+    assert!(Checkpoint::load(dir.path()).unwrap().is_none());
+    let mut folder = CheckpointDir::open(dir.path()).unwrap();
+    assert!(folder.load().unwrap().is_none());
+    for batches in [1, 2, 3, 4] {
+        folder.save(&after(batches)).unwrap();
+    }
+    drop(folder);
+    assert_eq!(names(dir.path()), ["checkpoint.lock", PREVIOUS, CURRENT]);
+    let batch = |c: &Checkpoint| c.history.batches.len();
+    assert_eq!(batch(&Checkpoint::read(path(CURRENT)).unwrap()), 4);
+    assert_eq!(batch(&Checkpoint::read(path(PREVIOUS)).unwrap()), 3);
+
+    let whole = fs::read(path(CURRENT)).unwrap();
+    for damaged in [&whole[..whole.len() - 1], b""] {
+        fs::write(path(CURRENT), damaged).unwrap();
+        let mut folder = CheckpointDir::open(dir.path()).unwrap();
+        let found = folder.load().unwrap().unwrap();
+        assert_eq!(batch(&found.checkpoint), 3);
+        let warning = found.warning.expect("it says so");
+        assert!(
+            warning.contains(CURRENT) && warning.contains(PREVIOUS),
+            "{warning}"
+        );
+        // The damaged one does not push out the whole one.
+        folder.save(&after(5)).unwrap();
+        assert_eq!(batch(&Checkpoint::read(path(CURRENT)).unwrap()), 5);
+        assert_eq!(batch(&Checkpoint::read(path(PREVIOUS)).unwrap()), 3);
+        drop(folder);
+        // Nor does it without a look at it first.
+        fs::write(path(CURRENT), damaged).unwrap();
+        after(6).save(dir.path()).unwrap();
+        assert_eq!(batch(&Checkpoint::read(path(PREVIOUS)).unwrap()), 3);
+    }
+    fs::remove_file(path(CURRENT)).unwrap();
+    let found = Checkpoint::load(dir.path()).unwrap().unwrap();
+    assert_eq!(batch(&found.checkpoint), 3);
+    assert!(found.warning.unwrap().contains("is not there"));
+
+    fs::write(path(CURRENT), b"x").unwrap();
+    fs::write(path(PREVIOUS), b"y").unwrap();
+    let error = Checkpoint::load(dir.path()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("damaged, and so is the one before"),
+        "{error}"
+    );
+}
+
+/// After a kill between the two steps both names mean one file; the next save must not be confused.
+#[test]
+fn two_names_of_one_file() {
+    let dir = folder();
+    after(1).save(dir.path()).unwrap();
+    fs::hard_link(dir.path().join(CURRENT), dir.path().join(PREVIOUS)).unwrap();
+    fs::write(dir.path().join("checkpoint.safetensors.tmp"), b"half").unwrap();
+    fs::hard_link(
+        dir.path().join(CURRENT),
+        dir.path().join("checkpoint.previous.safetensors.tmp"),
+    )
+    .unwrap();
+    let mut folder = CheckpointDir::open(dir.path()).unwrap();
+    assert_eq!(names(dir.path()), ["checkpoint.lock", PREVIOUS, CURRENT]);
+    assert!(folder.load().unwrap().is_some());
+    for batches in [2, 3] {
+        folder.save(&after(batches)).unwrap();
+        assert_eq!(names(dir.path()), ["checkpoint.lock", PREVIOUS, CURRENT]);
+        let previous = Checkpoint::read(dir.path().join(PREVIOUS)).unwrap();
+        assert_eq!(previous.history.batches.len(), batches - 1);
+    }
+}
+
+#[test]
+fn only_a_regular_file_is_read() {
+    let dir = folder();
+    fs::create_dir(dir.path().join(CURRENT)).unwrap();
+    let error = Checkpoint::load(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
+    assert!(Checkpoint::read(dir.path().join("missing")).is_err());
+    if cfg!(unix) {
+        let pipe = dir.path().join("pipe");
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|status| status.success()) {
+            let error = Checkpoint::read(&pipe).unwrap_err(); // and does not wait for a writer
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+        }
+        assert!(Checkpoint::read("/dev/zero").is_err());
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_by_the_folders_name() {
+    let dir = folder();
+    let first = CheckpointDir::open(dir.path()).unwrap();
+    let error = CheckpointDir::open(dir.path()).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }));
+    let message = error.to_string();
+    let (place, id) = (
+        dir.path().display().to_string(),
+        std::process::id().to_string(),
+    );
+    assert!(
+        message.contains(&place) && message.contains(&id),
+        "{message}"
+    );
+    assert!(message.contains("another folder"), "{message}");
+    drop(first);
+    CheckpointDir::open(dir.path()).expect("free again");
+}
+
+#[test]
+fn a_vanished_folder_is_an_error() {
+    let dir = folder();
+    let inner = dir.path().join("run");
+    let mut folder = CheckpointDir::open(&inner).unwrap();
+    folder.save(&after(1)).unwrap();
+    fs::remove_dir_all(&inner).unwrap();
+    let error = folder.save(&after(2)).unwrap_err();
+    assert!(error.to_string().contains("run"), "{error}");
+    folder.save_in_background(after(2)).unwrap();
+    assert!(
+        folder.save_in_background(after(3)).is_err(),
+        "reported at the next"
+    );
+    assert!(folder.wait().is_ok(), "and once");
+    // Where it is there again, the run goes on with it.
+    fs::create_dir(&inner).unwrap();
+    folder.save(&after(3)).unwrap();
+    assert_eq!(
+        Checkpoint::load(&inner)
+            .unwrap()
+            .unwrap()
+            .checkpoint
+            .history
+            .batches
+            .len(),
+        3
+    );
+}
+
+/// File modes do not bind root, who runs this as another user (`setpriv`) therefore.
+#[test]
+#[cfg(unix)]
+fn a_read_only_folder_is_an_error_but_can_be_read() {
+    use std::os::unix::fs::PermissionsExt;
+    const CHILD: &str = "SPIKEGRAD_TEST_UNPRIVILEGED";
+    let dir = folder();
+    after(1).save(dir.path()).unwrap();
+    fs::remove_file(dir.path().join("checkpoint.lock")).unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(dir.path().join("probe"), "").is_ok() {
+        assert!(
+            std::env::var_os(CHILD).is_none(),
+            "another user, and yet it may write"
+        );
+        let child = Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "a_read_only_folder_is_an_error_but_can_be_read"])
+            .env(CHILD, "1")
+            .output();
+        match child {
+            Ok(child) => assert!(child.status.success(), "{child:?}"),
+            Err(e) => {
+                eprintln!("SKIPPED: file modes do not bind root, and there is no setpriv: {e}")
+            }
+        }
+        return;
+    }
+    let error = CheckpointDir::open(dir.path()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains(&dir.path().display().to_string()),
+        "{message}"
+    );
+    assert!(message.contains("denied"), "{message}");
+    let found = Checkpoint::load(dir.path())
+        .expect("it can be read")
+        .expect("one");
+    assert_eq!(found.checkpoint.history.batches.len(), 1);
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error() {
+    let dir = folder();
+    fs::write(dir.path().join("file"), "").unwrap();
+    for below in ["file", "file/run"] {
+        let error = CheckpointDir::open(dir.path().join(below)).unwrap_err();
+        assert!(error.to_string().contains(below), "{error}");
+    }
+}
+
+/// The real file system as the folder sees it: a file is created once.
+#[test]
+fn the_disk_never_writes_over_a_file() {
+    let dir = folder();
+    let path = dir.path().join("file");
+    Os.create(&path, b"one").unwrap();
+    assert!(Os.create(&path, b"two").is_err());
+    assert_eq!(fs::read(&path).unwrap(), b"one");
+}
+
+/// A checkpoint of one network's structure with another's moments, and the like, cannot be built by
+/// hand either.
+#[test]
+fn parts_that_do_not_fit_are_not_written() {
+    let mut checkpoint = after(3);
+    checkpoint.network = spikegrad::Network::builder(6)
+        .layer(2, spikegrad::Leaky::new(0.9))
+        .build()
+        .unwrap();
+    assert!(matches!(checkpoint.to_bytes(), Err(Error::Shape { .. })));
+    let mut checkpoint = after(3);
+    checkpoint.adam.lr = f64::NAN;
+    assert!(matches!(
+        checkpoint.to_bytes(),
+        Err(Error::InvalidParameter { .. })
+    ));
+    let mut checkpoint = after(3);
+    checkpoint.history.batches[1].report.firing_rate.pop();
+    assert!(matches!(checkpoint.to_bytes(), Err(Error::Shape { .. })));
+}
