@@ -17,9 +17,6 @@ use crate::{
     train::{BatchRecord, EpochRecord, Position},
 };
 
-/// The longest header: a layer's neurons may have a β and a θ each, as text.
-const MAX_HEADER: usize = 16 << 20;
-
 /// Why bytes are not a checkpoint that can be used.
 pub(super) enum Flaw {
     /// They are not what was written.
@@ -45,7 +42,7 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Checkpoint, Flaw> {
         found: unfit.found,
     };
     verify(bytes).map_err(|unfit| Flaw::Damaged(format(unfit)))?;
-    let file = files::tensors_within(MAX_HEADER, path, bytes).map_err(Flaw::Foreign)?;
+    let file = files::tensors(path, bytes).map_err(Flaw::Foreign)?;
     parse(bytes, &file).map_err(|unfit| Flaw::Foreign(format(unfit)))
 }
 
