@@ -78,7 +78,12 @@ fn lends_anything() -> bool {
 /// what never comes fails the test.
 #[track_caller]
 fn refused(path: &Path, parts: &[&str], most: usize) {
-    for (name, reader) in READERS {
+    refused_by(&READERS, path, parts, most);
+}
+
+#[track_caller]
+fn refused_by(readers: &[(&str, Reader)], path: &Path, parts: &[&str], most: usize) {
+    for &(name, reader) in readers {
         let (send, answer) = mpsc::channel();
         let of = path.to_path_buf();
         thread::spawn(move || send.send(peak(|| reader(&of))));
@@ -204,6 +209,7 @@ fn tensors(header: &str) -> Vec<u8> {
 #[test]
 fn what_a_header_claims_is_not_allocated() {
     let dir = folder();
+    let (_, parsers) = READERS.split_first().unwrap(); // the first takes bytes as they are
     let path = dir.path().join("file");
     let claims = |length: u64| [&length.to_le_bytes()[..], b"{}"].concat();
     let tensor = |shape: &str, from: u64, to: u64| {
@@ -231,13 +237,13 @@ fn what_a_header_claims_is_not_allocated() {
         tensors(&sum),
     ] {
         fs::write(&path, &file).unwrap();
-        refused(&path, &[], 1 << 18);
+        refused_by(parsers, &path, &[], 1 << 18);
     }
     // Four megabytes of numbers, of brackets, of empty objects.
     for (open, part, close) in [("[0", ",0", "]"), ("[", "[", "]"), ("[{}", ",{}", "]")] {
         let list = format!("{open}{}{close}", part.repeat((4 << 20) / part.len()));
         fs::write(&path, tensors(&format!(r#"{{"t":{list}}}"#))).unwrap();
-        refused(&path, &[], 16 << 20);
+        refused_by(parsers, &path, &[], 16 << 20);
     }
 }
 
