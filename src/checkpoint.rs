@@ -179,7 +179,9 @@ impl Checkpoint {
     /// differs, its value in `run`, and the one here.
     pub fn check_same_run(&self, run: &Checkpoint) -> Result<()> {
         let (here, there) = (self.configuration(), run.configuration());
-        let names = here.keys().chain(there.keys());
+        // Other sizes may mean other layers: they come first.
+        let sizes = text::SIZES.to_string();
+        let names = [&sizes].into_iter().chain(here.keys()).chain(there.keys());
         let none = "nothing".to_string();
         for name in names {
             let (here, there) = (here.get(name), there.get(name));

@@ -91,6 +91,21 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs/mnist")]
     pub out: PathBuf,
 
+    /// Folder for checkpoints, from which an interrupted run can go on; Ctrl-C and SIGTERM then write
+    /// one before they end the run
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<PathBuf>,
+
+    /// Writes a checkpoint after every N batches of an epoch, and after each epoch [default: 100]
+    #[arg(long, value_name = "N", value_parser = between(1, MAX_BATCH), requires = "checkpoint",
+          allow_negative_numbers = true)]
+    pub checkpoint_every: Option<usize>,
+
+    /// Goes on from the checkpoint in --checkpoint, or starts afresh if there is none yet. --epochs may
+    /// be raised; --threads, --device, --out, --quiet and --checkpoint-every may differ
+    #[arg(long, requires = "checkpoint")]
+    pub resume: bool,
+
     /// Prints nothing but errors
     #[arg(long)]
     pub quiet: bool,
@@ -113,7 +128,9 @@ impl Args {
                 for paragraph in ["\n\n  tip:", "\n\nUsage:", "\n\nFor more information"] {
                     message = message.split(paragraph).next().unwrap_or_default();
                 }
-                let message = message.trim_end();
+                // A list of what is missing stands on lines of its own.
+                let words: Vec<&str> = message.split_whitespace().collect();
+                let message = words.join(" ");
                 report::error(&format!("{message} (--help shows all options)"));
                 ExitCode::from(2)
             }

@@ -11,7 +11,11 @@ use std::{
 };
 
 use serde_json::json;
-use spikegrad::{Engine, Error, Result, data::Dataset, train::History};
+use spikegrad::{
+    Engine, Error, Result,
+    data::Dataset,
+    train::{History, Position},
+};
 
 use crate::{args::Args, memory};
 
@@ -91,7 +95,8 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
 }
 
 /// `summary.json`: configuration, device, the epochs' results (accuracies as fractions), times and
-/// memory.
+/// memory (of this process alone, where it went on from a checkpoint).
+#[allow(clippy::too_many_arguments)] // what it tells of
 pub fn summary(
     args: &Args,
     sizes: &[usize],
@@ -99,6 +104,7 @@ pub fn summary(
     train: &Dataset,
     engine: &dyn Engine,
     history: &History,
+    resumed: Position,
     seconds: f64,
 ) -> String {
     let epoch = |record: &spikegrad::train::EpochRecord| {
@@ -131,6 +137,7 @@ pub fn summary(
         "device": engine.describe(),
         "epochs": history.epochs.iter().map(epoch).collect::<Vec<_>>(),
         "train_step_ms_median": history.median_step_time().as_secs_f64() * 1e3,
+        "resumed_after": {"epochs": resumed.epoch, "batches": resumed.batch},
         "total_seconds": seconds,
         "peak_rss_bytes": memory::peak_rss(),
     });

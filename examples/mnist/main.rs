@@ -11,17 +11,21 @@
 //! - `args`: the command line, checked;
 //! - `memory`: refuses what would not fit, before it is tried;
 //! - `report`: what is printed;
+//! - `resume`: checkpoints, and going on from one, and `signals`: what makes a run end early;
 //! - `files`: what is written into `--out`, and `pictures`: the plots among it.
 //!
 //! Epochs and batches are counted from 1 in all output. Errors are one line on stderr; the exit
-//! code is 2 if the command line is wrong and 1 for everything else. Printing changes nothing that
-//! is computed: the results have the same bits with and without `--quiet`.
+//! code is 2 if the command line is wrong, 130 or 143 after Ctrl-C or SIGTERM, and 1 for everything
+//! else. Neither printing nor checkpoints change what is computed: the results have the same bits with
+//! and without.
 
 mod args;
 mod files;
 mod memory;
 mod pictures;
 mod report;
+mod resume;
+mod signals;
 
 use std::{error::Error, process::ExitCode, time::Instant};
 
@@ -34,6 +38,7 @@ use spikegrad::{
 use args::Args;
 use files::Folder;
 use report::Report;
+use resume::Checkpoints;
 
 fn main() -> ExitCode {
     let args = match Args::read() {
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
         Err(exit_code) => return exit_code,
     };
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit_code) => exit_code,
         Err(error) => {
             report::error(&error.to_string());
             ExitCode::FAILURE
@@ -49,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let started = Instant::now();
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
@@ -90,36 +95,76 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
     // A folder that cannot be written is found out now, not after the training.
     let folder = Folder::create(&args.out)?;
+    let mut checkpoints = match &args.checkpoint {
+        Some(dir) => {
+            let every = args.checkpoint_every;
+            Some(Checkpoints::open(dir, every, &trainer, [&train, &test])?)
+        }
+        None => None,
+    };
+    let found = match &mut checkpoints {
+        Some(checkpoints) => checkpoints.find(args, &mut *training)?,
+        None => None,
+    };
 
     let mut report = Report::new(args.quiet, &trainer, &test);
-    report.configuration(args, &sizes, &data_dir, &train, &*training);
-    if !args.quiet {
-        // On an engine of its own, so that training is not one step ahead.
-        report.sanity_test(&mut *engine(network)?, &train)?;
+    let mut history = History::default();
+    if let Some(found) = found {
+        training = found.engine(args.device)?;
+        report.configuration(args, &sizes, &data_dir, &train, &*training);
+        report.resumed(found.position);
+        history = found.history;
+    } else {
+        report.configuration(args, &sizes, &data_dir, &train, &*training);
+        if args.resume {
+            report.no_checkpoint_yet();
+        }
+        if !args.quiet {
+            // On an engine of its own, so that training is not one step ahead.
+            report.sanity_test(&mut *engine(network)?, &train)?;
+        }
     }
+    let resumed = history.position();
 
-    let mut failure = None;
-    let history: History =
-        trainer.fit(
-            &mut *training,
-            &train,
-            Some(&test),
-            |engine, event| match report.event(engine, event) {
-                Ok(()) => Flow::Continue,
+    let mut failure: Option<Box<dyn Error>> = None;
+    let history = trainer.resume(
+        &mut *training,
+        &train,
+        Some(&test),
+        history,
+        |engine, event| {
+            let mut go_on = || -> Result<bool, Box<dyn Error>> {
+                report.event(engine, event)?;
+                let Some(checkpoints) = &mut checkpoints else {
+                    return Ok(true);
+                };
+                let saved = checkpoints.event(engine, event);
+                Ok(saved.map_err(|e| checkpoints.explain(&e, event.history()))?)
+            };
+            match go_on() {
+                Ok(true) => Flow::Continue,
+                Ok(false) => Flow::Stop,
                 Err(error) => {
                     failure = Some(error);
                     Flow::Stop
                 }
-            },
-        )?;
+            }
+        },
+    )?;
     if let Some(error) = failure {
-        return Err(error.into());
+        return Err(error);
+    }
+    if let Some(checkpoints) = &mut checkpoints {
+        let finished = checkpoints.finish();
+        if let Some(exit_code) = finished.map_err(|e| checkpoints.explain(&e, &history))? {
+            return Ok(exit_code);
+        }
     }
 
     let network = training.network()?;
     let seconds = started.elapsed().as_secs_f64();
     let summary = files::summary(
-        args, &sizes, &data_dir, &train, &*training, &history, seconds,
+        args, &sizes, &data_dir, &train, &*training, &history, resumed, seconds,
     );
     folder.write("summary.json", &summary)?;
     folder.write("history.csv", &files::history(&history))?;
@@ -132,5 +177,5 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     folder.write("traces.svg", &sample.traces(&network)?)?;
 
     report.end(&history, seconds, &folder)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

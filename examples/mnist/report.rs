@@ -10,12 +10,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use spikegrad::{
     Engine, Input, Record, Result, StepReport, Trainer,
     data::{Batch, Dataset},
-    train::{BatchRecord, EpochRecord, Event, History},
+    train::{BatchRecord, EpochRecord, Event, History, Position},
 };
 
 use crate::{
     args::Args,
     files::{self, Folder},
+    resume::place,
 };
 
 /// A line is printed after every so many batches.
@@ -23,12 +24,17 @@ const EVERY: usize = 100;
 
 /// One line on stderr, whatever the message holds.
 pub fn error(message: &str) {
+    line("error", message);
+}
+
+/// The same for another `kind` of message.
+pub fn line(kind: &str, message: &str) {
     let line: String = message
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     // There is nowhere to report that stderr is gone.
-    let _ = writeln!(io::stderr(), "error: {line}");
+    let _ = writeln!(io::stderr(), "{kind}: {line}");
 }
 
 /// `784-1000-10`
@@ -44,6 +50,8 @@ pub struct Report<'a> {
     test: &'a Dataset,
     bar: ProgressBar,
     epoch_started: Instant,
+    /// Batches of the epoch that were done before `epoch_started`.
+    done: usize,
     /// Why stdout takes no more, if so. The run goes on: its results are the files.
     closed: Option<io::Error>,
 }
@@ -56,6 +64,7 @@ impl<'a> Report<'a> {
             test,
             bar: ProgressBar::hidden(),
             epoch_started: Instant::now(),
+            done: 0,
             closed: None,
         }
     }
@@ -91,6 +100,18 @@ impl<'a> Report<'a> {
             data_dir.display()
         ));
         self.say(&format!("device    {}", engine.describe()));
+    }
+
+    /// Where the run goes on.
+    pub fn resumed(&mut self, position: Position) {
+        self.say(&format!("resumed   {}", place(position)));
+        self.epoch_started = Instant::now();
+        self.done = position.batch;
+    }
+
+    /// That `--resume` found nothing to go on from.
+    pub fn no_checkpoint_yet(&mut self) {
+        self.say("resumed   from nothing: there is no checkpoint yet, so the run starts afresh");
     }
 
     /// The tutorial's: shapes, and what one update does to the first batch. `engine` is trained by
@@ -141,10 +162,10 @@ impl<'a> Report<'a> {
         batches: usize,
     ) -> Result<()> {
         let (epoch, batch) = (record.epoch + 1, record.batch + 1);
-        if batch == 1 {
+        if batch == self.done + 1 {
             self.start_epoch(epoch, batches);
         }
-        let rate = batch as f64 / self.epoch_started.elapsed().as_secs_f64();
+        let rate = (batch - self.done) as f64 / self.epoch_started.elapsed().as_secs_f64();
         let left = Duration::from_secs_f64((batches - batch) as f64 / rate);
         let pace = format!("{rate:.1} batches/s, {} left", clock(left));
         if !self.bar.is_hidden() {
@@ -211,6 +232,7 @@ impl<'a> Report<'a> {
             ));
         }
         self.epoch_started = Instant::now();
+        self.done = 0;
     }
 
     /// Times, and where the results are.

@@ -184,7 +184,7 @@ fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network
         sizes.filter(|sizes| sizes.len() >= 2 && !sizes.contains(&0))
     };
     let expected = "two or more whole numbers of at least 1, with blanks between";
-    let sizes = fields.get("network.sizes", expected, sizes)?;
+    let sizes = fields.get(text::SIZES, expected, sizes)?;
     let mut layers = Vec::new();
     for (pair, k) in sizes.windows(2).zip(1..) {
         let &[inputs, neurons] = pair else { continue };

@@ -21,6 +21,9 @@ pub(super) const RESETS: Names<Reset, 3> = [
     ("none", Reset::None),
 ];
 
+/// The name of inputs and neurons of each layer.
+pub(super) const SIZES: &str = "network.sizes";
+
 /// A prefix of the settings of the program's own.
 pub(super) const SETTING: &str = "setting.";
 
@@ -51,7 +54,7 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
     let sizes: Vec<String> = (checkpoint.network.sizes().iter())
         .map(usize::to_string)
         .collect();
-    put("network.sizes".into(), sizes.join(" "));
+    put(SIZES.into(), sizes.join(" "));
     for (layer, k) in checkpoint.network.layers().iter().zip(1..) {
         let Leaky {
             beta,

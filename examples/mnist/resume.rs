@@ -1,0 +1,201 @@
+//! `--checkpoint` and `--resume`: when a checkpoint is written, and whether a run may go on from one.
+
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
+
+use spikegrad::{
+    Checkpoint, CheckpointDir, Engine, Error, History, Trainer,
+    data::Dataset,
+    train::{Event, Position},
+};
+
+use crate::{
+    args::Args,
+    report,
+    signals::{Signal, Signals},
+};
+
+/// Batches between two checkpoints, if `--checkpoint-every` does not say.
+const EVERY: usize = 100;
+
+/// The folder `--checkpoint`, locked for this run.
+pub struct Checkpoints {
+    folder: CheckpointDir,
+    every: usize,
+    trainer: Trainer,
+    settings: BTreeMap<String, String>,
+    signals: Signals,
+    /// The signal that has ended the run, and where it stands.
+    stopped: Option<(Signal, Position)>,
+}
+
+impl Checkpoints {
+    /// Locks the folder, and watches for signals from now on. `train` and `test` are the data of the
+    /// run.
+    pub fn open(
+        dir: &Path,
+        every: Option<usize>,
+        trainer: &Trainer,
+        [train, test]: [&Dataset; 2],
+    ) -> Result<Checkpoints, Box<dyn std::error::Error>> {
+        let settings = [
+            ("images", train.len().to_string()),
+            ("pixels_crc32", fingerprint(&[train, test])),
+        ];
+        Ok(Checkpoints {
+            folder: CheckpointDir::open(dir)?,
+            every: every.unwrap_or(EVERY),
+            trainer: trainer.clone(),
+            settings: settings.map(|(name, value)| (name.into(), value)).into(),
+            signals: Signals::watch()?,
+            stopped: None,
+        })
+    }
+
+    /// The checkpoint to go on from; `None` for a run from the beginning. `fresh` is an engine as the
+    /// command line describes it.
+    pub fn find(
+        &mut self,
+        args: &Args,
+        fresh: &mut dyn Engine,
+    ) -> Result<Option<Checkpoint>, String> {
+        let dir = self.folder.path().display().to_string();
+        let found = self.folder.load().map_err(|e| e.to_string())?;
+        let Some(found) = found else {
+            return Ok(None);
+        };
+        if let Some(warning) = &found.warning {
+            report::line("warning", warning);
+        }
+        let checkpoint = found.checkpoint;
+        let place = place(checkpoint.position);
+        if !args.resume {
+            return Err(format!(
+                "{dir} holds a checkpoint already, {place}: --resume goes on from it; for a new run \
+                 take another folder for --checkpoint, or remove that one"
+            ));
+        }
+        let asked = self.checkpoint(fresh, &History::default());
+        let asked = asked.map_err(|e| e.to_string())?;
+        checkpoint
+            .check_same_run(&asked)
+            .map_err(|error| match error {
+                Error::InvalidParameter {
+                    name,
+                    value,
+                    expected,
+                } => format!(
+                    "{} {value}; expected {expected} in {dir}: give that again, or take another folder for \
+                 --checkpoint (--epochs may be raised, and --threads, --device, \
+                 --out, --quiet and --checkpoint-every may differ)",
+                    option(&name)
+                ),
+                error => error.to_string(),
+            })?;
+        let Position { epoch, batch } = checkpoint.position;
+        if epoch + usize::from(batch > 0) > self.trainer.epochs {
+            return Err(format!(
+                "--epochs is {}; expected at least {}: the checkpoint in {dir} stands {place}",
+                self.trainer.epochs,
+                epoch + usize::from(batch > 0),
+            ));
+        }
+        Ok(Some(checkpoint))
+    }
+
+    /// What a callback of the trainer does about checkpoints; whether the run is to go on.
+    pub fn event(&mut self, engine: &mut dyn Engine, event: Event<'_>) -> spikegrad::Result<bool> {
+        let history = event.history();
+        let signal = self.signals.received();
+        let due = match event {
+            // The last batch's comes when the epoch is validated.
+            Event::Batch {
+                record, batches, ..
+            } => (record.batch + 1).is_multiple_of(self.every) && record.batch + 1 < batches,
+            _ => true,
+        };
+        if let Some(signal) = signal {
+            let checkpoint = self.checkpoint(engine, history)?;
+            self.folder.save(&checkpoint)?;
+            self.stopped = Some((signal, checkpoint.position));
+        } else if due {
+            let checkpoint = self.checkpoint(engine, history)?;
+            self.folder.save_in_background(checkpoint)?;
+        }
+        Ok(signal.is_none())
+    }
+
+    /// Waits until the last checkpoint is on the disk. The exit code, its message printed, where a
+    /// signal has ended the run.
+    pub fn finish(&mut self) -> spikegrad::Result<Option<ExitCode>> {
+        self.folder.wait()?;
+        Ok(self.stopped.map(|(signal, position)| {
+            report::line(
+                "stopped",
+                &format!(
+                    "by {}, {}; the checkpoint in {} is written, and --resume goes on from it",
+                    signal.name(),
+                    place(position),
+                    self.folder.path().display()
+                ),
+            );
+            ExitCode::from(signal.exit_code())
+        }))
+    }
+
+    /// What the user is told when a checkpoint could not be written.
+    pub fn explain(&self, error: &Error, history: &History) -> String {
+        format!(
+            "{error}; training stopped {}. Once that is put right, --resume goes on from the last \
+             checkpoint in {}",
+            place(history.position()),
+            self.folder.path().display()
+        )
+    }
+
+    fn checkpoint(
+        &self,
+        engine: &mut dyn Engine,
+        history: &History,
+    ) -> spikegrad::Result<Checkpoint> {
+        let checkpoint = Checkpoint::new(engine, &self.trainer, history)?;
+        Ok(checkpoint.with_settings(&self.settings))
+    }
+}
+
+/// `after epoch 2, batch 100`: counted from 1, as in all output.
+pub fn place(position: Position) -> String {
+    match position {
+        Position { epoch: 0, batch: 0 } => "before the first batch".into(),
+        Position { epoch, batch: 0 } => format!("after epoch {epoch}"),
+        Position { epoch, batch } => format!("after epoch {}, batch {batch}", epoch + 1),
+    }
+}
+
+/// The option that sets a value of the configuration, for `NAME is …`.
+fn option(name: &str) -> String {
+    let field = name.split_once('.').map_or(name, |(_, field)| field);
+    let option = match (name, field) {
+        ("network.sizes", _) => "the network (--hidden)",
+        ("setting.images", _) => "the number of training images (--limit)",
+        ("setting.pixels_crc32", _) => "the CRC-32 of the images (--data)",
+        (_, "beta") => "--beta",
+        (_, "threshold") => "--threshold",
+        ("adam.lr", _) => "--lr",
+        ("trainer.batch_size", _) => "--batch-size",
+        ("trainer.num_steps", _) => "--steps",
+        ("trainer.seed", _) => "--seed",
+        _ => name,
+    };
+    format!("{option} is")
+}
+
+/// The CRC-32 of all pixels and labels.
+fn fingerprint(data: &[&Dataset]) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    for data in data {
+        // Rows lie one after another.
+        hasher.update(data.images().as_slice().unwrap_or_default());
+        hasher.update(data.labels());
+    }
+    format!("{:08x}", hasher.finalize())
+}
