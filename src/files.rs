@@ -23,10 +23,10 @@ use std::{
 
 use crate::{Error, Result};
 
-/// Longest header of a safetensors file that [`tensors`] takes: room for 10,000 tensors. Parsed, a
-/// hostile header takes some fifty times its length.
+/// The most commas in a safetensors header that [`tensors`] takes, but for those within strings: room
+/// for 10,000 tensors. Parsed, what stands between two may take a hundred times its length.
 #[cfg(feature = "safetensors")]
-pub const MAX_HEADER: usize = 1 << 20;
+const MAX_COMMAS: usize = 1 << 17;
 
 /// Reads a whole file of at most `limit` bytes.
 ///
@@ -132,24 +132,14 @@ fn kind(kind: FileType) -> &'static str {
 
 /// The tensors of a safetensors file that has been [read](read); `path` is for messages.
 ///
-/// `SafeTensors::deserialize` alone would take a header of 100 MB, and adds up the offsets in it
-/// without looking for an overflow: that is looked at here.
+/// `SafeTensors::deserialize` alone would let a header take a hundred times the file's length, and
+/// adds up the offsets in it without looking for an overflow: that is looked at here.
 ///
 /// # Errors
-/// [`Error::Format`] where the bytes are not a safetensors file, or its header is longer than
-/// [`MAX_HEADER`].
+/// [`Error::Format`] where the bytes are not a safetensors file, or its header has more than 2^17
+/// entries.
 #[cfg(feature = "safetensors")]
 pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTensors<'a>> {
-    tensors_within(MAX_HEADER, path, bytes)
-}
-
-/// The same with a header of at most `most` bytes.
-#[cfg(feature = "safetensors")]
-pub(crate) fn tensors_within<'a>(
-    most: usize,
-    path: &Path,
-    bytes: &'a [u8],
-) -> Result<safetensors::SafeTensors<'a>> {
     use safetensors::{SafeTensors, tensor::Metadata};
 
     let wrong = |found: String| format_error(path, "content", "a safetensors file", found);
@@ -158,14 +148,18 @@ pub(crate) fn tensors_within<'a>(
         return Err(wrong(found));
     };
     let len = u64::from_le_bytes(*len);
-    if len > most as u64 {
-        let expected = format!("at most {most} bytes");
-        let found = format!("{len} bytes");
-        return Err(format_error(path, "length of the header", expected, found));
-    }
     let header = usize::try_from(len).ok().and_then(|len| rest.get(..len));
     let header =
         header.ok_or_else(|| wrong(format!("cut off within its header of {len} bytes")))?;
+    if commas(header) > MAX_COMMAS {
+        let expected = format!("at most {MAX_COMMAS}");
+        return Err(format_error(
+            path,
+            "number of entries in the header",
+            expected,
+            "more",
+        ));
+    }
     let metadata: Metadata = serde_json::from_slice(header).map_err(|e| wrong(e.to_string()))?;
     let data = rest.len().saturating_sub(header.len());
     if metadata.data_len() != data {
@@ -174,6 +168,22 @@ pub(crate) fn tensors_within<'a>(
         return Err(format_error(path, "length of the data", expected, found));
     }
     SafeTensors::deserialize(bytes).map_err(|e| wrong(e.to_string()))
+}
+
+/// Commas in a JSON text, but for those within strings.
+#[cfg(feature = "safetensors")]
+fn commas(json: &[u8]) -> usize {
+    let (mut within, mut escaped) = (false, false);
+    let counts = |&&byte: &&u8| {
+        match byte {
+            b'"' if !escaped => within = !within,
+            b',' => return !within,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+        false
+    };
+    json.iter().filter(counts).count()
 }
 
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {

@@ -1,60 +1,15 @@
 //! What the idx reader allocates: the body once, and never what a header merely claims.
-//! Alone in its file, since it counts every allocation of the process.
 #![cfg(feature = "mnist")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod peak;
+
 use std::fs;
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use peak::peak;
 use spikegrad::data::{Dataset, idx};
-
-/// Bytes allocated now, and the most there were.
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-impl Counting {
-    fn add(&self, size: usize) {
-        PEAK.fetch_max(LIVE.fetch_add(size, Relaxed) + size, Relaxed);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; only the sizes are counted beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.add(layout.size());
-        // SAFETY: the caller's promises about `layout` are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: `pointer` came from `System` with this `layout`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        self.add(size);
-        // SAFETY: `pointer` came from `System` with this `layout`; `size` is passed on.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The most bytes that `run` held at a time beyond those held before.
-fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let result = run();
-    (result, PEAK.load(Relaxed) - before)
-}
 
 /// Noise that deflate cannot shrink.
 fn noise(len: usize) -> Vec<u8> {

@@ -369,25 +369,32 @@ fn decode(name: &str, dtype: Dtype, shape: &[usize], bytes: &[u8]) -> Result<Arr
 
 /// The metadata, each entry to be asked for once; what is left over at the end is unknown.
 struct Metadata {
-    entries: HashMap<String, Value>,
+    entries: HashMap<String, String>,
 }
+
+/// The longest text of an entry; parsed, a list takes some thirty times its length.
+const MAX_TEXT: usize = 1 << 20;
 
 impl Metadata {
     fn new(strings: Option<&HashMap<String, String>>) -> Result<Self, String> {
         let strings = strings.ok_or("has no metadata; expected sizes, num_steps, beta, …")?;
-        let parse = |(key, text): (&String, &String)| match serde_json::from_str(text) {
-            Ok(value) => Ok((key.clone(), value)),
-            Err(e) => Err(format!("metadata {key} is {text:?}; expected JSON ({e})")),
-        };
+        if let Some((key, text)) = strings.iter().find(|(_, text)| text.len() > MAX_TEXT) {
+            let length = text.len();
+            return Err(format!(
+                "metadata {key} has {length} bytes; expected at most {MAX_TEXT}"
+            ));
+        }
         Ok(Metadata {
-            entries: strings.iter().map(parse).collect::<Result<_, _>>()?,
+            entries: strings.clone(),
         })
     }
 
     fn optional<T: serde::de::DeserializeOwned>(&mut self, key: &str) -> Result<Option<T>, String> {
-        let Some(value) = self.entries.remove(key) else {
+        let Some(text) = self.entries.remove(key) else {
             return Ok(None);
         };
+        let value: Value = serde_json::from_str(&text)
+            .map_err(|e| format!("metadata {key} is {text:?}; expected JSON ({e})"))?;
         let expected = match std::any::type_name::<T>() {
             "alloc::string::String" => "a string",
             "bool" => "true or false",
@@ -395,10 +402,10 @@ impl Metadata {
             "usize" => "a whole number",
             _ => "a list of whole numbers, or of numbers",
         };
-        let parsed = serde_json::from_value(value.clone());
+        let parsed = serde_json::from_value(value);
         parsed
             .map(Some)
-            .map_err(|_| format!("metadata {key} is {value}; expected {expected}"))
+            .map_err(|_| format!("metadata {key} is {text}; expected {expected}"))
     }
 
     fn required<T: serde::de::DeserializeOwned>(&mut self, key: &str) -> Result<T, String> {

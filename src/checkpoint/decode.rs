@@ -2,6 +2,17 @@
 //! is looked at, each size is compared with what is there before it is used, every number must be
 //! finite and in range, and nothing may be left over. Memory is bounded by the length of the bytes.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use ndarray::{Array1, Array2};
@@ -12,13 +23,11 @@ use super::{
     text::{self, CUSTOM, DYNAMICS, Fields, RESETS, SETTING, Unfit, shortened},
 };
 use crate::{
-    Adam, Error, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer, files,
+    Adam, Error, Float, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer,
+    files,
     network::LayerGradients,
     train::{BatchRecord, EpochRecord, Position},
 };
-
-/// The longest header: a layer's neurons may have a β and a θ each, as text.
-const MAX_HEADER: usize = 16 << 20;
 
 /// Why bytes are not a checkpoint that can be used.
 pub(super) enum Flaw {
@@ -45,7 +54,7 @@ pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Checkpoint, Flaw> {
         found: unfit.found,
     };
     verify(bytes).map_err(|unfit| Flaw::Damaged(format(unfit)))?;
-    let file = files::tensors_within(MAX_HEADER, path, bytes).map_err(Flaw::Foreign)?;
+    let file = files::tensors(path, bytes).map_err(Flaw::Foreign)?;
     parse(bytes, &file).map_err(|unfit| Flaw::Foreign(format(unfit)))
 }
 
@@ -193,7 +202,7 @@ fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network
         let &[inputs, neurons] = pair else { continue };
         let neuron = neuron(fields, k, neurons)?;
         let parameters = parameters(tensors, "", k, (inputs, neurons), &neuron)?;
-        let initial = |values: &[f64]| values.iter().map(|&x| x as f32).collect();
+        let initial = |values: &[f64]| values.iter().map(|&x| f32::of(x)).collect();
         layers.push(Layer {
             weight: parameters.weight,
             bias: parameters.bias,

@@ -1,6 +1,17 @@
 //! The configuration as text, and back. A number is written with as many digits as it takes to come
 //! back with the same bits; a name is the same for ever, whatever the type is called in the code.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{collections::BTreeMap, str::FromStr};
 
 use super::Checkpoint;
@@ -257,7 +268,7 @@ pub(super) struct Unfit {
 /// Text of a file for a message: not all of it.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{} …", &text[..end]),
+        Some((end, _)) => format!("{} …", text.get(..end).unwrap_or(text)),
         None => text.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! The entry points, called as a program would: good runs, refusals, injected faults, leaks.
 //!
 //! The driver is one for the process, so these tests take turns.
+#![allow(unsafe_code)] // the interface is C's
 
 use std::ffi::{CString, c_void};
 use std::ptr::{from_ref, null_mut};

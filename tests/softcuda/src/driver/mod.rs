@@ -6,7 +6,7 @@
 //!
 //! As in every C interface, pointers that a caller passes must be valid for what they are documented
 //! to point to; null is refused. This is what makes the functions `unsafe`.
-#![allow(clippy::missing_safety_doc)]
+#![allow(unsafe_code, clippy::missing_safety_doc)]
 
 pub mod config;
 pub mod context;

@@ -1,4 +1,5 @@
 //! A launch: block after block, and within a block the warps in order from barrier to barrier.
+#![allow(unsafe_code)] // to call what is compiled for AVX2, where the machine has it
 
 use std::time::Instant;
 
