@@ -67,7 +67,7 @@ fn main() {
         .batches(BATCH)
         .expect("not 0")
         .shuffled(0, 0)
-        .take(32)
+        .take(256)
         .collect();
     let rates = Rates::measure(isa, threads);
     rates.print();
@@ -365,15 +365,16 @@ fn main_job(batches: &[Batch], rates: &Rates, threads: usize) {
     };
     (0..200).for_each(|n| step(&mut engine, n));
     // In turns with the clock on and off.
-    let (mut whole, mut parts, steps) = (Vec::new(), Vec::<(&str, f64)>::new(), 2 * batches.len());
-    for _ in 0..10 {
-        for n in 0..steps {
+    let (mut whole, mut parts, steps) = (Vec::new(), Vec::<(&str, f64)>::new(), 30);
+    for turn in 0..10 {
+        let first = 200 + 2 * turn * steps;
+        for n in first..first + steps {
             let begin = Instant::now();
             step(&mut engine, n);
             whole.push(begin.elapsed());
         }
         engine.start_clock();
-        (0..steps).for_each(|n| step(&mut engine, n));
+        (first + steps..first + 2 * steps).for_each(|n| step(&mut engine, n));
         for (n, (name, seconds)) in engine.stop_clock().into_iter().enumerate() {
             if parts.len() <= n {
                 parts.push((name, 0.0));

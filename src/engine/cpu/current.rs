@@ -17,11 +17,14 @@ use super::{
 /// Share of active inputs from which a matrix product is faster than a walk.
 pub(super) const DENSE: f64 = 0.6;
 
-/// Currents of sparse rows: `out[r] = b + Σ_i x[r, i] W[i]`.
+/// Currents of sparse rows: `out[r] = b + Σ_i x[r, i] W[i]`, for one block or two.
 pub(super) struct FromSparse<'a> {
     pub layer: &'a LayerState,
+    /// The first block.
     pub block: usize,
     pub inputs: &'a [Sparse],
+    pub rows: usize,
+    /// `[block][row][lanes]`.
     pub out: &'a mut [Lane],
 }
 
@@ -32,29 +35,61 @@ impl BlockKernel for FromSparse<'_> {
         self.layer.lanes
     }
 
-    /// The block's weights come in stretches of [`STRETCH`] inputs, which stay in L1 while all rows
-    /// walk their entries there. Per entry: one index, one value, `L` vectors of weights, `L` fused
-    /// multiply-adds; per row and stretch, the sums are loaded and stored.
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
-        let (weights, bias) = self.layer.panel::<L>(self.block);
         let (out, _) = self.out.as_chunks_mut::<L>();
-        for stretch in 0..self.layer.inputs.div_ceil(STRETCH) {
-            let rows = self
-                .inputs
-                .iter()
-                .flat_map(|part| (0..part.rows()).map(move |r| part.stretch(r, stretch)));
-            for ((index, value), out) in rows.zip(out.iter_mut()) {
-                let start = if stretch == 0 { bias } else { &*out };
-                let mut sum: [S::V; L] = std::array::from_fn(|l| s.load(&start[l]));
-                for (&i, &x) in index.iter().zip(value) {
-                    let (x, w) = (s.splat(x), &weights[i as usize]);
+        let (first, second) = out.split_at_mut(self.rows);
+        let panel = |n| self.layer.panel::<L>(self.block + n);
+        if second.is_empty() {
+            walk::<S, L, 1>(s, self.inputs, [panel(0)], [first]);
+        } else if S::ACCUMULATORS >= 8 {
+            walk::<S, L, 2>(s, self.inputs, [panel(0), panel(1)], [first, second]);
+        } else {
+            walk::<S, L, 1>(s, self.inputs, [panel(0)], [first]);
+            walk::<S, L, 1>(s, self.inputs, [panel(1)], [second]);
+        }
+    }
+}
+
+/// The blocks' weights come in stretches of [`STRETCH`] inputs, which stay in L1 while all rows walk
+/// their entries there. Per entry: one index, one value, `B · L` vectors of weights, as many fused
+/// multiply-adds, of which eight (two blocks) hide each other's latency; per row and stretch, the sums
+/// are loaded and stored.
+#[inline(always)]
+fn walk<S: Simd, const L: usize, const B: usize>(
+    s: S,
+    inputs: &[Sparse],
+    panels: [(&[[Lane; L]], &[Lane; L]); B],
+    out: [&mut [[Lane; L]]; B],
+) {
+    for stretch in 0..panels[0].0.len().div_ceil(STRETCH) {
+        let rows = inputs
+            .iter()
+            .flat_map(|part| (0..part.rows()).map(move |r| part.stretch(r, stretch)));
+        for (r, (index, value)) in rows.enumerate() {
+            let mut sum = [[s.splat(0.0); L]; B];
+            for b in 0..B {
+                let start = if stretch == 0 {
+                    panels[b].1
+                } else {
+                    &out[b][r]
+                };
+                for l in 0..L {
+                    sum[b][l] = s.load(&start[l]);
+                }
+            }
+            for (&i, &x) in index.iter().zip(value) {
+                let x = s.splat(x);
+                for b in 0..B {
+                    let w = &panels[b].0[i as usize];
                     for l in 0..L {
-                        sum[l] = s.fma(x, s.load(&w[l]), sum[l]);
+                        sum[b][l] = s.fma(x, s.load(&w[l]), sum[b][l]);
                     }
                 }
+            }
+            for b in 0..B {
                 for l in 0..L {
-                    s.store(sum[l], &mut out[l]);
+                    s.store(sum[b][l], &mut out[b][r][l]);
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! six rows times 16, 12 of 8 floats) while the inner index `k` runs over a stretch of at most
 //! [`DEPTH`]; per `k` it takes `lanes` vectors of the panel and `M` broadcasts for `M · lanes` fused
 //! multiply-adds, so that the arithmetic and not the loads sets the pace (10 loads for 24 of them, of
-//! which a core does two each per cycle). The panel's stretch (128 KB) comes from L2 and serves
+//! which a core does two each per cycle). The panel's stretch (32 KB) stays in L1 and serves
 //! all rows that are done with it; what is broadcast, a few rows, stays in L1.
 //!
 //! Each entry of the result is one chain of fused multiply-adds in the order of `k`, parked in memory
@@ -13,8 +13,8 @@
 
 use super::simd::{Lane, Simd};
 
-/// Inner indices of a stretch at most: 128 KB of a panel of 64 columns.
-pub(super) const DEPTH: usize = 512;
+/// Inner indices of a stretch at most: 32 KB of a panel of 64 columns.
+pub(super) const DEPTH: usize = 128;
 
 /// Rows of a tile.
 const ROWS: usize = 6;
@@ -91,10 +91,10 @@ fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Packs the `k`th row's entries `first .. first + count` for each of `depth` rows, as the columns of
-/// a [`Packed`] matrix; `one` appends a column of ones.
+/// Packs the entries `first .. first + count` of each of `depth` rows as the columns of a [`Packed`]
+/// matrix; `one` appends a column of ones. Row by row: wherever rows lie, each is touched once.
 pub(super) fn pack<'a>(
-    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    rows: impl Iterator<Item = &'a [f32]>,
     (first, count): (usize, usize),
     one: bool,
     depth: usize,
@@ -102,13 +102,21 @@ pub(super) fn pack<'a>(
 ) {
     let columns = count + usize::from(one);
     out.resize(columns * depth, 0.0);
-    for (at, height) in tiles(columns) {
-        let tile = &mut out[at * depth..][..height * depth];
-        let real = height.min(count.saturating_sub(at));
-        for (to, row) in tile.chunks_exact_mut(height).zip(rows.clone()) {
-            let from = &row[first + at..][..real];
-            to[..real].copy_from_slice(from);
-            to[real..].fill(1.0);
+    for (k, row) in rows.enumerate() {
+        let row = &row[first..][..count];
+        for (at, height) in tiles(columns) {
+            let to = &mut out[at * depth + k * height..][..height];
+            match (row.get(at..at + height), height) {
+                // Of known length: a copy without a call.
+                (Some(from), 6) => to[..6].copy_from_slice(&from[..6]),
+                (Some(from), 5) => to[..5].copy_from_slice(&from[..5]),
+                (Some(from), _) => to.copy_from_slice(from),
+                (None, _) => {
+                    let real = count.saturating_sub(at);
+                    to[..real].copy_from_slice(&row[at.min(count)..]);
+                    to[real..].fill(1.0);
+                }
+            }
         }
     }
 }

@@ -23,17 +23,20 @@ const COMMON: Rule = Rule {
     detach_reset: true,
 };
 
-/// Forward through all of time, one block of one sample.
+/// Forward through all of time, some blocks of one sample.
 pub(super) struct Forward<'a> {
     pub layer: &'a LayerState,
+    /// The first block.
     pub block: usize,
-    /// The current at step `t` starts at `t·stride`; a `stride` of 0 is one that is the same at
-    /// every step.
+    pub num_steps: usize,
+    /// The current of the `n`th block at step `t` starts at `n·block_stride + t·stride`; a `stride` of
+    /// 0 is one that is the same at every step.
     pub current: &'a [Lane],
+    pub block_stride: usize,
     pub stride: usize,
-    /// `[T][lanes]`, or empty if not wanted.
+    /// `[block][T][lanes]`, or empty if not wanted.
     pub trace: &'a mut [Lane],
-    /// `[T]`.
+    /// `[block][T]`.
     pub words: &'a mut [u64],
 }
 
@@ -41,25 +44,32 @@ impl Kernel for Forward<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let lanes = self.layer.lanes;
+        let (lanes, steps) = (self.layer.lanes, self.num_steps);
         self.words.fill(0);
-        let mut at = 0;
-        while at < lanes {
-            let group = Group {
-                layer: self.layer,
-                block: self.block,
-                at,
-                current: &self.current[at..],
-                stride: self.stride,
-                trace: &mut *self.trace,
-                words: &mut *self.words,
-            };
-            let wide = S::ACCUMULATORS;
-            at += match lanes - at {
-                4.. if wide >= 4 => group.forward::<S, 4>(s),
-                2.. => group.forward::<S, 2>(s),
-                _ => group.forward::<S, 1>(s),
-            };
+        let traced = !self.trace.is_empty();
+        for (n, words) in self.words.chunks_exact_mut(steps).enumerate() {
+            let mut at = 0;
+            while at < lanes {
+                let group = Group {
+                    layer: self.layer,
+                    block: self.block + n,
+                    at,
+                    current: &self.current[n * self.block_stride + at..],
+                    stride: self.stride,
+                    trace: if traced {
+                        &mut self.trace[n * steps * lanes..][..steps * lanes]
+                    } else {
+                        &mut []
+                    },
+                    words: &mut *words,
+                };
+                let wide = S::ACCUMULATORS;
+                at += match lanes - at {
+                    4.. if wide >= 4 => group.forward::<S, 4>(s),
+                    2.. => group.forward::<S, 2>(s),
+                    _ => group.forward::<S, 1>(s),
+                };
+            }
         }
     }
 }

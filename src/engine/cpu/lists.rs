@@ -5,8 +5,8 @@
 
 use super::simd::{Kernel, LANES, Simd};
 
-/// Inputs whose weights for one block, 256 bytes each, are kept in L1.
-pub(super) const STRETCH: usize = 96;
+/// Inputs whose weights for two blocks, 512 bytes each, are kept in L1.
+pub(super) const STRETCH: usize = 64;
 
 /// The non-zero entries of a matrix `[rows, columns]`, row by row.
 #[derive(Clone, Debug, Default)]

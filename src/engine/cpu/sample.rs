@@ -216,10 +216,13 @@ impl Machine {
                 });
             }
         }
-        if !hoisted {
-            current.resize(steps * lanes, Lane::ZERO);
-        }
-        for block in 0..layer.blocks {
+        // A current that is there already serves all blocks in turn; others are formed block by block.
+        let (at_once, block_stride, stride) = match hoisted {
+            true => (layer.blocks, pass.count * lanes, 0),
+            false => (1, steps * lanes, lanes),
+        };
+        current.resize(steps * lanes, Lane::ZERO);
+        for block in (0..layer.blocks).step_by(at_once) {
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
                 let out = &mut current[..];
                 if k > 0 {
@@ -239,6 +242,7 @@ impl Machine {
                                 layer,
                                 block,
                                 inputs,
+                                rows: steps,
                                 out,
                             });
                         } else {
@@ -252,24 +256,23 @@ impl Machine {
                         }
                     });
                 }
-                let (current, stride) = match hoisted {
-                    true => (
-                        &self.currents[(block * pass.count + first + n) * lanes..],
-                        0,
-                    ),
-                    false => (&current[..], lanes),
+                let current = match hoisted {
+                    true => &self.currents[(first + n) * lanes..],
+                    false => &current[..],
                 };
                 let trace = match traced {
-                    true => &mut slot.trace[k][block * steps * lanes..][..steps * lanes],
+                    true => &mut slot.trace[k][block * steps * lanes..][..at_once * steps * lanes],
                     false => &mut [],
                 };
                 let lif = Forward {
                     layer,
                     block,
+                    num_steps: steps,
                     current,
+                    block_stride,
                     stride,
                     trace,
-                    words: &mut sample.words[k][block * steps..][..steps],
+                    words: &mut sample.words[k][block * steps..][..at_once * steps],
                 };
                 self.clock.time(Part::Forward, || isa.run(lif));
             }

@@ -21,6 +21,11 @@ impl<'a> Source<'a> {
         if self.constant { 1 } else { self.steps }
     }
 
+    /// Whether threads are worth waking: a few images are done before another is there.
+    pub fn worth(&self) -> bool {
+        self.batch * self.rows() > 4
+    }
+
     pub fn row(&self, b: usize, t: usize) -> &'a [f32] {
         &self.x[(t * self.batch + b) * self.features..][..self.features]
     }

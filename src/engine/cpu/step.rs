@@ -8,7 +8,7 @@ use super::{
     dense::gather,
     layout::LayerState,
     lists::{Pairs, Sparse},
-    parallel::{for_each, for_each_chunk, join},
+    parallel::{enter, for_each, for_each_chunk, join},
     pool::Pool,
     sample::{Goal, Pass, Sample, Scratch, View, views},
     simd::{Isa, Lane},
@@ -95,7 +95,11 @@ impl Machine {
         mode: Mode,
     ) -> StepReport {
         let goal = Goal::Objective(objective);
-        with_source(input, |source| self.run_source(source, targets, goal, mode))
+        with_source(input, |source| {
+            enter(source.worth(), || {
+                self.run_source(source, targets, goal, mode)
+            })
+        })
     }
 
     /// Runs a batch back from a recording of all layers and adjoints of it: of a loss that has seen
@@ -109,7 +113,11 @@ impl Machine {
         mode: Mode,
     ) -> StepReport {
         let goal = Goal::Adjoints(recording, adjoints);
-        with_source(input, |source| self.run_source(source, targets, goal, mode))
+        with_source(input, |source| {
+            enter(source.worth(), || {
+                self.run_source(source, targets, goal, mode)
+            })
+        })
     }
 
     fn run_source(
@@ -178,16 +186,18 @@ impl Machine {
     pub fn classify(&mut self, input: Input<'_>, read_out: ReadOut, classes: &mut [usize]) {
         with_source(input, |source| {
             let part = self.part(source, false);
-            for first in (0..source.batch).step_by(part) {
-                let count = part.min(source.batch - first);
-                self.look(source, first, count, &mut []);
-                for (sample, class) in self.samples[..count].iter().zip(&mut classes[first..]) {
-                    *class = match read_out {
-                        ReadOut::SpikeCount => sample.answers.0,
-                        ReadOut::Membrane => sample.answers.1,
-                    };
+            enter(source.worth(), || {
+                for first in (0..source.batch).step_by(part) {
+                    let count = part.min(source.batch - first);
+                    self.look(source, first, count, &mut []);
+                    for (sample, class) in self.samples[..count].iter().zip(&mut classes[first..]) {
+                        *class = match read_out {
+                            ReadOut::SpikeCount => sample.answers.0,
+                            ReadOut::Membrane => sample.answers.1,
+                        };
+                    }
                 }
-            }
+            });
         });
     }
 
@@ -279,8 +289,7 @@ impl Machine {
         };
         self.parts
             .resize_with(self.parts.len().max(groups), Sparse::default);
-        // A few images are done before another thread has woken up.
-        let worth = count * source.rows() > 4;
+        let worth = source.worth();
         let clock = &self.clock;
         let parts = &mut self.parts[..groups];
         for_each_chunk(worth, parts, 1, |n, part| {
@@ -315,13 +324,17 @@ impl Machine {
                 gather(rows, source.features, x);
             }
             currents.resize(layer.blocks * count * layer.lanes, Lane::ZERO);
-            for_each_chunk(worth, currents, count * layer.lanes, |block, out| {
+            // Two blocks at once where a list is walked.
+            let blocks = if sparse { 2 } else { 1 };
+            for_each_chunk(worth, currents, blocks * count * layer.lanes, |n, out| {
+                let block = n * blocks;
                 clock.time(Part::FirstProduct, || {
                     if sparse {
                         isa.run(current::FromSparse {
                             layer,
                             block,
                             inputs: parts,
+                            rows: count,
                             out,
                         });
                     } else {

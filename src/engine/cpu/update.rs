@@ -6,7 +6,7 @@
 //! - first layer, sparse input: a block of outputs, all inputs. The block's adjoints of all samples
 //!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
 //! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is packed
-//!   once for the strip; the sums of the task (96 KB) stay in L2.
+//!   once for the strip; it and the sums of the task (200 and 400 KB at most) stay in L2.
 //! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
 
 use std::ops::Range;
@@ -17,6 +17,7 @@ use super::{
     clock::Part,
     dense::{DEPTH, pack},
     layout::LayerState,
+    lists::Pairs,
     parallel::for_each,
     sample::{Pass, Sample},
     simd::{Isa, LANES, Lane, flatten, flatten_mut},
@@ -24,11 +25,16 @@ use super::{
     weights::{self, Piece, Sink, Update},
 };
 
-/// Inputs of a task with a dense input.
+/// Inputs of a task with a dense input, at most.
 const SLICE: usize = 96;
 
-/// Blocks of outputs of such a task.
-const STRIP: usize = 4;
+/// Blocks of outputs of such a task, at most.
+const STRIP: usize = 16;
+
+/// Inputs of each of a multiple of four slices, so that two or four threads get as many.
+fn slice(columns: usize) -> usize {
+    columns.div_ceil(columns.div_ceil(SLICE).next_multiple_of(4))
+}
 
 /// What one thread needs for one task.
 #[derive(Debug, Default)]
@@ -39,37 +45,38 @@ pub(super) struct Bench {
 
 /// A block of a layer's outputs times some of its inputs.
 struct Task<'a> {
+    layer: usize,
     block: usize,
     part: usize,
-    sink: Option<Sink<'a>>,
+    sink: Sink<'a>,
 }
 
-/// Tasks of `width` inputs (the bias is one more) each, part by part within blocks. For an update,
-/// `poison` has one entry for each.
+/// Tasks that share what they read.
+type Job<'a> = Vec<Task<'a>>;
+
+/// A layer's tasks of `width` inputs (the bias is one more) each, part by part within blocks; for an
+/// update, each has a share of `poison`.
 fn tasks<'a>(
+    k: usize,
     layer: &'a mut LayerState,
     gradients: &'a mut [Lane],
     update: Option<Update>,
     width: usize,
-    poison: &'a mut Vec<Lane>,
+    poison: &mut impl Iterator<Item = &'a mut Lane>,
 ) -> Vec<Task<'a>> {
     let (lanes, block_len) = (layer.lanes, layer.block_len());
     let parts = block_len.div_ceil(width * lanes);
-    let at = |n: usize, sink| Task {
+    let task = |(n, sink)| Task {
+        layer: k,
         block: n / parts,
         part: n % parts,
-        sink: Some(sink),
+        sink,
     };
     let Some(update) = update else {
         let blocks = gradients.chunks_exact_mut(block_len);
         let sinks = blocks.flat_map(|block| block.chunks_mut(width * lanes).map(Sink::Store));
-        return sinks.enumerate().map(|(n, sink)| at(n, sink)).collect();
+        return sinks.enumerate().map(task).collect();
     };
-    let len = layer.params.len();
-    layer.first.resize(len, Lane::ZERO);
-    layer.second.resize(len, Lane::ZERO);
-    poison.clear();
-    poison.resize(layer.blocks * parts, Lane::ZERO);
     let split = |values: &'a mut [Lane]| {
         let blocks = values.chunks_exact_mut(block_len);
         blocks.flat_map(move |block| block.chunks_mut(width * lanes))
@@ -85,109 +92,87 @@ fn tasks<'a>(
             second,
             poison,
         });
-    sinks.enumerate().map(|(n, sink)| at(n, sink)).collect()
+    sinks.enumerate().map(task).collect()
 }
 
 impl Machine {
     /// Weight gradients of all layers, into Adam or (added) into the buffers.
     pub(super) fn weights(&mut self, pass: Pass<'_>, update: Option<Update>) {
-        let (isa, samples) = (self.isa, &self.samples[..pass.count]);
-        let (columns, pool, clock) = (&self.columns, &self.benches, &self.clock);
-        for (k, layer) in self.layers.iter_mut().enumerate() {
-            let (lanes, inputs) = (layer.lanes, layer.inputs);
-            let gradients = &mut self.gradients[k];
-            if update.is_none() {
-                gradients.resize(layer.params.len(), Lane::ZERO);
-                if pass.first == 0 {
-                    gradients.fill(Lane::ZERO);
-                }
-            }
-            let width = match k {
-                0 if pass.sparse => inputs + 1,
-                0 => SLICE.min(inputs + 1),
+        let widths: Vec<usize> = (self.layers.iter().enumerate())
+            .map(|(k, layer)| match k {
+                0 if pass.sparse => layer.inputs + 1,
+                0 => slice(layer.inputs + 1),
                 _ => layer.below.lanes * LANES,
-            };
-            let mut tasks = tasks(layer, gradients, update, width, &mut self.poison);
-            if k == 0 && pass.sparse {
-                for_each(&mut tasks, |_, task| {
-                    let Some(sink) = task.sink.take() else { return };
-                    let rows = pass.source.rows() * lanes;
-                    pool.with(|Bench { sums: a, .. }| {
-                        a.clear();
-                        for sample in samples {
-                            a.extend_from_slice(&sample.a[0][task.block * rows..][..rows]);
-                        }
-                        let kernel = weights::FromInput {
-                            lanes,
-                            columns,
-                            a,
-                            sink,
-                        };
-                        clock.time(Part::FirstWeights, || isa.run(kernel));
-                    });
-                });
-            } else if k == 0 {
-                tasks.sort_by_key(|task| (task.part, task.block));
-                let blocks = tasks.iter().take_while(|task| task.part == 0).count();
-                let mut strips: Vec<&mut [Task<'_>]> = tasks
-                    .chunks_mut(blocks)
-                    .flat_map(|part| part.chunks_mut(STRIP))
-                    .collect();
-                for_each(&mut strips, |_, strip| {
-                    pool.with(|bench| {
-                        clock.time(Part::FirstWeights, || {
-                            let first = strip[0].part * width;
-                            let columns = first..(first + width).min(inputs + 1);
-                            let work = Strip {
-                                pass,
-                                samples,
-                                isa,
-                                lanes,
-                                inputs,
-                                columns,
-                            };
-                            work.run(strip, bench);
-                        });
-                    });
-                });
-            } else {
-                let steps = pass.source.steps;
-                for_each(&mut tasks, |_, task| {
-                    let Some(sink) = task.sink.take() else { return };
-                    let rows = task.part * width..((task.part + 1) * width).min(inputs + 1);
-                    pool.with(|Bench { sums, .. }| {
-                        clock.time(Part::OtherWeights, || {
-                            sums.clear();
-                            sums.resize(64.max(rows.len()) * lanes, Lane::ZERO);
-                            for sample in samples {
-                                let a = &sample.a[k][task.block * steps * lanes..];
-                                let a = &a[..steps * lanes];
-                                if rows.start < inputs {
-                                    let words = &sample.words[k - 1][task.part * steps..][..steps];
-                                    isa.run(weights::FromSpikes {
-                                        lanes,
-                                        words,
-                                        a,
-                                        sums,
-                                    });
-                                }
-                                if rows.contains(&inputs) {
-                                    let sum = &mut sums[(inputs - rows.start) * lanes..][..lanes];
-                                    isa.run(weights::FromBias { a, sum });
-                                }
-                            }
-                            let sums = &sums[..rows.len() * lanes];
-                            isa.run(weights::Deliver { lanes, sums, sink });
-                        });
-                    });
-                });
-            }
-            drop(tasks);
+            })
+            .collect();
+        let mut count = 0;
+        for (k, layer) in self.layers.iter_mut().enumerate() {
+            let len = layer.params.len();
+            count += layer.blocks * (layer.inputs + 1).div_ceil(widths[k]);
             if update.is_some() {
-                self.finite &= clean(&self.poison);
-                if k > 0 {
-                    layer.refresh_across();
+                layer.first.resize(len, Lane::ZERO);
+                layer.second.resize(len, Lane::ZERO);
+            } else {
+                self.gradients[k].resize(len, Lane::ZERO);
+                if pass.first == 0 {
+                    self.gradients[k].fill(Lane::ZERO);
                 }
+            }
+        }
+        self.poison.clear();
+        self.poison.resize(count, Lane::ZERO);
+
+        let mut poison = self.poison.iter_mut();
+        let mut jobs: Vec<Job<'_>> = Vec::new();
+        let shapes: Vec<_> = (self.layers.iter())
+            .map(|layer| (layer.lanes, layer.inputs, layer.neurons))
+            .collect();
+        let layers = self.layers.iter_mut().zip(&mut self.gradients);
+        for (k, (layer, gradients)) in layers.enumerate() {
+            let mut tasks = tasks(k, layer, gradients, update, widths[k], &mut poison);
+            if k == 0 && !pass.sparse {
+                // Strips: some blocks of one part.
+                tasks.sort_by_key(|task| (task.part, task.block / STRIP));
+                let same = |a: &Task<'_>, b: &Task<'_>| {
+                    (a.part, a.block / STRIP) == (b.part, b.block / STRIP)
+                };
+                for task in tasks {
+                    match jobs.last_mut() {
+                        Some(job) if same(&job[0], &task) => job.push(task),
+                        _ => jobs.push(vec![task]),
+                    }
+                }
+            } else {
+                jobs.extend(tasks.into_iter().map(|task| vec![task]));
+            }
+        }
+        let (isa, samples) = (self.isa, &self.samples[..pass.count]);
+        let (entries, pool, clock) = (&self.columns, &self.benches, &self.clock);
+        for_each(&mut jobs, |_, job| {
+            let (k, part) = (job[0].layer, job[0].part);
+            let (lanes, inputs, neurons) = shapes[k];
+            let columns = part * widths[k]..((part + 1) * widths[k]).min(inputs + 1);
+            let strip = Strip {
+                pass,
+                samples,
+                isa,
+                lanes,
+                inputs,
+                columns,
+            };
+            let job = std::mem::take(job);
+            pool.with(|bench| match k {
+                0 if pass.sparse => {
+                    clock.time(Part::FirstWeights, || strip.sparse(job, entries, bench))
+                }
+                0 => clock.time(Part::FirstWeights, || strip.dense(job, bench)),
+                _ => clock.time(Part::OtherWeights, || strip.spikes(job, k, neurons, bench)),
+            });
+        });
+        if update.is_some() {
+            self.finite &= clean(&self.poison);
+            for layer in &mut self.layers[1..] {
+                layer.refresh_across();
             }
         }
     }
@@ -333,7 +318,7 @@ impl Machine {
     }
 }
 
-/// A dense input's columns (the bias is one more, of ones) for the gradients of a strip of blocks.
+/// Some inputs of a layer (the bias is one more), for the blocks of a job.
 struct Strip<'a> {
     pass: Pass<'a>,
     samples: &'a [Sample],
@@ -344,30 +329,40 @@ struct Strip<'a> {
 }
 
 impl Strip<'_> {
-    /// Stretch by stretch of rows (steps of samples): packs the columns, and adds what they give with
-    /// each block's adjoints; hands on the sums at the end.
-    fn run(self, tasks: &mut [Task<'_>], bench: &mut Bench) {
-        let (source, steps) = (self.pass.source, self.pass.source.rows());
+    /// From lists of a sparse input.
+    fn sparse(self, job: Job<'_>, columns: &Pairs, Bench { sums: a, .. }: &mut Bench) {
+        let (lanes, rows) = (self.lanes, self.pass.source.rows() * self.lanes);
+        for Task { block, sink, .. } in job {
+            a.clear();
+            for sample in self.samples {
+                a.extend_from_slice(&sample.a[0][block * rows..][..rows]);
+            }
+            self.isa.run(weights::FromInput {
+                lanes,
+                columns,
+                a,
+                sink,
+            });
+        }
+    }
+
+    /// From a dense input, stretch by stretch of rows (steps of samples): packs the columns, and adds
+    /// what they give with each block's adjoints; hands on the sums at the end.
+    fn dense(self, job: Job<'_>, Bench { sums, x }: &mut Bench) {
+        let (source, steps, lanes) = (self.pass.source, self.pass.source.rows(), self.lanes);
         let bias = self.columns.contains(&self.inputs);
         let (real, len) = (
             self.columns.len() - usize::from(bias),
-            self.columns.len() * self.lanes,
+            self.columns.len() * lanes,
         );
-        let Bench { sums, x } = bench;
         sums.clear();
-        sums.resize(tasks.len() * len, Lane::ZERO);
+        sums.resize(job.len() * len, Lane::ZERO);
         let rows = self.samples.len() * steps;
         for begin in (0..rows).step_by(DEPTH) {
             let stretch = begin..rows.min(begin + DEPTH);
             let row = |r: usize| source.row(self.pass.first + r / steps, r % steps);
-            let depth = stretch.len();
-            pack(
-                stretch.clone().map(row),
-                (self.columns.start, real),
-                bias,
-                depth,
-                x,
-            );
+            let (depth, columns) = (stretch.len(), (self.columns.start, real));
+            pack(stretch.clone().map(row), columns, bias, depth, x);
             let pieces: Vec<Piece<'_>> = (begin / steps..stretch.end.div_ceil(steps))
                 .map(|n| {
                     let first = begin.saturating_sub(n * steps);
@@ -380,9 +375,9 @@ impl Strip<'_> {
                     }
                 })
                 .collect();
-            for (task, sums) in tasks.iter().zip(sums.chunks_exact_mut(len)) {
+            for (task, sums) in job.iter().zip(sums.chunks_exact_mut(len)) {
                 self.isa.run(weights::FromDense {
-                    lanes: self.lanes,
+                    lanes,
                     block: task.block,
                     pieces: &pieces,
                     depth,
@@ -391,11 +386,53 @@ impl Strip<'_> {
                 });
             }
         }
-        for (task, sums) in tasks.iter_mut().zip(sums.chunks_exact(len)) {
-            let lanes = self.lanes;
-            if let Some(sink) = task.sink.take() {
-                self.isa.run(weights::Deliver { lanes, sums, sink });
+        for (Task { sink, .. }, sums) in job.into_iter().zip(sums.chunks_exact(len)) {
+            self.isa.run(weights::Deliver { lanes, sums, sink });
+        }
+    }
+
+    /// From the spikes of the layer below layer `k`, which has so many neurons.
+    fn spikes(self, job: Job<'_>, k: usize, neurons: usize, Bench { sums, .. }: &mut Bench) {
+        let (lanes, steps, rows) = (self.lanes, self.pass.source.steps, self.columns.clone());
+        for Task {
+            block, part, sink, ..
+        } in job
+        {
+            sums.clear();
+            sums.resize(64.max(rows.len()) * lanes, Lane::ZERO);
+            let own = block * steps * lanes..(block + 1) * steps * lanes;
+            let words = part * steps..(part + 1) * steps;
+            if rows.start < self.inputs {
+                let samples = self.samples.iter().map(|sample| {
+                    let words = &sample.words[k - 1][words.clone()];
+                    (words, &sample.a[k][own.clone()])
+                });
+                if neurons <= weights::FEW {
+                    self.isa.run(weights::FromSpikesToFew {
+                        neurons,
+                        samples,
+                        sums,
+                    });
+                } else {
+                    for (words, a) in samples {
+                        self.isa.run(weights::FromSpikes {
+                            lanes,
+                            words,
+                            a,
+                            sums,
+                        });
+                    }
+                }
             }
+            if rows.contains(&self.inputs) {
+                let sum = &mut sums[(self.inputs - rows.start) * lanes..][..lanes];
+                for sample in self.samples {
+                    let a = &sample.a[k][own.clone()];
+                    self.isa.run(weights::FromBias { a, sum });
+                }
+            }
+            let sums = &sums[..rows.len() * lanes];
+            self.isa.run(weights::Deliver { lanes, sums, sink });
         }
     }
 }

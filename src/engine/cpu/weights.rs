@@ -10,7 +10,7 @@ use ndarray::Array1;
 use super::{
     dense::{Packed, Start, product},
     lists::Pairs,
-    simd::{BlockKernel, Kernel, Lane, Simd},
+    simd::{BlockKernel, Kernel, LANES, Lane, Simd},
 };
 
 /// Adam's constants for one update; see [`optim`](crate::optim).
@@ -271,6 +271,71 @@ impl BlockKernel for FromSpikes<'_> {
                     s.store(s.add(s.load(&sum[l]), a[l]), &mut sum[l]);
                 }
                 bits &= bits - 1;
+            }
+        }
+    }
+}
+
+/// Classes that are summed at once in [`FromSpikesToFew`], and the most that it is for.
+const CLASSES: usize = 5;
+pub(super) const FEW: usize = 15;
+
+/// The same to a layer of at most [`FEW`] neurons, from all samples.
+pub(super) struct FromSpikesToFew<'a, I> {
+    pub neurons: usize,
+    /// Each sample's spikes of the block of inputs, `[T]`, and its adjoints, `[T][1]`.
+    pub samples: I,
+    /// `[64][1]`.
+    pub sums: &'a mut [Lane],
+}
+
+impl<'a, I: Iterator<Item = (&'a [u64], &'a [Lane])> + Clone> Kernel for FromSpikesToFew<'_, I> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for class in (0..self.neurons).step_by(CLASSES) {
+            if S::ACCUMULATORS >= 8 {
+                few::<S, _, 4>(s, class, 0, self.samples.clone(), self.sums);
+            } else {
+                for vector in 0..4 {
+                    few::<S, _, 1>(s, class, vector, self.samples.clone(), self.sums);
+                }
+            }
+        }
+    }
+}
+
+/// [`CLASSES`] neurons times `G` vectors of inputs, from `class` and `vector` on: one addition under a
+/// mask for each of them and each step, whether a spike is there or not. Walking the spikes would need
+/// fewer, but a word holds a few only, and the end of each walk comes as a surprise to the processor.
+#[inline(always)]
+fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>(
+    s: S,
+    class: usize,
+    vector: usize,
+    samples: I,
+    sums: &mut [Lane],
+) {
+    let mut acc = [[s.splat(0.0); G]; CLASSES];
+    for (words, a) in samples {
+        for (&word, a) in words.iter().zip(a) {
+            let word = word >> (vector * LANES);
+            let masks: [S::M; G] = std::array::from_fn(|g| s.mask((word >> (g * LANES)) as u16));
+            for c in 0..CLASSES {
+                let a = s.splat(a.0[class + c]);
+                for g in 0..G {
+                    acc[c][g] = s.add_where(masks[g], acc[c][g], a);
+                }
+            }
+        }
+    }
+    let mut lane = Lane::ZERO;
+    for (c, acc) in acc.into_iter().enumerate() {
+        for (g, acc) in acc.into_iter().enumerate() {
+            s.store(acc, &mut lane);
+            let inputs = sums[(vector + g) * LANES..].iter_mut();
+            for (sum, x) in inputs.zip(lane.0) {
+                sum.0[class + c] = x;
             }
         }
     }

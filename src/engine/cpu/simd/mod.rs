@@ -63,6 +63,11 @@ pub(super) trait Simd: Copy {
     fn keep(self, m: Self::M, a: Self::V) -> Self::V;
     /// `m ? a : b`.
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// `a + (m ? b : 0)`, where `a` is not −0.
+    #[inline(always)]
+    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        self.add(a, self.keep(m, b))
+    }
     /// Writes `first + n` for each set bit `n`, ascending, to the front of `list`, and returns how
     /// many there are; what follows them in `list` is arbitrary.
     #[inline(always)]

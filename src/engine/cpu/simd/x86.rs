@@ -216,6 +216,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_mov_ps(m, a) }
     }
     #[inline(always)]
+    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { _mm512_mask_add_ps(a, m, a, b) }
+    }
+    #[inline(always)]
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: see the module.
         unsafe { _mm512_mask_mov_ps(b, m, a) }
