@@ -51,11 +51,13 @@ impl Sparse {
         self.largest = largest.into_iter().fold(0.0, f32::max);
     }
 
-    /// Reads the non-zero entries of `rows`, each of `columns` numbers.
-    pub fn read<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
+    /// Reads the non-zero entries of `rows`, in all of at most `most` numbers (more make it grow).
+    pub fn read<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>, most: usize) {
         self.starts.clear();
         self.index.clear();
         self.value.clear();
+        self.index.reserve(most);
+        self.value.reserve(most);
         self.cuts.clear();
         self.starts.push(0);
         for row in rows {
@@ -202,13 +204,11 @@ impl Kernel for ReadEvents<'_> {
         let (steps, width) = (self.num_steps, self.lanes * LANES);
         let Events { ends, neurons } = self.events;
         ends.clear();
-        let row = (self.words.len() / steps) * width;
+        // Room for every neuron at every step, and for the sixteen that are written at a time: no later
+        // sample makes it grow.
+        neurons.resize(neurons.len().max(self.words.len() * width + LANES), 0);
         let mut count = 0;
         for t in 0..steps {
-            // Room for every neuron, and for the sixteen that are written at a time.
-            if neurons.len() < count + row + LANES {
-                neurons.resize(count + 2 * row + LANES, 0);
-            }
             for (block, words) in self.words.chunks_exact(steps).enumerate() {
                 for l in 0..self.lanes {
                     let bits = (words[t] >> (l * LANES)) as u16;

@@ -302,7 +302,7 @@ impl Machine {
             .fold(0.0_f32, |max, part| max.max(part.largest));
         if sparse {
             for_each_chunk(worth, parts, 1, |n, part| {
-                clock.time(Part::Lists, || part[0].read(rows(n)));
+                clock.time(Part::Lists, || part[0].read(rows(n), 0));
             });
         }
 
