@@ -1,71 +1,231 @@
 //! Dense products, on weights as they lie.
 //!
-//! A block's parameters `[input][lanes]` are what a GEMM would pack a panel of `B` into, so a small
-//! kernel on them runs at the machine's rate without packing anything: `M` rows times 64 columns of
-//! the result in registers (24 accumulators with AVX-512), per step of the inner loop `lanes`
-//! vectors of the panel from L2 and `M` broadcasts. Each entry of the result is one chain of fused
-//! multiply-adds in the order of the inner index, so its bits depend neither on threads nor on the
-//! width of the registers.
+//! A block's parameters `[input][lanes]` are what a GEMM would pack a panel of `B` into. A tile of the
+//! result, `M ≤ 6` rows times 64 columns, stays in registers (24 accumulators with AVX-512; with AVX2
+//! six rows times 16, 12 of 8 floats) while the inner index `k` runs over a stretch of at most
+//! [`DEPTH`]; per `k` it takes `lanes` vectors of the panel and `M` broadcasts for `M · lanes` fused
+//! multiply-adds, so that the arithmetic and not the loads sets the pace (10 loads for 24 of them, of
+//! which a core does two each per cycle). The panel's stretch (32 KB) stays in L1 and serves
+//! all rows that are done with it; what is broadcast, a few rows, stays in L1.
+//!
+//! Each entry of the result is one chain of fused multiply-adds in the order of `k`, parked in memory
+//! between stretches: its bits depend neither on threads, nor on tiles, nor on the width of registers.
 
 use super::simd::{Lane, Simd};
 
-/// A matrix to be broadcast from: entry `(m, k)` is `values[m·row + k·inner]`.
-#[derive(Clone, Copy)]
-pub(super) struct Strided<'a> {
-    pub values: &'a [f32],
-    pub row: usize,
-    pub inner: usize,
+/// Inner indices of a stretch at most: 32 KB of a panel of 64 columns.
+pub(super) const DEPTH: usize = 128;
+
+/// Rows of a tile.
+const ROWS: usize = 6;
+
+/// What is broadcast to `M` rows of a tile: entry `(m, k)`.
+pub(super) trait Tile: Copy {
+    fn get(self, m: usize, k: usize) -> f32;
 }
 
-/// One stretch of the inner index: what is broadcast, and the panel that it meets.
-pub(super) type Segment<'a, const L: usize> = (Strided<'a>, &'a [[Lane; L]]);
+/// A matrix `[rows, k]` to take tiles of.
+pub(super) trait Left: Copy {
+    type Tile<const M: usize>: Tile;
+    fn tile<const M: usize>(self, first: usize) -> Self::Tile<M>;
+}
 
-/// `result(m, start + Σ_k a(m, k) · panel[k])` for each of `rows` rows, `k` running over all
-/// segments in their order.
-#[inline(always)]
-pub(super) fn product<'a, S: Simd, const L: usize>(
-    s: S,
-    rows: usize,
-    segments: impl Iterator<Item = Segment<'a, L>> + Clone,
-    start: &[Lane; L],
-    mut result: impl FnMut(usize, [S::V; L]),
-) {
-    let mut m = 0;
-    while m < rows {
-        let segments = segments.clone();
-        m += if S::ACCUMULATORS >= 8 && rows - m >= 6 {
-            rows_of::<S, L, 6>(s, m, segments, start, &mut result)
-        } else if rows - m >= 2 {
-            rows_of::<S, L, 2>(s, m, segments, start, &mut result)
-        } else {
-            rows_of::<S, L, 1>(s, m, segments, start, &mut result)
-        };
+/// A matrix whose rows lie `row` floats apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub values: &'a [f32],
+    pub row: usize,
+}
+
+impl<'a> Left for Rows<'a> {
+    type Tile<const M: usize> = [&'a [f32]; M];
+    #[inline(always)]
+    fn tile<const M: usize>(self, first: usize) -> [&'a [f32]; M] {
+        std::array::from_fn(|m| &self.values[(first + m) * self.row..])
     }
 }
 
-#[inline(always)]
-fn rows_of<'a, S: Simd, const L: usize, const M: usize>(
-    s: S,
-    first: usize,
-    segments: impl Iterator<Item = Segment<'a, L>>,
-    start: &[Lane; L],
-    result: &mut impl FnMut(usize, [S::V; L]),
-) -> usize {
-    let mut sums: [[S::V; L]; M] = [std::array::from_fn(|l| s.load(&start[l])); M];
-    for (a, panel) in segments {
-        let rows: [&[f32]; M] = std::array::from_fn(|m| &a.values[(first + m) * a.row..]);
-        for (k, b) in panel.iter().enumerate() {
-            let b: [S::V; L] = std::array::from_fn(|l| s.load(&b[l]));
-            for m in 0..M {
-                let x = s.splat(rows[m][k * a.inner]);
-                for l in 0..L {
-                    sums[m][l] = s.fma(x, b[l], sums[m][l]);
+impl<const M: usize> Tile for [&[f32]; M] {
+    #[inline(always)]
+    fn get(self, m: usize, k: usize) -> f32 {
+        self[m][k]
+    }
+}
+
+/// A matrix whose columns became rows, tile by tile: [`pack`] makes it.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a> {
+    pub values: &'a [f32],
+    /// Columns, and the first that is meant.
+    pub depth: usize,
+    pub from: usize,
+}
+
+impl<'a> Left for Packed<'a> {
+    type Tile<const M: usize> = &'a [[f32; M]];
+    #[inline(always)]
+    fn tile<const M: usize>(self, first: usize) -> &'a [[f32; M]] {
+        let tile = &self.values[first * self.depth..][..M * self.depth];
+        &tile.as_chunks().0[self.from..]
+    }
+}
+
+impl<const M: usize> Tile for &[[f32; M]] {
+    #[inline(always)]
+    fn get(self, m: usize, k: usize) -> f32 {
+        self[k][m]
+    }
+}
+
+/// The tiles of `rows` rows, first row and height: as few as there can be, as equal as there can be;
+/// fewer than four rows one by one.
+fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(ROWS);
+    let (height, higher) = (rows / count.max(1), rows % count.max(1));
+    (0..count).flat_map(move |n| {
+        let (first, height) = (n * height + n.min(higher), height + usize::from(n < higher));
+        let each = if height < 4 { 1 } else { height };
+        (first..first + height)
+            .step_by(each)
+            .map(move |m| (m, each))
+    })
+}
+
+/// Packs the entries `first .. first + count` of each of `depth` rows as the columns of a [`Packed`]
+/// matrix; `one` appends a column of ones. Row by row: wherever rows lie, each is touched once.
+pub(super) fn pack<'a>(
+    rows: impl Iterator<Item = &'a [f32]>,
+    (first, count): (usize, usize),
+    one: bool,
+    depth: usize,
+    out: &mut Vec<f32>,
+) {
+    let columns = count + usize::from(one);
+    out.resize(columns * depth, 0.0);
+    for (k, row) in rows.enumerate() {
+        let row = &row[first..][..count];
+        for (at, height) in tiles(columns) {
+            let to = &mut out[at * depth + k * height..][..height];
+            match (row.get(at..at + height), height) {
+                // Of known length: a copy without a call.
+                (Some(from), 6) => to[..6].copy_from_slice(&from[..6]),
+                (Some(from), 5) => to[..5].copy_from_slice(&from[..5]),
+                (Some(from), _) => to.copy_from_slice(from),
+                (None, _) => {
+                    let real = count.saturating_sub(at);
+                    to[..real].copy_from_slice(&row[at.min(count)..]);
+                    to[real..].fill(1.0);
                 }
             }
         }
     }
-    for (m, sums) in sums.into_iter().enumerate() {
-        result(first + m, sums);
+}
+
+/// One stretch of the inner index: what is broadcast, and the panel that it meets.
+pub(super) type Segment<'a, A, const L: usize> = (A, &'a [[Lane; L]]);
+
+/// Where a product begins.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a, const L: usize> {
+    /// Every row at this one.
+    Row(&'a [Lane; L]),
+    /// Where the stretch before has left it.
+    Continue,
+}
+
+/// `out[m] = start + Σ_k a(m, k) · panel[k]` for each row of `out`, `k` running over all segments in
+/// their order.
+#[inline(always)]
+pub(super) fn product<'a, S: Simd, A: Left, const L: usize>(
+    s: S,
+    segments: impl Iterator<Item = Segment<'a, A, L>> + Clone,
+    start: Start<'_, L>,
+    out: &mut [[Lane; L]],
+) {
+    for (m, height) in tiles(out.len()) {
+        let (segments, out) = (segments.clone(), &mut out[m..]);
+        match height {
+            6 => tile::<S, A, L, 6>(s, m, segments, start, out),
+            5 => tile::<S, A, L, 5>(s, m, segments, start, out),
+            4 => tile::<S, A, L, 4>(s, m, segments, start, out),
+            _ => tile::<S, A, L, 1>(s, m, segments, start, out),
+        }
     }
-    M
+}
+
+#[inline(always)]
+fn tile<'a, S: Simd, A: Left, const L: usize, const M: usize>(
+    s: S,
+    first: usize,
+    segments: impl Iterator<Item = Segment<'a, A, L>> + Clone,
+    start: Start<'_, L>,
+    out: &mut [[Lane; L]],
+) {
+    if S::ACCUMULATORS >= 8 {
+        columns::<S, A, L, M, L>(s, first, 0, segments, start, out);
+    } else {
+        for column in 0..L {
+            columns::<S, A, L, M, 1>(s, first, column, segments.clone(), start, out);
+        }
+    }
+}
+
+/// `M` rows times `G` vectors, from vector `column` on.
+#[inline(always)]
+fn columns<'a, S: Simd, A: Left, const L: usize, const M: usize, const G: usize>(
+    s: S,
+    first: usize,
+    column: usize,
+    segments: impl Iterator<Item = Segment<'a, A, L>>,
+    start: Start<'_, L>,
+    out: &mut [[Lane; L]],
+) {
+    let mut sums = [[s.splat(0.0); G]; M];
+    for m in 0..M {
+        let row = match start {
+            Start::Row(row) => row,
+            Start::Continue => &out[m],
+        };
+        for g in 0..G {
+            sums[m][g] = s.load(&row[column + g]);
+        }
+    }
+    for (a, panel) in segments {
+        let a = a.tile::<M>(first);
+        for (k, b) in panel.iter().enumerate() {
+            let b: [S::V; G] = std::array::from_fn(|g| s.load(&b[column + g]));
+            for m in 0..M {
+                let x = s.splat(a.get(m, k));
+                for g in 0..G {
+                    sums[m][g] = s.fma(x, b[g], sums[m][g]);
+                }
+            }
+        }
+    }
+    for m in 0..M {
+        for g in 0..G {
+            s.store(sums[m][g], &mut out[m][column + g]);
+        }
+    }
+}
+
+/// Columns of one stretch: stretches are as equal as there can be, all but the last of this width.
+pub(super) fn stretch(columns: usize) -> usize {
+    columns.div_ceil(columns.div_ceil(DEPTH).max(1))
+}
+
+/// Copies a matrix `[rows, columns]`, wherever its rows lie, stretch by stretch: rows a power of two
+/// apart, which fall into one set of a cache, come to lie close together.
+pub(super) fn gather<'a>(
+    rows: impl Iterator<Item = &'a [f32]> + Clone,
+    columns: usize,
+    out: &mut Vec<f32>,
+) {
+    out.clear();
+    let width = stretch(columns);
+    for first in (0..columns).step_by(width.max(1)) {
+        for row in rows.clone() {
+            out.extend_from_slice(&row[first..columns.min(first + width)]);
+        }
+    }
 }

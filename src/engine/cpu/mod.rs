@@ -14,17 +14,22 @@
 //! the bits do not depend on the number of threads; nor on the instruction set where it has fused
 //! multiply-adds ([`simd`]).
 
+mod back;
+mod clock;
 mod current;
 mod dense;
 mod layout;
 mod lif;
+mod lists;
 mod loss;
 mod parallel;
+mod pool;
+mod sample;
 mod simd;
+mod source;
 mod step;
+mod update;
 mod weights;
-
-use ndarray::{Array3, Axis};
 
 use self::{
     layout::LayerState,
@@ -35,7 +40,7 @@ use self::{
 use super::{adam_fits, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
-    Recording, Result, StepReport, Trace, network::LayerGradients,
+    Recording, Result, StepReport, network::LayerGradients,
 };
 
 /// The fast CPU engine behind the [`Engine`] trait; single precision.
@@ -86,6 +91,18 @@ impl CpuEngine {
     /// The instruction sets that this machine has, the fastest last.
     pub fn instruction_sets() -> Vec<&'static str> {
         Isa::available().into_iter().map(Isa::name).collect()
+    }
+
+    /// Starts timing the parts of what is run from now on.
+    #[doc(hidden)]
+    pub fn start_clock(&mut self) {
+        self.machine.clock.start();
+    }
+
+    /// Seconds of each part since [`start_clock`](Self::start_clock), all threads together.
+    #[doc(hidden)]
+    pub fn stop_clock(&mut self) -> Vec<(&'static str, f64)> {
+        self.machine.clock.stop()
     }
 
     fn with_isa(network: Network, objective: Objective, adam: Adam, isa: Isa) -> Result<Self> {
@@ -170,9 +187,9 @@ impl CpuEngine {
         let recording = self.machine.record(input, &Record::All);
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         let report = self.check_loss(StepReport::new(loss, &recording, targets)?, input)?;
-        drop(recording);
         if !matches!(mode, Mode::Evaluate) {
-            self.machine.run_back(input, targets, &adjoints, mode);
+            let machine = &mut self.machine;
+            machine.run_back(input, targets, &recording, &adjoints, mode);
         }
         Ok(report)
     }
@@ -324,24 +341,4 @@ impl Engine for CpuEngine {
         }
         Ok(adam)
     }
-}
-
-/// Traces of all samples, `[T][N]` each, as one `[T, B, N]`.
-fn stack(samples: &[Vec<f32>], num_steps: usize, neurons: usize) -> Array3<f32> {
-    let mut out = Array3::zeros((num_steps, samples.len(), neurons));
-    for (sample, mut out) in samples.iter().zip(out.axis_iter_mut(Axis(1))) {
-        for (row, mut out) in sample.chunks_exact(neurons).zip(out.outer_iter_mut()) {
-            out.iter_mut().zip(row).for_each(|(out, x)| *out = *x);
-        }
-    }
-    out
-}
-
-/// A layer's recording from its samples'.
-fn trace(recorded: &[Vec<Vec<f32>>; 3], num_steps: usize, layer: &LayerState) -> Trace {
-    let [spk, mem, pre] = recorded;
-    let whole = |samples: &[Vec<f32>]| stack(samples, num_steps, layer.neurons);
-    let mut trace = Trace::new(whole(spk), whole(mem));
-    trace.pre = layer.rule().pre_differs().then(|| whole(pre));
-    trace
 }

@@ -58,6 +58,18 @@ pub(super) fn join(worth: bool, a: impl FnOnce() + Send, b: impl FnOnce() + Send
     b();
 }
 
+/// Runs `f` on a thread of the pool, if the work is worth it and there is more than one: what `f` shares
+/// out then need not wake the pool each time anew.
+pub(super) fn enter<R: Send>(worth: bool, f: impl FnOnce() -> R + Send) -> R {
+    #[cfg(not(feature = "rayon"))]
+    let _ = worth;
+    #[cfg(feature = "rayon")]
+    if worth && threads() > 1 {
+        return rayon::scope(|_| f());
+    }
+    f()
+}
+
 /// Threads that [`for_each`] would use now.
 pub(super) fn threads() -> usize {
     #[cfg(feature = "rayon")]

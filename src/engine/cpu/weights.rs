@@ -8,9 +8,9 @@
 use ndarray::Array1;
 
 use super::{
-    current::Pairs,
-    dense::{Strided, product},
-    simd::{Kernel, Lane, Simd},
+    dense::{Packed, Start, product},
+    lists::Pairs,
+    simd::{BlockKernel, Kernel, LANES, Lane, Simd},
 };
 
 /// Adam's constants for one update; see [`optim`](crate::optim).
@@ -148,22 +148,17 @@ pub(super) struct FromInput<'a> {
     pub sink: Sink<'a>,
 }
 
-impl Kernel for FromInput<'_> {
+impl BlockKernel for FromInput<'_> {
     type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        match self.lanes {
-            1 => self.lanes::<S, 1>(s),
-            2 => self.lanes::<S, 2>(s),
-            3 => self.lanes::<S, 3>(s),
-            _ => self.lanes::<S, 4>(s),
-        }
-    }
-}
 
-impl FromInput<'_> {
+    fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Per entry of a pair: one index, two values, `L` vectors of `a` from L1 (32 KB for 128 static
+    /// samples), `2 L` fused multiply-adds into registers; per input, what the sink needs.
     #[inline(always)]
-    fn lanes<S: Simd, const L: usize>(mut self, s: S) {
+    fn run_block<S: Simd, const L: usize>(mut self, s: S) {
         let (a, _) = self.a.as_chunks::<L>();
         let inputs = self.columns.columns();
         for p in 0..inputs.div_ceil(2) {
@@ -182,65 +177,66 @@ impl FromInput<'_> {
                 self.sink.put::<S, L>(s, 2 * p + 1, sums[1]);
             }
         }
-        self.sink.put::<S, L>(s, inputs, column_sum::<S, L>(s, a));
+        // The bias is an input that is always 1.
+        let mut sum = [s.splat(0.0); L];
+        for a in a {
+            for l in 0..L {
+                sum[l] = s.add(sum[l], s.load(&a[l]));
+            }
+        }
+        self.sink.put::<S, L>(s, inputs, sum);
     }
 }
 
-/// One block's gradients from a dense input: the same sum, none skipped.
+/// Steps of one sample, as rows of a stretch.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'a> {
+    /// The sample's adjoints, `[block][steps][lanes]`.
+    pub a: &'a [Lane],
+    pub steps: usize,
+    pub first: usize,
+    pub count: usize,
+}
+
+/// One block's gradients from some columns of a dense input, one stretch of rows: added to `sums`.
 pub(super) struct FromDense<'a> {
     pub lanes: usize,
-    pub inputs: usize,
-    /// For each sample, its inputs `[steps][inputs]` with `x_row` floats from one step to the next.
-    pub x: &'a [&'a [f32]],
-    pub x_row: usize,
-    /// Steps of each sample (1 if the input is static).
-    pub steps: usize,
-    /// The block's adjoints, `[sample][steps][lanes]`.
-    pub a: &'a [Lane],
-    pub sink: Sink<'a>,
+    pub block: usize,
+    /// The rows of the stretch: `depth` in all.
+    pub pieces: &'a [Piece<'a>],
+    pub depth: usize,
+    /// Their columns as [`pack`](super::dense::pack) leaves them.
+    pub x: &'a [f32],
+    /// `[column][lanes]`.
+    pub sums: &'a mut [Lane],
 }
 
-impl Kernel for FromDense<'_> {
+impl BlockKernel for FromDense<'_> {
     type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        match self.lanes {
-            1 => self.lanes::<S, 1>(s),
-            2 => self.lanes::<S, 2>(s),
-            3 => self.lanes::<S, 3>(s),
-            _ => self.lanes::<S, 4>(s),
-        }
-    }
-}
 
-impl FromDense<'_> {
-    #[inline(always)]
-    fn lanes<S: Simd, const L: usize>(mut self, s: S) {
-        let (a, _) = self.a.as_chunks::<L>();
-        let x = self.x.iter().map(|x| Strided {
-            values: x,
-            row: 1,
-            inner: self.x_row,
-        });
-        let segments = x.zip(a.chunks_exact(self.steps));
-        product::<S, L>(s, self.inputs, segments, &[Lane::ZERO; L], |i, sum| {
-            self.sink.put::<S, L>(s, i, sum)
-        });
-        self.sink
-            .put::<S, L>(s, self.inputs, column_sum::<S, L>(s, a));
+    fn lanes(&self) -> usize {
+        self.lanes
     }
-}
 
-/// The bias is an input that is always 1.
-#[inline(always)]
-fn column_sum<S: Simd, const L: usize>(s: S, a: &[[Lane; L]]) -> [S::V; L] {
-    let mut sum = [s.splat(0.0); L];
-    for a in a {
-        for l in 0..L {
-            sum[l] = s.add(sum[l], s.load(&a[l]));
-        }
+    #[inline(always)]
+    fn run_block<S: Simd, const L: usize>(self, s: S) {
+        let (sums, _) = self.sums.as_chunks_mut::<L>();
+        let (values, depth, block) = (self.x, self.depth, self.block);
+        let mut next = 0;
+        let segments = self.pieces.iter().map(move |piece| {
+            let (rows, _) = piece.a.as_chunks::<L>();
+            let panel = &rows[block * piece.steps + piece.first..][..piece.count];
+            let from = next;
+            next += piece.count;
+            let x = Packed {
+                values,
+                depth,
+                from,
+            };
+            (x, panel)
+        });
+        product::<S, _, L>(s, segments, Start::Continue, sums);
     }
-    sum
 }
 
 /// Gradients of one block of outputs from one block of 64 spiking inputs, added to `sums`.
@@ -248,32 +244,25 @@ pub(super) struct FromSpikes<'a> {
     pub lanes: usize,
     /// One sample's spikes of the block of inputs, `[T]`.
     pub words: &'a [u64],
-    /// Its adjoints, rows of `stride` vectors, the block's first.
+    /// Its adjoints of the block of outputs, `[T][lanes]`.
     pub a: &'a [Lane],
-    pub stride: usize,
     /// `[64][lanes]`.
     pub sums: &'a mut [Lane],
 }
 
-impl Kernel for FromSpikes<'_> {
+impl BlockKernel for FromSpikes<'_> {
     type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        match self.lanes {
-            1 => self.lanes::<S, 1>(s),
-            2 => self.lanes::<S, 2>(s),
-            3 => self.lanes::<S, 3>(s),
-            _ => self.lanes::<S, 4>(s),
-        }
-    }
-}
 
-impl FromSpikes<'_> {
+    fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Per step: one word and `L` vectors of `a`; per spike, `L` sums in L1 are loaded and stored.
     #[inline(always)]
-    fn lanes<S: Simd, const L: usize>(self, s: S) {
+    fn run_block<S: Simd, const L: usize>(self, s: S) {
         let (sums, _) = self.sums.as_chunks_mut::<L>();
-        for (t, &word) in self.words.iter().enumerate() {
-            let a = &self.a[t * self.stride..][..L];
+        let (a, _) = self.a.as_chunks::<L>();
+        for (&word, a) in self.words.iter().zip(a) {
             let a: [S::V; L] = std::array::from_fn(|l| s.load(&a[l]));
             let mut bits = word;
             while bits != 0 {
@@ -287,11 +276,74 @@ impl FromSpikes<'_> {
     }
 }
 
-/// The bias's gradient: the sum of one sample's adjoints, added to `sum [lanes]`.
+/// Classes that are summed at once in [`FromSpikesToFew`], and the most that it is for.
+const CLASSES: usize = 5;
+pub(super) const FEW: usize = 15;
+
+/// The same to a layer of at most [`FEW`] neurons, from all samples.
+pub(super) struct FromSpikesToFew<'a, I> {
+    pub neurons: usize,
+    /// Each sample's spikes of the block of inputs, `[T]`, and its adjoints, `[T][1]`.
+    pub samples: I,
+    /// `[64][1]`.
+    pub sums: &'a mut [Lane],
+}
+
+impl<'a, I: Iterator<Item = (&'a [u64], &'a [Lane])> + Clone> Kernel for FromSpikesToFew<'_, I> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for class in (0..self.neurons).step_by(CLASSES) {
+            if S::ACCUMULATORS >= 8 {
+                few::<S, _, 4>(s, class, 0, self.samples.clone(), self.sums);
+            } else {
+                for vector in 0..4 {
+                    few::<S, _, 1>(s, class, vector, self.samples.clone(), self.sums);
+                }
+            }
+        }
+    }
+}
+
+/// [`CLASSES`] neurons times `G` vectors of inputs, from `class` and `vector` on: one addition under a
+/// mask for each of them and each step, whether a spike is there or not. Walking the spikes would need
+/// fewer, but a word holds a few only, and the end of each walk comes as a surprise to the processor.
+#[inline(always)]
+fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>(
+    s: S,
+    class: usize,
+    vector: usize,
+    samples: I,
+    sums: &mut [Lane],
+) {
+    let mut acc = [[s.splat(0.0); G]; CLASSES];
+    for (words, a) in samples {
+        for (&word, a) in words.iter().zip(a) {
+            let word = word >> (vector * LANES);
+            let masks: [S::M; G] = std::array::from_fn(|g| s.mask((word >> (g * LANES)) as u16));
+            for c in 0..CLASSES {
+                let a = s.splat(a.0[class + c]);
+                for g in 0..G {
+                    acc[c][g] = s.add_where(masks[g], acc[c][g], a);
+                }
+            }
+        }
+    }
+    let mut lane = Lane::ZERO;
+    for (c, acc) in acc.into_iter().enumerate() {
+        for (g, acc) in acc.into_iter().enumerate() {
+            s.store(acc, &mut lane);
+            let inputs = sums[(vector + g) * LANES..].iter_mut();
+            for (sum, x) in inputs.zip(lane.0) {
+                sum.0[class + c] = x;
+            }
+        }
+    }
+}
+
+/// The bias's gradient: the sum of one sample's adjoints `[T][lanes]`, added to `sum [lanes]`.
 pub(super) struct FromBias<'a> {
-    /// Rows of `stride` vectors, the block's first.
     pub a: &'a [Lane],
-    pub stride: usize,
     pub sum: &'a mut [Lane],
 }
 
@@ -299,7 +351,7 @@ impl Kernel for FromBias<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for a in self.a.chunks(self.stride) {
+        for a in self.a.chunks_exact(self.sum.len()) {
             for (sum, a) in self.sum.iter_mut().zip(a) {
                 s.store(s.add(s.load(sum), s.load(a)), sum);
             }
@@ -314,22 +366,15 @@ pub(super) struct Deliver<'a> {
     pub sink: Sink<'a>,
 }
 
-impl Kernel for Deliver<'_> {
+impl BlockKernel for Deliver<'_> {
     type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        match self.lanes {
-            1 => self.lanes::<S, 1>(s),
-            2 => self.lanes::<S, 2>(s),
-            3 => self.lanes::<S, 3>(s),
-            _ => self.lanes::<S, 4>(s),
-        }
-    }
-}
 
-impl Deliver<'_> {
+    fn lanes(&self) -> usize {
+        self.lanes
+    }
+
     #[inline(always)]
-    fn lanes<S: Simd, const L: usize>(&mut self, s: S) {
+    fn run_block<S: Simd, const L: usize>(mut self, s: S) {
         for (i, sums) in self.sums.as_chunks::<L>().0.iter().enumerate() {
             self.sink
                 .put::<S, L>(s, i, std::array::from_fn(|l| s.load(&sums[l])));

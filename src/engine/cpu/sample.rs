@@ -1,0 +1,499 @@
+//! Samples through all layers and all of time, forward, through the loss, and back.
+//!
+//! A thread takes a **group** of samples at a time: one, where what it touches then fits into L2 (a
+//! static image: 100 KB of trace); a few short ones, where layers are dense or wide, so that a block's
+//! weights, fetched from L3, serve all of them. Within a group, layer by layer, block by block.
+
+use std::borrow::Cow;
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+
+use super::{
+    back::{Backward, FromAbove, Plane, Size},
+    clock::Part::{self, Across, SpikeProducts},
+    current,
+    dense::gather,
+    layout::LayerState,
+    lif::{Forward, ReadWords, Unroll},
+    lists::{Events, ReadEvents},
+    loss::{Answer, SampleLoss, Share},
+    simd::{LANES, Lane, flatten, flatten_mut},
+    source::Source,
+    step::Machine,
+};
+use crate::{Adjoints, Objective, Recording, Trace};
+
+/// Where the adjoints come from.
+#[derive(Clone, Copy)]
+pub(super) enum Goal<'a> {
+    /// There are none.
+    Nothing,
+    /// A loss that can be had sample by sample.
+    Objective(&'a Objective),
+    /// They are given, for the whole batch, with all that the forward pass left.
+    Adjoints(&'a Recording, &'a Adjoints),
+}
+
+impl Goal<'_> {
+    /// What a hidden spike costs.
+    pub fn price(self) -> f64 {
+        match self {
+            Goal::Objective(objective) => objective.rate_l1,
+            _ => 0.0,
+        }
+    }
+}
+
+/// What every sample's pass is told.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub source: Source<'a>,
+    /// The first sample of this part of the batch.
+    pub first: usize,
+    /// Number of samples in it.
+    pub count: usize,
+    /// Whether the input is walked as a list.
+    pub sparse: bool,
+    pub targets: &'a [usize],
+    pub goal: Goal<'a>,
+    pub backward: bool,
+}
+
+/// What a sample leaves for the weights, and its share of the report.
+#[derive(Debug, Default)]
+pub(super) struct Sample {
+    /// Of each layer, `[block][T]`.
+    pub words: Vec<Vec<u64>>,
+    /// Of each layer, `a` as `[block][T][lanes]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
+    pub a: Vec<Vec<Lane>>,
+    pub learnt: Vec<(Vec<Lane>, Vec<Lane>)>,
+    pub share: Share,
+    /// Classes by spike count and by summed membrane.
+    pub answers: (usize, usize),
+    pub spikes: Vec<u64>,
+    /// `Σ |a|` over all layers.
+    pub size: f64,
+}
+
+/// Where one layer of one sample is recorded, `[T, N]` each.
+pub(super) struct View<'a> {
+    spk: ArrayViewMut2<'a, f32>,
+    mem: ArrayViewMut2<'a, f32>,
+    pre: Option<ArrayViewMut2<'a, f32>>,
+}
+
+/// One trace's share for each sample.
+pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
+    let mut pre = trace.pre.as_mut().map(|pre| pre.axis_iter_mut(Axis(1)));
+    let both = trace
+        .spk
+        .axis_iter_mut(Axis(1))
+        .zip(trace.mem.axis_iter_mut(Axis(1)));
+    both.map(move |(spk, mem)| View {
+        spk,
+        mem,
+        pre: pre.as_mut().and_then(Iterator::next),
+    })
+}
+
+/// What one thread needs for one group at a time.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    slots: Vec<Slot>,
+    /// One block's currents of one sample, `[T][lanes]`.
+    current: Vec<Lane>,
+    row: Vec<Lane>,
+}
+
+/// What it needs for each sample of the group.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Of each layer, `[block][T][lanes]`.
+    trace: Vec<Vec<Lane>>,
+    x: Vec<f32>,
+    events: Events,
+    /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
+    spk: Vec<Lane>,
+    mem: Vec<Lane>,
+    /// `[block][T][lanes]` of the layer in hand.
+    e: Vec<Lane>,
+    g: Vec<Lane>,
+}
+
+impl Machine {
+    /// Samples of a group: by the shapes alone.
+    pub(super) fn group(&self, source: Source<'_>, sparse: bool) -> usize {
+        let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
+        if wide || !(sparse || source.constant) {
+            (100 / source.steps).clamp(1, 8)
+        } else {
+            1
+        }
+    }
+
+    /// Samples from number `first` of the part on; what is asked for of a sample's layers is
+    /// written into its views.
+    pub(super) fn walk(
+        &self,
+        pass: Pass<'_>,
+        first: usize,
+        samples: &mut [Sample],
+        views: &mut [Vec<Option<View<'_>>>],
+        scratch: &mut Scratch,
+    ) {
+        let layers = self.layers.len();
+        let slots = scratch.slots.len().max(samples.len());
+        scratch.slots.resize_with(slots, Slot::default);
+        for (slot, sample) in scratch.slots.iter_mut().zip(&mut *samples) {
+            slot.trace.resize_with(layers, Vec::new);
+            sample.words.resize_with(layers, Vec::new);
+            sample.spikes.resize(layers, 0);
+            for (words, layer) in sample.words.iter_mut().zip(&self.layers) {
+                words.resize(layer.blocks * pass.source.steps, 0);
+            }
+        }
+        if let Goal::Adjoints(recording, _) = pass.goal {
+            for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+                self.restore(recording, pass.first + first + n, sample, slot);
+            }
+        } else {
+            for k in 0..layers {
+                self.forward(pass, k, first, samples, views, scratch);
+            }
+            for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+                let loss = || self.loss(pass, first + n, sample, slot, &mut scratch.row);
+                self.clock.time(Part::Loss, loss);
+            }
+        }
+        if pass.backward {
+            for sample in &mut *samples {
+                sample.a.resize_with(layers, Vec::new);
+                sample.learnt.resize_with(layers, Default::default);
+                sample.size = 0.0;
+            }
+            for k in (0..layers).rev() {
+                self.backward(pass, k, first, samples, scratch);
+            }
+        }
+    }
+
+    /// Layer `k` of all samples of the group.
+    fn forward(
+        &self,
+        pass: Pass<'_>,
+        k: usize,
+        first: usize,
+        samples: &mut [Sample],
+        views: &mut [Vec<Option<View<'_>>>],
+        scratch: &mut Scratch,
+    ) {
+        let (layer, source, isa) = (&self.layers[k], pass.source, self.isa);
+        let (lanes, steps, last) = (layer.lanes, source.steps, k + 1 == self.layers.len());
+        let hoisted = k == 0 && source.constant;
+        let recorded = views.iter().any(|views| views[k].is_some());
+        let traced = pass.backward || recorded || last;
+        let current = &mut scratch.current;
+        for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+            let len = if traced {
+                layer.blocks * steps * lanes
+            } else {
+                0
+            };
+            slot.trace[k].resize(len, Lane::ZERO);
+            if k > 0 {
+                self.clock.time(SpikeProducts, || {
+                    isa.run(ReadEvents {
+                        words: &sample.words[k - 1],
+                        num_steps: steps,
+                        lanes: self.layers[k - 1].lanes,
+                        events: &mut slot.events,
+                    })
+                });
+            } else if !hoisted && !pass.sparse {
+                let rows = (0..steps).map(|t| source.row(pass.first + first + n, t));
+                self.clock.time(Part::FirstProduct, || {
+                    gather(rows, source.features, &mut slot.x)
+                });
+            }
+        }
+        // A current that is there already serves all blocks in turn; others are formed block by block.
+        let (at_once, block_stride, stride) = match hoisted {
+            true => (layer.blocks, pass.count * lanes, 0),
+            false => (1, steps * lanes, lanes),
+        };
+        current.resize(steps * lanes, Lane::ZERO);
+        for block in (0..layer.blocks).step_by(at_once) {
+            for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+                let out = &mut current[..];
+                if k > 0 {
+                    let events = &slot.events;
+                    let product = current::FromSpikes {
+                        layer,
+                        block,
+                        events,
+                        out,
+                    };
+                    self.clock.time(SpikeProducts, || isa.run(product));
+                } else if !hoisted {
+                    self.clock.time(Part::FirstProduct, || {
+                        if pass.sparse {
+                            let inputs = &self.parts[first + n..=first + n];
+                            isa.run(current::FromSparse {
+                                layer,
+                                block,
+                                inputs,
+                                rows: steps,
+                                out,
+                            });
+                        } else {
+                            let x = &slot.x;
+                            isa.run(current::FromDense {
+                                layer,
+                                block,
+                                x,
+                                out,
+                            });
+                        }
+                    });
+                }
+                let current = match hoisted {
+                    true => &self.currents[(first + n) * lanes..],
+                    false => &current[..],
+                };
+                let trace = match traced {
+                    true => &mut slot.trace[k][block * steps * lanes..][..at_once * steps * lanes],
+                    false => &mut [],
+                };
+                let lif = Forward {
+                    layer,
+                    block,
+                    num_steps: steps,
+                    current,
+                    block_stride,
+                    stride,
+                    trace,
+                    words: &mut sample.words[k][block * steps..][..at_once * steps],
+                };
+                self.clock.time(Part::Forward, || isa.run(lif));
+            }
+        }
+        for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+            let words = sample.words[k].iter();
+            sample.spikes[k] = words.map(|word| u64::from(word.count_ones())).sum();
+            let view = views.get_mut(n).and_then(|views| views[k].as_mut());
+            if last || view.is_some() {
+                self.unroll(layer, k, sample, slot);
+            }
+            if let Some(view) = view {
+                let row = layer.shape().row() * LANES;
+                let copy = |from: &[Lane], to: &mut ArrayViewMut2<'_, f32>| {
+                    for (from, to) in flatten(from).chunks_exact(row).zip(to.rows_mut()) {
+                        if let Some(to) = to.into_slice() {
+                            to.copy_from_slice(&from[..to.len()]);
+                        }
+                    }
+                };
+                copy(&slot.spk, &mut view.spk);
+                copy(&slot.mem, &mut view.mem);
+                if let Some(pre) = &mut view.pre {
+                    let trace = Plane::blocks(&slot.trace[k], lanes, steps);
+                    for (t, mut to) in pre.rows_mut().into_iter().enumerate() {
+                        for n in 0..layer.neurons {
+                            to[n] = trace.entry(lanes, t, n);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rows of spikes and membranes of one layer.
+    fn unroll(&self, layer: &LayerState, k: usize, sample: &Sample, slot: &mut Slot) {
+        let steps = sample.words[k].len() / layer.blocks;
+        let len = steps * layer.shape().row();
+        let Slot {
+            trace, spk, mem, ..
+        } = slot;
+        spk.resize(len, Lane::ZERO);
+        mem.resize(len, Lane::ZERO);
+        self.isa.run(Unroll {
+            layer,
+            num_steps: steps,
+            trace: &trace[k],
+            words: &sample.words[k],
+            spk,
+            mem,
+        });
+    }
+
+    /// The sample's answers and its loss, whose adjoint stays in `slot.mem` or `slot.spk`.
+    fn loss(
+        &self,
+        pass: Pass<'_>,
+        n: usize,
+        sample: &mut Sample,
+        slot: &mut Slot,
+        row: &mut Vec<Lane>,
+    ) {
+        let output = &self.layers[self.layers.len() - 1];
+        let Slot { spk, mem, .. } = slot;
+        row.resize(output.shape().row(), Lane::ZERO);
+        let mut answer = |rows| {
+            self.isa.run(Answer {
+                rows,
+                classes: output.neurons,
+                scratch: row,
+            })
+        };
+        sample.answers = (answer(spk), answer(mem));
+        sample.share = Share::default();
+        if let Goal::Objective(objective) = pass.goal {
+            sample.share = self.isa.run(SampleLoss {
+                loss: &objective.loss,
+                classes: output.neurons,
+                num_steps: pass.source.steps,
+                batch: pass.source.batch,
+                target: pass.targets[pass.first + n],
+                spk,
+                mem,
+                scratch: row,
+            });
+        }
+    }
+
+    /// Traces and spike words of sample `b` from a recording of all layers.
+    fn restore(&self, recording: &Recording, b: usize, sample: &mut Sample, slot: &mut Slot) {
+        let traces = (0..self.layers.len()).filter_map(|k| recording.layer(k));
+        for (k, (layer, recorded)) in self.layers.iter().zip(traces).enumerate() {
+            let (trace, words) = (&mut slot.trace[k], &mut sample.words[k]);
+            let steps = words.len() / layer.blocks;
+            trace.resize(layer.blocks * steps * layer.lanes, Lane::ZERO);
+            let (pre, lanes) = (recorded.pre.as_ref().unwrap_or(&recorded.mem), layer.lanes);
+            place(recorded.spk.index_axis(Axis(1), b), lanes, false, trace);
+            self.isa.run(ReadWords {
+                lanes,
+                spk: trace,
+                words,
+            });
+            place(pre.index_axis(Axis(1), b), lanes, false, trace);
+        }
+    }
+
+    /// Layer `k` of all samples of the group, back.
+    fn backward(
+        &self,
+        pass: Pass<'_>,
+        k: usize,
+        first: usize,
+        samples: &mut [Sample],
+        scratch: &mut Scratch,
+    ) {
+        let (layer, steps, isa) = (&self.layers[k], pass.source.steps, self.isa);
+        let (lanes, row) = (layer.lanes, layer.shape().row());
+        let above = self.layers.get(k + 1);
+        let own = match pass.goal {
+            Goal::Adjoints(_, adjoints) => Some(&adjoints.layers[k]),
+            _ => None,
+        };
+        let spikes = own.and_then(|own| own.spk.as_ref());
+        let membrane = own.and_then(|own| own.mem.as_ref());
+        let wide = above.filter(|above| !above.narrow() || spikes.is_some());
+        if let Some(above) = wide {
+            for slot in scratch.slots.iter_mut().take(samples.len()) {
+                slot.e.resize(steps * row, Lane::ZERO);
+            }
+            for block in 0..layer.blocks {
+                for (sample, slot) in samples.iter().zip(&mut scratch.slots) {
+                    let across = current::Across {
+                        layer: above,
+                        block,
+                        a: &sample.a[k + 1],
+                        out: &mut slot.e[block * steps * lanes..][..steps * lanes],
+                    };
+                    self.clock.time(Across, || isa.run(across));
+                }
+            }
+        }
+        for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+            let Slot {
+                trace,
+                spk,
+                mem,
+                e,
+                g,
+                ..
+            } = slot;
+            let b = pass.first + first + n;
+            if let Some(adjoint) = spikes {
+                e.resize(steps * row, Lane::ZERO);
+                place(adjoint.index_axis(Axis(1), b), lanes, wide.is_some(), e);
+            }
+            if let Some(adjoint) = membrane {
+                g.resize(steps * row, Lane::ZERO);
+                place(adjoint.index_axis(Axis(1), b), lanes, false, g);
+            }
+            let (a, above_a) = sample.a.split_at_mut(k + 1);
+            let narrow = above.zip(above_a.first());
+            let blocks = |values| Plane::blocks(values, lanes, steps);
+            let g = match own {
+                Some(_) => membrane.map(|_| blocks(&g[..])),
+                None if above.is_none() && sample.share.by_membrane => {
+                    Some(Plane::rows(mem, lanes, row))
+                }
+                None => None,
+            };
+            let e = match narrow {
+                _ if wide.is_some() || spikes.is_some() => FromAbove::Rows(blocks(&e[..])),
+                Some((above, a)) => FromAbove::Narrow { a, above },
+                None if own.is_some() || sample.share.by_membrane => FromAbove::Nothing,
+                None => FromAbove::Rows(Plane::rows(spk, lanes, row)),
+            };
+            let summed = k == 0 && pass.source.constant;
+            let out = &mut a[k];
+            out.resize(if summed { row } else { steps * row }, Lane::ZERO);
+            let (beta, theta) = &mut sample.learnt[k];
+            if layer.learns() {
+                beta.resize(row, Lane::ZERO);
+                theta.resize(row, Lane::ZERO);
+            }
+            let price = match above {
+                Some(_) => pass.goal.price() as f32,
+                None => 0.0,
+            };
+            let back = Backward {
+                layer,
+                num_steps: steps,
+                trace: &trace[k],
+                words: &sample.words[k],
+                g,
+                e,
+                price,
+                summed,
+                out,
+                learnt: (beta, theta),
+            };
+            self.clock.time(Part::Backward, || isa.run(back));
+            sample.size += f64::from(isa.run(Size(out)));
+        }
+    }
+}
+
+/// Writes (or adds) one sample's rows `[T, N]` as `[block][T][lanes]`, 0 in the padding.
+fn place(rows: ArrayView2<'_, f32>, lanes: usize, add: bool, out: &mut [Lane]) {
+    let (steps, width) = (rows.nrows(), lanes * LANES);
+    for (t, row) in rows.rows().into_iter().enumerate() {
+        let row: Cow<'_, [f32]> = match row.to_slice() {
+            Some(row) => row.into(),
+            None => row.to_vec().into(),
+        };
+        for (block, row) in row.chunks(width).enumerate() {
+            let to = flatten_mut(&mut out[(block * steps + t) * lanes..][..lanes]);
+            if add {
+                to.iter_mut().zip(row).for_each(|(to, from)| *to += from);
+            } else {
+                to[row.len()..].fill(0.0);
+                to[..row.len()].copy_from_slice(row);
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Sixteen virtual lanes of `f32`, on whatever vector registers the machine has.
+//!
+//! The kernels of this engine are written once, over [`Simd`]: a vector `V` is always sixteen
+//! lanes, one AVX-512 register, two of AVX2, or an array that the compiler maps to what is there
+//! (SSE2, NEON). The same operations in the same order on the same sixteen lanes: the AVX-512 and
+//! the AVX2 path give the same bits. The portable path has no fused multiply-add on x86 (so its
+//! last bits differ there), and the machine's own on ARM.
+//!
+//! [`Isa::run`] enters a [`Kernel`] compiled for an instruction set. This is the engine's only
+//! module with `unsafe` code.
+#![allow(unsafe_code)]
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::sync::OnceLock;
+
+pub(super) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{Avx2, Avx512};
+
+/// Lanes of a vector.
+pub(super) const LANES: usize = 16;
+
+/// One vector in memory, aligned to a cache line.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Lane(pub [f32; LANES]);
+
+impl Lane {
+    pub const ZERO: Lane = Lane([0.0; LANES]);
+}
+
+/// The operations that the kernels are made of, each lane by lane.
+pub(super) trait Simd: Copy {
+    /// Sixteen numbers in registers.
+    type V: Copy;
+    /// Sixteen truth values in registers.
+    type M: Copy;
+    /// How many vectors a kernel may keep in registers as accumulators beside its operands.
+    const ACCUMULATORS: usize;
+
+    fn splat(self, x: f32) -> Self::V;
+    fn load(self, from: &Lane) -> Self::V;
+    fn store(self, v: Self::V, to: &mut Lane);
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a·b + c`, rounded once where the machine can.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn abs(self, a: Self::V) -> Self::V;
+    /// `a > b`.
+    fn gt(self, a: Self::V, b: Self::V) -> Self::M;
+    /// Lane `n` as bit `n`.
+    fn bits(self, m: Self::M) -> u16;
+    /// Bit `n` as lane `n`.
+    fn mask(self, bits: u16) -> Self::M;
+    /// `m ? a : 0`.
+    fn keep(self, m: Self::M, a: Self::V) -> Self::V;
+    /// `m ? a : b`.
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V;
+    /// `a + (m ? b : 0)`, where `a` is not −0.
+    #[inline(always)]
+    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        self.add(a, self.keep(m, b))
+    }
+    /// Writes `first + n` for each set bit `n`, ascending, to the front of `list`, and returns how
+    /// many there are; what follows them in `list` is arbitrary.
+    #[inline(always)]
+    fn indices(self, bits: u16, first: u32, list: &mut [u32; LANES]) -> usize {
+        let (count, mut bits) = (bits.count_ones() as usize, u32::from(bits));
+        for four in list.as_chunks_mut::<4>().0 {
+            for index in four {
+                *index = first + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
+        count
+    }
+    /// `2^n` where `magic = 1.5·2²³ + n`, `−126 ≤ n ≤ 127`.
+    fn exp2_of_magic(self, magic: Self::V) -> Self::V;
+
+    /// `e^x` for `−87 ≤ x ≤ 88` (clamped), to about 1 ulp: `2^n · p(r)` with
+    /// `r = x − n ln 2`, `|r| ≤ ln 2 / 2`, and Cephes' polynomial of degree 6.
+    #[inline(always)]
+    fn exp(self, x: Self::V) -> Self::V {
+        let (low, high) = (self.splat(-87.0), self.splat(88.0));
+        let x = self.select(self.gt(x, low), x, low);
+        let x = self.select(self.gt(x, high), high, x);
+        let magic = self.splat(12_582_912.0);
+        let shifted = self.fma(x, self.splat(std::f32::consts::LOG2_E), magic);
+        let n = self.sub(shifted, magic);
+        let r = self.fma(n, self.splat(-0.693_359_4), x);
+        let r = self.fma(n, self.splat(2.121_944_4e-4), r);
+        let mut p = self.splat(1.987_569_1e-4);
+        for c in [
+            1.398_199_9e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            5.0e-1,
+        ] {
+            p = self.fma(p, r, self.splat(c));
+        }
+        let p = self.fma(p, self.mul(r, r), self.add(r, self.splat(1.0)));
+        self.mul(p, self.exp2_of_magic(shifted))
+    }
+
+    /// The sum of sixteen lanes, in one fixed order.
+    #[inline(always)]
+    fn sum(self, v: Self::V) -> f32 {
+        let mut lane = Lane::ZERO;
+        self.store(v, &mut lane);
+        let mut x = lane.0;
+        for half in [8, 4, 2, 1] {
+            for n in 0..half {
+                x[n] += x[n + half];
+            }
+        }
+        x[0]
+    }
+}
+
+/// A piece of work that is compiled for each instruction set.
+pub(super) trait Kernel {
+    type Out;
+    /// Must be `#[inline(always)]`, and so must all that it calls with `simd`.
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
+}
+
+/// A piece of work on blocks of `L` vectors, compiled for each `L` from 1 to 4 as well.
+pub(super) trait BlockKernel {
+    type Out;
+    /// Vectors in a block, 1 to 4.
+    fn lanes(&self) -> usize;
+    /// `L` is `lanes`; to be inlined as [`Kernel::run`] is.
+    fn run_block<S: Simd, const L: usize>(self, simd: S) -> Self::Out;
+}
+
+impl<K: BlockKernel> Kernel for K {
+    type Out = K::Out;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> K::Out {
+        match self.lanes() {
+            1 => self.run_block::<S, 1>(s),
+            2 => self.run_block::<S, 2>(s),
+            3 => self.run_block::<S, 3>(s),
+            _ => self.run_block::<S, 4>(s),
+        }
+    }
+}
+
+/// An instruction set that this process can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// What every machine of this architecture has (SSE2, NEON).
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Isa {
+    /// All that this machine can run, the fastest last.
+    pub fn available() -> Vec<Isa> {
+        let mut all = vec![Isa::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(Avx2::detect().map(Isa::Avx2));
+            all.extend(Avx512::detect().map(Isa::Avx512));
+        }
+        all
+    }
+
+    /// The fastest.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| *Isa::available().last().unwrap_or(&Isa::Portable))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable if cfg!(target_arch = "aarch64") => "NEON",
+            Isa::Portable if cfg!(target_arch = "x86_64") => "SSE2",
+            Isa::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => "AVX-512",
+        }
+    }
+
+    /// Runs a kernel compiled for this instruction set.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        match self {
+            Isa::Portable => kernel.run(Portable),
+            // SAFETY: an `Avx2` or `Avx512` exists only after `detect` has seen every feature that
+            // the function is compiled for.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(simd) => unsafe { run_avx2(kernel, simd) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(simd) => unsafe { run_avx512(kernel, simd) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn run_avx2<K: Kernel>(kernel: K, simd: Avx2) -> K::Out {
+    kernel.run(simd)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn run_avx512<K: Kernel>(kernel: K, simd: Avx512) -> K::Out {
+    kernel.run(simd)
+}
+
+/// The floats of a slice of vectors.
+pub(super) fn flatten(lanes: &[Lane]) -> &[f32] {
+    // SAFETY: a `Lane` is sixteen floats and nothing else (`repr(C)`, size 64 = 16 · 4), so a slice
+    // of `len` of them is a slice of `16 · len` floats; `f32` needs less alignment.
+    unsafe { std::slice::from_raw_parts(lanes.as_ptr().cast(), lanes.len() * LANES) }
+}
+
+/// The floats of a slice of vectors, to be changed.
+pub(super) fn flatten_mut(lanes: &mut [Lane]) -> &mut [f32] {
+    // SAFETY: as in `flatten`, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len() * LANES) }
+}

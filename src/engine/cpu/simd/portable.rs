@@ -1,0 +1,100 @@
+//! Vectors as arrays: SSE2, NEON, or whatever the compiler makes of them.
+
+use super::{LANES, Lane, Simd};
+
+/// Arrays of sixteen: the compiler's choice of registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Portable;
+
+macro_rules! each {
+    (|$n:ident| $x:expr) => {{
+        let mut out = [0.0_f32; LANES];
+        for ($n, out) in out.iter_mut().enumerate() {
+            *out = $x;
+        }
+        out
+    }};
+}
+
+impl Simd for Portable {
+    type V = [f32; LANES];
+    type M = u16;
+    const ACCUMULATORS: usize = 2;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn load(self, from: &Lane) -> Self::V {
+        from.0
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut Lane) {
+        to.0 = v;
+    }
+    #[inline(always)]
+    fn add(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(|n| a[n] + b[n])
+    }
+    #[inline(always)]
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(|n| a[n] - b[n])
+    }
+    #[inline(always)]
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(|n| a[n] * b[n])
+    }
+    #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(|n| a[n] / b[n])
+    }
+    #[inline(always)]
+    fn sqrt(self, a: Self::V) -> Self::V {
+        each!(|n| a[n].sqrt())
+    }
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        each!(|n| if a[n] > b[n] { a[n] } else { b[n] })
+    }
+    #[inline(always)]
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        if cfg!(target_arch = "aarch64") {
+            each!(|n| a[n].mul_add(b[n], c[n]))
+        } else {
+            each!(|n| a[n] * b[n] + c[n])
+        }
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        each!(|n| a[n].abs())
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::V, b: Self::V) -> Self::M {
+        let mut bits = 0;
+        for n in 0..LANES {
+            bits |= u16::from(a[n] > b[n]) << n;
+        }
+        bits
+    }
+    #[inline(always)]
+    fn bits(self, m: Self::M) -> u16 {
+        m
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> Self::M {
+        bits
+    }
+    #[inline(always)]
+    fn keep(self, m: Self::M, a: Self::V) -> Self::V {
+        each!(|n| if m >> n & 1 == 1 { a[n] } else { 0.0 })
+    }
+    #[inline(always)]
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        each!(|n| if m >> n & 1 == 1 { a[n] } else { b[n] })
+    }
+    #[inline(always)]
+    fn exp2_of_magic(self, magic: Self::V) -> Self::V {
+        each!(|n| f32::from_bits((magic[n].to_bits() << 23).wrapping_add(127 << 23)))
+    }
+}

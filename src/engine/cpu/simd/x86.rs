@@ -1,0 +1,236 @@
+//! AVX2 and AVX-512.
+//!
+//! Every `unsafe` block here calls one vector intrinsic by value, or loads or stores sixteen
+//! floats through a reference to a `Lane`, which is 64 bytes long and aligned to 64: the only
+//! precondition left is that the machine has the instruction, and the tokens can be had only
+//! from `detect`.
+
+use std::arch::x86_64::*;
+
+use super::{LANES, Lane, Simd};
+
+/// Proof that AVX2, FMA and BMI are here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Avx2(());
+
+/// Proof that AVX-512 F, BW, DQ and VL are here, and all of [`Avx2`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Avx512(());
+
+impl Avx2 {
+    pub fn detect() -> Option<Self> {
+        let here = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt");
+        here.then_some(Avx2(()))
+    }
+}
+
+impl Avx512 {
+    pub fn detect() -> Option<Self> {
+        let here = Avx2::detect().is_some()
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        here.then_some(Avx512(()))
+    }
+}
+
+macro_rules! pairwise {
+    ($name:ident($($arg:ident),*) = $intrinsic:ident) => {
+        #[inline(always)]
+        fn $name(self, $($arg: Self::V),*) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { [$intrinsic($($arg[0]),*), $intrinsic($($arg[1]),*)] }
+        }
+    };
+}
+
+impl Simd for Avx2 {
+    type V = [__m256; 2];
+    type M = [__m256; 2];
+    const ACCUMULATORS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+    #[inline(always)]
+    fn load(self, from: &Lane) -> Self::V {
+        let from = from.0.as_ptr();
+        // SAFETY: see the module.
+        unsafe { [_mm256_load_ps(from), _mm256_load_ps(from.add(8))] }
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut Lane) {
+        let to = to.0.as_mut_ptr();
+        // SAFETY: see the module.
+        unsafe {
+            _mm256_store_ps(to, v[0]);
+            _mm256_store_ps(to.add(8), v[1]);
+        }
+    }
+    pairwise!(add(a, b) = _mm256_add_ps);
+    pairwise!(sub(a, b) = _mm256_sub_ps);
+    pairwise!(mul(a, b) = _mm256_mul_ps);
+    pairwise!(div(a, b) = _mm256_div_ps);
+    pairwise!(sqrt(a) = _mm256_sqrt_ps);
+    pairwise!(max(a, b) = _mm256_max_ps);
+    pairwise!(fma(a, b, c) = _mm256_fmadd_ps);
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe {
+            let sign = _mm256_set1_ps(-0.0);
+            [_mm256_andnot_ps(sign, a[0]), _mm256_andnot_ps(sign, a[1])]
+        }
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::V, b: Self::V) -> Self::M {
+        // SAFETY: see the module.
+        unsafe {
+            [
+                _mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]),
+                _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn bits(self, m: Self::M) -> u16 {
+        // SAFETY: see the module.
+        unsafe { (_mm256_movemask_ps(m[0]) | _mm256_movemask_ps(m[1]) << 8) as u16 }
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> Self::M {
+        // SAFETY: see the module.
+        unsafe {
+            let half = |bits: i32| {
+                let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+                let set = _mm256_and_si256(_mm256_set1_epi32(bits), each);
+                _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, each))
+            };
+            [half(i32::from(bits)), half(i32::from(bits >> 8))]
+        }
+    }
+    #[inline(always)]
+    fn keep(self, m: Self::M, a: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { [_mm256_and_ps(m[0], a[0]), _mm256_and_ps(m[1], a[1])] }
+    }
+    #[inline(always)]
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe {
+            [
+                _mm256_blendv_ps(b[0], a[0], m[0]),
+                _mm256_blendv_ps(b[1], a[1], m[1]),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn exp2_of_magic(self, magic: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe {
+            let half = |v: __m256| {
+                let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(v));
+                _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(127 << 23)))
+            };
+            [half(magic[0]), half(magic[1])]
+        }
+    }
+}
+
+macro_rules! whole {
+    ($name:ident($($arg:ident),*) = $intrinsic:ident) => {
+        #[inline(always)]
+        fn $name(self, $($arg: Self::V),*) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { $intrinsic($($arg),*) }
+        }
+    };
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+    type M = __mmask16;
+    const ACCUMULATORS: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn load(self, from: &Lane) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { _mm512_load_ps(from.0.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(self, v: Self::V, to: &mut Lane) {
+        // SAFETY: see the module.
+        unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
+    }
+    whole!(add(a, b) = _mm512_add_ps);
+    whole!(sub(a, b) = _mm512_sub_ps);
+    whole!(mul(a, b) = _mm512_mul_ps);
+    whole!(div(a, b) = _mm512_div_ps);
+    whole!(sqrt(a) = _mm512_sqrt_ps);
+    whole!(max(a, b) = _mm512_max_ps);
+    whole!(fma(a, b, c) = _mm512_fmadd_ps);
+    whole!(abs(a) = _mm512_abs_ps);
+    #[inline(always)]
+    fn indices(self, bits: u16, first: u32, list: &mut [u32; LANES]) -> usize {
+        // SAFETY: see the module; `list` has room for sixteen indices, and the store needs no
+        // alignment.
+        unsafe {
+            let each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let all = _mm512_add_epi32(each, _mm512_set1_epi32(first as i32));
+            _mm512_storeu_si512(
+                list.as_mut_ptr().cast(),
+                _mm512_maskz_compress_epi32(bits, all),
+            );
+        }
+        bits.count_ones() as usize
+    }
+    #[inline(always)]
+    fn gt(self, a: Self::V, b: Self::V) -> Self::M {
+        // SAFETY: see the module.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn bits(self, m: Self::M) -> u16 {
+        m
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> Self::M {
+        bits
+    }
+    #[inline(always)]
+    fn keep(self, m: Self::M, a: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { _mm512_maskz_mov_ps(m, a) }
+    }
+    #[inline(always)]
+    fn add_where(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { _mm512_mask_add_ps(a, m, a, b) }
+    }
+    #[inline(always)]
+    fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { _mm512_mask_mov_ps(b, m, a) }
+    }
+    #[inline(always)]
+    fn exp2_of_magic(self, magic: Self::V) -> Self::V {
+        // SAFETY: see the module.
+        unsafe {
+            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(magic));
+            _mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(127 << 23)))
+        }
+    }
+}

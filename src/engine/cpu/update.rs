@@ -1,0 +1,443 @@
+//! Gradients of all weights, and their update: what is done with a part of a batch when all its samples
+//! have gone forward and back.
+//!
+//! A task owns some weights, a block of outputs times some inputs, so no sum crosses threads:
+//!
+//! - first layer, sparse input: a block of outputs, all inputs. The block's adjoints of all samples
+//!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
+//! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is packed
+//!   once for the strip; it and the sums of the task (200 and 400 KB at most) stay in L2.
+//! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
+
+use std::ops::Range;
+
+use ndarray::Array1;
+
+use super::{
+    clock::Part,
+    dense::{DEPTH, pack},
+    layout::LayerState,
+    lists::Pairs,
+    parallel::for_each,
+    sample::{Pass, Sample},
+    simd::{Isa, LANES, Lane, flatten, flatten_mut},
+    step::Machine,
+    weights::{self, Piece, Sink, Update},
+};
+
+/// Inputs of a task with a dense input, at most.
+const SLICE: usize = 96;
+
+/// Blocks of outputs of such a task, at most.
+const STRIP: usize = 16;
+
+/// Inputs of each of a multiple of four slices, so that two or four threads get as many.
+fn slice(columns: usize) -> usize {
+    columns.div_ceil(columns.div_ceil(SLICE).next_multiple_of(4))
+}
+
+/// What one thread needs for one task.
+#[derive(Debug, Default)]
+pub(super) struct Bench {
+    sums: Vec<Lane>,
+    x: Vec<f32>,
+}
+
+/// A block of a layer's outputs times some of its inputs.
+struct Task<'a> {
+    layer: usize,
+    block: usize,
+    part: usize,
+    sink: Sink<'a>,
+}
+
+/// Tasks that share what they read.
+type Job<'a> = Vec<Task<'a>>;
+
+/// A layer's tasks of `width` inputs (the bias is one more) each, part by part within blocks; for an
+/// update, each has a share of `poison`.
+fn tasks<'a>(
+    k: usize,
+    layer: &'a mut LayerState,
+    gradients: &'a mut [Lane],
+    update: Option<Update>,
+    width: usize,
+    poison: &mut impl Iterator<Item = &'a mut Lane>,
+) -> Vec<Task<'a>> {
+    let (lanes, block_len) = (layer.lanes, layer.block_len());
+    let parts = block_len.div_ceil(width * lanes);
+    let task = |(n, sink)| Task {
+        layer: k,
+        block: n / parts,
+        part: n % parts,
+        sink,
+    };
+    let Some(update) = update else {
+        let blocks = gradients.chunks_exact_mut(block_len);
+        let sinks = blocks.flat_map(|block| block.chunks_mut(width * lanes).map(Sink::Store));
+        return sinks.enumerate().map(task).collect();
+    };
+    let split = |values: &'a mut [Lane]| {
+        let blocks = values.chunks_exact_mut(block_len);
+        blocks.flat_map(move |block| block.chunks_mut(width * lanes))
+    };
+    let moments = split(&mut layer.first).zip(split(&mut layer.second));
+    let weights = split(&mut layer.params).zip(poison);
+    let sinks = weights
+        .zip(moments)
+        .map(|((weights, poison), (first, second))| Sink::Adam {
+            update,
+            weights,
+            first,
+            second,
+            poison,
+        });
+    sinks.enumerate().map(task).collect()
+}
+
+impl Machine {
+    /// Weight gradients of all layers, into Adam or (added) into the buffers.
+    pub(super) fn weights(&mut self, pass: Pass<'_>, update: Option<Update>) {
+        let widths: Vec<usize> = (self.layers.iter().enumerate())
+            .map(|(k, layer)| match k {
+                0 if pass.sparse => layer.inputs + 1,
+                0 => slice(layer.inputs + 1),
+                _ => layer.below.lanes * LANES,
+            })
+            .collect();
+        let mut count = 0;
+        for (k, layer) in self.layers.iter_mut().enumerate() {
+            let len = layer.params.len();
+            count += layer.blocks * (layer.inputs + 1).div_ceil(widths[k]);
+            if update.is_some() {
+                layer.first.resize(len, Lane::ZERO);
+                layer.second.resize(len, Lane::ZERO);
+            } else {
+                self.gradients[k].resize(len, Lane::ZERO);
+                if pass.first == 0 {
+                    self.gradients[k].fill(Lane::ZERO);
+                }
+            }
+        }
+        self.poison.clear();
+        self.poison.resize(count, Lane::ZERO);
+
+        let mut poison = self.poison.iter_mut();
+        let mut jobs: Vec<Job<'_>> = Vec::new();
+        let shapes: Vec<_> = (self.layers.iter())
+            .map(|layer| (layer.lanes, layer.inputs, layer.neurons))
+            .collect();
+        let layers = self.layers.iter_mut().zip(&mut self.gradients);
+        for (k, (layer, gradients)) in layers.enumerate() {
+            let mut tasks = tasks(k, layer, gradients, update, widths[k], &mut poison);
+            if k == 0 && !pass.sparse {
+                // Strips: some blocks of one part.
+                tasks.sort_by_key(|task| (task.part, task.block / STRIP));
+                let same = |a: &Task<'_>, b: &Task<'_>| {
+                    (a.part, a.block / STRIP) == (b.part, b.block / STRIP)
+                };
+                for task in tasks {
+                    match jobs.last_mut() {
+                        Some(job) if same(&job[0], &task) => job.push(task),
+                        _ => jobs.push(vec![task]),
+                    }
+                }
+            } else {
+                jobs.extend(tasks.into_iter().map(|task| vec![task]));
+            }
+        }
+        let (isa, samples) = (self.isa, &self.samples[..pass.count]);
+        let (entries, pool, clock) = (&self.columns, &self.benches, &self.clock);
+        for_each(&mut jobs, |_, job| {
+            let (k, part) = (job[0].layer, job[0].part);
+            let (lanes, inputs, neurons) = shapes[k];
+            let columns = part * widths[k]..((part + 1) * widths[k]).min(inputs + 1);
+            let strip = Strip {
+                pass,
+                samples,
+                isa,
+                lanes,
+                inputs,
+                columns,
+            };
+            let job = std::mem::take(job);
+            pool.with(|bench| match k {
+                0 if pass.sparse => {
+                    clock.time(Part::FirstWeights, || strip.sparse(job, entries, bench))
+                }
+                0 => clock.time(Part::FirstWeights, || strip.dense(job, bench)),
+                _ => clock.time(Part::OtherWeights, || strip.spikes(job, k, neurons, bench)),
+            });
+        });
+        if update.is_some() {
+            self.finite &= clean(&self.poison);
+            for layer in &mut self.layers[1..] {
+                layer.refresh_across();
+            }
+        }
+    }
+
+    /// The Euclidean norm of all gradients in the buffers, in double precision: block by block, each
+    /// in sixteen sums, so that neither threads nor registers change its bits.
+    pub fn gradient_norm(&self) -> f64 {
+        let mut squares = 0.0;
+        for (k, layer) in self.layers.iter().enumerate() {
+            let blocks = self.gradients[k].chunks_exact(layer.block_len());
+            let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
+            for_each(&mut blocks, |_, (block, sum)| {
+                let mut sums = [0.0_f64; LANES];
+                for lane in block.iter() {
+                    for (sum, &g) in sums.iter_mut().zip(&lane.0) {
+                        *sum += f64::from(g) * f64::from(g);
+                    }
+                }
+                *sum = sums.iter().sum();
+            });
+            squares += blocks.iter().map(|(_, sum)| sum).sum::<f64>();
+            let (beta, theta) = self.learnt_gradients(k);
+            let square = |g: &Array1<f32>| g.mapv(|x| f64::from(x) * f64::from(x)).sum();
+            if layer.neuron.learn_beta {
+                squares += square(&beta);
+            }
+            if layer.neuron.learn_threshold {
+                squares += square(&theta);
+            }
+        }
+        squares.sqrt()
+    }
+
+    /// Multiplies all gradients in the buffers by a factor.
+    pub fn scale_gradients(&mut self, factor: f64) {
+        for gradients in &mut self.gradients {
+            let mut blocks: Vec<_> = gradients.chunks_mut(4096).collect();
+            for_each(&mut blocks, |_, block| {
+                let gradients = flatten_mut(block).iter_mut();
+                gradients.for_each(|g| *g *= factor as f32);
+            });
+        }
+        for (beta, theta) in &mut self.learnt {
+            for g in beta.iter_mut().chain(theta) {
+                *g *= factor;
+            }
+        }
+    }
+
+    /// Adam on the gradients in the buffers.
+    pub fn apply(&mut self, update: Update) {
+        let isa = self.isa;
+        for (k, layer) in self.layers.iter_mut().enumerate() {
+            let len = layer.params.len();
+            layer.first.resize(len, Lane::ZERO);
+            layer.second.resize(len, Lane::ZERO);
+            let block_len = layer.block_len();
+            let moments = layer
+                .first
+                .chunks_exact_mut(block_len)
+                .zip(layer.second.chunks_exact_mut(block_len));
+            let weights = layer
+                .params
+                .chunks_exact_mut(block_len)
+                .zip(self.gradients[k].chunks_exact(block_len));
+            self.poison.clear();
+            self.poison.resize(layer.blocks, Lane::ZERO);
+            let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.poison).collect();
+            for_each(&mut blocks, |_, (block, poison)| {
+                let ((weights, gradients), (first, second)) = block;
+                isa.run(weights::FromBuffer {
+                    gradients,
+                    update,
+                    weights,
+                    first,
+                    second,
+                    poison,
+                });
+            });
+            self.finite &= clean(&self.poison);
+            if k > 0 {
+                layer.refresh_across();
+            }
+        }
+        self.apply_learnt(update);
+    }
+
+    /// Adds up the samples' `∂L/∂β` and `∂L/∂θ`.
+    pub(super) fn collect_learnt(&mut self, count: usize) {
+        for (k, layer) in self
+            .layers
+            .iter()
+            .enumerate()
+            .filter(|(_, layer)| layer.learns())
+        {
+            for sample in &self.samples[..count] {
+                let add = |sums: &mut Vec<f64>, from: &[Lane]| {
+                    sums.iter_mut()
+                        .zip(flatten(from))
+                        .for_each(|(sum, &x)| *sum += f64::from(x));
+                };
+                add(&mut self.learnt[k].0, &sample.learnt[k].0);
+                add(&mut self.learnt[k].1, &sample.learnt[k].1);
+            }
+            debug_assert_eq!(layer.neurons, self.learnt[k].0.len());
+        }
+    }
+
+    /// `∂L/∂β` and `∂L/∂θ` of layer `k` in their own shapes.
+    pub fn learnt_gradients(&self, k: usize) -> (Array1<f32>, Array1<f32>) {
+        let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
+            1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
+            _ => sums.iter().map(|&x| x as f32).collect(),
+        };
+        let (learnt, values) = (&self.learnt[k], &self.layers[k].learnt);
+        (own(&learnt.0, &values.beta), own(&learnt.1, &values.theta))
+    }
+
+    /// Adam on learnt decays and thresholds, brought back into their range.
+    pub(super) fn apply_learnt(&mut self, update: Update) {
+        for k in 0..self.layers.len() {
+            let (beta, theta) = self.learnt_gradients(k);
+            let layer = &mut self.layers[k];
+            if !layer.learns() {
+                continue;
+            }
+            let learnt = &mut layer.learnt;
+            if layer.neuron.learn_beta {
+                update.apply(&mut learnt.beta, &beta, &mut learnt.beta_moments);
+                learnt.beta.mapv_inplace(|beta| beta.clamp(0.0, 1.0));
+            }
+            if layer.neuron.learn_threshold {
+                update.apply(&mut learnt.theta, &theta, &mut learnt.theta_moments);
+                let low = crate::neuron::MIN_THRESHOLD as f32;
+                learnt
+                    .theta
+                    .mapv_inplace(|theta| if theta < low { low } else { theta });
+            }
+            let constants = learnt.beta.iter().chain(&learnt.theta);
+            self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
+            layer.spread_constants();
+        }
+    }
+}
+
+/// Some inputs of a layer (the bias is one more), for the blocks of a job.
+struct Strip<'a> {
+    pass: Pass<'a>,
+    samples: &'a [Sample],
+    isa: Isa,
+    lanes: usize,
+    inputs: usize,
+    columns: Range<usize>,
+}
+
+impl Strip<'_> {
+    /// From lists of a sparse input.
+    fn sparse(self, job: Job<'_>, columns: &Pairs, Bench { sums: a, .. }: &mut Bench) {
+        let (lanes, rows) = (self.lanes, self.pass.source.rows() * self.lanes);
+        for Task { block, sink, .. } in job {
+            a.clear();
+            for sample in self.samples {
+                a.extend_from_slice(&sample.a[0][block * rows..][..rows]);
+            }
+            self.isa.run(weights::FromInput {
+                lanes,
+                columns,
+                a,
+                sink,
+            });
+        }
+    }
+
+    /// From a dense input, stretch by stretch of rows (steps of samples): packs the columns, and adds
+    /// what they give with each block's adjoints; hands on the sums at the end.
+    fn dense(self, job: Job<'_>, Bench { sums, x }: &mut Bench) {
+        let (source, steps, lanes) = (self.pass.source, self.pass.source.rows(), self.lanes);
+        let bias = self.columns.contains(&self.inputs);
+        let (real, len) = (
+            self.columns.len() - usize::from(bias),
+            self.columns.len() * lanes,
+        );
+        sums.clear();
+        sums.resize(job.len() * len, Lane::ZERO);
+        let rows = self.samples.len() * steps;
+        for begin in (0..rows).step_by(DEPTH) {
+            let stretch = begin..rows.min(begin + DEPTH);
+            let row = |r: usize| source.row(self.pass.first + r / steps, r % steps);
+            let (depth, columns) = (stretch.len(), (self.columns.start, real));
+            pack(stretch.clone().map(row), columns, bias, depth, x);
+            let pieces: Vec<Piece<'_>> = (begin / steps..stretch.end.div_ceil(steps))
+                .map(|n| {
+                    let first = begin.saturating_sub(n * steps);
+                    let end = steps.min(stretch.end - n * steps);
+                    Piece {
+                        a: &self.samples[n].a[0],
+                        steps,
+                        first,
+                        count: end - first,
+                    }
+                })
+                .collect();
+            for (task, sums) in job.iter().zip(sums.chunks_exact_mut(len)) {
+                self.isa.run(weights::FromDense {
+                    lanes,
+                    block: task.block,
+                    pieces: &pieces,
+                    depth,
+                    x,
+                    sums,
+                });
+            }
+        }
+        for (Task { sink, .. }, sums) in job.into_iter().zip(sums.chunks_exact(len)) {
+            self.isa.run(weights::Deliver { lanes, sums, sink });
+        }
+    }
+
+    /// From the spikes of the layer below layer `k`, which has so many neurons.
+    fn spikes(self, job: Job<'_>, k: usize, neurons: usize, Bench { sums, .. }: &mut Bench) {
+        let (lanes, steps, rows) = (self.lanes, self.pass.source.steps, self.columns.clone());
+        for Task {
+            block, part, sink, ..
+        } in job
+        {
+            sums.clear();
+            sums.resize(64.max(rows.len()) * lanes, Lane::ZERO);
+            let own = block * steps * lanes..(block + 1) * steps * lanes;
+            let words = part * steps..(part + 1) * steps;
+            if rows.start < self.inputs {
+                let samples = self.samples.iter().map(|sample| {
+                    let words = &sample.words[k - 1][words.clone()];
+                    (words, &sample.a[k][own.clone()])
+                });
+                if neurons <= weights::FEW {
+                    self.isa.run(weights::FromSpikesToFew {
+                        neurons,
+                        samples,
+                        sums,
+                    });
+                } else {
+                    for (words, a) in samples {
+                        self.isa.run(weights::FromSpikes {
+                            lanes,
+                            words,
+                            a,
+                            sums,
+                        });
+                    }
+                }
+            }
+            if rows.contains(&self.inputs) {
+                let sum = &mut sums[(self.inputs - rows.start) * lanes..][..lanes];
+                for sample in self.samples {
+                    let a = &sample.a[k][own.clone()];
+                    self.isa.run(weights::FromBias { a, sum });
+                }
+            }
+            let sums = &sums[..rows.len() * lanes];
+            self.isa.run(weights::Deliver { lanes, sums, sink });
+        }
+    }
+}
+
+/// Whether no task has met a NaN or an infinity.
+fn clean(poison: &[Lane]) -> bool {
+    flatten(poison).iter().all(|&x| x == 0.0)
+}
