@@ -78,3 +78,84 @@ fn what_is_written_comes_back() {
         );
     }
 }
+
+/// Files that were made wrong on purpose, their checksum right: refused by what is wrong with them.
+#[test]
+fn wrong_content_with_a_right_checksum_is_refused() {
+    let whole = runs::after(7).to_bytes().expect("bytes");
+    Checkpoint::from_bytes(&runs::sealed(whole.clone())).expect("as it was");
+    let mut wrong = Vec::new();
+    for (from, to, part) in [
+        ("spikegrad checkpoint", "a checkpoint", "format"),
+        ("\"version\":\"1\"", "\"version\":\"0\"", "version"),
+        (
+            "\"version\":\"1\"",
+            "\"version\":\"99999999999\"",
+            "version",
+        ),
+        ("6 3 2", "6 3 9", "fc2.bias"),
+        ("6 3 2", "6 9 2", "layer 1"),
+        ("6 3 2", "6 3", "firing_rate"),
+        ("6 3 2", "6", "network.sizes"),
+        ("6 3 2", "6 0 2", "network.sizes"),
+        ("6 3 2", "6 3 2 4", "layer3"),
+        ("6 3 2", "18446744073709551615 3 2", "fc1"),
+        ("\"layer1.beta\":\"0.9\"", "\"layer1.beta\":\"1.9\"", "beta"),
+        ("\"layer1.beta\":\"0.9\"", "\"layer1.beta\":\"NaN\"", "beta"),
+        (
+            "\"layer2.learn_beta\":\"true\"",
+            "\"layer2.learn_beta\":\"false\"",
+            "lif2.beta",
+        ),
+        (
+            "\"layer1.learn_beta\":\"false\"",
+            "\"layer1.learn_beta\":\"true\"",
+            "lif1.beta",
+        ),
+        ("fast_sigmoid 7.3", "fast_sigmoid -1", "slope"),
+        ("fast_sigmoid 7.3", "slow_sigmoid 7.3", "surrogate"),
+        ("cross_entropy_membrane", "cross_entropy", "objective.loss"),
+        ("\"adam.lr\":\"0.01\"", "\"adam.lr\":\"inf\"", "lr"),
+        ("\"adam.step\":\"7\"", "\"adam.step\":\"0\"", "tensor"),
+        ("\"adam.step\":\"7\"", "\"adam.step\":\"-7\"", "adam.step"),
+        (
+            "\"trainer.batch_size\":\"4\"",
+            "\"trainer.batch_size\":\"0\"",
+            "batch_size",
+        ),
+        (
+            "\"position.batch\":\"2\"",
+            "\"position.batch\":\"3\"",
+            "position",
+        ),
+        ("\"setting.note\"", "\"later.note\"", "later.note"),
+        ("adam.exp_avg.fc1.bias", "adam.exp_avg.fc9.bias", "fc1.bias"),
+        ("\"shape\":[3, 6]", "\"shape\":[6, 3]", "fc1.weight"),
+        (
+            "\"shape\":[3, 6]",
+            "\"shape\":[99999999999,99999999999]",
+            "content",
+        ),
+        ("{\"__metadata__\"", "[\"__metadata__\"", "content"),
+    ] {
+        let result = Checkpoint::from_bytes(&runs::edited(&whole, from, to));
+        match result {
+            Err(error @ Error::Format { .. }) => {
+                let message = error.to_string();
+                if !message.contains(part) {
+                    wrong.push(format!("{from} -> {to}: {message}"));
+                }
+            }
+            result => panic!("{from} -> {to}: {result:?}"),
+        }
+    }
+    assert!(wrong.is_empty(), "another reason than expected: {wrong:#?}");
+    // Numbers: the last tensor is the second moments of a threshold or decay.
+    for bad in [f32::NAN, f32::INFINITY, -1.0] {
+        let mut bytes = whole.clone();
+        let last = bytes.len() - 4;
+        bytes[last..].copy_from_slice(&bad.to_le_bytes());
+        let error = Checkpoint::from_bytes(&runs::sealed(bytes)).expect_err("not such a number");
+        assert!(error.to_string().contains("adam.exp_avg_sq"), "{error}");
+    }
+}
