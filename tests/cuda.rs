@@ -245,6 +245,41 @@ fn large_products_agree_with_the_cpu() {
     }
 }
 
+/// More samples than the kernels back through time have rows of blocks, so that a block takes several.
+#[test]
+fn a_thousand_samples_agree_with_the_cpu() {
+    if !device() {
+        return;
+    }
+    let leaky = Leaky::new(0.9)
+        .threshold(0.2)
+        .learn_beta(true)
+        .learn_threshold(true);
+    let network: Network = Network::builder(3)
+        .layer(5, leaky)
+        .layer(2, Leaky::new(0.9))
+        .build()
+        .unwrap();
+    let (x, targets) = (images(1100, 3), targets(1100, 2));
+    let input = Input::constant(x.view(), 3);
+    // A price on spikes, so that the sums over samples do not cancel to what rounding leaves of them.
+    let loss = || Objective {
+        loss: Loss::CrossEntropyMembrane,
+        rate_l1: 1e-2,
+    };
+    let mut cpu = Device::Cpu
+        .engine(network.clone(), loss(), Adam::new(1e-3))
+        .unwrap();
+    let (_, a) = cpu.gradients(input, &targets).unwrap();
+    let mut gpu = engine(network, loss(), Adam::new(1e-3));
+    let (_, b) = gpu.gradients(input, &targets).unwrap();
+    for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
+        let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
+        assert!(largest > 0.0 && a.iter().zip(b).all(close), "{name}");
+    }
+}
+
 /// More classes than the read-out has threads, by every loss.
 #[test]
 fn three_hundred_classes_agree_with_the_cpu() {
@@ -487,15 +522,17 @@ fn mnist_agrees_with_the_cpu(hidden: usize, batch: usize, steps: usize) {
         off = off.max(error);
         curve.push(found.loss);
     }
-    assert!(curve[19] < 0.8 * curve[0], "it does not learn: {curve:?}");
+    let last = curve[15..].iter().sum::<f64>() / 5.0;
+    assert!(last < 0.9 * curve[0], "it does not learn: {curve:?}");
     println!(
         "gradients within {worst:e} of the largest, losses within {off:e} (reference engine: {apart:e}): {curve:?}"
     );
 }
 
+/// 260 hidden neurons are more than the read-out's eight warps take in one turn.
 #[test]
 fn twenty_updates_on_mnist_agree_with_the_cpu() {
-    mnist_agrees_with_the_cpu(100, 16, 10);
+    mnist_agrees_with_the_cpu(260, 16, 10);
 }
 
 #[test]
