@@ -350,8 +350,8 @@ fn announced_batches_change_no_bit() {
     let run = |announce: &dyn Fn(&mut CudaEngine, usize)| {
         let mut engine = engine(network(), objective(), Adam::new(1e-2).clip_norm(0.5));
         let mut results = Vec::new();
-        for k in 0..batches.len() {
-            for x in [batches[k].clone(), bytes(k)] {
+        for (k, batch) in batches.iter().enumerate() {
+            for x in [batch.clone(), bytes(k)] {
                 announce(&mut engine, k);
                 let input = Input::constant(x.view(), 12);
                 let report = engine.train_step(input, &targets(x.nrows(), 5)).unwrap();
@@ -366,7 +366,8 @@ fn announced_batches_change_no_bit() {
             .unwrap();
     };
     let plain = run(&|_, _| {});
-    let cases: [(&str, &dyn Fn(&mut CudaEngine, usize)); 6] = [
+    type Announce<'a> = &'a dyn Fn(&mut CudaEngine, usize);
+    let cases: [(&str, Announce<'_>); 6] = [
         ("right", &|engine, k| send(engine, &batches[k], 12)),
         ("another", &|engine, k| {
             send(engine, &batches[(k + 1) % 4], 12)
