@@ -237,7 +237,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
 
 // A whole output layer's losses. Grid: a block for each sample.
 // Traffic: spikes (bits) and mem [T, B, C] are read, the adjoint is written, once.
-extern "C" __global__ __launch_bounds__(256, 3) void readout(
+extern "C" __global__ __launch_bounds__(256, 2) void readout(
     const u32 *spikes, const float *mem, const u32 *targets, int loss, float on, float off,
     float share, float *adjoint, float *scratch, double *losses, u32 *by_count, u32 *by_membrane,
     u32 *flag, u32 steps, u32 batch, u32 classes) {
@@ -264,7 +264,7 @@ typedef float four __attribute__((ext_vector_type(4)));
 // Traffic: a sample reads its spikes, T N / 8 bytes, the weights, 4 C N bytes for 32 steps (from L2:
 // every block reads the same), and writes 4 to 12 bytes for each class and step. 2 C N T FLOP; each
 // weight is read from shared memory by 16 bytes, for all lanes at once.
-extern "C" __global__ __launch_bounds__(256, 3) void readout_narrow(
+extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     const u32 *below, u32 inputs, const float *weight, const float *bias, const float *betas,
     u32 beta_each, const float *thetas, u32 theta_each, int dynamics, int reset, int attached,
     int surrogate, float peak, float scale, u32 *spikes, float *mem, float *pre, u64 *count,

@@ -13,6 +13,9 @@
 /// * [`gradcheck`](crate::gradcheck): the proof by finite differences, for networks of your own.
 pub mod bptt {}
 
+#[doc = include_str!("cuda.md")]
+pub mod cuda {}
+
 #[doc = include_str!("port.md")]
 pub mod port {}
 

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
-use super::access::{bank_conflicts, sectors};
+use super::access::{passes, sectors};
 use super::registers::Registers;
+use super::slots::{Unit, slots};
 use super::stats::KernelStats;
 use super::warp::{Faulted, Stop, Warp};
 use crate::decode::form::*;
@@ -86,7 +87,9 @@ impl Block<'_> {
         let shared = space == Space::Shared;
         if shared {
             stats.shared_accesses += 1;
-            stats.bank_conflicts += bank_conflicts(access);
+            let (passes, least) = passes(access);
+            stats.shared_passes += passes;
+            stats.bank_conflicts += passes - least;
         } else {
             stats.global_accesses += 1;
             stats.global_sectors += sectors(access);
@@ -206,6 +209,8 @@ impl Block<'_> {
                 }
             }
             if barrier.is_none() {
+                let longest = warps.iter().map(Warp::steps).max().unwrap_or(0);
+                self.stats.longest_warp = self.stats.longest_warp.max(longest);
                 return Ok(());
             }
             self.stats.barriers += 1;
@@ -291,7 +296,12 @@ pub fn run(
             }
         }
     }
-    let mut stats = block.stats;
+    let mut stats = std::mem::take(&mut block.stats);
+    for segment in &mut block.memory.arena.segments {
+        let (read, written) = std::mem::take(&mut segment.fresh_sectors);
+        stats.sectors_read += read;
+        stats.sectors_written += written;
+    }
     stats.launches = 1;
     stats.blocks = block.index;
     stats.threads = block.index * u64::from(threads);
@@ -299,6 +309,14 @@ pub fn run(
         stats.warp_instructions += warps;
         stats.thread_instructions += threads;
         stats.flops += threads * u64::from(inst.flops);
+        let (unit, slots) = slots(&inst.op);
+        *match unit {
+            Unit::Float => &mut stats.float_slots,
+            Unit::Double => &mut stats.double_slots,
+            Unit::Integer => &mut stats.integer_slots,
+            Unit::Memory => &mut stats.memory_slots,
+            Unit::Control => &mut stats.control_slots,
+        } += warps * slots;
     }
     stats.nanoseconds = start.elapsed().as_nanos() as u64;
     (stats, result)

@@ -12,6 +12,7 @@ mod compare;
 mod convert;
 pub mod launch;
 mod registers;
+pub mod slots;
 pub mod stats;
 mod warp;
 

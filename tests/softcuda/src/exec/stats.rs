@@ -10,6 +10,14 @@ pub struct KernelStats {
     pub threads: u64,
     pub thread_instructions: u64,
     pub warp_instructions: u64,
+    /// The most instructions that one warp has executed in a launch.
+    pub longest_warp: u64,
+    /// Issue slots of warps, as [`slots`](super::slots) estimates them, by the unit that they occupy.
+    pub float_slots: u64,
+    pub double_slots: u64,
+    pub integer_slots: u64,
+    pub memory_slots: u64,
+    pub control_slots: u64,
     /// A fused multiply-add counts two; every other float instruction, comparisons too, one.
     pub flops: u64,
     pub global_bytes_read: u64,
@@ -18,8 +26,14 @@ pub struct KernelStats {
     pub global_accesses: u64,
     /// 32-byte sectors that these touch, each counted once per instruction of a warp.
     pub global_sectors: u64,
+    /// 32-byte sectors of each launch, each counted once: those that it reads and has not written
+    /// before, and those that it writes. This much must come from memory, or be left in it.
+    pub sectors_read: u64,
+    pub sectors_written: u64,
     pub shared_accesses: u64,
-    /// Extra passes because several words of one bank are wanted at once.
+    /// Passes over the banks that these take, 128 bytes each.
+    pub shared_passes: u64,
+    /// Those of them that are there because several words of one bank are wanted at once.
     pub bank_conflicts: u64,
     pub local_accesses: u64,
     pub barriers: u64,
@@ -32,7 +46,9 @@ macro_rules! fields {
     ($($name:ident),*) => {
         impl KernelStats {
             pub fn add(&mut self, other: &Self) {
+                let longest = self.longest_warp.max(other.longest_warp);
                 $(self.$name += other.$name;)*
+                self.longest_warp = longest;
             }
 
             /// A JSON object.
@@ -53,12 +69,21 @@ fields!(
     threads,
     thread_instructions,
     warp_instructions,
+    longest_warp,
+    float_slots,
+    double_slots,
+    integer_slots,
+    memory_slots,
+    control_slots,
     flops,
     global_bytes_read,
     global_bytes_written,
     global_accesses,
     global_sectors,
+    sectors_read,
+    sectors_written,
     shared_accesses,
+    shared_passes,
     bank_conflicts,
     local_accesses,
     barriers,

@@ -80,6 +80,11 @@ impl<'k> Warp<'k> {
         self.at_barrier.clear();
     }
 
+    /// Instructions executed since the start.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Lets the lanes at the barrier go on.
     pub fn release(&mut self) {
         for group in self.at_barrier.drain(..) {

@@ -23,6 +23,10 @@ pub struct Segment {
     pub data: Vec<u8>,
     pub shadow: Shadow,
     pub uses: Uses,
+    /// Of each sector of 32 bytes, the launch that read it last, and the one that wrote it.
+    sectors: Vec<[u32; 2]>,
+    /// Sectors that the running launch has read (unless it had written them) and written.
+    pub fresh_sectors: (u64, u64),
     /// Freed by this driver call.
     pub freed: Option<u64>,
 }
@@ -47,6 +51,8 @@ impl Segment {
             data,
             shadow,
             uses: Uses::default(),
+            sectors: Vec::new(),
+            fresh_sectors: (0, 0),
             freed: None,
         }
     }
@@ -69,6 +75,9 @@ impl Segment {
     ) -> Checked {
         if size < 4 {
             self.shadow.refine();
+        }
+        if self.role != Role::Shared {
+            self.count_sectors(touch, addresses, mask, visit.floor as u32);
         }
         let shift = self.shadow.shift;
         let units = (size >> shift) as usize;
@@ -101,6 +110,31 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// No access lies in more than one sector, being aligned.
+    #[inline(always)]
+    fn count_sectors(&mut self, touch: Touch, addresses: &Lanes<u64>, mask: u32, launch: u32) {
+        if self.sectors.is_empty() {
+            self.sectors = vec![[0; 2]; (self.bytes as usize).div_ceil(32)];
+        }
+        let mut last = usize::MAX;
+        for lane in lanes(mask) {
+            let at = ((addresses[lane] - self.base) >> 5) as usize;
+            if at == last {
+                continue;
+            }
+            last = at;
+            let [read, written] = &mut self.sectors[at];
+            if touch != Touch::Write && *read != launch && *written != launch {
+                *read = launch;
+                self.fresh_sectors.0 += 1;
+            }
+            if touch != Touch::Read && *written != launch {
+                *written = launch;
+                self.fresh_sectors.1 += 1;
+            }
+        }
     }
 
     #[cold]
