@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     .train_step(input, &batch.targets)
                     .map(|_| begin.elapsed())
             };
-            for _ in 0..3 {
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(200) {
                 step()?;
             }
             let (begin, mut each) = (Instant::now(), Vec::new());

@@ -194,10 +194,10 @@ fn columns<'a, S: Simd, A: Left, const L: usize, const M: usize, const G: usize>
         let a = a.tile::<M>(first);
         for (k, b) in panel.iter().enumerate() {
             let b: [S::V; G] = std::array::from_fn(|g| s.load(&b[column + g]));
-            for m in 0..M {
+            for (m, sums) in sums.iter_mut().enumerate() {
                 let x = s.splat(a.get(m, k));
                 for g in 0..G {
-                    sums[m][g] = s.fma(x, b[g], sums[m][g]);
+                    sums[g] = s.fma(x, b[g], sums[g]);
                 }
             }
         }

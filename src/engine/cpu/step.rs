@@ -295,15 +295,22 @@ impl Machine {
         let worth = source.worth();
         let clock = &self.clock;
         let parts = &mut self.parts[..groups];
+        // A static input is listed at once; a dense sequence would be in vain.
+        let listed = source.constant;
         for_each_chunk(worth, parts, 1, |n, part| {
-            clock.time(Part::Lists, || part[0].survey(rows(n)));
+            clock.time(Part::Lists, || {
+                part[0].survey(rows(n));
+                if listed {
+                    part[0].read(rows(n), group * source.features);
+                }
+            });
         });
         let active: usize = parts.iter().map(|part| part.active).sum();
         let sparse = active as f64 <= DENSE * (count * source.rows() * source.features) as f64;
         let largest = parts
             .iter()
             .fold(0.0_f32, |max, part| max.max(part.largest));
-        if sparse {
+        if sparse && !listed {
             for_each_chunk(worth, parts, 1, |n, part| {
                 clock.time(Part::Lists, || part[0].read(rows(n), 0));
             });

@@ -321,10 +321,10 @@ fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>
         for (&word, a) in words.iter().zip(a) {
             let word = word >> (vector * LANES);
             let masks: [S::M; G] = std::array::from_fn(|g| s.mask((word >> (g * LANES)) as u16));
-            for c in 0..CLASSES {
+            for (c, acc) in acc.iter_mut().enumerate() {
                 let a = s.splat(a.0[class + c]);
                 for g in 0..G {
-                    acc[c][g] = s.add_where(masks[g], acc[c][g], a);
+                    acc[g] = s.add_where(masks[g], acc[g], a);
                 }
             }
         }
