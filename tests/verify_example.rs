@@ -187,7 +187,7 @@ fn exit_codes() {
         "{stdout}"
     );
     assert_eq!(stdout.matches("FAIL     [0, 0, 0]").count(), 3, "{stdout}");
-    assert!(text(&run.stderr).starts_with("error: /nowhere: cannot be read"));
+    assert!(text(&run.stderr).starts_with("error: cannot read /nowhere: "));
     // A tolerance of one's own lets it pass.
     let run = verify(&[
         "--engine",
@@ -404,10 +404,17 @@ fn wrong_files_are_clear_errors() {
     ] {
         fs::write(&path, bytes).unwrap();
         let message = Fixture::load(&path).err().expect("an error");
-        assert!(message.contains("not a safetensors file"), "{message}");
+        assert!(
+            message.contains("expected a safetensors file")
+                || message.contains("length of the header is"),
+            "{message}"
+        );
     }
     let message = Fixture::load(dir.path()).err().expect("an error");
-    assert!(message.contains("cannot be read"), "{message}");
+    assert!(
+        message.contains("kind is a folder; expected a regular file"),
+        "{message}"
+    );
 }
 
 proptest! {
