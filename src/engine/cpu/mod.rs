@@ -190,6 +190,7 @@ impl CpuEngine {
             let machine = &mut self.machine;
             machine.run_back(input, targets, &recording, &adjoints, mode);
         }
+        self.machine.reclaim(recording);
         Ok(report)
     }
 
