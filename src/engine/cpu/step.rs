@@ -59,6 +59,8 @@ pub(super) struct Machine {
     pub columns: Pairs,
     x: Vec<f32>,
     pub currents: Vec<Lane>,
+    /// Tensors of a recording that is no longer needed.
+    spare: Vec<Vec<f32>>,
 }
 
 impl Machine {
@@ -82,6 +84,7 @@ impl Machine {
             columns: Pairs::default(),
             x: Vec::new(),
             currents: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -205,11 +208,21 @@ impl Machine {
     pub fn record(&mut self, input: Input<'_>, record: &Record) -> Recording {
         with_source(input, |source| {
             let layers = self.layers.len();
+            let mut spare = std::mem::take(&mut self.spare);
             let keep = |(k, layer): (usize, &LayerState)| {
-                let zeros = || Array3::zeros((source.steps, source.batch, layer.neurons));
+                let shape = (source.steps, source.batch, layer.neurons);
+                // Every entry is written, so what a spare one holds does not matter.
+                let mut tensor = || {
+                    let len = shape.0 * shape.1 * shape.2;
+                    let fitting = spare.iter().position(|spare| spare.len() == len);
+                    let values = fitting.map(|n| spare.swap_remove(n));
+                    values
+                        .and_then(|values| Array3::from_shape_vec(shape, values).ok())
+                        .unwrap_or_else(|| Array3::zeros(shape))
+                };
                 record.keeps(k, layers).then(|| {
-                    let mut trace = Trace::new(zeros(), zeros());
-                    trace.pre = layer.rule().pre_differs().then(zeros);
+                    let mut trace = Trace::new(tensor(), tensor());
+                    trace.pre = layer.rule().pre_differs().then(tensor);
                     trace
                 })
             };
@@ -230,6 +243,19 @@ impl Machine {
             let output = traces.pop().flatten();
             Recording::new(traces, output.expect("the output layer is always kept"))
         })
+    }
+
+    /// Keeps a recording's memory for the next: fresh memory costs more than writing it.
+    pub fn reclaim(&mut self, recording: Recording) {
+        let traces = recording.layers.into_iter().flatten();
+        for trace in traces.chain([recording.output]) {
+            let tensors = [Some(trace.spk), Some(trace.mem), trace.pre];
+            let vectors = tensors
+                .into_iter()
+                .flatten()
+                .map(|tensor| tensor.into_raw_vec_and_offset().0);
+            self.spare.extend(vectors);
+        }
     }
 
     /// A part of a batch forward, without a loss.
