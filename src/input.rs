@@ -11,7 +11,7 @@
     clippy::cast_possible_truncation
 )]
 
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{ArrayView2, ArrayView3, s};
 
 use crate::{Error, Float, Network, Record, Result, network::check_finite, room};
 
@@ -82,6 +82,19 @@ impl<'a, F: Float> Input<'a, F> {
         match self {
             Input::Constant { x, .. } => x.ncols(),
             Input::Sequence { x } => x.dim().2,
+        }
+    }
+
+    /// Sample `b` alone, as a batch of one; it must be there.
+    pub(crate) fn sample(&self, b: usize) -> Self {
+        match *self {
+            Input::Constant { x, num_steps } => Input::Constant {
+                x: x.slice_move(s![b..=b, ..]),
+                num_steps,
+            },
+            Input::Sequence { x } => Input::Sequence {
+                x: x.slice_move(s![.., b..=b, ..]),
+            },
         }
     }
 

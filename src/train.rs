@@ -270,7 +270,8 @@ impl Trainer {
     /// # Errors
     /// [`Error::InvalidParameter`] as [`check`](Self::check); [`Error::Shape`] where training and
     /// validation images differ in size; whatever the engine reports, at once: the engine then holds
-    /// the parameters from before the failing step.
+    /// the parameters from before the failing step (but where [`Error::NonFinite`] names a parameter
+    /// after its update). [`Error::NonFinite`] names the update of the run besides.
     pub fn fit(
         &self,
         engine: &mut dyn Engine,
@@ -332,7 +333,8 @@ impl Trainer {
                     engine.prefetch(input, &next.targets)?;
                 }
                 let input = Input::constant(batch.images.view(), self.num_steps);
-                let report = engine.train_step(input, &batch.targets)?;
+                let report = engine.train_step(input, &batch.targets);
+                let report = report.map_err(|error| in_update(error, history.batches.len() + 1))?;
                 let record = BatchRecord {
                     epoch,
                     batch: index,
@@ -390,6 +392,22 @@ impl Trainer {
             });
         }
         total.ok_or_else(|| Error::parameter("number of samples", 0, "at least 1"))
+    }
+}
+
+/// Says in which update of the run, counted from 1, a number that is not finite came up.
+fn in_update(error: Error, update: usize) -> Error {
+    match error {
+        Error::NonFinite {
+            what,
+            value,
+            position,
+        } => Error::NonFinite {
+            what,
+            value,
+            position: format!("{position}, in update {update} of the run"),
+        },
+        error => error,
     }
 }
 

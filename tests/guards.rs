@@ -1,9 +1,10 @@
 //! What training watches for: settings out of range, gradients clipped as PyTorch clips them, layers
-//! that do not fire, sets that do not fit.
+//! that do not fire, losses that are no numbers, sets that do not fit.
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Error, Gradients, Leaky, Loss, Network, Trainer,
+    Adam, CpuEngine, Engine, Error, Gradients, Input, Leaky, Loss, Network, ReferenceEngine,
+    Trainer,
     data::Dataset,
     train::{Activity, Flow},
 };
@@ -92,6 +93,49 @@ fn clipping_refuses_gradients_without_a_norm() {
         "{error}"
     );
     assert_eq!((network, adam.steps()), (before, 0));
+}
+
+/// One sample of a batch whose output overflows: each engine says where, the trainer says when.
+#[test]
+fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
+    let mut network = network(0.5, 0.0);
+    network.parameters_mut()[0].1.fill(1.0);
+    network.parameters_mut()[2].1.fill(3e38);
+    let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
+    let engines: [Box<dyn Engine>; 2] = [
+        Box::new(CpuEngine::new(network.clone(), loss.clone(), adam.clone()).unwrap()),
+        Box::new(ReferenceEngine::new(network.clone(), loss, adam).unwrap()),
+    ];
+    // All four pixels of sample 2 are lit: all six neurons fire at step 1, and are heard there.
+    let mut x = Array2::zeros((5, 4));
+    x.row_mut(2).fill(1.0);
+    let steps = Array3::from_shape_fn((6, 5, 4), |(_, b, n)| x[[b, n]]);
+    let place = |error: Error, whole: &str| match error {
+        Error::NonFinite { what, position, .. } => {
+            assert_eq!((&*what, &*position), ("loss", whole))
+        }
+        error => panic!("{error}"),
+    };
+    for mut engine in engines {
+        for input in [Input::constant(x.view(), 6), Input::sequence(steps.view())] {
+            let there = "layer 2, step 1, sample 2, neuron 0";
+            place(engine.train_step(input, &[0; 5]).unwrap_err(), there);
+            place(engine.evaluate(input, &[0; 5]).unwrap_err(), there);
+        }
+        assert_eq!(engine.network().unwrap(), network);
+
+        let images = Array2::from_elem((2, 4), 255);
+        let data = Dataset::new(images, vec![0, 1], 2).unwrap();
+        let trainer = Trainer {
+            batch_size: 2,
+            num_steps: 6,
+            ..Trainer::default()
+        };
+        let error = trainer.fit(&mut *engine, &data, None, |_, _| Flow::Continue);
+        let there = "layer 2, step 1, sample 0, neuron 0, in update 1 of the run";
+        place(error.unwrap_err(), there);
+        assert_eq!(engine.network().unwrap(), network);
+    }
 }
 
 #[test]

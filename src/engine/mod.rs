@@ -192,24 +192,54 @@ impl FromStr for Device {
     }
 }
 
+/// Where a membrane stands: layer, step, sample, neuron, each from 0.
+type Place = [usize; 4];
+
 /// The error for a loss that is not finite: names the first parameter that is not, else the first
-/// membrane, layers first.
-fn loss_not_finite<F: Float>(loss: f64, network: &Network<F>, recording: &Recording<F>) -> Error {
+/// membrane, which `find` looks for, layers first.
+fn loss_not_finite<F: Float>(
+    loss: f64,
+    network: &Network<F>,
+    find: impl FnOnce() -> Result<Option<Place>>,
+) -> Error {
     if let Err(error) = network.check_finite("") {
         return error;
     }
-    let position = (0..recording.num_layers())
-        .filter_map(|k| Some((k, recording.layer(k)?)))
-        .find_map(|(k, trace)| {
-            let ((t, b, n), _) = trace.mem.indexed_iter().find(|(_, u)| !u.is_finite())?;
-            Some(format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1))
-        })
-        .unwrap_or_else(|| "the loss itself, of finite membranes".into());
+    let position = match find() {
+        Ok(Some([k, t, b, n])) => format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1),
+        Ok(None) => "the loss itself, of finite membranes".into(),
+        Err(error) => return error,
+    };
     Error::NonFinite {
         what: "loss".into(),
         value: loss.to_string(),
         position,
     }
+}
+
+/// The first membrane that is not finite.
+fn first_not_finite<F: Float>(recording: &Recording<F>) -> Option<Place> {
+    (0..recording.num_layers())
+        .filter_map(|k| Some((k, recording.layer(k)?)))
+        .find_map(|(k, trace)| {
+            let ((t, b, n), _) = trace.mem.indexed_iter().find(|(_, u)| !u.is_finite())?;
+            Some([k, t, b, n])
+        })
+}
+
+/// The first of a batch that was not recorded: sample by sample, since the memory for a recording of
+/// all of them may not be there.
+fn find_not_finite<'a>(
+    input: Input<'a>,
+    mut record: impl FnMut(Input<'a>) -> Result<Recording>,
+) -> Result<Option<Place>> {
+    let mut first: Option<Place> = None;
+    for sample in 0..input.batch() {
+        let recording = record(input.sample(sample))?;
+        let place = first_not_finite(&recording).map(|[k, t, _, n]| [k, t, sample, n]);
+        first = first.into_iter().chain(place).min();
+    }
+    Ok(first)
 }
 
 /// Refuses moments of another network.

@@ -29,7 +29,7 @@ use ndarray::{
     Array, Array1, Array2, Array3, ArrayBase, ArrayView3, Axis, CowArray, Data, Dimension, Ix2,
 };
 
-use super::loss_not_finite;
+use super::{first_not_finite, loss_not_finite};
 use crate::{
     Adam, Adjoints, Engine, Error, Float, Gradients, Input, Layer, Network, Objective, ReadOut,
     Record, Recording, Result, StepReport, Surrogate, Trace,
@@ -480,7 +480,8 @@ impl<F: Float> ReferenceEngine<F> {
         let recording = forward(&self.network, input)?;
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         if !loss.is_finite() {
-            return Err(loss_not_finite(loss, &self.network, &recording));
+            let find = || Ok(first_not_finite(&recording));
+            return Err(loss_not_finite(loss, &self.network, find));
         }
         let report = StepReport::new(loss, &recording, targets)?;
         Ok((recording, adjoints, report))

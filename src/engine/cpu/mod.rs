@@ -38,7 +38,7 @@ use self::{
     step::{Machine, Mode},
     weights::Update,
 };
-use super::{adam_fits, loss_not_finite};
+use super::{adam_fits, find_not_finite, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
     Recording, Result, StepReport, network::LayerGradients,
@@ -173,8 +173,10 @@ impl CpuEngine {
         if report.loss.is_finite() {
             return Ok(report);
         }
-        let recording = self.machine.record(input, &Record::All);
-        Err(loss_not_finite(report.loss, &self.network()?, &recording))
+        let network = self.network()?;
+        let machine = &mut self.machine;
+        let find = || find_not_finite(input, |one| Ok(machine.record(one, &Record::All)));
+        Err(loss_not_finite(report.loss, &network, find))
     }
 
     /// One batch as the mode says. A loss of the user's own sees the whole batch, recorded, and hands

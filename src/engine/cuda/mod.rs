@@ -25,7 +25,7 @@ use self::{
     device::Gpu,
     machine::{Machine, Update},
 };
-use super::loss_not_finite;
+use super::{find_not_finite, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
     Result, StepReport,
@@ -127,8 +127,10 @@ impl CudaEngine {
         if report.loss.is_finite() {
             return Ok(report);
         }
-        let recording = self.machine.record(input, &Record::All)?;
-        Err(loss_not_finite(report.loss, &self.network()?, &recording))
+        let network = self.network()?;
+        let machine = &mut self.machine;
+        let find = || find_not_finite(input, |one| machine.record(one, &Record::All));
+        Err(loss_not_finite(report.loss, &network, find))
     }
 
     fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
@@ -148,6 +150,7 @@ impl CudaEngine {
         self.check(input, targets)?;
         self.machine.enter()?;
         let (report, flags) = if matches!(self.objective.loss, Loss::Custom(_)) {
+            input.check_recording(&self.template, &Record::All)?;
             let recording = self.machine.record(input, &Record::All)?;
             let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
             let report = StepReport::new(loss, &recording, targets)?;
@@ -177,6 +180,7 @@ impl Engine for CudaEngine {
     fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
         input.check(&self.template)?;
         record.check(self.template.layers().len())?;
+        input.check_recording(&self.template, record)?;
         self.machine.enter()?;
         self.machine.record(input, record)
     }
