@@ -13,7 +13,7 @@ use std::{
 };
 
 use example::{example, no_data};
-use spikegrad::{Checkpoint, CheckpointDir};
+use spikegrad::{Checkpoint, CheckpointDir, History, train::Position};
 use tempfile::tempdir;
 
 const SMALL: &str = "--epochs 2 --limit 256 --batch-size 64 --hidden 32 --steps 5";
@@ -291,4 +291,73 @@ fn wrong_uses_are_one_line_and_an_exit_code() {
     fs::write(&file, "").unwrap();
     let output = run(SMALL, &file, &out);
     assert_line("a file", &output, 1, &["file"]);
+}
+
+/// A loss that is not finite: one line that says where, when, and that the checkpoint is as it was.
+#[test]
+fn a_numerical_failure_ends_the_run_and_leaves_the_last_checkpoint() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().unwrap();
+    let (checkpoints, out) = (dir.path().join("checkpoints"), dir.path().join("out"));
+    let output = run(SMALL, &checkpoints, &out);
+    assert!(output.status.success(), "{output:?}");
+    fs::remove_dir_all(&out).unwrap();
+    // Finite, but not what comes of them.
+    let mut folder = CheckpointDir::open(&checkpoints).unwrap();
+    let mut checkpoint = folder.load().unwrap().unwrap().checkpoint;
+    let done = checkpoint.history.batches.len();
+    for (name, mut values) in checkpoint.network.parameters_mut() {
+        if name == "fc2.weight" {
+            values.fill(3e38);
+        }
+    }
+    folder.save(&checkpoint).unwrap();
+    drop(folder);
+    let file = checkpoints.join("checkpoint.safetensors");
+    let before = fs::read(&file).unwrap();
+    let longer = SMALL.replace("--epochs 2", "--epochs 3");
+    let options = format!("{longer} --resume --checkpoint-every 1");
+    let output = run(&options, &checkpoints, &out);
+    let update = format!("in update {} of the run", done + 1);
+    let place = checkpoints.display().to_string();
+    let parts = ["loss is", "layer 2, step", &update, &place, "after epoch 2"];
+    assert_line("not finite", &output, 1, &parts);
+    assert!(fs::read(&file).unwrap() == before, "another checkpoint");
+    assert!(!out.join("model.safetensors").exists(), "results of NaN");
+}
+
+/// Checkpoints that the example cannot go on from: it says so, and what to do.
+#[test]
+fn an_unusable_checkpoint_is_one_line() {
+    if no_data() {
+        return;
+    }
+    let dir = tempdir().unwrap();
+    let (checkpoints, out) = (dir.path().join("checkpoints"), dir.path().join("out"));
+    let output = run(SMALL, &checkpoints, &out);
+    assert!(output.status.success(), "{output:?}");
+    let options = format!("{SMALL} --resume");
+    // Of a loop that keeps no history, at a place that no run reaches.
+    let mut folder = CheckpointDir::open(&checkpoints).unwrap();
+    let mut checkpoint = folder.load().unwrap().unwrap().checkpoint;
+    checkpoint.history = History::default();
+    checkpoint.position = Position {
+        epoch: usize::MAX,
+        batch: 1,
+    };
+    folder.save(&checkpoint).unwrap();
+    drop(folder);
+    let output = run(&options, &checkpoints, &out);
+    let place = checkpoints.display().to_string();
+    let parts = [&*place, "without the history", "another folder"];
+    assert_line("no history", &output, 1, &parts);
+
+    for name in ["checkpoint.safetensors", "checkpoint.previous.safetensors"] {
+        fs::write(checkpoints.join(name), "").unwrap();
+    }
+    let output = run(&options, &checkpoints, &out);
+    let parts = [&*place, "damaged", "another folder", "start afresh"];
+    assert_line("both damaged", &output, 1, &parts);
 }

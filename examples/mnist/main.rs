@@ -129,7 +129,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let resumed = history.position();
 
     let mut failure: Option<Box<dyn Error>> = None;
-    let history = trainer.resume(
+    let trained = trainer.resume(
         &mut *training,
         &train,
         Some(&test),
@@ -152,7 +152,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
                 }
             }
         },
-    )?;
+    );
+    let history = match (trained, &mut checkpoints) {
+        (Err(error), Some(checkpoints)) => return Err(checkpoints.explain_failure(&error).into()),
+        (trained, _) => trained?,
+    };
     if let Some(error) = failure {
         return Err(error);
     }

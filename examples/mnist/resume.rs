@@ -59,7 +59,9 @@ impl Checkpoints {
         fresh: &mut dyn Engine,
     ) -> Result<Option<Checkpoint>, String> {
         let dir = self.folder.path().display().to_string();
-        let found = self.folder.load().map_err(|e| e.to_string())?;
+        let found = self.folder.load().map_err(|e| {
+            format!("{e}; take another folder for --checkpoint, or remove that one to start afresh")
+        })?;
         let Some(found) = found else {
             return Ok(None);
         };
@@ -67,7 +69,8 @@ impl Checkpoints {
             report::line("warning", warning);
         }
         let checkpoint = found.checkpoint;
-        let place = place(checkpoint.position);
+        let position = checkpoint.history.position();
+        let place = place(position);
         if !args.resume {
             return Err(format!(
                 "{dir} holds a checkpoint already, {place}: --resume goes on from it; for a new run \
@@ -91,7 +94,13 @@ impl Checkpoints {
                 ),
                 error => error.to_string(),
             })?;
-        let Position { epoch, batch } = checkpoint.position;
+        if checkpoint.position != position {
+            return Err(format!(
+                "the checkpoint in {dir} comes without the history of its run: another program wrote \
+                 it; take another folder for --checkpoint"
+            ));
+        }
+        let Position { epoch, batch } = position;
         if epoch + usize::from(batch > 0) > self.trainer.epochs {
             return Err(format!(
                 "--epochs is {}; expected at least {}: the checkpoint in {dir} stands {place}",
@@ -150,6 +159,21 @@ impl Checkpoints {
             place(history.position()),
             self.folder.path().display()
         )
+    }
+
+    /// What the user is told when training itself has failed. The save that is on its way is waited
+    /// for.
+    pub fn explain_failure(&mut self, error: &Error) -> String {
+        let dir = self.folder.path().display().to_string();
+        let last = match self.folder.load() {
+            Ok(Some(found)) => {
+                let place = place(found.checkpoint.position);
+                format!("the last checkpoint in {dir}, {place}, is as it was")
+            }
+            Ok(None) => format!("no checkpoint was written into {dir} before that"),
+            Err(error) => format!("and the checkpoint could not be written either: {error}"),
+        };
+        format!("{error}; training stopped, {last}")
     }
 
     fn checkpoint(

@@ -67,9 +67,7 @@ impl Disk for Os {
         let (file, length) = files::open_or(path, |e| e, not_regular)?;
         let mut bytes = Vec::new();
         let capacity = usize::try_from(length).map_err(io::Error::other)?;
-        bytes
-            .try_reserve_exact(capacity)
-            .map_err(io::Error::other)?;
+        bytes.try_reserve_exact(capacity)?;
         io::Read::read_to_end(&mut io::Read::take(file, length), &mut bytes)?;
         Ok(bytes)
     }
