@@ -22,10 +22,9 @@ pub fn built(name: &str) -> PathBuf {
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let binary = profile.join("examples").join(file);
     let built = fs::metadata(&binary).and_then(|m| m.modified()).ok();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let changed = newest(&root.join("examples").join(name)).max(newest(&root.join("src")));
+    let changed = newest(&profile.join("examples").join(format!("{name}.d")));
     assert!(
-        built.is_some_and(|built| built >= changed),
+        changed.is_some_and(|changed| built >= Some(changed)),
         "{} is missing or older than its sources: run all of `cargo test`, or `cargo build \
          --example {name}` in this profile first",
         binary.display()
@@ -33,20 +32,17 @@ pub fn built(name: &str) -> PathBuf {
     binary
 }
 
-/// When a file of this folder was last changed.
-fn newest(dir: &Path) -> SystemTime {
-    fs::read_dir(dir)
-        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
-        .map(|entry| {
-            let entry = entry.expect("a readable folder");
-            if entry.path().is_dir() {
-                return newest(&entry.path());
-            }
-            let metadata = entry.metadata().expect("a readable file");
-            metadata.modified().expect("a time of change")
-        })
-        .max()
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+/// When a source of a program was last changed, by the list that cargo writes beside it
+/// (`program: source source …`, a blank in a path as `\ `): what is not compiled does not count.
+fn newest(list: &Path) -> Option<SystemTime> {
+    let text = fs::read_to_string(list).ok()?;
+    let (_, sources) = text.lines().next()?.split_once(": ")?;
+    let sources = sources.replace("\\ ", "\0");
+    let times = sources.split_whitespace().map(|path| {
+        let metadata = fs::metadata(path.replace('\0', " ")).ok()?;
+        metadata.modified().ok()
+    });
+    times.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 /// Whether the real data are not there, said aloud: in the packaged crate.
