@@ -73,10 +73,12 @@ fn history(trainer: &Trainer, images: &spikegrad::data::Dataset) -> History {
     history.expect("it trains")
 }
 
-/// Seconds of an epoch, one after the other with and without checkpoints.
+/// Seconds of an epoch with its validation, one after the other with and without checkpoints; the last
+/// one is waited for.
 fn epochs() {
     const ROUNDS: usize = 15;
     let images = common::images();
+    let validation = images.head(10_000).expect("images");
     let trainer = Trainer {
         epochs: 1,
         ..Trainer::default()
@@ -99,7 +101,7 @@ fn epochs() {
             }
             Flow::Continue
         };
-        let history = trainer.fit(&mut engine, &images, None, callback);
+        let history = trainer.fit(&mut engine, &images, Some(&validation), callback);
         folder.wait().expect("it is written");
         history.expect("it trains");
         started.elapsed().as_secs_f64()

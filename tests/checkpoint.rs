@@ -479,12 +479,13 @@ fn two_names_of_one_file() {
     let mut folder = CheckpointDir::open(dir.path()).unwrap();
     assert_eq!(names(dir.path()), ["checkpoint.lock", PREVIOUS, CURRENT]);
     assert!(folder.load().unwrap().is_some());
-    for batches in [2, 3] {
+    for batches in [2, 3, 4] {
         folder.save(&after(batches)).unwrap();
-        assert_eq!(names(dir.path()), ["checkpoint.lock", PREVIOUS, CURRENT]);
         let previous = Checkpoint::read(dir.path().join(PREVIOUS)).unwrap();
         assert_eq!(previous.history.batches.len(), batches - 1);
     }
+    drop(folder);
+    assert_eq!(names(dir.path()), ["checkpoint.lock", PREVIOUS, CURRENT]);
 }
 
 #[test]
@@ -608,14 +609,24 @@ fn a_folder_that_cannot_be_made_is_an_error() {
     }
 }
 
-/// The real file system as the folder sees it: a file is created once.
+/// The real file system as the folder sees it: a file is created once, and written over in place only
+/// if it has no other name.
 #[test]
-fn the_disk_never_writes_over_a_file() {
+fn the_disk_writes_over_nothing_that_is_needed() {
     let dir = folder();
     let path = dir.path().join("file");
     Os.create(&path, b"one").unwrap();
     assert!(Os.create(&path, b"two").is_err());
     assert_eq!(fs::read(&path).unwrap(), b"one");
+    for content in [&b"longer"[..], b"short"] {
+        Os.overwrite(&path, content).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), content);
+    }
+    let copy = dir.path().join("copy");
+    Os.hard_link(&path, &copy).unwrap();
+    Os.overwrite(&path, b"new").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert_eq!(fs::read(&copy).unwrap(), b"short");
 }
 
 /// A checkpoint of one network's structure with another's moments, and the like, cannot be built by

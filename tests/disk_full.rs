@@ -130,6 +130,35 @@ impl Disk for Memory {
         Ok(())
     }
 
+    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut state = self.step()?;
+        let file = *state.names.get(&name(path)).ok_or_else(missing)?;
+        if state.names.values().filter(|other| **other == file).count() > 1 {
+            drop(state);
+            self.remove(path)?;
+            return self.create(path, content);
+        }
+        let room = self
+            .fault
+            .full_after
+            .map_or(usize::MAX, |n| n - state.bytes);
+        let written = room.min(content.len());
+        let over = &mut state.files[file];
+        over.synced = false;
+        let common = written.min(over.content.len());
+        over.content[..common].copy_from_slice(&content[..common]);
+        over.content.extend_from_slice(&content[common..written]);
+        state.bytes += written;
+        drop(state);
+        if written < content.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut state = self.step()?; // the sync
+        state.files[file].content.truncate(content.len());
+        state.files[file].synced = true;
+        Ok(())
+    }
+
     fn hard_link(&self, path: &Path, second: &Path) -> io::Result<()> {
         if self.fault.no_links {
             return Err(io::ErrorKind::Unsupported.into());
@@ -221,6 +250,7 @@ impl Folder {
                 (batches, None)
             );
         }
+        drop(folder);
         let names: Vec<OsString> = disk.state().names.into_keys().collect();
         assert_eq!(
             names,
@@ -290,8 +320,10 @@ fn any_step_that_fails() {
         };
         let state = folder.saved(&before, links);
         let disk = Memory::new(state.clone(), links);
-        folder.open(&disk).unwrap().save(&next).unwrap();
+        let mut saving = folder.open(&disk).unwrap();
+        saving.save(&next).unwrap();
         let steps = disk.state().steps;
+        drop(saving);
         assert!(steps >= 7, "{steps}");
         let opening = {
             let disk = Memory::new(state.clone(), links);
@@ -365,6 +397,104 @@ fn folder_found(folder: &Folder, disk: &Memory, no_links: bool) -> Option<usize>
     folder.found(disk.state(), no_links)
 }
 
+/// All that may be left on a disk: names up to any point, and of what was not synced nothing, the
+/// half, garbage or all.
+fn after_power_cut(cut: &State) -> Vec<(usize, State)> {
+    let mut all = Vec::new();
+    for names in [&cut.synced].into_iter().chain(&cut.journal) {
+        for lost in [0, 1, 2, 3] {
+            let mut left = cut.clone();
+            left.names = names.clone();
+            left.synced = names.clone();
+            left.journal.clear();
+            for file in left.files.iter_mut().filter(|file| !file.synced) {
+                let half = file.content.len() / 2;
+                match lost {
+                    0 => file.content.clear(),
+                    1 => file.content.truncate(half),
+                    2 => file.content[half..].fill(0),
+                    _ => {}
+                }
+            }
+            all.push((lost, left));
+        }
+    }
+    all
+}
+
+/// A process that goes on saving writes over the file that it no longer needs. Whatever stops it then,
+/// a full disk, a failure or a power cut, at whatever step: both checkpoints from before are there, or
+/// the new one and the one before it.
+#[test]
+fn a_save_over_a_spare_file() {
+    let folder = Folder::new();
+    let steps = |count: usize| {
+        let disk = Memory::new(State::default(), Fault::default());
+        let mut saving = folder.open(&disk).unwrap();
+        for batches in 1..=count {
+            saving.save(&after(batches)).unwrap();
+        }
+        let state = disk.state();
+        (state.steps, state.bytes)
+    };
+    let ((before, bytes_before), (total, bytes)) = (steps(4), steps(5));
+    let run = |fault: Fault| {
+        let disk = Memory::new(State::default(), fault);
+        let mut saving = folder.open(&disk).unwrap();
+        for batches in 1..=4 {
+            saving.save(&after(batches)).unwrap();
+        }
+        let spare = disk.state().names.len() == 3;
+        assert!(spare, "nothing to write over");
+        let result = saving.save(&after(5));
+        (disk, saving, result)
+    };
+    let batches = |found: Option<spikegrad::checkpoint::Found>| {
+        let checkpoint = found.expect("a whole one").checkpoint;
+        checkpoint.history.batches.len()
+    };
+    for full_after in (bytes_before..bytes).step_by(97) {
+        let (disk, mut saving, result) = run(Fault {
+            full_after: Some(full_after),
+            ..Fault::default()
+        });
+        assert!(result.is_err(), "{full_after}");
+        assert_eq!(batches(saving.load().unwrap()), 4);
+        drop(saving);
+        assert_eq!(folder.found(disk.state(), false), Some(4));
+    }
+    for step in before + 1..=total {
+        let (_disk, mut saving, result) = run(Fault {
+            step: Some(step),
+            ..Fault::default()
+        });
+        let loaded = batches(saving.load().unwrap());
+        assert!(
+            loaded == 5 || (loaded == 4 && result.is_err()),
+            "{step}: {loaded}"
+        );
+        saving.save(&after(6)).unwrap();
+        saving.save(&after(7)).unwrap();
+        assert_eq!(batches(saving.load().unwrap()), 7);
+    }
+    for dead_from in before + 1..=total + 1 {
+        let (disk, saving, result) = run(Fault {
+            dead_from: Some(dead_from),
+            ..Fault::default()
+        });
+        drop(saving);
+        assert_eq!(result.is_ok(), dead_from > total);
+        for (lost, left) in after_power_cut(&disk.state()) {
+            let found = folder.found(left, false).expect("one");
+            let expected = if result.is_ok() { 5..=5 } else { 4..=5 };
+            assert!(
+                expected.contains(&found),
+                "{dead_from}, lost {lost}: {found}"
+            );
+        }
+    }
+}
+
 /// The power goes at any step: what was not synced is lost, in part or whole. Names that were changed
 /// since the folder was synced are on the disk up to any point; a file that was not synced is empty,
 /// half there, garbage or whole. A whole checkpoint is found, and not one older than the last that was
@@ -381,8 +511,10 @@ fn a_power_cut_at_any_step() {
         };
         let state = folder.saved(&before, links);
         let disk = Memory::new(state.clone(), links);
-        folder.open(&disk).unwrap().save(&next).unwrap();
+        let mut saving = folder.open(&disk).unwrap();
+        saving.save(&next).unwrap();
         let steps = disk.state().steps;
+        drop(saving);
         for dead_from in 1..=steps + 1 {
             let fault = Fault {
                 dead_from: Some(dead_from),
@@ -393,33 +525,17 @@ fn a_power_cut_at_any_step() {
                 let result = saving.save(&next);
                 assert_eq!(result.is_ok(), dead_from > steps, "{dead_from} of {steps}");
             }
-            let cut = disk.state();
-            for names in [&cut.synced].into_iter().chain(&cut.journal) {
-                for lost in [0, 1, 2, 3] {
-                    let mut left = cut.clone();
-                    left.names = names.clone();
-                    left.synced = names.clone();
-                    left.journal.clear();
-                    for file in left.files.iter_mut().filter(|file| !file.synced) {
-                        let half = file.content.len() / 2;
-                        match lost {
-                            0 => file.content.clear(),
-                            1 => file.content.truncate(half),
-                            2 => file.content[half..].fill(0),
-                            _ => {}
-                        }
-                    }
-                    let found = folder.found(left, no_links).expect("one");
-                    let expected = [before.len(), 3];
-                    assert!(
-                        expected.contains(&found),
-                        "cut at {dead_from}, lost {lost}: {found}"
-                    );
-                    if dead_from > steps {
-                        assert_eq!(found, 3, "it was saved");
-                    }
-                    states += 1;
+            for (lost, left) in after_power_cut(&disk.state()) {
+                let found = folder.found(left, no_links).expect("one");
+                let expected = [before.len(), 3];
+                assert!(
+                    expected.contains(&found),
+                    "cut at {dead_from}, lost {lost}: {found}"
+                );
+                if dead_from > steps {
+                    assert_eq!(found, 3, "it was saved");
                 }
+                states += 1;
             }
         }
     }

@@ -1,10 +1,14 @@
 //! A folder of checkpoints: the current one and the one before it, one of them whole at every
 //! instant.
 //!
-//! A save writes a temporary file, waits until it is on the disk, gives the current file the second
-//! name `checkpoint.previous.safetensors`, and renames the temporary one over the current: a rename
-//! happens at once or not at all. Where the file system has no hard links, the current file is
-//! renamed to the previous one; between the two renames the previous is the whole one.
+//! A save writes a temporary file, waits until it is on the disk, gives the current file a second
+//! name, renames the temporary one over the current, and the second name to
+//! `checkpoint.previous.safetensors`: a rename happens at once or not at all. Where the file system
+//! has no hard links, the current file is renamed to the previous one first; between the two renames
+//! the previous is the whole one.
+//!
+//! What was the previous file before becomes the next save's temporary one: to write over it takes a
+//! third of the time of a new file, whose blocks must be found and another's given back.
 
 use std::{
     fmt,
@@ -176,6 +180,11 @@ impl Drop for CheckpointDir {
     /// Waits for a save in the background; its error is lost, unless [`wait`](Self::wait) was called.
     fn drop(&mut self) {
         let _ = self.wait();
+        let files = self.files();
+        if files.spare {
+            // What is left behind is removed when the folder is next opened.
+            let _ = files.clean(TEMPORARY);
+        }
         // Closing is not enough: a process that is just being started may have a copy of the file.
         let _ = self.lock.unlock();
     }
@@ -209,6 +218,9 @@ struct Files {
     current: Option<bool>,
     /// What was written last: its memory is used again.
     bytes: Vec<u8>,
+    /// Whether the temporary file is one that the last save, which is on the disk whole, had no more
+    /// use for.
+    spare: bool,
 }
 
 impl Files {
@@ -218,6 +230,7 @@ impl Files {
             disk: Arc::clone(disk),
             current: None,
             bytes: Vec::new(),
+            spare: false,
         }
     }
 
@@ -289,35 +302,40 @@ impl Files {
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         encode::encode(checkpoint, &mut self.bytes)?;
         let temporary = self.dir.join(TEMPORARY);
-        self.clean(TEMPORARY)?;
-        let written = (self.disk.create(&temporary, &self.bytes))
+        let written = if std::mem::take(&mut self.spare) {
+            self.disk.overwrite(&temporary, &self.bytes)
+        } else {
+            self.clean(TEMPORARY)?;
+            self.disk.create(&temporary, &self.bytes)
+        };
+        let replaced = written
             .map_err(|e| failed("write", &temporary, e))
             .and_then(|()| self.replace(&temporary));
-        if written.is_err() {
+        if replaced.is_err() {
             // It takes room on a disk that may be full. The first error is the one to report.
             let _ = self.disk.remove(&temporary);
         }
-        written?;
-        (self.disk.sync_folder(&self.dir)).map_err(|e| failed("write", &self.dir, e))
+        let spare = replaced?;
+        (self.disk.sync_folder(&self.dir)).map_err(|e| failed("write", &self.dir, e))?;
+        self.spare = spare;
+        Ok(())
     }
 
-    /// Puts a file in the current one's place, and that in the previous one's.
-    fn replace(&mut self, temporary: &Path) -> Result<()> {
+    /// Puts a file in the current one's place, and that in the previous one's. Returns whether the
+    /// file that was there is now the temporary one.
+    fn replace(&mut self, temporary: &Path) -> Result<bool> {
         let (current, previous) = (self.dir.join(CURRENT), self.dir.join(PREVIOUS));
+        let link = self.dir.join(LINK);
         let whole = match self.current {
             Some(whole) => whole,
             None => matches!(self.read(CURRENT), Ok(Some(_)) | Err(Flaw::Foreign(_))),
         };
+        let mut linked = false;
         // A damaged one must not take the place of a whole one.
         if whole {
             self.clean(LINK)?;
-            let link = self.dir.join(LINK);
-            if self.disk.hard_link(&current, &link).is_ok() {
-                (self.disk.rename(&link, &previous))
-                    .map_err(|e| failed("replace", &previous, e))?;
-                // Two names of one file: the rename leaves both.
-                self.clean(LINK)?;
-            } else {
+            linked = self.disk.hard_link(&current, &link).is_ok();
+            if !linked {
                 match self.disk.rename(&current, &previous) {
                     Err(e) if e.kind() != io::ErrorKind::NotFound => {
                         return Err(failed("replace", &previous, e));
@@ -328,7 +346,14 @@ impl Files {
         }
         (self.disk.rename(temporary, &current)).map_err(|e| failed("replace", &current, e))?;
         self.current = Some(true);
-        Ok(())
+        if !linked {
+            return Ok(false);
+        }
+        let spare = self.disk.rename(&previous, temporary).is_ok();
+        (self.disk.rename(&link, &previous)).map_err(|e| failed("replace", &previous, e))?;
+        // Where both were names of one file, that rename has left them.
+        self.clean(LINK)?;
+        Ok(spare)
     }
 
     /// Removes a file, if it is there.
