@@ -71,7 +71,6 @@
 //! | `blas` | no | the reference engine's matrix products through BLAS; link one by a feature of `blas-src` |
 //! | `openblas` | no | the same through the system's OpenBLAS |
 //! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |
-//! | `cuda` | no | the engine for NVIDIA GPUs; builds and starts without one |
 //! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
 
 #![deny(unsafe_code)]
