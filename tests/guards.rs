@@ -73,6 +73,36 @@ fn optimiser_settings_out_of_range() {
             Err(error) => panic!("{error}"),
         }
     }
+    type Set = fn(&mut Adam, f64);
+    let settings: [(&str, Set, &[f64], &[f64]); 4] = [
+        ("lr", |adam, x| adam.lr = x, &[0.0, 1.0], &[-1e-3, -1e300]),
+        (
+            "beta1",
+            |adam, x| adam.beta1 = x,
+            &[0.0, 0.99],
+            &[-0.1, 1.0],
+        ),
+        (
+            "beta2",
+            |adam, x| adam.beta2 = x,
+            &[0.0, 0.99],
+            &[-0.1, 1.0],
+        ),
+        ("eps", |adam, x| adam.eps = x, &[1e-8, 1.0], &[0.0, -1.0]),
+    ];
+    for (setting, set, good, bad) in settings {
+        let check = |x| {
+            let mut adam = Adam::new(1e-3);
+            set(&mut adam, x);
+            adam.check().map_err(|error| error.to_string())
+        };
+        assert!(good.iter().all(|&x| check(x).is_ok()), "{setting}");
+        for &bad in bad.iter().chain(&[f64::NAN, f64::INFINITY]) {
+            let error = check(bad).unwrap_err();
+            let found = format!("adam: {setting} is {bad:?}");
+            assert!(error.starts_with(found.trim_end_matches(".0")), "{error}");
+        }
+    }
     // An epsilon that single precision rounds to 0 would divide 0 by 0.
     assert!(Adam::<f32>::new(1e-3).eps(1e-60).check().is_err());
     assert!(Adam::<f64>::new(1e-3).eps(1e-60).check().is_ok());
