@@ -3,7 +3,7 @@
 //!
 //! Adam makes a step of up to the learning rate out of any gradient, however small, so what is left
 //! of a sum that cancels, in other words its rounding, decides where a parameter goes. How far, is
-//! measured: the updates are repeated in float64 with noise of a rounding's size on every gradient.
+//! measured: the updates are repeated in float64 with noise of a rounding's size on every gradient but 0.
 
 use std::collections::BTreeMap;
 
