@@ -130,7 +130,7 @@ fn kind(kind: FileType) -> &'static str {
     }
 }
 
-/// The tensors of a safetensors file that has been [read](read); `path` is for messages.
+/// The tensors of a safetensors file that has been [read]; `path` is for messages.
 ///
 /// `SafeTensors::deserialize` alone would let a header take a hundred times the file's length, and
 /// adds up the offsets in it without looking for an overflow: that is looked at here.

@@ -72,7 +72,14 @@ fn objectives() -> Vec<(&'static str, Objective<f64>)> {
             }
             .into(),
         ),
-        ("custom", custom.into()),
+        ("custom", custom.clone().into()),
+        (
+            "custom + l1",
+            Objective {
+                loss: custom,
+                rate_l1: 0.05,
+            },
+        ),
         (
             "ce membrane + l1",
             Objective {

@@ -108,6 +108,56 @@ fn optimiser_settings_out_of_range() {
     assert!(Adam::<f64>::new(1e-3).eps(1e-60).check().is_ok());
 }
 
+/// Gradients and moments of another network's are refused by name, and nothing changes.
+#[test]
+fn gradients_and_moments_of_another_network_are_refused() {
+    let build = |sizes: [usize; 2], learn: bool| -> Network {
+        let neuron = Leaky::new(0.9).learn_beta(learn);
+        let builder = Network::builder(sizes[0]).layer(sizes[1], neuron);
+        builder.build().unwrap()
+    };
+    for (other, says) in [
+        (
+            build([3, 3], false),
+            "fc1.weight has shape [3, 3]; expected fc1.weight [3, 2]",
+        ),
+        (
+            build([2, 3], true),
+            "has shape [3]; expected [2], one tensor for each",
+        ),
+    ] {
+        let mut network = build([2, 3], false);
+        let (before, mut adam) = (network.clone(), Adam::new(1e-3));
+        let gradients = Gradients::zeros(&other);
+        let error = adam.step(&mut network, &gradients).unwrap_err().to_string();
+        assert!(
+            error.starts_with("gradients") && error.contains(says),
+            "{error}"
+        );
+        assert_eq!((&network, adam.steps()), (&before, 0));
+
+        adam.step(&mut other.clone(), &gradients).unwrap();
+        let gradients = Gradients::zeros(&network);
+        let error = adam.step(&mut network, &gradients).unwrap_err().to_string();
+        assert!(
+            error.starts_with("moments") && error.contains(says),
+            "{error}"
+        );
+        assert_eq!((network, adam.steps()), (before, 1));
+    }
+    // As many tensors, of the same shapes, under other names.
+    let build = |learn_threshold: bool| -> Network {
+        let neuron = Leaky::new(0.9).learn_threshold(learn_threshold);
+        let neuron = neuron.learn_beta(!learn_threshold);
+        Network::builder(2).layer(3, neuron).build().unwrap()
+    };
+    let gradients = Gradients::zeros(&build(true));
+    let error = Adam::new(1e-3)
+        .step(&mut build(false), &gradients)
+        .unwrap_err();
+    assert!(error.to_string().contains("lif1.threshold"), "{error}");
+}
+
 /// Gradients that overflow are refused before anything changes, clipped or not.
 #[test]
 fn clipping_refuses_gradients_without_a_norm() {
