@@ -108,6 +108,25 @@ fn optimiser_settings_out_of_range() {
     assert!(Adam::<f64>::new(1e-3).eps(1e-60).check().is_ok());
 }
 
+/// However far an update goes, a decay stays in [0, 1] and a threshold above 0.
+#[test]
+fn learnt_decays_and_thresholds_stay_in_range() {
+    for (gradient, beta, threshold) in [(1.0, 0.0, 1e-6), (-1.0, 1.0, 11.0)] {
+        let neuron = Leaky::new(0.9).learn_beta(true).learn_threshold(true);
+        let mut network: Network<f64> = Network::builder(1).layer(1, neuron).build().unwrap();
+        let mut gradients = Gradients::zeros(&network);
+        for (_, mut g) in gradients.tensors_mut() {
+            g.fill(gradient);
+        }
+        Adam::new(10.0).step(&mut network, &gradients).unwrap();
+        let layer = &network.layers()[0];
+        assert_eq!(layer.beta()[0], beta);
+        assert!((layer.threshold()[0] - threshold).abs() < 1e-6);
+        assert!(layer.threshold()[0] >= 1e-6);
+        assert!(layer.weight()[[0, 0]].abs() > 8.0, "a weight has no range");
+    }
+}
+
 /// Gradients and moments of another network's are refused by name, and nothing changes.
 #[test]
 fn gradients_and_moments_of_another_network_are_refused() {
