@@ -105,7 +105,7 @@ impl Error {
     ) -> Self {
         Error::InvalidParameter {
             name: name.into(),
-            value: value.to_string(),
+            value: brief(value.to_string()),
             expected: expected.into(),
         }
     }
@@ -122,5 +122,13 @@ impl Error {
             expected: expected.into(),
             found: found.to_vec(),
         }
+    }
+}
+
+/// `1e300` and not its three hundred digits.
+fn brief(value: String) -> String {
+    match value.parse::<f64>() {
+        Ok(number) if value.len() > 24 && number.is_finite() => format!("{number:e}"),
+        _ => value,
     }
 }

@@ -34,9 +34,9 @@ const SURROGATES: [Surrogate; 6] = [
     Surrogate::StraightThrough,
 ];
 
-/// All losses of the library, a custom one that pulls at every layer, and the rate penalty.
-fn objectives() -> Vec<(&'static str, Objective<f64>)> {
-    let custom = Loss::custom(|recording, _| {
+/// A loss that pulls at every layer.
+fn custom() -> Loss<f64> {
+    Loss::custom(|recording, _| {
         // Σ over layers of Σ s·(1 + index) + ½ Σ u²
         let mut adjoints = Adjoints::none(recording.num_layers());
         let mut value = 0.0;
@@ -50,7 +50,11 @@ fn objectives() -> Vec<(&'static str, Objective<f64>)> {
             adjoints.layers[k].mem = Some(trace.mem.clone());
         }
         Ok((value, adjoints))
-    });
+    })
+}
+
+/// All losses of the library, a custom one, and the rate penalty.
+fn objectives() -> Vec<(&'static str, Objective<f64>)> {
     vec![
         ("ce membrane", Loss::CrossEntropyMembrane.into()),
         ("ce count", Loss::CrossEntropyCount.into()),
@@ -72,7 +76,7 @@ fn objectives() -> Vec<(&'static str, Objective<f64>)> {
             }
             .into(),
         ),
-        ("custom", custom.into()),
+        ("custom", custom().into()),
         (
             "ce membrane + l1",
             Objective {
@@ -168,6 +172,24 @@ fn every_variant_and_loss() {
         }
     }
     assert_eq!(case, 3 * 5 * 6 * 8);
+}
+
+/// The price on hidden spikes adds to what a loss says of them.
+#[test]
+fn a_price_beside_a_loss_on_hidden_spikes() {
+    let x = Array2::from_shape_fn((3, 4), |(b, n)| 2.0 * noise(5 * b + n));
+    let input = Input::constant(x.view(), 6);
+    for dynamics in DYNAMICS {
+        let neuron = || Leaky::new(0.9).threshold(0.4).dynamics(dynamics);
+        let builder = Network::builder(4).layer(6, neuron()).layer(5, neuron());
+        let network: Network<f64> = builder.layer(3, neuron()).seed(3).build().unwrap();
+        let objective = Objective {
+            loss: custom(),
+            rate_l1: 0.5,
+        };
+        let report = gradcheck(&network, input, &[0, 2, 1], objective).unwrap();
+        assert_passes(&format!("{dynamics:?}"), &report);
+    }
 }
 
 trait CloneWith {

@@ -74,9 +74,108 @@ fn optimiser_settings_out_of_range() {
             Err(error) => panic!("{error}"),
         }
     }
+    type Set = fn(&mut Adam, f64);
+    let settings: [(&str, Set, &[f64], &[f64]); 4] = [
+        ("lr", |adam, x| adam.lr = x, &[0.0, 1.0], &[-1e-3, -1e300]),
+        (
+            "beta1",
+            |adam, x| adam.beta1 = x,
+            &[0.0, 0.99],
+            &[-0.1, 1.0],
+        ),
+        (
+            "beta2",
+            |adam, x| adam.beta2 = x,
+            &[0.0, 0.99],
+            &[-0.1, 1.0],
+        ),
+        ("eps", |adam, x| adam.eps = x, &[1e-8, 1.0], &[0.0, -1.0]),
+    ];
+    for (setting, set, good, bad) in settings {
+        let check = |x| {
+            let mut adam = Adam::new(1e-3);
+            set(&mut adam, x);
+            adam.check().map_err(|error| error.to_string())
+        };
+        assert!(good.iter().all(|&x| check(x).is_ok()), "{setting}");
+        for &bad in bad.iter().chain(&[f64::NAN, f64::INFINITY]) {
+            let error = check(bad).unwrap_err();
+            let found = format!("adam: {setting} is {bad:?}");
+            assert!(error.starts_with(found.trim_end_matches(".0")), "{error}");
+        }
+    }
     // An epsilon that single precision rounds to 0 would divide 0 by 0.
     assert!(Adam::<f32>::new(1e-3).eps(1e-60).check().is_err());
     assert!(Adam::<f64>::new(1e-3).eps(1e-60).check().is_ok());
+}
+
+/// However far an update goes, a decay stays in [0, 1] and a threshold above 0.
+#[test]
+fn learnt_decays_and_thresholds_stay_in_range() {
+    for (gradient, beta, threshold) in [(1.0, 0.0, 1e-6), (-1.0, 1.0, 11.0)] {
+        let neuron = Leaky::new(0.9).learn_beta(true).learn_threshold(true);
+        let mut network: Network<f64> = Network::builder(1).layer(1, neuron).build().unwrap();
+        let mut gradients = Gradients::zeros(&network);
+        for (_, mut g) in gradients.tensors_mut() {
+            g.fill(gradient);
+        }
+        Adam::new(10.0).step(&mut network, &gradients).unwrap();
+        let layer = &network.layers()[0];
+        assert_eq!(layer.beta()[0], beta);
+        assert!((layer.threshold()[0] - threshold).abs() < 1e-6);
+        assert!(layer.threshold()[0] >= 1e-6);
+        assert!(layer.weight()[[0, 0]].abs() > 8.0, "a weight has no range");
+    }
+}
+
+/// Gradients and moments of another network's are refused by name, and nothing changes.
+#[test]
+fn gradients_and_moments_of_another_network_are_refused() {
+    let build = |sizes: [usize; 2], learn: bool| -> Network {
+        let neuron = Leaky::new(0.9).learn_beta(learn);
+        let builder = Network::builder(sizes[0]).layer(sizes[1], neuron);
+        builder.build().unwrap()
+    };
+    for (other, says) in [
+        (
+            build([3, 3], false),
+            "fc1.weight has shape [3, 3]; expected fc1.weight [3, 2]",
+        ),
+        (
+            build([2, 3], true),
+            "has shape [3]; expected [2], one tensor for each",
+        ),
+    ] {
+        let mut network = build([2, 3], false);
+        let (before, mut adam) = (network.clone(), Adam::new(1e-3));
+        let gradients = Gradients::zeros(&other);
+        let error = adam.step(&mut network, &gradients).unwrap_err().to_string();
+        assert!(
+            error.starts_with("gradients") && error.contains(says),
+            "{error}"
+        );
+        assert_eq!((&network, adam.steps()), (&before, 0));
+
+        adam.step(&mut other.clone(), &gradients).unwrap();
+        let gradients = Gradients::zeros(&network);
+        let error = adam.step(&mut network, &gradients).unwrap_err().to_string();
+        assert!(
+            error.starts_with("moments") && error.contains(says),
+            "{error}"
+        );
+        assert_eq!((network, adam.steps()), (before, 1));
+    }
+    // As many tensors, of the same shapes, under other names.
+    let build = |learn_threshold: bool| -> Network {
+        let neuron = Leaky::new(0.9).learn_threshold(learn_threshold);
+        let neuron = neuron.learn_beta(!learn_threshold);
+        Network::builder(2).layer(3, neuron).build().unwrap()
+    };
+    let gradients = Gradients::zeros(&build(true));
+    let error = Adam::new(1e-3)
+        .step(&mut build(false), &gradients)
+        .unwrap_err();
+    assert!(error.to_string().contains("lif1.threshold"), "{error}");
 }
 
 /// Gradients that overflow are refused before anything changes, clipped or not.

@@ -3,7 +3,7 @@
 //!
 //! Adam makes a step of up to the learning rate out of any gradient, however small, so what is left
 //! of a sum that cancels, in other words its rounding, decides where a parameter goes. How far, is
-//! measured: the updates are repeated in float64 with noise of a rounding's size on every gradient.
+//! measured: the updates are repeated in float64 with noise of a rounding's size on every gradient but 0.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,8 @@ pub fn of_updates(fixture: &Fixture, rounding: f64, single: bool) -> Option<Upda
     })
 }
 
-/// The fixture's updates in float64, each gradient off by `±noise` times the largest of all. The signs
+/// The fixture's updates in float64, each gradient but those of 0 off by `±noise` times the largest
+/// of all. The signs
 /// depend on `seed` and the entry, not on the update: an error that persists does the most.
 fn run(fixture: &Fixture, noise: f64, seed: u64) -> Option<Run> {
     let input = match &fixture.source {
@@ -98,7 +99,12 @@ fn run(fixture: &Fixture, noise: f64, seed: u64) -> Option<Run> {
             gradient.mapv_inplace(|g| {
                 // Knuth's linear congruential generator; its top bit is the sign.
                 state = (state.wrapping_mul(6364136223846793005)).wrapping_add(1442695040888963407);
-                if state >> 63 == 0 { g + size } else { g - size }
+                match state >> 63 {
+                    // Nothing arrived (from a silent neuron, say), so there is nothing to round.
+                    _ if g == 0.0 => g,
+                    0 => g + size,
+                    _ => g - size,
+                }
             });
         }
         adam.step(&mut network, &gradients).ok()?;
