@@ -1,6 +1,17 @@
 //! What a save asks of the file system, one step each: [`Os`] is the real one. Tests put others in
 //! its place: one that fails at a byte or a step, one that forgets at a power cut what was not synced.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},

@@ -10,6 +10,17 @@
 //! What was the previous file before becomes the next save's temporary one: to write over it takes a
 //! third of the time of a new file, whose blocks must be found and another's given back.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},
