@@ -3,8 +3,8 @@
 
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Engine, Error, Gradients, Input, Leaky, Loss, Network, ReferenceEngine,
-    Trainer,
+    Adam, CpuEngine, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
+    ReferenceEngine, Trainer,
     data::Dataset,
     train::{Activity, Flow},
 };
@@ -299,5 +299,49 @@ fn a_validation_set_that_does_not_fit_is_refused_before_training() {
             _ => assert!(matches!(error, Error::InvalidParameter { .. }), "{error}"),
         }
         assert_eq!(events, 0);
+    }
+}
+
+/// Settings of losses and of the price on spikes: refused by name, by themselves and by an engine, and
+/// the ends of a range are in it.
+#[test]
+fn objectives_out_of_range() {
+    let count = |correct_rate, incorrect_rate| Loss::MseCount {
+        correct_rate,
+        incorrect_rate,
+    };
+    let membrane = |on_target, off_target| Loss::MseMembrane {
+        on_target,
+        off_target,
+    };
+    for good in [count(1.0, 0.0), count(0.0, 1.0), membrane(-3.0, 1e30)] {
+        good.check().unwrap();
+        CpuEngine::new(network(1.0, 0.0), good, Adam::new(1e-3)).unwrap();
+    }
+    let mut bad: Vec<(Objective, &str)> = Vec::new();
+    for rate in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        bad.push((count(rate, 0.0).into(), "correct_rate"));
+        bad.push((count(1.0, rate).into(), "incorrect_rate"));
+    }
+    for potential in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        bad.push((membrane(potential, 0.0).into(), "on_target"));
+        bad.push((membrane(1.0, potential).into(), "off_target"));
+    }
+    for rate_l1 in [-1e-9, f64::NAN, f64::INFINITY] {
+        let loss = Loss::CrossEntropyMembrane;
+        bad.push((Objective { loss, rate_l1 }, "rate_l1"));
+    }
+    for (objective, setting) in bad {
+        let refused = [
+            objective.check(),
+            CpuEngine::new(network(1.0, 0.0), objective.clone(), Adam::new(1e-3)).map(drop),
+            ReferenceEngine::new(network(1.0, 0.0), objective, Adam::new(1e-3)).map(drop),
+        ];
+        for result in refused {
+            assert!(
+                matches!(&result, Err(Error::InvalidParameter { name, .. }) if name == setting),
+                "{setting}: {result:?}"
+            );
+        }
     }
 }
