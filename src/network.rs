@@ -251,14 +251,10 @@ impl<F: Float> Network<F> {
     pub(crate) fn clamp(&mut self) {
         for layer in &mut self.layers {
             if layer.neuron.learn_beta {
-                layer
-                    .beta
-                    .mapv_inplace(|beta| clamp(beta, F::zero(), F::one()));
+                layer.beta.mapv_inplace(|beta| clamp_beta(beta));
             }
             if layer.neuron.learn_threshold {
-                layer
-                    .threshold
-                    .mapv_inplace(|theta| clamp(theta, F::of(MIN_THRESHOLD), F::max_value()));
+                layer.threshold.mapv_inplace(|theta| clamp_threshold(theta));
             }
         }
     }
@@ -296,12 +292,21 @@ impl<F: Float> Network<F> {
     }
 }
 
-/// `x` brought into `low ..= high`; a NaN stays one, to be seen.
-fn clamp<F: Float>(x: F, low: F, high: F) -> F {
-    match x {
-        x if x < low => low,
-        x if x > high => high,
-        x => x,
+/// A learnt decay brought back into `[0, 1]`; a NaN stays one, to be seen.
+pub(crate) fn clamp_beta<F: Float>(beta: F) -> F {
+    match beta {
+        beta if beta < F::zero() => F::zero(),
+        beta if beta > F::one() => F::one(),
+        beta => beta,
+    }
+}
+
+/// A learnt threshold brought back to at least [`MIN_THRESHOLD`]; a NaN or an infinity stays one, to
+/// be seen.
+pub(crate) fn clamp_threshold<F: Float>(threshold: F) -> F {
+    match F::of(MIN_THRESHOLD) {
+        low if threshold < low => low,
+        _ => threshold,
     }
 }
 

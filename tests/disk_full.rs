@@ -15,7 +15,10 @@ use std::{
 };
 
 use runs::after;
-use spikegrad::{Checkpoint, CheckpointDir, Error, checkpoint::disk::Disk};
+use spikegrad::{
+    Checkpoint, CheckpointDir, Error,
+    checkpoint::{Found, disk::Disk},
+};
 use tempfile::{TempDir, tempdir};
 
 /// A disk in memory: what a process sees of it, and what would be left after a power cut.
@@ -260,6 +263,12 @@ impl Folder {
     }
 }
 
+/// How many batches the checkpoint that was found holds.
+fn batches(found: Option<Found>) -> usize {
+    let checkpoint = found.expect("a whole one").checkpoint;
+    checkpoint.history.batches.len()
+}
+
 /// One and two checkpoints are there before the save that goes wrong, with and without hard links.
 fn cases() -> Vec<(Vec<Checkpoint>, bool)> {
     let (one, two) = (vec![after(1)], vec![after(1), after(2)]);
@@ -349,39 +358,18 @@ fn any_step_that_fails() {
                 if let Ok(()) = result {
                     // A link that fails is made up for by a rename.
                     assert!(!dead && !no_links, "step {step}");
-                    assert_eq!(
-                        saving
-                            .load()
-                            .unwrap()
-                            .unwrap()
-                            .checkpoint
-                            .history
-                            .batches
-                            .len(),
-                        3
-                    );
+                    assert_eq!(batches(saving.load().unwrap()), 3);
                     drop(saving);
                     assert_eq!(found(&disk), Some(3));
                     continue;
                 }
                 // The old one or the new one, and what this process loads is the same.
-                let loaded = saving.load().unwrap().expect("a whole one");
-                let loaded = loaded.checkpoint.history.batches.len();
+                let loaded = batches(saving.load().unwrap());
                 assert!([before.len(), 3].contains(&loaded), "step {step}: {loaded}");
                 if !dead {
                     // The process goes on, and tries again.
                     saving.save(&after(4)).unwrap();
-                    assert_eq!(
-                        saving
-                            .load()
-                            .unwrap()
-                            .unwrap()
-                            .checkpoint
-                            .history
-                            .batches
-                            .len(),
-                        4
-                    );
+                    assert_eq!(batches(saving.load().unwrap()), 4);
                     drop(saving);
                     assert_eq!(found(&disk), Some(4));
                 } else {
@@ -448,10 +436,6 @@ fn a_save_over_a_spare_file() {
         assert!(spare, "nothing to write over");
         let result = saving.save(&after(5));
         (disk, saving, result)
-    };
-    let batches = |found: Option<spikegrad::checkpoint::Found>| {
-        let checkpoint = found.expect("a whole one").checkpoint;
-        checkpoint.history.batches.len()
     };
     for full_after in (bytes_before..bytes).step_by(97) {
         let (disk, mut saving, result) = run(Fault {
@@ -563,17 +547,7 @@ fn an_error_in_the_background_is_reported() {
     ));
     saving.save_in_background(after(2)).unwrap();
     assert!(matches!(saving.save(&after(3)), Err(Error::Io { .. })));
-    assert_eq!(
-        saving
-            .load()
-            .unwrap()
-            .unwrap()
-            .checkpoint
-            .history
-            .batches
-            .len(),
-        1
-    );
+    assert_eq!(batches(saving.load().unwrap()), 1);
 }
 
 /// A real disk of 256 kB that fills up, on which a run trains until it is told so.

@@ -24,6 +24,7 @@ use super::{
     step::Machine,
     weights::{self, Piece, Sink, Update},
 };
+use crate::network::{clamp_beta, clamp_threshold};
 
 /// Inputs of a task with a dense input, at most.
 const SLICE: usize = 96;
@@ -302,14 +303,11 @@ impl Machine {
             let learnt = &mut layer.learnt;
             if layer.neuron.learn_beta {
                 update.apply(&mut learnt.beta, &beta, &mut learnt.beta_moments);
-                learnt.beta.mapv_inplace(|beta| beta.clamp(0.0, 1.0));
+                learnt.beta.mapv_inplace(clamp_beta);
             }
             if layer.neuron.learn_threshold {
                 update.apply(&mut learnt.theta, &theta, &mut learnt.theta_moments);
-                let low = crate::neuron::MIN_THRESHOLD as f32;
-                learnt
-                    .theta
-                    .mapv_inplace(|theta| if theta < low { low } else { theta });
+                learnt.theta.mapv_inplace(clamp_threshold);
             }
             let constants = learnt.beta.iter().chain(&learnt.theta);
             self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
