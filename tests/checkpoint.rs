@@ -9,6 +9,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use runs::{after, data, edited, engine, go_on, network, trainer, whole, without_times};
@@ -462,6 +463,28 @@ fn the_one_before_is_kept_and_taken_where_the_current_is_damaged_or_gone() {
             .contains("damaged, and so is the one before"),
         "{error}"
     );
+}
+
+/// A reader takes no lock, and the run's next saves may replace and write over the file that it reads.
+#[test]
+fn a_run_that_goes_on_can_be_looked_at() {
+    let dir = folder();
+    let mut folder = CheckpointDir::open(dir.path()).unwrap();
+    let runs: Vec<Checkpoint> = (1..=6).map(after).collect();
+    folder.save(&runs[0]).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for run in runs.iter().cycle().take(300) {
+                folder.save(run).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            let found = Checkpoint::load(dir.path()).unwrap().expect("one");
+            assert_eq!(found.warning, None);
+        }
+    });
 }
 
 /// After a kill between the two steps both names mean one file; the next save must not be confused.

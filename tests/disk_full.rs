@@ -8,7 +8,7 @@ mod runs;
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
@@ -35,6 +35,8 @@ struct State {
     steps: usize,
     /// Bytes written so far.
     bytes: usize,
+    /// Files read so far.
+    reads: usize,
 }
 
 #[derive(Clone, Default)]
@@ -55,6 +57,8 @@ struct Fault {
     dead_from: Option<usize>,
     /// There are no hard links on this file system.
     no_links: bool,
+    /// The first reads, so many, find a file that is being written over.
+    torn_reads: usize,
 }
 
 struct Memory {
@@ -67,6 +71,7 @@ impl Memory {
         let state = Mutex::new(State {
             steps: 0,
             bytes: 0,
+            reads: 0,
             ..state
         });
         Arc::new(Memory { state, fault })
@@ -203,9 +208,15 @@ impl Disk for Memory {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         let file = *state.names.get(&name(path)).ok_or_else(missing)?;
-        Ok(state.files[file].content.clone())
+        let mut content = state.files[file].content.clone();
+        state.reads += 1;
+        if state.reads <= self.fault.torn_reads {
+            let half = content.len() / 2;
+            content[half..].fill(0);
+        }
+        Ok(content)
     }
 }
 
@@ -468,6 +479,14 @@ fn a_save_over_a_spare_file() {
         });
         drop(saving);
         assert_eq!(result.is_ok(), dead_from > total);
+        // The process alone is gone: there are still two of them, should the current one be damaged.
+        let disk = Memory::new(disk.state(), Fault::default());
+        drop(folder.open(&disk).unwrap());
+        let mut left = disk.state();
+        let current = left.names[OsStr::new("checkpoint.safetensors")];
+        left.files[current].content.truncate(100);
+        let previous = folder.found(left, false).expect("the one before");
+        assert!([3, 4].contains(&previous), "{dead_from}: {previous}");
         for (lost, left) in after_power_cut(&disk.state()) {
             let found = folder.found(left, false).expect("one");
             let expected = if result.is_ok() { 5..=5 } else { 4..=5 };
@@ -524,6 +543,29 @@ fn a_power_cut_at_any_step() {
         }
     }
     assert!(states > 100, "{states}");
+}
+
+/// Without the lock, a file may be written over while it is read: it is read again, and one that is
+/// damaged is still found to be.
+#[test]
+fn a_look_at_a_run_that_goes_on() {
+    let folder = Folder::new();
+    let state = folder.saved(&[after(1), after(2)], Fault::default());
+    for (torn_reads, expected) in [(0, Some(2)), (1, Some(2)), (2, Some(2)), (6, None)] {
+        let fault = Fault {
+            torn_reads,
+            ..Fault::default()
+        };
+        let found = Checkpoint::load_on(folder.lock.path(), Memory::new(state.clone(), fault));
+        match expected {
+            Some(expected) => {
+                let found = found.unwrap().expect("one");
+                assert_eq!(found.warning, None);
+                assert_eq!(found.checkpoint.history.batches.len(), expected);
+            }
+            None => assert!(found.is_err()),
+        }
+    }
 }
 
 /// In the background: the error comes with the next save, or at the end.

@@ -2,12 +2,26 @@
 //! safetensors format. Written here rather than by the crate of that name, so that equal states give
 //! equal bytes (the crate's metadata come in any order) and the tensors are copied once.
 
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
 use std::{fmt::Write, time::Duration};
 
 use ndarray::ArrayViewD;
 
 use super::{CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, Position, SECOND, VERSION, text};
 use crate::{Error, History, Result, StepReport, network::check_finite, optim::check_same};
+
+/// Length of the header's length: where the header begins.
+const START: usize = size_of::<u64>();
 
 /// Values of one tensor.
 enum Values<'a> {
@@ -35,9 +49,9 @@ impl<'a> Tensor<'a> {
     /// Length in bytes.
     fn len(&self) -> usize {
         match &self.values {
-            Values::F32(values) => 4 * values.len(),
-            Values::F64(values) => 8 * values.len(),
-            Values::U64(values) => 8 * values.len(),
+            Values::F32(values) => size_of::<f32>().saturating_mul(values.len()),
+            Values::F64(values) => size_of_val(values.as_slice()),
+            Values::U64(values) => size_of_val(values.as_slice()),
         }
     }
 
@@ -66,10 +80,12 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
     check(checkpoint)?;
     let tensors = tensors(checkpoint)?;
     let header = header(checkpoint, &tensors)?;
-    let data: usize = tensors.iter().map(Tensor::len).sum();
+    // All of it is in memory: it cannot come to more than a usize.
+    let data = tensors.iter().map(Tensor::len);
+    let length = data.fold(START.saturating_add(header.len()), usize::saturating_add);
     // What was there is overwritten, not cleared first.
-    bytes.resize(8 + header.len() + data, 0);
-    let (length, rest) = bytes.split_at_mut(8);
+    bytes.resize(length, 0);
+    let (length, rest) = bytes.split_at_mut(START);
     length.copy_from_slice(&(header.len() as u64).to_le_bytes());
     let (head, mut rest) = rest.split_at_mut(header.len());
     head.copy_from_slice(header.as_bytes());
@@ -79,9 +95,12 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
         rest = after;
     }
     if let Some(digits) = find_checksum(header.as_bytes()) {
-        let digits = 8 + digits;
+        let digits = START.saturating_add(digits);
         let sum = checksum(bytes, digits);
-        bytes[digits..digits + DIGITS].copy_from_slice(sum.as_bytes());
+        let after = bytes.get_mut(digits..).unwrap_or_default();
+        for (digit, byte) in after.iter_mut().zip(sum.bytes()) {
+            *digit = byte;
+        }
     }
     Ok(())
 }
@@ -89,8 +108,10 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
 /// Where the checksum's digits begin in a header.
 pub(super) fn find_checksum(header: &[u8]) -> Option<usize> {
     let mut places = header.windows(CHECKSUM.len());
-    let digits = places.position(|window| window == CHECKSUM)? + CHECKSUM.len();
-    (digits + DIGITS <= header.len()).then_some(digits)
+    let mark = places.position(|window| window == CHECKSUM)?;
+    let digits = mark.checked_add(CHECKSUM.len())?;
+    let after = header.get(digits..)?;
+    (after.len() >= DIGITS).then_some(digits)
 }
 
 /// The eight digits at `digits`, from all other bytes.
@@ -195,7 +216,7 @@ fn columns<'a>(
         let reports = reports.iter();
         reports.map(move |report| report.map_or(0, f))
     };
-    let mut rates = Vec::with_capacity(reports.len() * layers);
+    let mut rates = Vec::new();
     for report in &reports {
         match report {
             // The engines count the spikes of every layer; another report is none of theirs.
@@ -279,7 +300,7 @@ fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
     let mut start = 0;
     for tensor in tensors {
         let (dtype, shape) = (tensor.dtype(), &tensor.shape);
-        let (name, end) = (&tensor.name, start + tensor.len());
+        let (name, end) = (&tensor.name, tensor.len().saturating_add(start));
         // A String takes all text; the names need no escape.
         let _ = write!(
             header,
@@ -288,7 +309,8 @@ fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
         start = end;
     }
     header.push('}');
-    let padding = header.len().next_multiple_of(8) - header.len();
-    header.extend(std::iter::repeat_n(' ', padding));
+    while header.len() % START != 0 {
+        header.push(' ');
+    }
     Ok(header)
 }

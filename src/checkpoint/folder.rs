@@ -102,6 +102,7 @@ impl CheckpointDir {
         let lock = lock(dir)?;
         let files = Files::new(dir, &disk);
         files.clean(TEMPORARY)?;
+        files.keep_previous();
         files.clean(LINK)?;
         Ok(CheckpointDir {
             files: Some(files),
@@ -203,13 +204,27 @@ impl Drop for CheckpointDir {
 
 impl Checkpoint {
     /// The last whole checkpoint in a folder, as [`CheckpointDir::load`] finds it, without a lock: to
-    /// look at a run, also while it goes on.
+    /// look at a run, also while it goes on. What looks damaged is read again: it may have been
+    /// replaced and written over in the meantime.
     ///
     /// # Errors
     /// As [`CheckpointDir::load`].
     pub fn load(dir: impl AsRef<Path>) -> Result<Option<Found>> {
-        let disk: Arc<dyn Disk> = Arc::new(Os);
-        Files::new(dir.as_ref(), &disk).load()
+        Self::load_on(dir.as_ref(), Arc::new(Os))
+    }
+
+    /// The same on another file system.
+    #[doc(hidden)]
+    pub fn load_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Option<Found>> {
+        let mut files = Files::new(dir, &disk);
+        let mut found = files.load();
+        for _ in 0..2 {
+            if let Ok(None | Some(Found { warning: None, .. })) = found {
+                break;
+            }
+            found = files.load();
+        }
+        found
     }
 
     /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long.
@@ -365,6 +380,14 @@ impl Files {
         // Where both were names of one file, that rename has left them.
         self.clean(LINK)?;
         Ok(spare)
+    }
+
+    /// After a save that was cut short between its last two renames: the file on its way to be the
+    /// previous one becomes that. A previous one that is there stays, since the name must be free.
+    fn keep_previous(&self) {
+        let (link, previous) = (self.dir.join(LINK), self.dir.join(PREVIOUS));
+        // Mostly there is no such file, which is well; and the current one is there in any case.
+        let _ = self.disk.hard_link(&link, &previous);
     }
 
     /// Removes a file, if it is there.
