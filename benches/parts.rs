@@ -1,7 +1,7 @@
 //! Where a training step's time goes, part by part, and what this machine would need for it.
 //!
 //! ```sh
-//! cargo bench --bench parts
+//! cargo bench --bench parts           # -- main: the main job alone
 //! ```
 //!
 //! **Measured**: the fast engine's own clock, over whole steps of the main job (784–1000–10, B = 128,
@@ -72,7 +72,9 @@ fn main() {
     let rates = Rates::measure(isa, threads);
     rates.print();
     main_job(&batches, &rates, threads);
-    dense(&images, &rates, threads);
+    if !std::env::args().any(|argument| argument == "main") {
+        dense(&images, &rates, threads);
+    }
 }
 
 // ---- What the machine can do ----

@@ -15,6 +15,7 @@ use ndarray::Array1;
 
 use super::{
     clock::Part,
+    current,
     dense::{DEPTH, pack},
     layout::LayerState,
     lists::Pairs,
@@ -405,7 +406,7 @@ impl Strip<'_> {
                     let words = &sample.words[k - 1][words.clone()];
                     (words, &sample.a[k][own.clone()])
                 });
-                if neurons <= weights::FEW {
+                if neurons <= current::FEW {
                     self.isa.run(weights::FromSpikesToFew {
                         neurons,
                         samples,

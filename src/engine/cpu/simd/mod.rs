@@ -118,14 +118,41 @@ pub(super) trait Simd: Copy {
     fn sum(self, v: Self::V) -> f32 {
         let mut lane = Lane::ZERO;
         self.store(v, &mut lane);
-        let mut x = lane.0;
-        for half in [8, 4, 2, 1] {
-            for n in 0..half {
-                x[n] += x[n + half];
-            }
-        }
-        x[0]
+        fold(lane.0, |a, b| a + b)
     }
+
+    /// [`sum`](Self::sum) of each of sixteen vectors, side by side.
+    #[inline(always)]
+    fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
+        self.fold_each(vectors, |a, b| a + b)
+    }
+
+    /// The largest lane of each of sixteen vectors, side by side.
+    #[inline(always)]
+    fn largest(self, vectors: [Self::V; LANES]) -> Self::V {
+        self.fold_each(vectors, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn fold_each(self, vectors: [Self::V; LANES], f: impl Fn(f32, f32) -> f32) -> Self::V {
+        let (mut lane, mut all) = (Lane::ZERO, Lane::ZERO);
+        for (x, v) in all.0.iter_mut().zip(vectors) {
+            self.store(v, &mut lane);
+            *x = fold(lane.0, &f);
+        }
+        self.load(&all)
+    }
+}
+
+/// Sixteen lanes into one: lane `n` takes lane `n + 8`, then `n + 4`, `n + 2`, `n + 1`.
+#[inline(always)]
+fn fold(mut x: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for n in 0..half {
+            x[n] = f(x[n], x[n + half]);
+        }
+    }
+    x[0]
 }
 
 /// A piece of work that is compiled for each instruction set.

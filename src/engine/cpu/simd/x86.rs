@@ -50,6 +50,64 @@ macro_rules! pairwise {
     };
 }
 
+/// Sixteen vectors folded into one lane each, halves onto each other, four times over. The vectors
+/// are taken in such an order that the lanes end in theirs.
+macro_rules! fold_avx2 {
+    ($v:ident, $op:ident) => {{
+        // SAFETY: see the module.
+        unsafe {
+            let mut out = [_mm256_setzero_ps(); 2];
+            for (out, v) in out.iter_mut().zip($v.as_chunks::<8>().0) {
+                let (mut eight, mut four) = ([*out; 8], [*out; 4]);
+                for n in 0..8 {
+                    let [low, high] = v[n / 2 + n % 2 * 4];
+                    eight[n] = $op(low, high);
+                }
+                for n in 0..4 {
+                    let (a, b) = (eight[2 * n], eight[2 * n + 1]);
+                    let low = _mm256_permute2f128_ps::<0x20>(a, b);
+                    four[n] = $op(low, _mm256_permute2f128_ps::<0x31>(a, b));
+                }
+                for n in [0, 2] {
+                    let (a, b) = (_mm256_castps_pd(four[n]), _mm256_castps_pd(four[n + 1]));
+                    let low = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                    four[n] = $op(low, _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+                }
+                let low = _mm256_shuffle_ps::<0x88>(four[0], four[2]);
+                *out = $op(low, _mm256_shuffle_ps::<0xDD>(four[0], four[2]));
+            }
+            out
+        }
+    }};
+}
+
+/// The same with wider registers.
+macro_rules! fold_avx512 {
+    ($v:ident, $op:ident) => {{
+        // SAFETY: see the module.
+        unsafe {
+            let (mut eight, mut four) = ([_mm512_setzero_ps(); 8], [_mm512_setzero_ps(); 4]);
+            for n in 0..8 {
+                let (a, b) = ($v[n / 2 + n % 2 * 8], $v[n / 2 + n % 2 * 8 + 4]);
+                let low = _mm512_shuffle_f32x4::<0x44>(a, b);
+                eight[n] = $op(low, _mm512_shuffle_f32x4::<0xEE>(a, b));
+            }
+            for n in 0..4 {
+                let (a, b) = (eight[2 * n], eight[2 * n + 1]);
+                let low = _mm512_shuffle_f32x4::<0x88>(a, b);
+                four[n] = $op(low, _mm512_shuffle_f32x4::<0xDD>(a, b));
+            }
+            for n in [0, 2] {
+                let (a, b) = (_mm512_castps_pd(four[n]), _mm512_castps_pd(four[n + 1]));
+                let low = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                four[n] = $op(low, _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+            }
+            let low = _mm512_shuffle_ps::<0x88>(four[0], four[2]);
+            $op(low, _mm512_shuffle_ps::<0xDD>(four[0], four[2]))
+        }
+    }};
+}
+
 impl Simd for Avx2 {
     type V = [__m256; 2];
     type M = [__m256; 2];
@@ -82,6 +140,14 @@ impl Simd for Avx2 {
     pairwise!(sqrt(a) = _mm256_sqrt_ps);
     pairwise!(max(a, b) = _mm256_max_ps);
     pairwise!(fma(a, b, c) = _mm256_fmadd_ps);
+    #[inline(always)]
+    fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx2!(vectors, _mm256_add_ps)
+    }
+    #[inline(always)]
+    fn largest(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx2!(vectors, _mm256_max_ps)
+    }
     #[inline(always)]
     fn abs(self, a: Self::V) -> Self::V {
         // SAFETY: see the module.
@@ -183,6 +249,14 @@ impl Simd for Avx512 {
     whole!(max(a, b) = _mm512_max_ps);
     whole!(fma(a, b, c) = _mm512_fmadd_ps);
     whole!(abs(a) = _mm512_abs_ps);
+    #[inline(always)]
+    fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx512!(vectors, _mm512_add_ps)
+    }
+    #[inline(always)]
+    fn largest(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx512!(vectors, _mm512_max_ps)
+    }
     #[inline(always)]
     fn indices(self, bits: u16, first: u32, list: &mut [u32; LANES]) -> usize {
         // SAFETY: see the module; `list` has room for sixteen indices, and the store needs no
