@@ -43,6 +43,8 @@ pub(super) trait Simd: Copy {
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &Lane) -> Self::V;
+    /// Needs no alignment.
+    fn load_from(self, from: &[f32; LANES]) -> Self::V;
     fn store(self, v: Self::V, to: &mut Lane);
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
@@ -55,6 +57,8 @@ pub(super) trait Simd: Copy {
     fn abs(self, a: Self::V) -> Self::V;
     /// `a > b`.
     fn gt(self, a: Self::V, b: Self::V) -> Self::M;
+    /// Which lanes are not 0; a NaN is not.
+    fn nonzero(self, v: Self::V) -> u16;
     /// Lane `n` as bit `n`.
     fn bits(self, m: Self::M) -> u16;
     /// Bit `n` as lane `n`.
@@ -83,6 +87,22 @@ pub(super) trait Simd: Copy {
             }
         }
         count
+    }
+    /// Writes the lanes of the set bits, ascending, to the front of `list`; what follows them is arbitrary.
+    #[inline(always)]
+    fn compress(self, bits: u16, v: Self::V, list: &mut [f32; LANES]) {
+        let mut lane = Lane::ZERO;
+        self.store(v, &mut lane);
+        let mut bits = u32::from(bits);
+        for four in list.as_chunks_mut::<4>().0 {
+            for x in four {
+                *x = lane.0[bits.trailing_zeros() as usize % LANES];
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
     }
     /// `2^n` where `magic = 1.5·2²³ + n`, `−126 ≤ n ≤ 127`.
     fn exp2_of_magic(self, magic: Self::V) -> Self::V;

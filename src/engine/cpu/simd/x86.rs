@@ -1,6 +1,6 @@
 //! AVX2 and AVX-512.
 //!
-//! Every `unsafe` block here calls one vector intrinsic by value, or loads or stores sixteen
+//! Every `unsafe` block here calls vector intrinsics by value, or loads or stores sixteen
 //! floats through a reference to a `Lane`, which is 64 bytes long and aligned to 64: the only
 //! precondition left is that the machine has the instruction, and the tokens can be had only
 //! from `detect`.
@@ -125,6 +125,24 @@ impl Simd for Avx2 {
         unsafe { [_mm256_load_ps(from), _mm256_load_ps(from.add(8))] }
     }
     #[inline(always)]
+    fn load_from(self, from: &[f32; LANES]) -> Self::V {
+        let from = from.as_ptr();
+        // SAFETY: see the module; these loads need no alignment.
+        unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+    }
+    #[inline(always)]
+    fn nonzero(self, v: Self::V) -> u16 {
+        // SAFETY: see the module.
+        let unequal = unsafe {
+            let zero = _mm256_setzero_ps();
+            [
+                _mm256_cmp_ps::<_CMP_NEQ_UQ>(v[0], zero),
+                _mm256_cmp_ps::<_CMP_NEQ_UQ>(v[1], zero),
+            ]
+        };
+        self.bits(unequal)
+    }
+    #[inline(always)]
     fn store(self, v: Self::V, to: &mut Lane) {
         let to = to.0.as_mut_ptr();
         // SAFETY: see the module.
@@ -235,6 +253,21 @@ impl Simd for Avx512 {
     fn load(self, from: &Lane) -> Self::V {
         // SAFETY: see the module.
         unsafe { _mm512_load_ps(from.0.as_ptr()) }
+    }
+    #[inline(always)]
+    fn load_from(self, from: &[f32; LANES]) -> Self::V {
+        // SAFETY: see the module; this load needs no alignment.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+    #[inline(always)]
+    fn nonzero(self, v: Self::V) -> u16 {
+        // SAFETY: see the module.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(v, _mm512_setzero_ps()) }
+    }
+    #[inline(always)]
+    fn compress(self, bits: u16, v: Self::V, list: &mut [f32; LANES]) {
+        // SAFETY: see the module; `list` has room for sixteen, and the store needs no alignment.
+        unsafe { _mm512_storeu_ps(list.as_mut_ptr(), _mm512_maskz_compress_ps(bits, v)) }
     }
     #[inline(always)]
     fn store(self, v: Self::V, to: &mut Lane) {
