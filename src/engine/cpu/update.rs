@@ -125,13 +125,14 @@ impl Machine {
         self.poison.resize(count, Lane::ZERO);
 
         let mut poison = self.poison.iter_mut();
-        let mut jobs: Vec<Job<'_>> = Vec::new();
+        let mut jobs: Vec<(usize, Job<'_>)> = Vec::new();
         let shapes: Vec<_> = (self.layers.iter())
             .map(|layer| (layer.lanes, layer.inputs, layer.neurons))
             .collect();
         let layers = self.layers.iter_mut().zip(&mut self.gradients);
         for (k, (layer, gradients)) in layers.enumerate() {
             let mut tasks = tasks(k, layer, gradients, update, widths[k], &mut poison);
+            let first = jobs.len();
             if k == 0 && !pass.sparse {
                 // Strips: some blocks of one part.
                 tasks.sort_by_key(|task| (task.part, task.block / STRIP));
@@ -140,17 +141,24 @@ impl Machine {
                 };
                 for task in tasks {
                     match jobs.last_mut() {
-                        Some(job) if same(&job[0], &task) => job.push(task),
-                        _ => jobs.push(vec![task]),
+                        Some((_, job)) if same(&job[0], &task) => job.push(task),
+                        _ => jobs.push((0, vec![task])),
                     }
                 }
             } else {
-                jobs.extend(tasks.into_iter().map(|task| vec![task]));
+                jobs.extend(tasks.into_iter().map(|task| (0, vec![task])));
+            }
+            // Where in its layer a job stands, so that a thread's share has some of each layer: those
+            // whose weights it has used on the way forward.
+            let count = jobs.len() - first;
+            for (n, (place, _)) in jobs[first..].iter_mut().enumerate() {
+                *place = (n << 16) / count;
             }
         }
+        jobs.sort_by_key(|(place, _)| *place);
         let (isa, samples) = (self.isa, &self.samples[..pass.count]);
         let (entries, pool, clock) = (&self.columns, &self.benches, &self.clock);
-        for_each(&mut jobs, |_, job| {
+        for_each(&mut jobs, |_, (_, job)| {
             let (k, part) = (job[0].layer, job[0].part);
             let (lanes, inputs, neurons) = shapes[k];
             let columns = part * widths[k]..((part + 1) * widths[k]).min(inputs + 1);
