@@ -163,7 +163,8 @@ impl Machine {
                 // |Σ_r x_r a_r| ≤ max|x| · Σ|a|
                 largest = largest.max(max);
                 let safe = report.loss.is_finite()
-                    && size * f64::from(largest) < f64::from(f32::MAX) / 4.0;
+                    && size * f64::from(largest) < f64::from(f32::MAX) / 4.0
+                    && self.learnt_safe();
                 match mode {
                     Mode::Train(update) if whole && safe => {
                         self.weights(pass, Some(update));

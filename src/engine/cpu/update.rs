@@ -291,6 +291,18 @@ impl Machine {
         }
     }
 
+    /// Whether no gradient of a decay or threshold can have overflowed, nor is a NaN: they take in
+    /// membranes, which may have, where no `a` has.
+    pub(super) fn learnt_safe(&self) -> bool {
+        let size = |sums: &[f64]| sums.iter().map(|x| x.abs()).sum::<f64>();
+        self.layers
+            .iter()
+            .zip(&self.learnt)
+            .all(|(layer, (beta, theta))| {
+                !layer.learns() || size(beta) + size(theta) < f64::from(f32::MAX) / 4.0
+            })
+    }
+
     /// `∂L/∂β` and `∂L/∂θ` of layer `k` in their own shapes.
     pub fn learnt_gradients(&self, k: usize) -> (Array1<f32>, Array1<f32>) {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
