@@ -45,7 +45,7 @@ pub(super) struct Machine {
     pub learnt: Vec<(Vec<f64>, Vec<f64>)>,
     /// Whether the last run with [`Mode::Train`] has updated the parameters.
     pub updated: bool,
-    /// Whether all weights are finite numbers after that.
+    /// Whether all parameters are finite numbers.
     pub finite: bool,
     pub clock: Clock,
     /// Of each task of an update, not zero where a weight has become NaN or infinite.
