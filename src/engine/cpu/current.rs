@@ -11,7 +11,7 @@ use super::{
     dense::{DEPTH, Rows, Start, product, stretch},
     layout::LayerState,
     lists::{Events, STRETCH, Sparse},
-    simd::{BlockKernel, Kernel, LANES, Lane, Simd, flatten},
+    simd::{BlockKernel, LANES, Lane, Simd, flatten},
 };
 
 /// Share of active inputs from which a matrix product is faster than a walk.
@@ -140,89 +140,6 @@ impl BlockKernel for FromSpikes<'_> {
             let sum = add(add(sums[0], sums[1]), add(sums[2], sums[3]));
             for l in 0..L {
                 s.store(sum[l], &mut out[l]);
-            }
-        }
-    }
-}
-
-/// Neurons of a layer that is small enough for [`FromSpikesToFew`], at most.
-pub(super) const FEW: usize = 15;
-
-/// Neurons, and steps where there are registers enough, of a tile of [`FromSpikesToFew`].
-const CLASSES: usize = 5;
-const STEPS: usize = 5;
-
-/// The same to a layer of at most [`FEW`] neurons, all steps: `out[t] = b + Σ_{n fires at t} W[n]`.
-pub(super) struct FromSpikesToFew<'a> {
-    pub layer: &'a LayerState,
-    /// Of the layer below, `[block][T]`.
-    pub words: &'a [u64],
-    /// `[T][1]`.
-    pub out: &'a mut [Lane],
-}
-
-impl Kernel for FromSpikesToFew<'_> {
-    type Out = ();
-
-    /// Sixteen inputs at a time: one addition under a mask for each neuron and step, whether a spike is
-    /// there or not, which needs no lists, and no end of one that comes as a surprise. The sixteen sums
-    /// of a neuron and step become one at the end. A few neurons' weights (20 KB for 1,000 inputs) stay
-    /// in L1 for all steps.
-    #[inline(always)]
-    fn run<S: Simd>(mut self, s: S) {
-        let (_, bias) = self.layer.panel::<1>(0);
-        self.out.fill(bias[0]);
-        let tile = if S::ACCUMULATORS >= 8 { STEPS } else { 1 };
-        for class in (0..self.layer.neurons).step_by(CLASSES) {
-            for first in (0..self.out.len()).step_by(tile) {
-                if S::ACCUMULATORS >= 8 {
-                    self.tile::<S, STEPS>(s, class, first);
-                } else {
-                    self.tile::<S, 1>(s, class, first);
-                }
-            }
-        }
-    }
-}
-
-impl FromSpikesToFew<'_> {
-    /// [`CLASSES`] neurons from `class` on, `N` steps from `first` on; what is past the end repeats the
-    /// last.
-    #[inline(always)]
-    fn tile<S: Simd, const N: usize>(&mut self, s: S, class: usize, first: usize) {
-        let (layer, steps) = (self.layer, self.out.len());
-        let (neurons, below) = (layer.neurons, layer.below.lanes);
-        let mut acc = [[s.splat(0.0); CLASSES]; N];
-        let blocks = layer.across.chunks_exact(neurons * below);
-        for (words, weights) in self.words.chunks_exact(steps).zip(blocks) {
-            let words: [u64; N] = std::array::from_fn(|n| words[(first + n).min(steps - 1)]);
-            let weights: [&[Lane]; CLASSES] =
-                std::array::from_fn(|c| &weights[(class + c).min(neurons - 1) * below..][..below]);
-            for l in 0..below {
-                let masks: [S::M; N] =
-                    std::array::from_fn(|n| s.mask((words[n] >> (l * LANES)) as u16));
-                for (c, weights) in weights.iter().enumerate() {
-                    let w = s.load(&weights[l]);
-                    for n in 0..N {
-                        acc[n][c] = s.add_where(masks[n], acc[n][c], w);
-                    }
-                }
-            }
-        }
-        let mut all = [Lane::ZERO; (STEPS * CLASSES).next_multiple_of(LANES)];
-        for (all, acc) in all.chunks_exact_mut(CLASSES).zip(acc) {
-            for (to, acc) in all.iter_mut().zip(acc) {
-                s.store(acc, to);
-            }
-        }
-        let mut sums = [Lane::ZERO; (STEPS * CLASSES).div_ceil(LANES)];
-        for (sums, all) in sums.iter_mut().zip(all.as_chunks::<LANES>().0) {
-            s.store(s.sums(std::array::from_fn(|n| s.load(&all[n]))), sums);
-        }
-        let sums = flatten(&sums).chunks_exact(CLASSES);
-        for (out, sums) in self.out[first..].iter_mut().take(N).zip(sums) {
-            for (out, sum) in out.0[class..neurons].iter_mut().zip(sums) {
-                *out += sum;
             }
         }
     }

@@ -190,7 +190,6 @@ impl Machine {
         let (layer, source, isa) = (&self.layers[k], pass.source, self.isa);
         let (lanes, steps, last) = (layer.lanes, source.steps, k + 1 == self.layers.len());
         let hoisted = k == 0 && source.constant;
-        let few = k > 0 && layer.neurons <= current::FEW;
         let recorded = views.iter().any(|views| views[k].is_some());
         let traced = pass.backward || recorded || last;
         let current = &mut scratch.current;
@@ -201,7 +200,7 @@ impl Machine {
                 0
             };
             slot.trace[k].resize(len, Lane::ZERO);
-            if k > 0 && !few {
+            if k > 0 {
                 self.clock.time(SpikeProducts, || {
                     isa.run(ReadEvents {
                         words: &sample.words[k - 1],
@@ -210,7 +209,7 @@ impl Machine {
                         events: &mut slot.events,
                     })
                 });
-            } else if k == 0 && !hoisted && !pass.sparse {
+            } else if !hoisted && !pass.sparse {
                 let rows = (0..steps).map(|t| source.row(pass.first + first + n, t));
                 self.clock.time(Part::FirstProduct, || {
                     gather(rows, source.features, &mut slot.x)
@@ -226,11 +225,7 @@ impl Machine {
         for block in (0..layer.blocks).step_by(at_once) {
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
                 let out = &mut current[..];
-                if few {
-                    let words = &sample.words[k - 1][..];
-                    let product = current::FromSpikesToFew { layer, words, out };
-                    self.clock.time(SpikeProducts, || isa.run(product));
-                } else if k > 0 {
+                if k > 0 {
                     let events = &slot.events;
                     let product = current::FromSpikes {
                         layer,

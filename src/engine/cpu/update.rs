@@ -15,7 +15,6 @@ use ndarray::Array1;
 
 use super::{
     clock::Part,
-    current,
     dense::{DEPTH, pack},
     layout::LayerState,
     lists::Pairs,
@@ -426,7 +425,7 @@ impl Strip<'_> {
                     let words = &sample.words[k - 1][words.clone()];
                     (words, &sample.a[k][own.clone()])
                 });
-                if neurons <= current::FEW {
+                if neurons <= weights::FEW {
                     self.isa.run(weights::FromSpikesToFew {
                         neurons,
                         samples,

@@ -276,10 +276,11 @@ impl BlockKernel for FromSpikes<'_> {
     }
 }
 
-/// Classes that are summed at once in [`FromSpikesToFew`].
+/// Classes that are summed at once in [`FromSpikesToFew`], and the most that it is for.
 const CLASSES: usize = 5;
+pub(super) const FEW: usize = 15;
 
-/// The same to a layer of at most [`FEW`](super::current::FEW) neurons, from all samples.
+/// The same to a layer of at most [`FEW`] neurons, from all samples.
 pub(super) struct FromSpikesToFew<'a, I> {
     pub neurons: usize,
     /// Each sample's spikes of the block of inputs, `[T]`, and its adjoints, `[T][1]`.
