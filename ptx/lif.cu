@@ -317,7 +317,7 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
 LIF_FORWARD(fti, FireThenIntegrate)
 LIF_FORWARD(itf, IntegrateThenFire)
 LIF_FORWARD(ifr, IntegrateFireReset)
-LIF_BACKWARD(common, FireThenIntegrate, true, 5, 6)
+LIF_BACKWARD(common, FireThenIntegrate, true, 4, 6)
 LIF_BACKWARD(fti, FireThenIntegrate, false, 6, 5)
 LIF_BACKWARD(itf, IntegrateThenFire, false, 6, 5)
 LIF_BACKWARD(ifr, IntegrateFireReset, false, 6, 5)

@@ -8,7 +8,8 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::{
-    Dynamics, Gradients, Network, Reset, Surrogate, network::LayerGradients, neuron::MIN_THRESHOLD, neuron::Rule,
+    Dynamics, Gradients, Network, Reset, Surrogate, network::LayerGradients, neuron::MIN_THRESHOLD,
+    neuron::Rule,
 };
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
