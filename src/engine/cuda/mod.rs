@@ -88,7 +88,7 @@ impl CudaEngine {
             gain1: (1.0 - adam.beta1) as f32,
             gain2: (1.0 - adam.beta2) as f32,
             step_size: (adam.lr / correction(adam.beta1)) as f32,
-            root: correction(adam.beta2).sqrt() as f32,
+            scale: (1.0 / correction(adam.beta2).sqrt()) as f32,
             eps: adam.eps as f32,
             max_norm: adam.clip_norm,
         }
