@@ -29,7 +29,7 @@ PEERS = {
     "jax": ("jax_peers.py", SCAN),
     "spyx": ("jax_peers.py", SCAN),
     "jaxpike": ("jax_peers.py", [{"unroll": 1}, {"unroll": 8}, {"unroll": 25}]),
-    "candle": ("candle", [{}]),
+    "candle": ("candle", [{}, {"each_step": True}]),
     "ours_fused_loss": ("ours", [{}]),
 }
 # The neuron of these is the tutorial's to the letter, so their first loss must be too.

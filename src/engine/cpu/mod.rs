@@ -12,8 +12,8 @@
 //!    in registers.
 //!
 //! Work is split by samples in 1 and 2 and by weights in 3, and every sum runs in a fixed order, so
-//! the bits do not depend on the number of threads; nor on the instruction set where it has fused
-//! multiply-adds ([`simd`]).
+//! the bits do not depend on the number of threads; nor on the instruction set, on x86 or ARM, where it
+//! has fused multiply-adds ([`simd`]).
 
 mod back;
 mod clock;
@@ -67,8 +67,8 @@ impl CpuEngine {
         Self::with_isa(network, objective.into(), adam, Isa::best())
     }
 
-    /// The same on an instruction set by its name (`AVX-512`, `AVX2`, `SSE2`, `NEON`), to compare
-    /// their results.
+    /// The same on an instruction set by its name (`AVX-512`, `AVX2`, `SSE2`; on ARM `NEON`,
+    /// `portable`), to compare their results.
     ///
     /// # Errors
     /// As [`new`](Self::new); [`Error::InvalidParameter`] where this machine does not have it.

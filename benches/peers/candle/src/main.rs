@@ -1,5 +1,7 @@
-//! The candle peer: the tutorial's network, the first product hoisted out of time, candle's autograd
-//! and AdamW (without decay: Adam). Speaks the protocol of `../common.py`.
+//! The candle peer: the tutorial's network, candle's autograd and AdamW (without decay: Adam). The
+//! first product is hoisted out of time, or, by option, taken at each step: of a sequence that is the
+//! faster, since the adjoint of `get(t)` in candle fills a tensor of all `T` steps. Speaks the protocol
+//! of `../common.py`.
 
 use std::{
     error::Error,
@@ -66,6 +68,8 @@ struct Worker {
     y: Vec<Tensor>,
     num_steps: usize,
     kind: String,
+    /// The first product is taken at each step, instead of before all.
+    each_step: bool,
     count: usize,
 }
 
@@ -92,7 +96,7 @@ fn floats(path: &Path) -> Result<Vec<f32>> {
 }
 
 impl Worker {
-    fn new(work: &Value) -> Result<Worker> {
+    fn new(work: &Value, option: &Value) -> Result<Worker> {
         let folder = Path::new(text(work, "dir")?);
         let sizes: Vec<usize> = serde_json::from_value(work["sizes"].clone())?;
         let (num_steps, batch) = (number(work, "num_steps")?, number(work, "batch")?);
@@ -143,6 +147,7 @@ impl Worker {
                 .collect::<candle_core::Result<_>>()?,
             num_steps,
             kind: text(work, "kind")?.into(),
+            each_step: option["each_step"] == true,
             count: 0,
         })
     }
@@ -150,9 +155,11 @@ impl Worker {
     /// Spikes and membranes of the last layer, one for each step.
     fn roll(&self, x: &Tensor) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
         let batch = x.dim(D::Minus2)?;
-        let first = match x.rank() {
-            2 => self.layers[0].product(x)?,
-            _ => {
+        let is_static = x.rank() == 2;
+        let first = match (self.each_step, is_static) {
+            (true, _) => x.clone(),
+            (false, true) => self.layers[0].product(x)?,
+            (false, false) => {
                 (self.layers[0].product(&x.flatten(0, 1)?)?).reshape((self.num_steps, batch, ()))?
             }
         };
@@ -160,20 +167,21 @@ impl Worker {
             .map(|layer| {
                 Ok(Tensor::zeros(
                     (batch, layer.bias.elem_count()),
-                    first.dtype(),
+                    x.dtype(),
                     &Device::Cpu,
                 )?)
             })
             .collect::<Result<Vec<_>>>()?;
         let (mut spikes, mut membranes) = (Vec::new(), Vec::new());
         for t in 0..self.num_steps {
-            let mut h = if x.rank() == 2 {
+            let mut h = if is_static {
                 first.clone()
             } else {
                 first.get(t)?
             };
             for (k, layer) in self.layers.iter().enumerate() {
-                let current = if k == 0 { h } else { layer.product(&h)? };
+                let hoisted = k == 0 && !self.each_step;
+                let current = if hoisted { h } else { layer.product(&h)? };
                 let spk = (&mem[k] - THRESHOLD)?.apply_op1(Spike)?;
                 let reset = (spk.detach() * (BETA * THRESHOLD))?;
                 mem[k] = (((&mem[k] * BETA)? + current)? - reset)?;
@@ -265,7 +273,9 @@ fn main() -> Result<()> {
     for line in io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line?)?;
         let answer = match (text(&request, "cmd")?, &mut worker) {
-            ("setup", _) => worker.insert(Worker::new(&request["work"])?).setup()?,
+            ("setup", _) => worker
+                .insert(Worker::new(&request["work"], &request["option"])?)
+                .setup()?,
             ("run", Some(worker)) => {
                 worker.run(1)?; // as in common.py: this process has been asleep
                 let (seconds, losses) = worker.run(number(&request, "steps")?)?;

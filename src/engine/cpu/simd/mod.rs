@@ -1,21 +1,25 @@
 //! Sixteen virtual lanes of `f32`, on whatever vector registers the machine has.
 //!
 //! The kernels of this engine are written once, over [`Simd`]: a vector `V` is always sixteen
-//! lanes, one AVX-512 register, two of AVX2, or an array that the compiler maps to what is there
-//! (SSE2, NEON). The same operations in the same order on the same sixteen lanes: the AVX-512 and
-//! the AVX2 path give the same bits. The portable path has no fused multiply-add on x86 (so its
-//! last bits differ there), and the machine's own on ARM.
+//! lanes, one AVX-512 register, two of AVX2, four of NEON, or an array that the compiler maps to what
+//! is there (SSE2). The same operations in the same order on the same sixteen lanes: AVX-512, AVX2 and
+//! NEON give the same bits. The portable path has no fused multiply-add on x86 (so its last bits
+//! differ there); on ARM it has, and is there to compare NEON with.
 //!
 //! [`Isa::run`] enters a [`Kernel`] compiled for an instruction set. This is the engine's only
 //! module with `unsafe` code.
 #![allow(unsafe_code)]
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::sync::OnceLock;
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub(super) use neon::Neon;
 pub(super) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
@@ -207,8 +211,10 @@ impl<K: BlockKernel> Kernel for K {
 /// An instruction set that this process can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isa {
-    /// What every machine of this architecture has (SSE2, NEON).
+    /// What the compiler makes of arrays (on x86, SSE2).
     Portable,
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
@@ -218,7 +224,10 @@ pub(super) enum Isa {
 impl Isa {
     /// All that this machine can run, the fastest last.
     pub fn available() -> Vec<Isa> {
+        #[allow(unused_mut, reason = "where there is but one")]
         let mut all = vec![Isa::Portable];
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        all.push(Isa::Neon);
         #[cfg(target_arch = "x86_64")]
         {
             all.extend(Avx2::detect().map(Isa::Avx2));
@@ -235,9 +244,10 @@ impl Isa {
 
     pub fn name(self) -> &'static str {
         match self {
-            Isa::Portable if cfg!(target_arch = "aarch64") => "NEON",
             Isa::Portable if cfg!(target_arch = "x86_64") => "SSE2",
             Isa::Portable => "portable",
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon => "NEON",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => "AVX2",
             #[cfg(target_arch = "x86_64")]
@@ -250,6 +260,8 @@ impl Isa {
     pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self {
             Isa::Portable => kernel.run(Portable),
+            #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+            Isa::Neon => kernel.run(Neon),
             // SAFETY: an `Avx2` or `Avx512` exists only after `detect` has seen every feature that
             // the function is compiled for.
             #[cfg(target_arch = "x86_64")]
