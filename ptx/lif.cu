@@ -111,7 +111,7 @@ INLINE void learn(float *out, u32 each, float value, bool active, u32 row, u32 n
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
 // Traffic, bytes per neuron and step: 4 read for the membrane (8 with `pre`), 4 for each of g, each
 // part of e, and extra; 4 written (0 where the sum is enough).
-template <int DYNAMICS, bool COMMON>
+template <int DYNAMICS>
 INLINE void lif_backward(const float *mem, const float *pre, const float *g, const float *e, u32 parts,
                          u64 part_stride, const float *extra, float price, const float *betas,
                          u32 beta_each, const float *thetas, u32 theta_each, float *a, float *sum,
@@ -130,7 +130,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
         float now = mem[(steps - 1) * cells + cell];
         swept.back = 0.0f;
         swept.total = 0.0f;
-        sweep<DYNAMICS, COMMON>(
+        sweep<DYNAMICS, false>(
             rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now, swept,
             [&](u32, u64 at, float &at_mem, float &at_spike) {
                 at_mem = g ? g[at] : 0.0f;
@@ -204,7 +204,7 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
                         float e = price;
 #pragma unroll
                         for (u32 c = 0; c < NARROW; c += 4) {
-                            if (c < classes) {
+                            if (c < NARROW - 4 || c < classes) { // what is not there is 0
                                 const four from = above[t - bottom][c / 4];
 #pragma unroll
                                 for (u32 i = 0; i < 4; i++) {
@@ -230,54 +230,91 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
     learn(theta_out, theta_each, swept.theta, active, row, n, neurons, scratch);
 }
 
-// (4) of a narrow layer above another: dL/dW = sum over samples and steps of a^T s, one sum for each
-// weight in the order of samples and, within them, steps, as in src/engine/cpu/weights.rs. `when` [T /
-// 32, B, N] are the spikes below, words of 32 steps; a is [T, B, C], C <= 16; d_weight [C, N].
-// Grid: a block of 4 warps for 8 neurons; a half-warp has one, its lanes the classes. It walks the
-// neuron's spikes: silent steps cost nothing.
-// Traffic, bytes: 4 B T / 32 for each neuron, and 4 C for each spike, from L1 or L2.
+// Samples whose share of the sum below is taken together: as in src/engine/cpu/weights.rs.
+enum { SAMPLES = 8 };
+
+// (4) of a narrow layer above another: a^T s, summed over the steps of SAMPLES samples, in their order, to
+// d_weight [ceil(B / SAMPLES), C, N]. `when` [T / 32, B, N] are the spikes below, words of 32 steps; a is
+// [T, B, C], C <= 16.
+// Grid: x ceil(N / 128) blocks of 128 neurons, y the groups of samples. A thread has one neuron, and
+// its C sums in registers.
+// Traffic, bytes per neuron: T / 8 read for each sample, 4 C written for each group; a comes through
+// shared memory by 16 bytes for all lanes, 32 steps at a time, the next on their way meanwhile. C fused
+// multiply-adds a step.
 extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when, const float *a,
                                                                  float *d_weight, u32 steps, u32 batch,
                                                                  u32 neurons, u32 classes) {
-    const u32 c = tid_x() % 16, n = ctaid_x() * 8 + tid_x() / 16;
-    if (c >= classes || n >= neurons) {
-        return;
-    }
-    const u32 words = words_of(steps), step = batch * classes;
-    const float *of_class = a + c;
-    float sum = 0.0f;
-    when += n;
-    // The next sample's word is on its way while this one's spikes are walked.
-    u32 next = *when;
-#pragma unroll 1
-    for (u32 b = 0; b < batch; b++) {
-#pragma unroll 1
-        for (u32 w = 0; w < words; w++) {
-            u32 word = next;
-            const u32 nw = w + 1 < words ? w + 1 : 0, nb = w + 1 < words ? b : b + 1;
-            next = nb < batch ? when[((u64)nw * batch + nb) * neurons] : 0;
-            const float *from = of_class + (u64)w * 32 * step;
-            // Two spikes at a time, so that their loads go together.
-            while (word) {
-                const u32 t = __builtin_ctz(word), rest = word & (word - 1);
-                const float first = from[t * step];
-                float second = 0.0f;
-                if (rest) {
-                    second = from[__builtin_ctz(rest) * step];
-                }
-                sum += first;
-                sum += second;
-                word = rest & (rest - 1);
-            }
+    __shared__ four above[STAGED][NARROW / 4];
+    const u32 n = ctaid_x() * 128 + tid_x(), words = words_of(steps);
+    const u32 first = ctaid_y() * SAMPLES;
+    const u32 count = batch - first < SAMPLES ? batch - first : SAMPLES;
+    const bool active = n < neurons;
+    const u64 step = (u64)batch * classes;
+    // A thread's share of `above`: one class of every eighth step.
+    const u32 c = tid_x() % NARROW, own = tid_x() / NARROW;
+    float next[STAGED / 8];
+    const auto fetch = [&](u32 turn) {
+        const u32 b = first + turn / words, from = turn % words * 32 + own;
+#pragma unroll
+        for (u32 i = 0; i < STAGED / 8; i++) {
+            const u32 t = from + 8 * i;
+            next[i] = c < classes && t < steps ? a[t * step + (u64)b * classes + c] : 0.0f;
         }
-        of_class += classes;
+    };
+    const auto fetch_word = [&](u32 turn) {
+        const u64 at = (u64)(turn % words) * batch + first + turn / words;
+        return active ? when[at * neurons + n] : 0;
+    };
+    four sum[NARROW / 4] = {};
+    const u32 turns = count * words;
+    fetch(0);
+    u32 word = fetch_word(0);
+#pragma unroll 1
+    for (u32 turn = 0; turn < turns; turn++) {
+        barrier();
+#pragma unroll
+        for (u32 i = 0; i < STAGED / 8; i++) {
+            ((float *)above[own + 8 * i])[c] = next[i];
+        }
+        barrier();
+        u32 word_after = 0;
+        if (turn + 1 < turns) {
+            fetch(turn + 1);
+            word_after = fetch_word(turn + 1);
+        }
+        const u32 left = steps - turn % words * 32, end = left < 32 ? left : 32;
+#pragma unroll 1
+        for (u32 t = 0; t < end; t += 4) {
+#pragma unroll
+            for (u32 i = 0; i < 4; i++) { // steps beyond the last have no spikes
+                const float spike = bit(word, i);
+#pragma unroll
+                for (u32 k = 0; k < NARROW; k += 4) {
+                    if (k < NARROW - 4 || k < classes) {
+                        const four from = above[t + i][k / 4];
+#pragma unroll
+                        for (u32 j = 0; j < 4; j++) {
+                            sum[k / 4][j] = __builtin_fmaf(from[j], spike, sum[k / 4][j]);
+                        }
+                    }
+                }
+            }
+            word >>= 4;
+        }
+        word = word_after;
     }
-    d_weight[(u64)c * neurons + n] = sum;
+#pragma unroll
+    for (u32 k = 0; k < NARROW; k++) {
+        if (active && k < classes) {
+            d_weight[((u64)ctaid_y() * classes + k) * neurons + n] = sum[k / 4][k % 4];
+        }
+    }
 }
 
-// One kernel of each for each of the dynamics, and those back once more for the tutorial's rule. The
-// second bound is how many blocks shall fit on a multiprocessor: it keeps the registers of the backward
-// ones from being cut to where they spill.
+// One kernel of each for each of the dynamics; below a narrow layer one more for the tutorial's rule, where
+// neither a nor a loss's own share of e is wanted: the main job's. The second bound is how many blocks
+// shall fit on a multiprocessor: it keeps the registers of the backward ones from being cut to where
+// they spill.
 #define LIF_FORWARD(SUFFIX, DYNAMICS)                                                                \
     extern "C" __global__ __launch_bounds__(128) void lif_forward_##SUFFIX(                          \
         const float *current, u64 step_stride, const float *betas, u32 beta_each,                    \
@@ -287,20 +324,20 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
                               when, mem, pre, count, steps, batch, neurons, reset);                  \
     }
 
-#define LIF_BACKWARD(SUFFIX, DYNAMICS, COMMON, BLOCKS, BLOCKS_NARROW)                                \
-    extern "C" __global__ __launch_bounds__(128, BLOCKS) void lif_backward_##SUFFIX(                 \
+#define LIF_BACKWARD(SUFFIX, DYNAMICS)                                                               \
+    extern "C" __global__ __launch_bounds__(128, 6) void lif_backward_##SUFFIX(                      \
         const float *mem, const float *pre, const float *g, const float *e, u32 parts,               \
         u64 part_stride, const float *extra, float price, const float *betas, u32 beta_each,         \
         const float *thetas, u32 theta_each, float *a, float *sum, float *beta_out,                  \
         float *theta_out, u32 steps, u32 batch, u32 neurons, u32 rows, int reset, int attached,      \
         int surrogate, float peak, float scale, int common) {                                        \
         __shared__ float scratch[4];                                                                 \
-        lif_backward<DYNAMICS, COMMON>(mem, pre, g, e, parts, part_stride, extra, price, betas,      \
-                                       beta_each, thetas, theta_each, a, sum, beta_out, theta_out,   \
-                                       steps, batch, neurons, rows,                                  \
-                                       {reset, attached, surrogate, peak, scale, common}, scratch);  \
+        lif_backward<DYNAMICS>(mem, pre, g, e, parts, part_stride, extra, price, betas, beta_each,   \
+                               thetas, theta_each, a, sum, beta_out, theta_out, steps, batch,        \
+                               neurons, rows, {reset, attached, surrogate, peak, scale, common},     \
+                               scratch);                                                             \
     }                                                                                                \
-    extern "C" __global__ __launch_bounds__(128, BLOCKS_NARROW) void lif_backward_narrow_##SUFFIX(   \
+    extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_##SUFFIX(               \
         const float *mem, const float *pre, const float *a_above, const float *weight, u32 classes,  \
         const float *extra, float price, const float *betas, u32 beta_each, const float *thetas,     \
         u32 theta_each, float *a, float *sum, float *beta_out, float *theta_out, u32 steps,          \
@@ -308,7 +345,7 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
         float scale, int common) {                                                                   \
         __shared__ four above[STAGED][NARROW / 4];                                                   \
         __shared__ float scratch[4];                                                                 \
-        lif_backward_narrow<DYNAMICS, COMMON>(                                                       \
+        lif_backward_narrow<DYNAMICS, false>(                                                        \
             mem, pre, a_above, weight, classes, extra, price, betas, beta_each, thetas, theta_each,  \
             a, sum, beta_out, theta_out, steps, batch, neurons, rows,                                \
             {reset, attached, surrogate, peak, scale, common}, above, scratch);                      \
@@ -317,7 +354,17 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
 LIF_FORWARD(fti, FireThenIntegrate)
 LIF_FORWARD(itf, IntegrateThenFire)
 LIF_FORWARD(ifr, IntegrateFireReset)
-LIF_BACKWARD(common, FireThenIntegrate, true, 4, 6)
-LIF_BACKWARD(fti, FireThenIntegrate, false, 6, 5)
-LIF_BACKWARD(itf, IntegrateThenFire, false, 6, 5)
-LIF_BACKWARD(ifr, IntegrateFireReset, false, 6, 5)
+LIF_BACKWARD(fti, FireThenIntegrate)
+LIF_BACKWARD(itf, IntegrateThenFire)
+LIF_BACKWARD(ifr, IntegrateFireReset)
+
+extern "C" __global__ __launch_bounds__(128, 6) void lif_backward_narrow_common(
+    const float *mem, const float *a_above, const float *weight, u32 classes, float price,
+    const float *betas, u32 beta_each, const float *thetas, u32 theta_each, float *sum, u32 steps,
+    u32 batch, u32 neurons, u32 rows, float peak, float scale) {
+    __shared__ four above[STAGED][NARROW / 4];
+    lif_backward_narrow<FireThenIntegrate, true>(
+        mem, nullptr, a_above, weight, classes, nullptr, price, betas, beta_each, thetas, theta_each,
+        nullptr, sum, nullptr, nullptr, steps, batch, neurons, rows,
+        {Subtract, 0, Arctan, peak, scale, 1}, above, nullptr);
+}

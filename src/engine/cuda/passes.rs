@@ -36,6 +36,8 @@ const BUSY: usize = 264;
 const BUSY_ROWS: usize = 4 * BUSY;
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
+/// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
+const SAMPLES: usize = 8;
 
 /// Which of a layer's adjoints there are; of `e`, in how many parts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -212,7 +214,7 @@ impl Machine {
                 let mut args = vec![Arg::U32(below.kind), below.at, weight, bias, currents];
                 args.extend(sizes);
                 let grid = (rows.div_ceil(32), neurons.div_ceil(32), 1);
-                self.gpu.launch("gemm_forward", grid, 256, &args)?; // (1)
+                self.gpu.launch("gemm_forward", grid, 128, &args)?; // (1)
             } else {
                 let mut args = vec![below.at, weight, bias, currents];
                 args.extend(sizes);
@@ -421,9 +423,10 @@ impl Machine {
             }
             if narrow {
                 self.weights_above(k, batch)?; // (4)
+                let groups = samples.div_ceil(SAMPLES);
                 let above = &self.layout.layers[k + 1];
-                let gradient = self.gradients.at(above.weight.start);
-                pieces.add(gradient, &self.gradients, &above.weight, 1);
+                let weight = &self.traces[k + 1].weight;
+                pieces.add(weight.arg(), &self.gradients, &above.weight, groups);
             }
             let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
             let (inputs, neurons) = (layer.inputs, layer.neurons);
@@ -488,19 +491,22 @@ impl Machine {
     }
 
     /// (4) of the narrow layer above layer `k`.
-    fn weights_above(&self, k: usize, batch: &Batch) -> Result<()> {
+    fn weights_above(&mut self, k: usize, batch: &Batch) -> Result<()> {
         let Sizes { steps, samples, .. } = batch.sizes;
+        let groups = samples.div_ceil(SAMPLES);
         let above = &self.layout.layers[k + 1];
+        let weight = &mut self.traces[k + 1].weight;
+        self.gpu.reserve(weight, groups * above.weight.len())?;
         let args = [
             self.traces[k].when.arg(),
             self.traces[k + 1].current.arg(),
-            self.gradients.at(above.weight.start),
+            self.traces[k + 1].weight.arg(),
             steps.into(),
             samples.into(),
             above.inputs.into(),
             above.neurons.into(),
         ];
-        let grid = (above.inputs.div_ceil(8), 1, 1);
+        let grid = (above.inputs.div_ceil(128), groups, 1);
         self.gpu.launch("weights_narrow", grid, 128, &args)
     }
 
@@ -524,6 +530,31 @@ impl Machine {
         self.reserve_sums(k, samples, rows * blocks)?;
         let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
         let (surrogate, peak, scale) = surrogate(layer.surrogate);
+        let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
+        let summed = k == 0 && constant;
+        if narrow && summed && layer.common() && !arriving.extra && !arriving.g {
+            let above = &self.layout.layers[k + 1];
+            let args = [
+                t.mem.arg(),
+                self.traces[k + 1].current.arg(),
+                self.param(&above.weight),
+                above.neurons.into(),
+                price,
+                self.param(&layer.beta),
+                each(&layer.beta),
+                self.param(&layer.theta),
+                each(&layer.theta),
+                t.sum.arg(),
+                steps.into(),
+                samples.into(),
+                layer.neurons.into(),
+                rows.into(),
+                Arg::F32(peak),
+                Arg::F32(scale),
+            ];
+            let name = "lif_backward_narrow_common";
+            return self.gpu.launch(name, (blocks * rows, 1, 1), block, &args);
+        }
         let mut args = vec![t.mem.arg(), given(layer.rule.pre_differs(), &t.pre)];
         let names = if narrow {
             let above = &self.layout.layers[k + 1];
@@ -536,7 +567,6 @@ impl Machine {
                 "lif_backward_narrow_fti",
                 "lif_backward_narrow_itf",
                 "lif_backward_narrow_ifr",
-                "lif_backward_narrow_common",
             ]
         } else {
             args.extend([
@@ -545,21 +575,16 @@ impl Machine {
                 arriving.e.into(),
                 Arg::U64((steps * samples * layer.neurons) as u64),
             ]);
-            [
-                "lif_backward_fti",
-                "lif_backward_itf",
-                "lif_backward_ifr",
-                "lif_backward_common",
-            ]
+            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
         };
         args.extend([
             given(arriving.extra, &t.extra),
-            Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 }),
+            price,
             self.param(&layer.beta),
             each(&layer.beta),
             self.param(&layer.theta),
             each(&layer.theta),
-            given(!(k == 0 && constant), &t.current),
+            given(!summed, &t.current),
             t.sum.arg(),
             given(layer.learn_beta, &t.beta),
             given(layer.learn_theta, &t.theta),
@@ -576,10 +601,7 @@ impl Machine {
             Arg::F32(scale),
             Arg::U32(u32::from(layer.common())),
         ]);
-        let name = match layer.common() {
-            true => names[3],
-            false => names[layer.rule.dynamics as usize],
-        };
+        let name = names[layer.rule.dynamics as usize];
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
     }
 
