@@ -14,7 +14,8 @@
 //
 // All but gemm_forward, which stands at the end:
 // Grid: x tiles of C by rows, y by columns, z parts of k; 256 threads each. Part z leaves its sum in
-// C + z m n; whoever reads C adds the parts in their order.
+// C + z m n; whoever reads C adds the parts in their order. Where there is one part, and C is a gradient,
+// `flag` gets a bit if it is not finite; else it is null.
 //
 // Traffic: of a tile T x T and a slice of 16 of k, 2 * 16 T numbers are read once into shared memory
 // (4, 1 or 1/8 bytes each; along k by runs of 16, else by runs of T) and each is used T times from
@@ -92,7 +93,7 @@ template <int T, bool ALONG_K> INLINE void keep(float (*tile)[T + T / 16], float
 
 template <int T, bool A_ALONG_K, bool B_ALONG_K>
 INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const void *b, u64 b_stride,
-                    float *c, u32 m, u32 n, u32 k, u32 part, float (*tile_a)[T + T / 16],
+                    float *c, u32 m, u32 n, u32 k, u32 part, u32 *flag, float (*tile_a)[T + T / 16],
                     float (*tile_b)[T + T / 16]) {
     constexpr int R = T / 16; // rows and columns of C for each thread
     // A warp has 8 columns and 4 rows of threads, such that neighbouring lanes share their columns and
@@ -133,6 +134,19 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
         }
         barrier();
     }
+    if (flag) {
+        bool bad = false;
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+#pragma unroll
+            for (int j = 0; j < R; j++) {
+                bad = bad || !finite(sum[i][j]); // 0 beyond the last row and column
+            }
+        }
+        if (bad) {
+            refuse(flag, GradientNotFinite);
+        }
+    }
     c += ctaid_z() * (u64)m * n;
     // By vectors where all of C's rows begin at the right addresses.
     const bool vectors = n % R == 0 && (u64)c % (4 * R) == 0;
@@ -160,12 +174,12 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
 #define GEMM(T, NAME, A_ALONG_K, B_ALONG_K, KIND_A, KIND_B)                                          \
     extern "C" __global__ __launch_bounds__(256) void NAME##_##T(                                    \
         int kind, const void *a, u64 a_stride, const void *b, u64 b_stride, float *c, u32 m, u32 n,  \
-        u32 k, u32 part) {                                                                           \
+        u32 k, u32 part, u32 *flag) {                                                                \
         __shared__ __attribute__((aligned(16))) float tile_a[16][T + T / 16];                        \
         __shared__ __attribute__((aligned(16))) float tile_b[16][T + T / 16];                        \
         (void)kind;                                                                                  \
         product<T, A_ALONG_K, B_ALONG_K>(KIND_A, a, a_stride, KIND_B, b, b_stride, c, m, n, k, part, \
-                                         tile_a, tile_b);                                            \
+                                         flag, tile_a, tile_b);                                      \
     }
 
 // Tiles of 64 x 64 have 4 x 4 of C for each thread; those of 32 x 32, for narrow matrices, 2 x 2.
@@ -179,7 +193,8 @@ GEMM(32, gemm_below, true, false, Floats, Floats)
 enum { SIDE = 32, SLICE = 32, LONG = SLICE + 4 };
 typedef float four __attribute__((ext_vector_type(4)));
 
-// Four neighbours along k, 0 beyond its end.
+// Four neighbours along k, 0 beyond its end: floats, or the bytes of an image in the first of them, which
+// become floats by `four_of` when they are there.
 INLINE four fetch_four(int kind, const void *row, bool inside, bool vectors, u32 k, u32 end) {
     four x = {0.0f, 0.0f, 0.0f, 0.0f};
     if (!inside || k >= end) {
@@ -197,17 +212,27 @@ INLINE four fetch_four(int kind, const void *row, bool inside, bool vectors, u32
         return x;
     }
     const u8 *from = (const u8 *)row + k;
+    u32 all = 0;
     if (vectors) {
-        const u32 all = *(const u32 *)from;
+        all = *(const u32 *)from;
+    } else {
 #pragma unroll
         for (u32 i = 0; i < 4; i++) {
-            x[i] = of_byte(all >> 8 * i & 255);
+            all |= k + i < end ? (u32)from[i] << 8 * i : 0;
         }
+    }
+    x[0] = __builtin_bit_cast(float, all);
+    return x;
+}
+
+INLINE four four_of(int kind, four x) {
+    if (kind == Floats) {
         return x;
     }
+    const u32 all = __builtin_bit_cast(u32, x[0]);
 #pragma unroll
     for (u32 i = 0; i < 4; i++) {
-        x[i] = k + i < end ? of_byte(from[i]) : 0.0f;
+        x[i] = of_byte(all >> 8 * i & 255);
     }
     return x;
 }
@@ -262,7 +287,7 @@ extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const v
     const auto multiply = [&](Slice &slice, u32 after) {
 #pragma unroll
         for (u32 i = 0; i < 2; i++) {
-            tile_a[own + 16 * i][first] = slice.a[i];
+            tile_a[own + 16 * i][first] = four_of(kind, slice.a[i]);
             tile_b[own + 16 * i][first] = slice.b[i];
         }
         barrier();

@@ -156,6 +156,9 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
 // The most neurons of a layer above that is taken along, and the steps staged at once.
 enum { NARROW = 16, STAGED = 32 };
 typedef float four __attribute__((ext_vector_type(4)));
+template <u32 N> struct Count {
+    static constexpr u32 value = N;
+};
 
 // (3) below a narrow layer, whose share of (5) is formed on the way: with a_above [T, B, C] and its
 // weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `extra`, `price`, `a`,
@@ -198,27 +201,32 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
             }
             barrier();
             if (active) {
-                sweep<DYNAMICS, COMMON>(
-                    rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
-                    [&](u32 t, u64 at, float &, float &at_spike) {
-                        float e = price;
+                const auto back = [&](auto fours) {
+                    sweep<DYNAMICS, COMMON>(
+                        rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
+                        [&](u32 t, u64 at, float &, float &at_spike) {
+                            float e = price;
 #pragma unroll
-                        for (u32 c = 0; c < NARROW; c += 4) {
-                            if (c < NARROW - 4 || c < classes) { // what is not there is 0
-                                const four from = above[t - bottom][c / 4];
+                            for (u32 k = 0; k < decltype(fours)::value; k++) {
+                                const four from = above[t - bottom][k];
 #pragma unroll
                                 for (u32 i = 0; i < 4; i++) {
-                                    e = __builtin_fmaf(from[i], w[c / 4][i], e);
+                                    e = __builtin_fmaf(from[i], w[k][i], e); // what is not there is 0
                                 }
                             }
-                        }
-                        at_spike = extra ? e + extra[at] : e;
-                    },
-                    [&](u32, u64 at, float current) {
-                        if (a) {
-                            a[at] = current;
-                        }
-                    });
+                            at_spike = extra ? e + extra[at] : e;
+                        },
+                        [&](u32, u64 at, float current) {
+                            if (a) {
+                                a[at] = current;
+                            }
+                        });
+                };
+                if (COMMON && classes <= 12) {
+                    back(Count<3>());
+                } else {
+                    back(Count<4>());
+                }
             }
             top = bottom;
         }
@@ -230,8 +238,9 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
     learn(theta_out, theta_each, swept.theta, active, row, n, neurons, scratch);
 }
 
-// Samples whose share of the sum below is taken together: as in src/engine/cpu/weights.rs.
-enum { SAMPLES = 8 };
+// Samples whose share of the sum below is taken together: as in src/engine/cpu/weights.rs. Turns of 32 steps
+// whose adjoints are in shared memory at once.
+enum { SAMPLES = 8, STAGES = 4 };
 
 // (4) of a narrow layer above another: a^T s, summed over the steps of SAMPLES samples, in their order, to
 // d_weight [ceil(B / SAMPLES), C, N]. `when` [T / 32, B, N] are the spikes below, words of 32 steps; a is
@@ -244,70 +253,85 @@ enum { SAMPLES = 8 };
 extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when, const float *a,
                                                                  float *d_weight, u32 steps, u32 batch,
                                                                  u32 neurons, u32 classes) {
-    __shared__ four above[STAGED][NARROW / 4];
+    __shared__ four above[STAGES][STAGED][NARROW / 4];
     const u32 n = ctaid_x() * 128 + tid_x(), words = words_of(steps);
     const u32 first = ctaid_y() * SAMPLES;
     const u32 count = batch - first < SAMPLES ? batch - first : SAMPLES;
     const bool active = n < neurons;
     const u64 step = (u64)batch * classes;
-    // A thread's share of `above`: one class of every eighth step.
+    // A thread's share of `above`: one class of every eighth step. Turn by turn: 32 steps of a sample.
     const u32 c = tid_x() % NARROW, own = tid_x() / NARROW;
-    float next[STAGED / 8];
-    const auto fetch = [&](u32 turn) {
-        const u32 b = first + turn / words, from = turn % words * 32 + own;
-#pragma unroll
-        for (u32 i = 0; i < STAGED / 8; i++) {
-            const u32 t = from + 8 * i;
-            next[i] = c < classes && t < steps ? a[t * step + (u64)b * classes + c] : 0.0f;
-        }
-    };
-    const auto fetch_word = [&](u32 turn) {
-        const u64 at = (u64)(turn % words) * batch + first + turn / words;
-        return active ? when[at * neurons + n] : 0;
-    };
-    four sum[NARROW / 4] = {};
     const u32 turns = count * words;
-    fetch(0);
-    u32 word = fetch_word(0);
-#pragma unroll 1
-    for (u32 turn = 0; turn < turns; turn++) {
-        barrier();
+    float next[STAGES][STAGED / 8];
+    u32 next_word[STAGES];
+    const auto fetch = [&](u32 from) {
 #pragma unroll
-        for (u32 i = 0; i < STAGED / 8; i++) {
-            ((float *)above[own + 8 * i])[c] = next[i];
+        for (u32 s = 0; s < STAGES; s++) {
+            const u32 turn = from + s, b = first + turn / words, w = turn % words;
+            const bool there = turn < turns;
+#pragma unroll
+            for (u32 i = 0; i < STAGED / 8; i++) {
+                const u32 t = w * 32 + own + 8 * i;
+                const bool wanted = there && c < classes && t < steps;
+                next[s][i] = wanted ? a[t * step + (u64)b * classes + c] : 0.0f;
+            }
+            next_word[s] = there && active ? when[((u64)w * batch + b) * neurons + n] : 0;
         }
-        barrier();
-        u32 word_after = 0;
-        if (turn + 1 < turns) {
-            fetch(turn + 1);
-            word_after = fetch_word(turn + 1);
-        }
-        const u32 left = steps - turn % words * 32, end = left < 32 ? left : 32;
+    };
+    const auto walk = [&](auto fours) {
+        constexpr u32 FOURS = decltype(fours)::value;
+        four sum[FOURS] = {};
+        fetch(0);
 #pragma unroll 1
-        for (u32 t = 0; t < end; t += 4) {
+        for (u32 turn = 0; turn < turns; turn += STAGES) {
+            u32 word[STAGES];
+            barrier();
 #pragma unroll
-            for (u32 i = 0; i < 4; i++) { // steps beyond the last have no spikes
-                const float spike = bit(word, i);
+            for (u32 s = 0; s < STAGES; s++) {
 #pragma unroll
-                for (u32 k = 0; k < NARROW; k += 4) {
-                    if (k < NARROW - 4 || k < classes) {
-                        const four from = above[t + i][k / 4];
+                for (u32 i = 0; i < STAGED / 8; i++) {
+                    ((float *)above[s][own + 8 * i])[c] = next[s][i];
+                }
+                word[s] = next_word[s];
+            }
+            barrier();
+            if (turn + STAGES < turns) {
+                fetch(turn + STAGES);
+            }
 #pragma unroll
-                        for (u32 j = 0; j < 4; j++) {
-                            sum[k / 4][j] = __builtin_fmaf(from[j], spike, sum[k / 4][j]);
+            for (u32 s = 0; s < STAGES; s++) {
+                const u32 left = steps - (turn + s) % words * 32, end = left < 32 ? left : 32;
+#pragma unroll 1
+                for (u32 t = 0; t < end; t += 8) { // steps beyond the last have no spikes
+#pragma unroll
+                    for (u32 i = 0; i < 8; i++) {
+                        const float spike = bit(word[s], i);
+#pragma unroll
+                        for (u32 k = 0; k < FOURS; k++) {
+                            const four from = above[s][t + i][k];
+#pragma unroll
+                            for (u32 j = 0; j < 4; j++) {
+                                sum[k][j] = __builtin_fmaf(from[j], spike, sum[k][j]);
+                            }
                         }
                     }
+                    word[s] >>= 8;
                 }
             }
-            word >>= 4;
         }
-        word = word_after;
-    }
 #pragma unroll
-    for (u32 k = 0; k < NARROW; k++) {
-        if (active && k < classes) {
-            d_weight[((u64)ctaid_y() * classes + k) * neurons + n] = sum[k / 4][k % 4];
+        for (u32 k = 0; k < 4 * FOURS; k++) {
+            if (active && k < classes) {
+                d_weight[((u64)ctaid_y() * classes + k) * neurons + n] = sum[k / 4][k % 4];
+            }
         }
+    };
+    if (classes > 12) {
+        walk(Count<4>());
+    } else if (classes > 8) {
+        walk(Count<3>());
+    } else {
+        walk(Count<2>());
     }
 }
 
@@ -358,7 +382,7 @@ LIF_BACKWARD(fti, FireThenIntegrate)
 LIF_BACKWARD(itf, IntegrateThenFire)
 LIF_BACKWARD(ifr, IntegrateFireReset)
 
-extern "C" __global__ __launch_bounds__(128, 6) void lif_backward_narrow_common(
+extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     const float *mem, const float *a_above, const float *weight, u32 classes, float price,
     const float *betas, u32 beta_each, const float *thetas, u32 theta_each, float *sum, u32 steps,
     u32 batch, u32 neurons, u32 rows, float peak, float scale) {

@@ -142,7 +142,7 @@ impl Machine {
     }
 
     /// `c [m, n] = a · b` over `k`, cut as given; `data` is the kind of the operand that may be other
-    /// than floats.
+    /// than floats; `flag` is for a gradient in one part, see `ptx/gemm.cu`.
     fn product(
         &self,
         names: [&'static str; 2],
@@ -151,6 +151,7 @@ impl Machine {
         c: Arg,
         (m, n, k): (usize, usize, usize),
         (tile, part, parts): (usize, usize, usize),
+        flag: Arg,
     ) -> Result<()> {
         let wide = |n: usize| Arg::U64(n as u64);
         let args = [
@@ -164,6 +165,7 @@ impl Machine {
             n.into(),
             k.into(),
             part.into(),
+            flag,
         ];
         let grid = (m.div_ceil(tile), n.div_ceil(tile), parts);
         self.gpu
@@ -453,8 +455,14 @@ impl Machine {
                 let names = ["gemm_weights_64", "gemm_weights_32"];
                 let operands = (a, (below.at, below.stride));
                 let cut_as = (tile, part, parts);
-                self.product(names, below.kind, operands, into, shape, cut_as)?; // (4)
-                pieces.add(into, &self.gradients, &layer.weight, parts);
+                let flag = match parts {
+                    1 => batch.flags(&self.slots),
+                    _ => NULL,
+                };
+                self.product(names, below.kind, operands, into, shape, cut_as, flag)?; // (4)
+                if parts > 1 || clip {
+                    pieces.add(into, &self.gradients, &layer.weight, parts);
+                }
                 if k > 0 {
                     let shape = (below_rows, inputs, neurons);
                     let cut_as = cut(shape.0, shape.1, shape.2);
@@ -465,7 +473,7 @@ impl Machine {
                     let e = below.e.arg();
                     let weight = (self.param(&layer.weight), inputs);
                     let names = ["gemm_below_64", "gemm_below_32"];
-                    self.product(names, 0, (a, weight), e, shape, cut_as)?; // (5)
+                    self.product(names, 0, (a, weight), e, shape, cut_as, NULL)?; // (5)
                     arriving[k - 1].e = parts;
                 }
             }
