@@ -109,9 +109,6 @@ const GPUS: [Gpu; 4] = [
 /// a step's last answer to reach the host and its next launch the device.
 const BETWEEN: f64 = 1.5;
 const ROUND_TRIP: f64 = 10.0;
-/// Cycles from an instruction to one that needs its result, and to a value from memory.
-const DEPENDENT: f64 = 4.0;
-const LATENCY: f64 = 600.0;
 
 /// The counts of one kernel in one training step.
 type Counts = BTreeMap<String, f64>;
@@ -179,7 +176,7 @@ fn counted() -> (BTreeMap<String, Counts>, [f64; 4]) {
         let counts = counts.as_object().expect("counts by name").iter();
         let counts = counts.map(|(key, count)| {
             let before = &two["kernels"][name][key];
-            let less = if key == "longest_warp" {
+            let less = if key.starts_with("longest") {
                 0.0
             } else {
                 number(before)
@@ -241,7 +238,7 @@ fn times(gpu: &Gpu, name: &str, counts: &Counts) -> Times {
         ("shared", on_all(of("shared_passes"), 1.0)),
         (
             "latency",
-            launches * waves * clocks(of("longest_warp") * DEPENDENT + LATENCY),
+            launches * waves * clocks(of("longest_warp") + of("longest_chain")),
         ),
     ];
     let roofline = memory.max(on_all(of("flops") / 64.0, gpu.floats / 32.0));
@@ -269,9 +266,9 @@ fn model() {
     let (kernels, [copies, bytes, answers, answer_bytes]) = counted();
     let of = |counts: &Counts, key: &str| counts[key];
     println!(
-        "\n| kernel | blocks × threads | MB asked for | MB of its own | sectors wasted, % | MFLOP | slots, 10³ | passes, 10³ | conflicts, % |"
+        "\n| kernel | blocks × threads | MB asked for | MB of its own | sectors wasted, % | MFLOP | slots, 10³ | passes, 10³ | conflicts, % | slots of a warp | cycles of a chain |"
     );
-    println!("|---|---|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
     for (name, counts) in &kernels {
         let asked = of(counts, "global_bytes_read") + of(counts, "global_bytes_written");
         let own = 32.0 * (of(counts, "sectors_read") + of(counts, "sectors_written"));
@@ -282,7 +279,7 @@ fn model() {
             .map(|(_, n)| n)
             .sum();
         println!(
-            "| `{name}` | {} × {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            "| `{name}` | {} × {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} |",
             of(counts, "blocks"),
             of(counts, "threads") / of(counts, "blocks"),
             asked / 1e6,
@@ -292,6 +289,8 @@ fn model() {
             slots / 1e3,
             of(counts, "shared_passes") / 1e3,
             100.0 * of(counts, "bank_conflicts") / of(counts, "shared_passes").max(1.0),
+            of(counts, "longest_warp"),
+            of(counts, "longest_chain"),
         );
     }
     println!(

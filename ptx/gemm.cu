@@ -14,7 +14,8 @@
 //
 // All but gemm_forward, which stands at the end:
 // Grid: x tiles of C by rows, y by columns, z parts of k; 256 threads each. Part z leaves its sum in
-// C + z m n; whoever reads C adds the parts in their order.
+// C + z m n; whoever reads C adds the parts in their order. Where there is one part, and C is a gradient,
+// `flag` gets a bit if it is not finite; else it is null.
 //
 // Traffic: of a tile T x T and a slice of 16 of k, 2 * 16 T numbers are read once into shared memory
 // (4, 1 or 1/8 bytes each; along k by runs of 16, else by runs of T) and each is used T times from
@@ -92,7 +93,7 @@ template <int T, bool ALONG_K> INLINE void keep(float (*tile)[T + T / 16], float
 
 template <int T, bool A_ALONG_K, bool B_ALONG_K>
 INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const void *b, u64 b_stride,
-                    float *c, u32 m, u32 n, u32 k, u32 part, float (*tile_a)[T + T / 16],
+                    float *c, u32 m, u32 n, u32 k, u32 part, u32 *flag, float (*tile_a)[T + T / 16],
                     float (*tile_b)[T + T / 16]) {
     constexpr int R = T / 16; // rows and columns of C for each thread
     // A warp has 8 columns and 4 rows of threads, such that neighbouring lanes share their columns and
@@ -133,6 +134,19 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
         }
         barrier();
     }
+    if (flag) {
+        bool bad = false;
+#pragma unroll
+        for (int i = 0; i < R; i++) {
+#pragma unroll
+            for (int j = 0; j < R; j++) {
+                bad = bad || !finite(sum[i][j]); // 0 beyond the last row and column
+            }
+        }
+        if (bad) {
+            refuse(flag, GradientNotFinite);
+        }
+    }
     c += ctaid_z() * (u64)m * n;
     // By vectors where all of C's rows begin at the right addresses.
     const bool vectors = n % R == 0 && (u64)c % (4 * R) == 0;
@@ -160,12 +174,12 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
 #define GEMM(T, NAME, A_ALONG_K, B_ALONG_K, KIND_A, KIND_B)                                          \
     extern "C" __global__ __launch_bounds__(256) void NAME##_##T(                                    \
         int kind, const void *a, u64 a_stride, const void *b, u64 b_stride, float *c, u32 m, u32 n,  \
-        u32 k, u32 part) {                                                                           \
+        u32 k, u32 part, u32 *flag) {                                                                \
         __shared__ __attribute__((aligned(16))) float tile_a[16][T + T / 16];                        \
         __shared__ __attribute__((aligned(16))) float tile_b[16][T + T / 16];                        \
         (void)kind;                                                                                  \
         product<T, A_ALONG_K, B_ALONG_K>(KIND_A, a, a_stride, KIND_B, b, b_stride, c, m, n, k, part, \
-                                         tile_a, tile_b);                                            \
+                                         flag, tile_a, tile_b);                                      \
     }
 
 // Tiles of 64 x 64 have 4 x 4 of C for each thread; those of 32 x 32, for narrow matrices, 2 x 2.
@@ -179,7 +193,8 @@ GEMM(32, gemm_below, true, false, Floats, Floats)
 enum { SIDE = 32, SLICE = 32, LONG = SLICE + 4 };
 typedef float four __attribute__((ext_vector_type(4)));
 
-// Four neighbours along k, 0 beyond its end.
+// Four neighbours along k, 0 beyond its end: floats, or the bytes of an image in the first of them, which
+// become floats by `four_of` when they are there.
 INLINE four fetch_four(int kind, const void *row, bool inside, bool vectors, u32 k, u32 end) {
     four x = {0.0f, 0.0f, 0.0f, 0.0f};
     if (!inside || k >= end) {
@@ -197,86 +212,123 @@ INLINE four fetch_four(int kind, const void *row, bool inside, bool vectors, u32
         return x;
     }
     const u8 *from = (const u8 *)row + k;
+    u32 all = 0;
     if (vectors) {
-        const u32 all = *(const u32 *)from;
+        all = *(const u32 *)from;
+    } else {
 #pragma unroll
         for (u32 i = 0; i < 4; i++) {
-            x[i] = of_byte(all >> 8 * i & 255);
+            all |= k + i < end ? (u32)from[i] << 8 * i : 0;
         }
+    }
+    x[0] = __builtin_bit_cast(float, all);
+    return x;
+}
+
+INLINE four four_of(int kind, four x) {
+    if (kind == Floats) {
         return x;
     }
+    const u32 all = __builtin_bit_cast(u32, x[0]);
 #pragma unroll
     for (u32 i = 0; i < 4; i++) {
-        x[i] = k + i < end ? of_byte(from[i]) : 0.0f;
+        x[i] = of_byte(all >> 8 * i & 255);
     }
     return x;
 }
 
 // C [m, n] = bias + data [m, k] weights [n, k]^T: one chain of fused multiply-adds for each entry, so k
 // is not cut into parts. What that costs in parallelism, small tiles give back.
-// Grid: x tiles of 32 x 32 by rows, y by columns; 256 threads, which have 2 x 2 entries each.
+// Grid: x tiles of 32 x 32 by rows, y by columns; 128 threads, which have 2 x 4 entries each.
 // Traffic: of a tile and a slice of 32 of k, 2 * 1024 numbers are read once, by four along k where rows
-// allow it (4 or 1 bytes each), and each is used 32 times; 4 bytes of C are written once. Tiles lie in
-// shared memory along k: of 4 of k a thread reads 4 vectors for 16 multiply-adds.
-extern "C" __global__ __launch_bounds__(256) void gemm_forward(int kind, const void *a, const float *b,
+// allow it (4 or 1 bytes each), and each is used 32 times; 4 bytes of C are written once. Two slices are
+// on their way while one is multiplied. Tiles lie in shared memory along k: of 4 of k a thread reads 6
+// vectors for 32 multiply-adds.
+extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const void *a, const float *b,
                                                                const float *bias, float *c, u32 m,
                                                                u32 n, u32 k) {
     __shared__ four tile_a[SIDE][LONG / 4];
     __shared__ four tile_b[SIDE][LONG / 4];
     const u32 tid = tid_x(), lane = tid % 32, warp = tid / 32;
-    // A warp has 8 columns and 4 rows of threads, 8 columns and 16 rows apart.
-    const u32 tx = warp % 2 * 16 + lane % 8, ty = warp / 2 * 4 + lane / 8;
+    // A warp has 4 columns and 8 rows of threads, such that neighbouring lanes share their columns and
+    // lanes two apart their rows: then half a warp's vectors come in one pass.
+    const u32 tx = warp % 2 * 4 + lane / 2 % 4, ty = warp / 2 * 8 + lane / 8 * 2 + lane % 2;
     const u32 row = ctaid_x() * SIDE, col = ctaid_y() * SIDE;
-    float sum[2][2];
+    float sum[2][4];
 #pragma unroll
-    for (u32 j = 0; j < 2; j++) {
+    for (u32 j = 0; j < 4; j++) {
         const u32 q = col + tx + 8 * j;
         sum[0][j] = sum[1][j] = q < n ? bias[q] : 0.0f;
     }
-    // What a thread brings of a slice: four of k of one row of each tile.
+    // What a thread brings of a slice: four of k of two rows of each tile.
     const u32 own = tid / 8, first = tid % 8;
-    const bool in_a = row + own < m, in_b = col + own < n;
     const u64 size = kind == Floats ? 4 : 1;
-    const u8 *from_a = (const u8 *)a + (u64)(row + own) * k * size;
-    const float *from_b = b + (u64)(col + own) * k;
     const bool vectors_a = k % 4 == 0 && (u64)a % (4 * size) == 0;
     const bool vectors_b = k % 4 == 0 && (u64)b % 16 == 0;
-    four next_a = fetch_four(kind, from_a, in_a, vectors_a, 4 * first, k);
-    four next_b = fetch_four(Floats, from_b, in_b, vectors_b, 4 * first, k);
-#pragma unroll 1
-    for (u32 at = 0; at < k; at += SLICE) {
-        tile_a[own][first] = next_a;
-        tile_b[own][first] = next_b;
-        barrier();
-        if (at + SLICE < k) {
-            next_a = fetch_four(kind, from_a, in_a, vectors_a, at + SLICE + 4 * first, k);
-            next_b = fetch_four(Floats, from_b, in_b, vectors_b, at + SLICE + 4 * first, k);
+    const u8 *from_a = (const u8 *)a + (u64)(row + own) * k * size;
+    const float *from_b = b + (u64)(col + own) * k;
+    const u64 half = 16 * (u64)k;
+    struct Slice {
+        four a[2], b[2];
+    } one, two;
+    const auto fetch = [&](u32 at, Slice &into) {
+        const u32 from = at + 4 * first;
+        if (at >= k) {
+            return;
         }
 #pragma unroll
+        for (u32 i = 0; i < 2; i++) {
+            into.a[i] = fetch_four(kind, from_a + i * half * size, row + own + 16 * i < m, vectors_a,
+                                   from, k);
+            into.b[i] = fetch_four(Floats, from_b + i * half, col + own + 16 * i < n, vectors_b, from,
+                                   k);
+        }
+    };
+    const auto multiply = [&](Slice &slice, u32 after) {
+#pragma unroll
+        for (u32 i = 0; i < 2; i++) {
+            tile_a[own + 16 * i][first] = four_of(kind, slice.a[i]);
+            tile_b[own + 16 * i][first] = slice.b[i];
+        }
+        barrier();
+        fetch(after, slice);
+#pragma unroll
         for (u32 s = 0; s < SLICE / 4; s++) {
-            four x[2], w[2];
+            four x[2], w[4];
 #pragma unroll
             for (u32 i = 0; i < 2; i++) {
                 x[i] = tile_a[ty + 16 * i][s];
-                w[i] = tile_b[tx + 8 * i][s];
+            }
+#pragma unroll
+            for (u32 j = 0; j < 4; j++) {
+                w[j] = tile_b[tx + 8 * j][s];
             }
 #pragma unroll
             for (u32 q = 0; q < 4; q++) {
 #pragma unroll
                 for (u32 i = 0; i < 2; i++) {
 #pragma unroll
-                    for (u32 j = 0; j < 2; j++) {
+                    for (u32 j = 0; j < 4; j++) {
                         sum[i][j] = __builtin_fmaf(x[i][q], w[j][q], sum[i][j]);
                     }
                 }
             }
         }
         barrier();
+    };
+    fetch(0, one);
+    fetch(SLICE, two);
+#pragma unroll 1
+    for (u32 at = 0; at < k; at += 2 * SLICE) {
+        multiply(one, at + 2 * SLICE);
+        if (at + SLICE < k) {
+            multiply(two, at + 3 * SLICE);
+        }
     }
 #pragma unroll
     for (u32 i = 0; i < 2; i++) {
 #pragma unroll
-        for (u32 j = 0; j < 2; j++) {
+        for (u32 j = 0; j < 4; j++) {
             const u32 r = row + ty + 16 * i, q = col + tx + 8 * j;
             if (r < m && q < n) {
                 c[(u64)r * n + q] = sum[i][j];

@@ -111,7 +111,7 @@ INLINE void learn(float *out, u32 each, float value, bool active, u32 row, u32 n
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
 // Traffic, bytes per neuron and step: 4 read for the membrane (8 with `pre`), 4 for each of g, each
 // part of e, and extra; 4 written (0 where the sum is enough).
-template <int DYNAMICS, bool COMMON>
+template <int DYNAMICS>
 INLINE void lif_backward(const float *mem, const float *pre, const float *g, const float *e, u32 parts,
                          u64 part_stride, const float *extra, float price, const float *betas,
                          u32 beta_each, const float *thetas, u32 theta_each, float *a, float *sum,
@@ -130,7 +130,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
         float now = mem[(steps - 1) * cells + cell];
         swept.back = 0.0f;
         swept.total = 0.0f;
-        sweep<DYNAMICS, COMMON>(
+        sweep<DYNAMICS, false>(
             rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now, swept,
             [&](u32, u64 at, float &at_mem, float &at_spike) {
                 at_mem = g ? g[at] : 0.0f;
@@ -156,6 +156,9 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
 // The most neurons of a layer above that is taken along, and the steps staged at once.
 enum { NARROW = 16, STAGED = 32 };
 typedef float four __attribute__((ext_vector_type(4)));
+template <u32 N> struct Count {
+    static constexpr u32 value = N;
+};
 
 // (3) below a narrow layer, whose share of (5) is formed on the way: with a_above [T, B, C] and its
 // weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `extra`, `price`, `a`,
@@ -198,27 +201,32 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
             }
             barrier();
             if (active) {
-                sweep<DYNAMICS, COMMON>(
-                    rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
-                    [&](u32 t, u64 at, float &, float &at_spike) {
-                        float e = price;
+                const auto back = [&](auto fours) {
+                    sweep<DYNAMICS, COMMON>(
+                        rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
+                        [&](u32 t, u64 at, float &, float &at_spike) {
+                            float e = price;
 #pragma unroll
-                        for (u32 c = 0; c < NARROW; c += 4) {
-                            if (c < classes) {
-                                const four from = above[t - bottom][c / 4];
+                            for (u32 k = 0; k < decltype(fours)::value; k++) {
+                                const four from = above[t - bottom][k];
 #pragma unroll
                                 for (u32 i = 0; i < 4; i++) {
-                                    e = __builtin_fmaf(from[i], w[c / 4][i], e);
+                                    e = __builtin_fmaf(from[i], w[k][i], e); // what is not there is 0
                                 }
                             }
-                        }
-                        at_spike = extra ? e + extra[at] : e;
-                    },
-                    [&](u32, u64 at, float current) {
-                        if (a) {
-                            a[at] = current;
-                        }
-                    });
+                            at_spike = extra ? e + extra[at] : e;
+                        },
+                        [&](u32, u64 at, float current) {
+                            if (a) {
+                                a[at] = current;
+                            }
+                        });
+                };
+                if (COMMON && classes <= 12) {
+                    back(Count<3>());
+                } else {
+                    back(Count<4>());
+                }
             }
             top = bottom;
         }
@@ -230,54 +238,107 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
     learn(theta_out, theta_each, swept.theta, active, row, n, neurons, scratch);
 }
 
-// (4) of a narrow layer above another: dL/dW = sum over samples and steps of a^T s, one sum for each
-// weight in the order of samples and, within them, steps, as in src/engine/cpu/weights.rs. `when` [T /
-// 32, B, N] are the spikes below, words of 32 steps; a is [T, B, C], C <= 16; d_weight [C, N].
-// Grid: a block of 4 warps for 8 neurons; a half-warp has one, its lanes the classes. It walks the
-// neuron's spikes: silent steps cost nothing.
-// Traffic, bytes: 4 B T / 32 for each neuron, and 4 C for each spike, from L1 or L2.
+// Samples whose share of the sum below is taken together: as in src/engine/cpu/weights.rs. Turns of 32 steps
+// whose adjoints are in shared memory at once.
+enum { SAMPLES = 8, STAGES = 4 };
+
+// (4) of a narrow layer above another: a^T s, summed over the steps of SAMPLES samples, in their order, to
+// d_weight [ceil(B / SAMPLES), C, N]. `when` [T / 32, B, N] are the spikes below, words of 32 steps; a is
+// [T, B, C], C <= 16.
+// Grid: x ceil(N / 128) blocks of 128 neurons, y the groups of samples. A thread has one neuron, and
+// its C sums in registers.
+// Traffic, bytes per neuron: T / 8 read for each sample, 4 C written for each group; a comes through
+// shared memory by 16 bytes for all lanes, 32 steps at a time, the next on their way meanwhile. C fused
+// multiply-adds a step.
 extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when, const float *a,
                                                                  float *d_weight, u32 steps, u32 batch,
                                                                  u32 neurons, u32 classes) {
-    const u32 c = tid_x() % 16, n = ctaid_x() * 8 + tid_x() / 16;
-    if (c >= classes || n >= neurons) {
-        return;
-    }
-    const u32 words = words_of(steps), step = batch * classes;
-    const float *of_class = a + c;
-    float sum = 0.0f;
-    when += n;
-    // The next sample's word is on its way while this one's spikes are walked.
-    u32 next = *when;
+    __shared__ four above[STAGES][STAGED][NARROW / 4];
+    const u32 n = ctaid_x() * 128 + tid_x(), words = words_of(steps);
+    const u32 first = ctaid_y() * SAMPLES;
+    const u32 count = batch - first < SAMPLES ? batch - first : SAMPLES;
+    const bool active = n < neurons;
+    const u64 step = (u64)batch * classes;
+    // A thread's share of `above`: one class of every eighth step. Turn by turn: 32 steps of a sample.
+    const u32 c = tid_x() % NARROW, own = tid_x() / NARROW;
+    const u32 turns = count * words;
+    float next[STAGES][STAGED / 8];
+    u32 next_word[STAGES];
+    const auto fetch = [&](u32 from) {
+#pragma unroll
+        for (u32 s = 0; s < STAGES; s++) {
+            const u32 turn = from + s, b = first + turn / words, w = turn % words;
+            const bool there = turn < turns;
+#pragma unroll
+            for (u32 i = 0; i < STAGED / 8; i++) {
+                const u32 t = w * 32 + own + 8 * i;
+                const bool wanted = there && c < classes && t < steps;
+                next[s][i] = wanted ? a[t * step + (u64)b * classes + c] : 0.0f;
+            }
+            next_word[s] = there && active ? when[((u64)w * batch + b) * neurons + n] : 0;
+        }
+    };
+    const auto walk = [&](auto fours) {
+        constexpr u32 FOURS = decltype(fours)::value;
+        four sum[FOURS] = {};
+        fetch(0);
 #pragma unroll 1
-    for (u32 b = 0; b < batch; b++) {
-#pragma unroll 1
-        for (u32 w = 0; w < words; w++) {
-            u32 word = next;
-            const u32 nw = w + 1 < words ? w + 1 : 0, nb = w + 1 < words ? b : b + 1;
-            next = nb < batch ? when[((u64)nw * batch + nb) * neurons] : 0;
-            const float *from = of_class + (u64)w * 32 * step;
-            // Two spikes at a time, so that their loads go together.
-            while (word) {
-                const u32 t = __builtin_ctz(word), rest = word & (word - 1);
-                const float first = from[t * step];
-                float second = 0.0f;
-                if (rest) {
-                    second = from[__builtin_ctz(rest) * step];
+        for (u32 turn = 0; turn < turns; turn += STAGES) {
+            u32 word[STAGES];
+            barrier();
+#pragma unroll
+            for (u32 s = 0; s < STAGES; s++) {
+#pragma unroll
+                for (u32 i = 0; i < STAGED / 8; i++) {
+                    ((float *)above[s][own + 8 * i])[c] = next[s][i];
                 }
-                sum += first;
-                sum += second;
-                word = rest & (rest - 1);
+                word[s] = next_word[s];
+            }
+            barrier();
+            if (turn + STAGES < turns) {
+                fetch(turn + STAGES);
+            }
+#pragma unroll
+            for (u32 s = 0; s < STAGES; s++) {
+                const u32 left = steps - (turn + s) % words * 32, end = left < 32 ? left : 32;
+#pragma unroll 1
+                for (u32 t = 0; t < end; t += 8) { // steps beyond the last have no spikes
+#pragma unroll
+                    for (u32 i = 0; i < 8; i++) {
+                        const float spike = bit(word[s], i);
+#pragma unroll
+                        for (u32 k = 0; k < FOURS; k++) {
+                            const four from = above[s][t + i][k];
+#pragma unroll
+                            for (u32 j = 0; j < 4; j++) {
+                                sum[k][j] = __builtin_fmaf(from[j], spike, sum[k][j]);
+                            }
+                        }
+                    }
+                    word[s] >>= 8;
+                }
             }
         }
-        of_class += classes;
+#pragma unroll
+        for (u32 k = 0; k < 4 * FOURS; k++) {
+            if (active && k < classes) {
+                d_weight[((u64)ctaid_y() * classes + k) * neurons + n] = sum[k / 4][k % 4];
+            }
+        }
+    };
+    if (classes > 12) {
+        walk(Count<4>());
+    } else if (classes > 8) {
+        walk(Count<3>());
+    } else {
+        walk(Count<2>());
     }
-    d_weight[(u64)c * neurons + n] = sum;
 }
 
-// One kernel of each for each of the dynamics, and those back once more for the tutorial's rule. The
-// second bound is how many blocks shall fit on a multiprocessor: it keeps the registers of the backward
-// ones from being cut to where they spill.
+// One kernel of each for each of the dynamics; below a narrow layer one more for the tutorial's rule, where
+// neither a nor a loss's own share of e is wanted: the main job's. The second bound is how many blocks
+// shall fit on a multiprocessor: it keeps the registers of the backward ones from being cut to where
+// they spill.
 #define LIF_FORWARD(SUFFIX, DYNAMICS)                                                                \
     extern "C" __global__ __launch_bounds__(128) void lif_forward_##SUFFIX(                          \
         const float *current, u64 step_stride, const float *betas, u32 beta_each,                    \
@@ -287,20 +348,20 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
                               when, mem, pre, count, steps, batch, neurons, reset);                  \
     }
 
-#define LIF_BACKWARD(SUFFIX, DYNAMICS, COMMON, BLOCKS, BLOCKS_NARROW)                                \
-    extern "C" __global__ __launch_bounds__(128, BLOCKS) void lif_backward_##SUFFIX(                 \
+#define LIF_BACKWARD(SUFFIX, DYNAMICS)                                                               \
+    extern "C" __global__ __launch_bounds__(128, 6) void lif_backward_##SUFFIX(                      \
         const float *mem, const float *pre, const float *g, const float *e, u32 parts,               \
         u64 part_stride, const float *extra, float price, const float *betas, u32 beta_each,         \
         const float *thetas, u32 theta_each, float *a, float *sum, float *beta_out,                  \
         float *theta_out, u32 steps, u32 batch, u32 neurons, u32 rows, int reset, int attached,      \
         int surrogate, float peak, float scale, int common) {                                        \
         __shared__ float scratch[4];                                                                 \
-        lif_backward<DYNAMICS, COMMON>(mem, pre, g, e, parts, part_stride, extra, price, betas,      \
-                                       beta_each, thetas, theta_each, a, sum, beta_out, theta_out,   \
-                                       steps, batch, neurons, rows,                                  \
-                                       {reset, attached, surrogate, peak, scale, common}, scratch);  \
+        lif_backward<DYNAMICS>(mem, pre, g, e, parts, part_stride, extra, price, betas, beta_each,   \
+                               thetas, theta_each, a, sum, beta_out, theta_out, steps, batch,        \
+                               neurons, rows, {reset, attached, surrogate, peak, scale, common},     \
+                               scratch);                                                             \
     }                                                                                                \
-    extern "C" __global__ __launch_bounds__(128, BLOCKS_NARROW) void lif_backward_narrow_##SUFFIX(   \
+    extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_##SUFFIX(               \
         const float *mem, const float *pre, const float *a_above, const float *weight, u32 classes,  \
         const float *extra, float price, const float *betas, u32 beta_each, const float *thetas,     \
         u32 theta_each, float *a, float *sum, float *beta_out, float *theta_out, u32 steps,          \
@@ -308,7 +369,7 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
         float scale, int common) {                                                                   \
         __shared__ four above[STAGED][NARROW / 4];                                                   \
         __shared__ float scratch[4];                                                                 \
-        lif_backward_narrow<DYNAMICS, COMMON>(                                                       \
+        lif_backward_narrow<DYNAMICS, false>(                                                        \
             mem, pre, a_above, weight, classes, extra, price, betas, beta_each, thetas, theta_each,  \
             a, sum, beta_out, theta_out, steps, batch, neurons, rows,                                \
             {reset, attached, surrogate, peak, scale, common}, above, scratch);                      \
@@ -317,7 +378,17 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
 LIF_FORWARD(fti, FireThenIntegrate)
 LIF_FORWARD(itf, IntegrateThenFire)
 LIF_FORWARD(ifr, IntegrateFireReset)
-LIF_BACKWARD(common, FireThenIntegrate, true, 4, 6)
-LIF_BACKWARD(fti, FireThenIntegrate, false, 6, 5)
-LIF_BACKWARD(itf, IntegrateThenFire, false, 6, 5)
-LIF_BACKWARD(ifr, IntegrateFireReset, false, 6, 5)
+LIF_BACKWARD(fti, FireThenIntegrate)
+LIF_BACKWARD(itf, IntegrateThenFire)
+LIF_BACKWARD(ifr, IntegrateFireReset)
+
+extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
+    const float *mem, const float *a_above, const float *weight, u32 classes, float price,
+    const float *betas, u32 beta_each, const float *thetas, u32 theta_each, float *sum, u32 steps,
+    u32 batch, u32 neurons, u32 rows, float peak, float scale) {
+    __shared__ four above[STAGED][NARROW / 4];
+    lif_backward_narrow<FireThenIntegrate, true>(
+        mem, nullptr, a_above, weight, classes, nullptr, price, betas, beta_each, thetas, theta_each,
+        nullptr, sum, nullptr, nullptr, steps, batch, neurons, rows,
+        {Subtract, 0, Arctan, peak, scale, 1}, above, nullptr);
+}

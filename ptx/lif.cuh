@@ -81,7 +81,7 @@ template <int DYNAMICS> INLINE float spike_reads(float before, float now, float 
 template <int DYNAMICS, bool COMMON>
 INLINE float adjoint(const Rule &rule, float beta, float theta, float before, float x, float g, float e,
                      bool silent, Swept &s) {
-    const float h = g + s.back;
+    const float h = COMMON ? s.back : g + s.back; // COMMON: nothing arrives at membranes
     if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
         const float y = rule.scale * (before - theta);
         const float slope = silent ? 0.0f : rule.peak / __builtin_fmaf(y, y, 1.0f);
@@ -146,41 +146,44 @@ INLINE void sweep(const Rule &rule, float beta, float theta, const float *mem, c
                   u64 stride, u32 top, u32 bottom, bool silent, float &now, Swept &swept, Arrive arrive,
                   Leave leave) {
     u64 at = cell + top * stride;
-    const float *ahead_of = mem + at - (AHEAD + 2) * stride; // of step top - 1: AHEAD + 1 before it
+    const float *next = mem + at - (AHEAD + 2) * stride; // AHEAD + 1 before step top - 1
     float before[AHEAD]; // the membranes of steps top - 2, top - 3, …; 0 before step 0
 #pragma unroll
     for (u32 i = 0; i < AHEAD; i++) {
         before[i] = i + 2 <= top ? mem[at - (i + 2) * stride] : 0.0f;
     }
-    // Where all is specialised a turn has AHEAD steps, so that no membrane moves from register to
-    // register; elsewhere code would grow.
-    constexpr u32 TURN = COMMON ? AHEAD : 1;
+    const auto step = [&](float previous) {
+        at -= stride;
+        next -= stride;
+        top--;
+        const float read = DYNAMICS == IntegrateFireReset && pre ? pre[at] : now;
+        const float x = spike_reads<DYNAMICS>(previous, now, read);
+        float g = 0.0f, e = 0.0f;
+        arrive(top, at, g, e);
+        leave(top, at, adjoint<DYNAMICS, COMMON>(rule, beta, theta, previous, x, g, e, silent, swept));
+        now = previous;
+    };
+    // Where all is specialised, AHEAD steps in a turn: no membrane moves from register to register, and
+    // no step asks whether there is one to load. Elsewhere code would grow.
+    if (COMMON) {
 #pragma unroll 1
-    while (top > bottom) {
+        while (top >= bottom + AHEAD && top >= 2 * AHEAD + 1) {
 #pragma unroll
-        for (u32 i = 0; i < TURN; i++) {
-            if (top > bottom) {
-                at -= stride;
-                const float ahead = top >= AHEAD + 2 ? *ahead_of : 0.0f;
-                ahead_of -= stride;
-                top--;
-                const float read = DYNAMICS == IntegrateFireReset && pre ? pre[at] : now;
-                const float x = spike_reads<DYNAMICS>(before[i], now, read);
-                float g = 0.0f, e = 0.0f;
-                arrive(top, at, g, e);
-                leave(top, at,
-                      adjoint<DYNAMICS, COMMON>(rule, beta, theta, before[i], x, g, e, silent, swept));
-                now = before[i];
+            for (u32 i = 0; i < AHEAD; i++) {
+                const float ahead = *next;
+                step(before[i]);
                 before[i] = ahead;
             }
         }
-        if (TURN == 1) {
-            const float ahead = before[0];
+    }
+#pragma unroll 1
+    while (top > bottom) {
+        const float ahead = top >= AHEAD + 2 ? *next : 0.0f;
+        step(before[0]);
 #pragma unroll
-            for (u32 i = 0; i + 1 < AHEAD; i++) {
-                before[i] = before[i + 1];
-            }
-            before[AHEAD - 1] = ahead;
+        for (u32 i = 0; i + 1 < AHEAD; i++) {
+            before[i] = before[i + 1];
         }
+        before[AHEAD - 1] = ahead;
     }
 }

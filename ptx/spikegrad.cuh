@@ -45,7 +45,7 @@ INLINE u32 words_of(u32 neurons) { return (neurons + 31) / 32; }
 
 // Bit `n` of a word as 0.0 or 1.0.
 INLINE float bit(u32 word, u32 n) {
-    return __builtin_bit_cast(float, (0u - (word >> n & 1u)) & 0x3f800000u);
+    return word & 1u << n ? 1.0f : 0.0f;
 }
 
 INLINE float warp_sum(float x) {

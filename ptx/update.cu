@@ -33,11 +33,13 @@ extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u
                                                           double *squares) {
     __shared__ float stripes[256];
     __shared__ double scratch[256];
+    // Which piece: by the lanes of a warp at once.
     u32 k = 0;
-    while (k + 1 < count && ctaid_x() >= pieces[k + 1].first) {
-        k++;
+    for (u32 from = 0; from < count; from += 32) {
+        const u32 i = from + tid_x() % 32;
+        k += __builtin_popcount(ballot(i < count && ctaid_x() >= pieces[i < count ? i : 0].first));
     }
-    const Piece piece = pieces[k];
+    const Piece piece = pieces[k - 1];
     const u64 block = ctaid_x() - piece.first;
     const u32 columns = 256 / piece.stripes, column = tid_x() % columns, stripe = tid_x() / columns;
     const u64 stride = piece.stripes * piece.stride;
@@ -68,7 +70,9 @@ extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u
         }
         if (inside && stripe == 0) {
             bad = bad || !finite(sum);
-            square += (double)sum * (double)sum;
+            if (squares) {
+                square += (double)sum * (double)sum;
+            }
             if (piece.to != piece.from || piece.rows > 1) {
                 piece.to[i] = sum;
             }

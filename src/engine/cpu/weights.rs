@@ -280,6 +280,10 @@ impl BlockKernel for FromSpikes<'_> {
 const CLASSES: usize = 5;
 pub(super) const FEW: usize = 15;
 
+/// Samples whose sum is taken first, before it is added to those before: a GPU can take many such sums
+/// at once, and so have the same bits (`SAMPLES` in `ptx/lif.cu`).
+const SAMPLES: usize = 8;
+
 /// The same to a layer of at most [`FEW`] neurons, from all samples.
 pub(super) struct FromSpikesToFew<'a, I> {
     pub neurons: usize,
@@ -316,21 +320,31 @@ fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>
     samples: I,
     sums: &mut [Lane],
 ) {
-    let mut acc = [[s.splat(0.0); G]; CLASSES];
-    for (words, a) in samples {
-        for (&word, a) in words.iter().zip(a) {
-            let word = word >> (vector * LANES);
-            let masks: [S::M; G] = std::array::from_fn(|g| s.mask((word >> (g * LANES)) as u16));
-            for (c, acc) in acc.iter_mut().enumerate() {
-                let a = s.splat(a.0[class + c]);
-                for g in 0..G {
-                    acc[g] = s.add_where(masks[g], acc[g], a);
+    let mut total = [[s.splat(0.0); G]; CLASSES];
+    let mut samples = samples.peekable();
+    while samples.peek().is_some() {
+        let mut acc = [[s.splat(0.0); G]; CLASSES];
+        for (words, a) in samples.by_ref().take(SAMPLES) {
+            for (&word, a) in words.iter().zip(a) {
+                let word = word >> (vector * LANES);
+                let masks: [S::M; G] =
+                    std::array::from_fn(|g| s.mask((word >> (g * LANES)) as u16));
+                for (c, acc) in acc.iter_mut().enumerate() {
+                    let a = s.splat(a.0[class + c]);
+                    for g in 0..G {
+                        acc[g] = s.add_where(masks[g], acc[g], a);
+                    }
                 }
+            }
+        }
+        for (total, acc) in total.iter_mut().zip(acc) {
+            for g in 0..G {
+                total[g] = s.add(total[g], acc[g]);
             }
         }
     }
     let mut lane = Lane::ZERO;
-    for (c, acc) in acc.into_iter().enumerate() {
+    for (c, acc) in total.into_iter().enumerate() {
         for (g, acc) in acc.into_iter().enumerate() {
             s.store(acc, &mut lane);
             let inputs = sums[(vector + g) * LANES..].iter_mut();

@@ -36,6 +36,8 @@ const BUSY: usize = 264;
 const BUSY_ROWS: usize = 4 * BUSY;
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
+/// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
+const SAMPLES: usize = 8;
 
 /// Which of a layer's adjoints there are; of `e`, in how many parts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -140,7 +142,7 @@ impl Machine {
     }
 
     /// `c [m, n] = a · b` over `k`, cut as given; `data` is the kind of the operand that may be other
-    /// than floats.
+    /// than floats; `flag` is for a gradient in one part, see `ptx/gemm.cu`.
     fn product(
         &self,
         names: [&'static str; 2],
@@ -149,6 +151,7 @@ impl Machine {
         c: Arg,
         (m, n, k): (usize, usize, usize),
         (tile, part, parts): (usize, usize, usize),
+        flag: Arg,
     ) -> Result<()> {
         let wide = |n: usize| Arg::U64(n as u64);
         let args = [
@@ -162,6 +165,7 @@ impl Machine {
             n.into(),
             k.into(),
             part.into(),
+            flag,
         ];
         let grid = (m.div_ceil(tile), n.div_ceil(tile), parts);
         self.gpu
@@ -212,7 +216,7 @@ impl Machine {
                 let mut args = vec![Arg::U32(below.kind), below.at, weight, bias, currents];
                 args.extend(sizes);
                 let grid = (rows.div_ceil(32), neurons.div_ceil(32), 1);
-                self.gpu.launch("gemm_forward", grid, 256, &args)?; // (1)
+                self.gpu.launch("gemm_forward", grid, 128, &args)?; // (1)
             } else {
                 let mut args = vec![below.at, weight, bias, currents];
                 args.extend(sizes);
@@ -421,9 +425,10 @@ impl Machine {
             }
             if narrow {
                 self.weights_above(k, batch)?; // (4)
+                let groups = samples.div_ceil(SAMPLES);
                 let above = &self.layout.layers[k + 1];
-                let gradient = self.gradients.at(above.weight.start);
-                pieces.add(gradient, &self.gradients, &above.weight, 1);
+                let weight = &self.traces[k + 1].weight;
+                pieces.add(weight.arg(), &self.gradients, &above.weight, groups);
             }
             let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
             let (inputs, neurons) = (layer.inputs, layer.neurons);
@@ -450,8 +455,14 @@ impl Machine {
                 let names = ["gemm_weights_64", "gemm_weights_32"];
                 let operands = (a, (below.at, below.stride));
                 let cut_as = (tile, part, parts);
-                self.product(names, below.kind, operands, into, shape, cut_as)?; // (4)
-                pieces.add(into, &self.gradients, &layer.weight, parts);
+                let flag = match parts {
+                    1 => batch.flags(&self.slots),
+                    _ => NULL,
+                };
+                self.product(names, below.kind, operands, into, shape, cut_as, flag)?; // (4)
+                if parts > 1 || clip {
+                    pieces.add(into, &self.gradients, &layer.weight, parts);
+                }
                 if k > 0 {
                     let shape = (below_rows, inputs, neurons);
                     let cut_as = cut(shape.0, shape.1, shape.2);
@@ -462,7 +473,7 @@ impl Machine {
                     let e = below.e.arg();
                     let weight = (self.param(&layer.weight), inputs);
                     let names = ["gemm_below_64", "gemm_below_32"];
-                    self.product(names, 0, (a, weight), e, shape, cut_as)?; // (5)
+                    self.product(names, 0, (a, weight), e, shape, cut_as, NULL)?; // (5)
                     arriving[k - 1].e = parts;
                 }
             }
@@ -488,19 +499,22 @@ impl Machine {
     }
 
     /// (4) of the narrow layer above layer `k`.
-    fn weights_above(&self, k: usize, batch: &Batch) -> Result<()> {
+    fn weights_above(&mut self, k: usize, batch: &Batch) -> Result<()> {
         let Sizes { steps, samples, .. } = batch.sizes;
+        let groups = samples.div_ceil(SAMPLES);
         let above = &self.layout.layers[k + 1];
+        let weight = &mut self.traces[k + 1].weight;
+        self.gpu.reserve(weight, groups * above.weight.len())?;
         let args = [
             self.traces[k].when.arg(),
             self.traces[k + 1].current.arg(),
-            self.gradients.at(above.weight.start),
+            self.traces[k + 1].weight.arg(),
             steps.into(),
             samples.into(),
             above.inputs.into(),
             above.neurons.into(),
         ];
-        let grid = (above.inputs.div_ceil(8), 1, 1);
+        let grid = (above.inputs.div_ceil(128), groups, 1);
         self.gpu.launch("weights_narrow", grid, 128, &args)
     }
 
@@ -524,6 +538,31 @@ impl Machine {
         self.reserve_sums(k, samples, rows * blocks)?;
         let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
         let (surrogate, peak, scale) = surrogate(layer.surrogate);
+        let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
+        let summed = k == 0 && constant;
+        if narrow && summed && layer.common() && !arriving.extra && !arriving.g {
+            let above = &self.layout.layers[k + 1];
+            let args = [
+                t.mem.arg(),
+                self.traces[k + 1].current.arg(),
+                self.param(&above.weight),
+                above.neurons.into(),
+                price,
+                self.param(&layer.beta),
+                each(&layer.beta),
+                self.param(&layer.theta),
+                each(&layer.theta),
+                t.sum.arg(),
+                steps.into(),
+                samples.into(),
+                layer.neurons.into(),
+                rows.into(),
+                Arg::F32(peak),
+                Arg::F32(scale),
+            ];
+            let name = "lif_backward_narrow_common";
+            return self.gpu.launch(name, (blocks * rows, 1, 1), block, &args);
+        }
         let mut args = vec![t.mem.arg(), given(layer.rule.pre_differs(), &t.pre)];
         let names = if narrow {
             let above = &self.layout.layers[k + 1];
@@ -536,7 +575,6 @@ impl Machine {
                 "lif_backward_narrow_fti",
                 "lif_backward_narrow_itf",
                 "lif_backward_narrow_ifr",
-                "lif_backward_narrow_common",
             ]
         } else {
             args.extend([
@@ -545,21 +583,16 @@ impl Machine {
                 arriving.e.into(),
                 Arg::U64((steps * samples * layer.neurons) as u64),
             ]);
-            [
-                "lif_backward_fti",
-                "lif_backward_itf",
-                "lif_backward_ifr",
-                "lif_backward_common",
-            ]
+            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
         };
         args.extend([
             given(arriving.extra, &t.extra),
-            Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 }),
+            price,
             self.param(&layer.beta),
             each(&layer.beta),
             self.param(&layer.theta),
             each(&layer.theta),
-            given(!(k == 0 && constant), &t.current),
+            given(!summed, &t.current),
             t.sum.arg(),
             given(layer.learn_beta, &t.beta),
             given(layer.learn_theta, &t.theta),
@@ -576,10 +609,7 @@ impl Machine {
             Arg::F32(scale),
             Arg::U32(u32::from(layer.common())),
         ]);
-        let name = match layer.common() {
-            true => names[3],
-            false => names[layer.rule.dynamics as usize],
-        };
+        let name = names[layer.rule.dynamics as usize];
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
     }
 

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::access::{passes, sectors};
+use super::chain::{Uses, uses};
 use super::registers::Registers;
 use super::slots::{Unit, slots};
 use super::stats::KernelStats;
@@ -56,6 +57,7 @@ pub struct Block<'a> {
     parameters: &'a [u8],
     pub options: &'a Options,
     pub stats: KernelStats,
+    pub uses: Vec<Uses>,
     /// By instruction: executions by warps, and by threads.
     pub counts: Vec<(u64, u64)>,
     index: u64,
@@ -186,6 +188,7 @@ impl Block<'_> {
             self.specials(&mut warp.registers, launch, ctaid, first);
             warp.start(first, existing, self.barrier);
         }
+        let (mut chain, mut slots) = (0, 0);
         loop {
             // The barrier that the block waits at, with the first warp that came to it.
             let mut barrier: Option<(u32, u32)> = None;
@@ -208,15 +211,23 @@ impl Block<'_> {
                     None => barrier = Some((pc, warp.first)),
                 }
             }
+            let (mut last, mut most) = (0, 0);
+            for warp in warps.iter_mut() {
+                let (begun, slots) = warp.chain.arrive();
+                (last, most) = (begun.max(last), slots.max(most));
+            }
+            chain = last.max(chain);
+            slots += most;
             if barrier.is_none() {
-                let longest = warps.iter().map(Warp::steps).max().unwrap_or(0);
-                self.stats.longest_warp = self.stats.longest_warp.max(longest);
+                self.stats.longest_warp = self.stats.longest_warp.max(slots);
+                self.stats.longest_chain = self.stats.longest_chain.max(chain);
                 return Ok(());
             }
             self.stats.barriers += 1;
             self.barrier = self.tick();
             for warp in warps.iter_mut() {
                 warp.release();
+                warp.chain.release(last);
             }
         }
     }
@@ -272,6 +283,7 @@ pub fn run(
         parameters: launch.parameters,
         options,
         stats: KernelStats::default(),
+        uses: uses(kernel),
         counts: vec![(0, 0); kernel.code.len()],
         index: 0,
         begun,

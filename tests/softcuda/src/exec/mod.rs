@@ -7,6 +7,7 @@
 mod access;
 mod alu;
 mod bits;
+mod chain;
 mod collective;
 mod compare;
 mod convert;

@@ -10,8 +10,10 @@ pub struct KernelStats {
     pub threads: u64,
     pub thread_instructions: u64,
     pub warp_instructions: u64,
-    /// The most instructions that one warp has executed in a launch.
+    /// The most issue slots that one warp has needed in a block, from barrier to barrier.
     pub longest_warp: u64,
+    /// The longest chain of a block, in cycles; see [`chain`](super::chain).
+    pub longest_chain: u64,
     /// Issue slots of warps, as [`slots`](super::slots) estimates them, by the unit that they occupy.
     pub float_slots: u64,
     pub double_slots: u64,
@@ -47,8 +49,9 @@ macro_rules! fields {
         impl KernelStats {
             pub fn add(&mut self, other: &Self) {
                 let longest = self.longest_warp.max(other.longest_warp);
+                let chain = self.longest_chain.max(other.longest_chain);
                 $(self.$name += other.$name;)*
-                self.longest_warp = longest;
+                (self.longest_warp, self.longest_chain) = (longest, chain);
             }
 
             /// A JSON object.
@@ -70,6 +73,7 @@ fields!(
     thread_instructions,
     warp_instructions,
     longest_warp,
+    longest_chain,
     float_slots,
     double_slots,
     integer_slots,

@@ -4,6 +4,7 @@
 //! lowest place runs; as soon as it reaches the place of another, the two are one again. Since device
 //! functions are inlined and compilers lay loops out forwards, groups meet where paths join.
 
+use super::chain::Chain;
 use super::collective::Meeting;
 use super::launch::Block;
 use super::registers::Registers;
@@ -35,6 +36,7 @@ pub struct Warp<'k> {
     waiting: Vec<Group>,
     at_barrier: Vec<Group>,
     steps: u64,
+    pub chain: Chain,
 }
 
 /// Why a warp stopped.
@@ -62,6 +64,7 @@ impl<'k> Warp<'k> {
             waiting: Vec::new(),
             at_barrier: Vec::new(),
             steps: 0,
+            chain: Chain::new(kernel),
         }
     }
 
@@ -71,6 +74,7 @@ impl<'k> Warp<'k> {
         (self.first, self.existing, self.live) = (first, existing, existing);
         self.synchronised = clock;
         self.steps = 0;
+        self.chain.start();
         self.runnable.clear();
         self.runnable.push(Group {
             pc: 0,
@@ -78,11 +82,6 @@ impl<'k> Warp<'k> {
         });
         self.waiting.clear();
         self.at_barrier.clear();
-    }
-
-    /// Instructions executed since the start.
-    pub fn steps(&self) -> u64 {
-        self.steps
     }
 
     /// Lets the lanes at the barrier go on.
@@ -141,6 +140,8 @@ impl<'k> Warp<'k> {
                 count.0 += 1;
                 count.1 += u64::from(active.count_ones());
                 self.steps += 1;
+                let whole = active == self.existing;
+                self.chain.step(&block.uses[pc as usize], whole);
                 if self.steps > block.options.budget {
                     let message = format!(
                         "the warp has executed {} instructions, more than the budget: an infinite loop?",
