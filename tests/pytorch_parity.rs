@@ -67,7 +67,13 @@ fn judge(fixture: &Fixture, engine: &str, single: bool, found: &compute::Tensors
 #[test]
 fn the_fixtures_bite() {
     let fixtures = fixtures();
-    assert!(fixtures.len() >= 100, "only {} fixtures", fixtures.len());
+    // The published crate comes without the four largest.
+    let least = if Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").is_dir() {
+        102
+    } else {
+        98
+    };
+    assert!(fixtures.len() >= least, "only {} fixtures", fixtures.len());
     for fixture in &fixtures {
         let rates = &fixture.expected["firing_rate"];
         let single_step = fixture.num_steps == 1;
