@@ -1,7 +1,7 @@
 //! Where a training step's time goes, part by part, and what this machine would need for it.
 //!
 //! ```sh
-//! cargo bench --bench parts
+//! cargo bench --bench parts           # -- main: the main job alone
 //! ```
 //!
 //! **Measured**: the fast engine's own clock, over whole steps of the main job (784–1000–10, B = 128,
@@ -27,6 +27,9 @@
 //! | other weights | an addition for each hidden spike | one sum, read and written in L1, for each |
 //!
 //! "Memory" is wherever an array as large as weights and moments lies, an L3 if that is large enough.
+//! In no limit is what it takes to bring data from one core to another, which the bench measures too:
+//! currents, adjoints and spikes do change cores. On a virtual machine whose cores are now close to each
+//! other and now far apart, run it more than once, and compare what was measured at the same distance.
 //!
 //! Then the dense products of the workloads `dense` and `wide` against the rate of multiply-adds.
 
@@ -37,7 +40,13 @@ mod simd;
 
 use std::{
     hint::black_box,
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
     time::{Duration, Instant},
 };
 
@@ -70,9 +79,12 @@ fn main() {
         .take(256)
         .collect();
     let rates = Rates::measure(isa, threads);
-    rates.print();
+    rates.print(threads);
     main_job(&batches, &rates, threads);
-    dense(&images, &rates, threads);
+    print_distance(threads);
+    if !std::env::args().any(|argument| argument == "main") {
+        dense(&images, &rates, threads);
+    }
 }
 
 // ---- What the machine can do ----
@@ -203,6 +215,38 @@ fn rate(isa: Isa, threads: usize, what: What, bytes: usize) -> f64 {
     })
 }
 
+/// Nanoseconds from one core to another and back: a number that two threads take turns to raise, the
+/// best of some tries, since they may begin on one core.
+fn there_and_back() -> f64 {
+    const TURNS: u64 = 4_000;
+    let once = || {
+        let (turn, begin) = (AtomicU64::new(0), Instant::now());
+        let play = |side: u64| {
+            for n in 0..TURNS {
+                while turn.load(Acquire) != 2 * n + side {
+                    std::hint::spin_loop();
+                }
+                turn.store(2 * n + side + 1, Release);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| play(1));
+            play(0);
+        });
+        begin.elapsed().as_nanos() as f64 / TURNS as f64
+    };
+    (0..10).map(|_| once()).fold(f64::INFINITY, f64::min)
+}
+
+fn print_distance(threads: usize) {
+    if threads > 1 {
+        println!(
+            "  core to core    {:8.0} ns there and back\n",
+            there_and_back()
+        );
+    }
+}
+
 impl Rates {
     fn measure(isa: Isa, threads: usize) -> Rates {
         let rate = |what, bytes| rate(isa, threads, what, bytes);
@@ -218,7 +262,7 @@ impl Rates {
         }
     }
 
-    fn print(&self) {
+    fn print(&self, threads: usize) {
         let bytes = |vectors: f64| vectors * size_of::<Lane>() as f64 * 1e-9;
         println!("this machine, all threads:");
         println!("  multiply-adds   {:8.0} GFLOP/s", 32e-9 * self.fma);
@@ -228,9 +272,10 @@ impl Rates {
         println!("  from L2         {:8.0} GB/s", bytes(self.l2));
         println!("  to L2           {:8.0} GB/s", bytes(self.l2_store));
         println!(
-            "  memory          {:8.0} GB/s, and as much written\n",
+            "  memory          {:8.0} GB/s, and as much written",
             bytes(self.memory)
         );
+        print_distance(threads);
     }
 }
 

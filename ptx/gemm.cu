@@ -4,13 +4,15 @@
 //
 // | kernel       | A                       | B                       | equation |
 // |--------------|-------------------------|-------------------------|----------|
-// | gemm_forward | data, [m, k]            | weights, [n, k]         | (1), without the bias |
+// | gemm_forward | data, [m, k]            | weights, [n, k]         | (1) of the first layer |
 // | gemm_weights | adjoints a, [k, m]      | data, [k, n]            | (4) for weights |
 // | gemm_below   | adjoints a, [m, k]      | weights, [k, n]         | (5) |
 //
-// Data are what a layer reads: floats, the bytes of an image (x = byte / 255), or spikes, as bits. C is
-// row by row. Each sum runs over k in rising order, by fused multiply-adds.
+// Data are what a layer reads: floats, the bytes of an image (x = byte / 255), or spikes, as bits (not in
+// gemm_forward: see spikes.cuh). C is row by row. Each sum runs over k in rising order, by fused
+// multiply-adds; forward it begins at the bias, and is that of src/engine/cpu/current.rs.
 //
+// All but gemm_forward, which stands at the end:
 // Grid: x tiles of C by rows, y by columns, z parts of k; 256 threads each. Part z leaves its sum in
 // C + z m n; whoever reads C adds the parts in their order.
 //
@@ -167,9 +169,118 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
     }
 
 // Tiles of 64 x 64 have 4 x 4 of C for each thread; those of 32 x 32, for narrow matrices, 2 x 2.
-GEMM(64, gemm_forward, true, true, kind, Floats)
-GEMM(32, gemm_forward, true, true, kind, Floats)
 GEMM(64, gemm_weights, false, false, Floats, kind)
 GEMM(32, gemm_weights, false, false, Floats, kind)
 GEMM(64, gemm_below, true, false, Floats, Floats)
 GEMM(32, gemm_below, true, false, Floats, Floats)
+
+// Rows and columns of a tile of gemm_forward, and of k in a slice; a row in shared memory is such that
+// vectors of eight neighbouring rows do not meet in a bank.
+enum { SIDE = 32, SLICE = 32, LONG = SLICE + 4 };
+typedef float four __attribute__((ext_vector_type(4)));
+
+// Four neighbours along k, 0 beyond its end.
+INLINE four fetch_four(int kind, const void *row, bool inside, bool vectors, u32 k, u32 end) {
+    four x = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (!inside || k >= end) {
+        return x;
+    }
+    if (kind == Floats) {
+        const float *from = (const float *)row + k;
+        if (vectors) {
+            return *(const four *)from;
+        }
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            x[i] = k + i < end ? from[i] : 0.0f;
+        }
+        return x;
+    }
+    const u8 *from = (const u8 *)row + k;
+    if (vectors) {
+        const u32 all = *(const u32 *)from;
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            x[i] = of_byte(all >> 8 * i & 255);
+        }
+        return x;
+    }
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) {
+        x[i] = k + i < end ? of_byte(from[i]) : 0.0f;
+    }
+    return x;
+}
+
+// C [m, n] = bias + data [m, k] weights [n, k]^T: one chain of fused multiply-adds for each entry, so k
+// is not cut into parts. What that costs in parallelism, small tiles give back.
+// Grid: x tiles of 32 x 32 by rows, y by columns; 256 threads, which have 2 x 2 entries each.
+// Traffic: of a tile and a slice of 32 of k, 2 * 1024 numbers are read once, by four along k where rows
+// allow it (4 or 1 bytes each), and each is used 32 times; 4 bytes of C are written once. Tiles lie in
+// shared memory along k: of 4 of k a thread reads 4 vectors for 16 multiply-adds.
+extern "C" __global__ __launch_bounds__(256) void gemm_forward(int kind, const void *a, const float *b,
+                                                               const float *bias, float *c, u32 m,
+                                                               u32 n, u32 k) {
+    __shared__ four tile_a[SIDE][LONG / 4];
+    __shared__ four tile_b[SIDE][LONG / 4];
+    const u32 tid = tid_x(), lane = tid % 32, warp = tid / 32;
+    // A warp has 8 columns and 4 rows of threads, 8 columns and 16 rows apart.
+    const u32 tx = warp % 2 * 16 + lane % 8, ty = warp / 2 * 4 + lane / 8;
+    const u32 row = ctaid_x() * SIDE, col = ctaid_y() * SIDE;
+    float sum[2][2];
+#pragma unroll
+    for (u32 j = 0; j < 2; j++) {
+        const u32 q = col + tx + 8 * j;
+        sum[0][j] = sum[1][j] = q < n ? bias[q] : 0.0f;
+    }
+    // What a thread brings of a slice: four of k of one row of each tile.
+    const u32 own = tid / 8, first = tid % 8;
+    const bool in_a = row + own < m, in_b = col + own < n;
+    const u64 size = kind == Floats ? 4 : 1;
+    const u8 *from_a = (const u8 *)a + (u64)(row + own) * k * size;
+    const float *from_b = b + (u64)(col + own) * k;
+    const bool vectors_a = k % 4 == 0 && (u64)a % (4 * size) == 0;
+    const bool vectors_b = k % 4 == 0 && (u64)b % 16 == 0;
+    four next_a = fetch_four(kind, from_a, in_a, vectors_a, 4 * first, k);
+    four next_b = fetch_four(Floats, from_b, in_b, vectors_b, 4 * first, k);
+#pragma unroll 1
+    for (u32 at = 0; at < k; at += SLICE) {
+        tile_a[own][first] = next_a;
+        tile_b[own][first] = next_b;
+        barrier();
+        if (at + SLICE < k) {
+            next_a = fetch_four(kind, from_a, in_a, vectors_a, at + SLICE + 4 * first, k);
+            next_b = fetch_four(Floats, from_b, in_b, vectors_b, at + SLICE + 4 * first, k);
+        }
+#pragma unroll
+        for (u32 s = 0; s < SLICE / 4; s++) {
+            four x[2], w[2];
+#pragma unroll
+            for (u32 i = 0; i < 2; i++) {
+                x[i] = tile_a[ty + 16 * i][s];
+                w[i] = tile_b[tx + 8 * i][s];
+            }
+#pragma unroll
+            for (u32 q = 0; q < 4; q++) {
+#pragma unroll
+                for (u32 i = 0; i < 2; i++) {
+#pragma unroll
+                    for (u32 j = 0; j < 2; j++) {
+                        sum[i][j] = __builtin_fmaf(x[i][q], w[j][q], sum[i][j]);
+                    }
+                }
+            }
+        }
+        barrier();
+    }
+#pragma unroll
+    for (u32 i = 0; i < 2; i++) {
+#pragma unroll
+        for (u32 j = 0; j < 2; j++) {
+            const u32 r = row + ty + 16 * i, q = col + tx + 8 * j;
+            if (r < m && q < n) {
+                c[(u64)r * n + q] = sum[i][j];
+            }
+        }
+    }
+}

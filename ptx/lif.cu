@@ -7,55 +7,66 @@
 // for a warp and step.
 #include "lif.cuh"
 
-// (2). `current` is [T, B, N], or [B, N] if it is the same at every step (step_stride 0), in `parts`
-// that are added in their order, and to the bias. `pre` is null unless the spike reads another
-// membrane than the one recorded. `count` grows by the layer's spikes.
+// (2). `current` is [T, B, N], or [B, N] if it is the same at every step (step_stride 0). `pre` is null
+// unless the spike reads another membrane than the one recorded. `when`, unless null, gets each neuron's
+// spikes as a word for 32 steps, [T / 32, B, N]. `count` grows by the layer's spikes.
 // Grid: ceil(N / block) blocks for each sample.
-// Traffic, bytes per neuron and step: 4 for each part read (only once if static), 4 written (8 with
-// `pre`) and 1/8 for the spike.
+// Traffic, bytes per neuron and step: 4 read (only once if static), 4 written (8 with `pre`), 1/8 for
+// the spike and as much for `when`.
 template <int DYNAMICS>
-INLINE void lif_forward(const float *current, u64 step_stride, u32 parts, u64 part_stride,
-                        const float *bias, const float *betas, u32 beta_each, const float *thetas,
-                        u32 theta_each, u32 *spikes, float *mem, float *pre, u64 *count, u32 steps,
-                        u32 batch, u32 neurons, int reset) {
+INLINE void lif_forward(const float *current, u64 step_stride, const float *betas, u32 beta_each,
+                        const float *thetas, u32 theta_each, u32 *spikes, u32 *when, float *mem,
+                        float *pre, u64 *count, u32 steps, u32 batch, u32 neurons, int reset) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 b = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const u32 words = words_of(neurons);
-    const bool active = n < neurons;
-    const u64 cells = (u64)batch * neurons;
+    const bool active = n < neurons, first = tid_x() % 32 == 0 && active, zero = reset == Zero;
+    const u64 cells = (u64)batch * neurons, at = (u64)b * neurons + n;
     const float beta = active ? betas[beta_each ? n : 0] : 0.0f;
     const float theta = active ? thetas[theta_each ? n : 0] : 0.0f;
-    const float shift = active ? bias[n] : 0.0f;
-    u64 at = (u64)b * neurons + n, word_at = (u64)b * words + n / 32;
+    const float jump = jump_of<DYNAMICS>(reset, beta, theta);
     current += at;
-    float u = 0.0f, input = 0.0f;
-    u32 fired = 0;
+    mem += at;
+    if (pre) {
+        pre += at;
+    }
+    spikes += (u64)b * words + n / 32;
+    const bool keeps_pre = DYNAMICS == IntegrateFireReset && pre;
+    float u = 0.0f, input = active ? *current : 0.0f;
+    u32 fired = 0, history = 0;
 #pragma unroll 1
-    for (u32 t = 0; t < steps; t++) {
-        if (active && (t == 0 || step_stride)) {
-            input = *current;
-#pragma unroll 1
-            for (u32 z = 1; z < parts; z++) {
-                input += current[z * part_stride];
+    for (u32 t = 0; t < steps;) {
+#pragma unroll
+        for (u32 i = 0; i < 4 && t < steps; i++, t++) {
+            // The next step's current, on its way while this one is used.
+            float next = input;
+            if (step_stride && active && t + 1 < steps) {
+                current += step_stride;
+                next = *current;
             }
-            input += shift;
-            current += step_stride;
-        }
-        const Fired now = forward<DYNAMICS>(reset, beta, theta, u, input);
-        u = now.mem;
-        if (active) {
-            mem[at] = u;
-            if (DYNAMICS == IntegrateFireReset && pre) {
-                pre[at] = now.pre;
+            const Fired now = forward<DYNAMICS>(zero, jump, beta, theta, u, input);
+            u = now.mem;
+            input = next;
+            if (active) {
+                *mem = u;
+                if (keeps_pre) {
+                    *pre = now.pre;
+                    pre += cells;
+                }
+            }
+            mem += cells;
+            const u32 word = ballot(active && now.spike);
+            if (first) {
+                *spikes = word;
+                fired += __builtin_popcount(word);
+            }
+            spikes += (u64)batch * words;
+            history |= (now.spike ? 1u : 0u) << t % 32;
+            if (when && active && (t % 32 == 31 || t + 1 == steps)) {
+                when[t / 32 * cells + at] = history;
+                history = 0;
             }
         }
-        const u32 word = ballot(active && now.spike > 0.0f);
-        if (tid_x() % 32 == 0 && active) {
-            spikes[word_at] = word;
-            fired += __builtin_popcount(word);
-        }
-        at += cells;
-        word_at += (u64)batch * words;
     }
     add_count(count, fired);
 }
@@ -100,7 +111,7 @@ INLINE void learn(float *out, u32 each, float value, bool active, u32 row, u32 n
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
 // Traffic, bytes per neuron and step: 4 read for the membrane (8 with `pre`), 4 for each of g, each
 // part of e, and extra; 4 written (0 where the sum is enough).
-template <int DYNAMICS>
+template <int DYNAMICS, bool COMMON>
 INLINE void lif_backward(const float *mem, const float *pre, const float *g, const float *e, u32 parts,
                          u64 part_stride, const float *extra, float price, const float *betas,
                          u32 beta_each, const float *thetas, u32 theta_each, float *a, float *sum,
@@ -119,7 +130,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
         float now = mem[(steps - 1) * cells + cell];
         swept.back = 0.0f;
         swept.total = 0.0f;
-        sweep<DYNAMICS>(
+        sweep<DYNAMICS, COMMON>(
             rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now, swept,
             [&](u32, u64 at, float &at_mem, float &at_spike) {
                 at_mem = g ? g[at] : 0.0f;
@@ -131,7 +142,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
                 }
                 at_spike += (extra ? extra[at] : 0.0f) + price;
             },
-            [&](u32, u64 at, float current, float) {
+            [&](u32, u64 at, float current) {
                 if (a) {
                     a[at] = current;
                 }
@@ -146,32 +157,30 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
 enum { NARROW = 16, STAGED = 32 };
 typedef float four __attribute__((ext_vector_type(4)));
 
-// (3) below a narrow layer, whose share of (4) and (5) is formed on the way: with a_above [T, B, C]
-// and its weights [C, N], e_t = a_above_t W, and dL/dW = sum over t of a_above_t^T s_t of the samples
-// of a block, to `d_weight`, [rows, C, N]. `extra`, `price`, `a`, `sum`, beta and theta as above.
+// (3) below a narrow layer, whose share of (5) is formed on the way: with a_above [T, B, C] and its
+// weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `extra`, `price`, `a`,
+// `sum`, beta and theta as above.
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
 // Traffic, bytes per neuron and step: 4 read for the membrane (8 with `pre`), 4 written for `a` (0
-// where the sum is enough); per neuron and row 4 C written; weights, 4 C a neuron, are in registers,
-// a_above of the block's sample comes through shared memory by 16 bytes for all lanes. 4 C FLOP a
-// step beside the adjoint's own.
-template <int DYNAMICS>
+// where the sum is enough); weights, 4 C a neuron, are in registers, a_above of the block's sample comes
+// through shared memory by 16 bytes for all lanes. 2 C FLOP a step beside the adjoint's own.
+template <int DYNAMICS, bool COMMON>
 INLINE void lif_backward_narrow(const float *mem, const float *pre, const float *a_above,
                                 const float *weight, u32 classes, const float *extra, float price,
                                 const float *betas, u32 beta_each, const float *thetas, u32 theta_each,
-                                float *a, float *sum, float *beta_out, float *theta_out,
-                                float *d_weight, u32 steps, u32 batch, u32 neurons, u32 rows, Rule rule,
-                                four (*above)[NARROW / 4], float *scratch) {
+                                float *a, float *sum, float *beta_out, float *theta_out, u32 steps,
+                                u32 batch, u32 neurons, u32 rows, Rule rule, four (*above)[NARROW / 4],
+                                float *scratch) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 row = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const bool active = n < neurons;
     const float beta = active ? betas[beta_each ? n : 0] : 0.0f;
     const float theta = active ? thetas[theta_each ? n : 0] : 0.0f;
     const u64 cells = (u64)batch * neurons;
-    four w[NARROW / 4], d_w[NARROW / 4];
+    four w[NARROW / 4];
 #pragma unroll
     for (u32 c = 0; c < NARROW; c++) {
         w[c / 4][c % 4] = active && c < classes ? weight[(u64)c * neurons + n] : 0.0f;
-        d_w[c / 4][c % 4] = 0.0f;
     }
     Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
     for (u32 b = row; b < batch; b += rows) {
@@ -182,17 +191,17 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
         for (u32 top = steps; top > 0;) {
             const u32 bottom = top > STAGED ? top - STAGED : 0;
             barrier();
-            for (u32 i = tid_x(); i < (top - bottom) * NARROW; i += ntid_x()) {
-                const u32 t = i / NARROW, c = i % NARROW;
-                const u64 at = ((u64)(bottom + t) * batch + b) * classes + c;
-                ((float *)above[t])[c] = c < classes ? a_above[at] : 0.0f;
+            const u32 c = tid_x() % NARROW;
+            const float *from = a_above + (u64)b * classes + c;
+            for (u32 t = bottom + tid_x() / NARROW; t < top; t += ntid_x() / NARROW) {
+                ((float *)above[t - bottom])[c] = c < classes ? from[(u64)t * batch * classes] : 0.0f;
             }
             barrier();
             if (active) {
-                sweep<DYNAMICS>(
+                sweep<DYNAMICS, COMMON>(
                     rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
                     [&](u32 t, u64 at, float &, float &at_spike) {
-                        float e = 0.0f;
+                        float e = price;
 #pragma unroll
                         for (u32 c = 0; c < NARROW; c += 4) {
                             if (c < classes) {
@@ -203,21 +212,11 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
                                 }
                             }
                         }
-                        at_spike = e + ((extra ? extra[at] : 0.0f) + price);
+                        at_spike = extra ? e + extra[at] : e;
                     },
-                    [&](u32 t, u64 at, float current, float spike) {
+                    [&](u32, u64 at, float current) {
                         if (a) {
                             a[at] = current;
-                        }
-#pragma unroll
-                        for (u32 c = 0; c < NARROW; c += 4) {
-                            if (c < classes) {
-                                const four from = above[t - bottom][c / 4];
-#pragma unroll
-                                for (u32 i = 0; i < 4; i++) {
-                                    d_w[c / 4][i] = __builtin_fmaf(from[i], spike, d_w[c / 4][i]);
-                                }
-                            }
                         }
                     });
             }
@@ -227,52 +226,98 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
             sum[cell] = swept.total;
         }
     }
-#pragma unroll
-    for (u32 c = 0; c < NARROW; c++) {
-        if (active && c < classes) {
-            d_weight[((u64)row * classes + c) * neurons + n] = d_w[c / 4][c % 4];
-        }
-    }
     learn(beta_out, beta_each, swept.beta, active, row, n, neurons, scratch);
     learn(theta_out, theta_each, swept.theta, active, row, n, neurons, scratch);
 }
 
-// One kernel of each for each of the dynamics. The second bound is how many blocks shall fit on a
-// multiprocessor: it keeps the registers of the backward ones from being cut to where they spill.
-#define LIF(SUFFIX, DYNAMICS)                                                                        \
+// (4) of a narrow layer above another: dL/dW = sum over samples and steps of a^T s, one sum for each
+// weight in the order of samples and, within them, steps, as in src/engine/cpu/weights.rs. `when` [T /
+// 32, B, N] are the spikes below, words of 32 steps; a is [T, B, C], C <= 16; d_weight [C, N].
+// Grid: a block of 4 warps for 8 neurons; a half-warp has one, its lanes the classes. It walks the
+// neuron's spikes: silent steps cost nothing.
+// Traffic, bytes: 4 B T / 32 for each neuron, and 4 C for each spike, from L1 or L2.
+extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when, const float *a,
+                                                                 float *d_weight, u32 steps, u32 batch,
+                                                                 u32 neurons, u32 classes) {
+    const u32 c = tid_x() % 16, n = ctaid_x() * 8 + tid_x() / 16;
+    if (c >= classes || n >= neurons) {
+        return;
+    }
+    const u32 words = words_of(steps), step = batch * classes;
+    const float *of_class = a + c;
+    float sum = 0.0f;
+    when += n;
+    // The next sample's word is on its way while this one's spikes are walked.
+    u32 next = *when;
+#pragma unroll 1
+    for (u32 b = 0; b < batch; b++) {
+#pragma unroll 1
+        for (u32 w = 0; w < words; w++) {
+            u32 word = next;
+            const u32 nw = w + 1 < words ? w + 1 : 0, nb = w + 1 < words ? b : b + 1;
+            next = nb < batch ? when[((u64)nw * batch + nb) * neurons] : 0;
+            const float *from = of_class + (u64)w * 32 * step;
+            // Two spikes at a time, so that their loads go together.
+            while (word) {
+                const u32 t = __builtin_ctz(word), rest = word & (word - 1);
+                const float first = from[t * step];
+                float second = 0.0f;
+                if (rest) {
+                    second = from[__builtin_ctz(rest) * step];
+                }
+                sum += first;
+                sum += second;
+                word = rest & (rest - 1);
+            }
+        }
+        of_class += classes;
+    }
+    d_weight[(u64)c * neurons + n] = sum;
+}
+
+// One kernel of each for each of the dynamics, and those back once more for the tutorial's rule. The
+// second bound is how many blocks shall fit on a multiprocessor: it keeps the registers of the backward
+// ones from being cut to where they spill.
+#define LIF_FORWARD(SUFFIX, DYNAMICS)                                                                \
     extern "C" __global__ __launch_bounds__(128) void lif_forward_##SUFFIX(                          \
-        const float *current, u64 step_stride, u32 parts, u64 part_stride, const float *bias,        \
-        const float *betas, u32 beta_each, const float *thetas, u32 theta_each, u32 *spikes,         \
-        float *mem, float *pre, u64 *count, u32 steps, u32 batch, u32 neurons, int reset) {          \
-        lif_forward<DYNAMICS>(current, step_stride, parts, part_stride, bias, betas, beta_each,      \
-                              thetas, theta_each, spikes, mem, pre, count, steps, batch, neurons,    \
-                              reset);                                                                \
-    }                                                                                                \
-    extern "C" __global__ __launch_bounds__(128, 7) void lif_backward_##SUFFIX(                         \
+        const float *current, u64 step_stride, const float *betas, u32 beta_each,                    \
+        const float *thetas, u32 theta_each, u32 *spikes, u32 *when, float *mem, float *pre,         \
+        u64 *count, u32 steps, u32 batch, u32 neurons, int reset) {                                  \
+        lif_forward<DYNAMICS>(current, step_stride, betas, beta_each, thetas, theta_each, spikes,    \
+                              when, mem, pre, count, steps, batch, neurons, reset);                  \
+    }
+
+#define LIF_BACKWARD(SUFFIX, DYNAMICS, COMMON, BLOCKS, BLOCKS_NARROW)                                \
+    extern "C" __global__ __launch_bounds__(128, BLOCKS) void lif_backward_##SUFFIX(                 \
         const float *mem, const float *pre, const float *g, const float *e, u32 parts,               \
         u64 part_stride, const float *extra, float price, const float *betas, u32 beta_each,         \
         const float *thetas, u32 theta_each, float *a, float *sum, float *beta_out,                  \
         float *theta_out, u32 steps, u32 batch, u32 neurons, u32 rows, int reset, int attached,      \
-        int surrogate, float peak, float scale) {                                                    \
+        int surrogate, float peak, float scale, int common) {                                        \
         __shared__ float scratch[4];                                                                 \
-        lif_backward<DYNAMICS>(mem, pre, g, e, parts, part_stride, extra, price, betas, beta_each,   \
-                               thetas, theta_each, a, sum, beta_out, theta_out, steps, batch,        \
-                               neurons, rows, {reset, attached, surrogate, peak, scale}, scratch);   \
+        lif_backward<DYNAMICS, COMMON>(mem, pre, g, e, parts, part_stride, extra, price, betas,      \
+                                       beta_each, thetas, theta_each, a, sum, beta_out, theta_out,   \
+                                       steps, batch, neurons, rows,                                  \
+                                       {reset, attached, surrogate, peak, scale, common}, scratch);  \
     }                                                                                                \
-    extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_##SUFFIX(                  \
+    extern "C" __global__ __launch_bounds__(128, BLOCKS_NARROW) void lif_backward_narrow_##SUFFIX(   \
         const float *mem, const float *pre, const float *a_above, const float *weight, u32 classes,  \
         const float *extra, float price, const float *betas, u32 beta_each, const float *thetas,     \
-        u32 theta_each, float *a, float *sum, float *beta_out, float *theta_out, float *d_weight,    \
-        u32 steps, u32 batch, u32 neurons, u32 rows, int reset, int attached, int surrogate,         \
-        float peak, float scale) {                                                                   \
+        u32 theta_each, float *a, float *sum, float *beta_out, float *theta_out, u32 steps,          \
+        u32 batch, u32 neurons, u32 rows, int reset, int attached, int surrogate, float peak,        \
+        float scale, int common) {                                                                   \
         __shared__ four above[STAGED][NARROW / 4];                                                   \
         __shared__ float scratch[4];                                                                 \
-        lif_backward_narrow<DYNAMICS>(mem, pre, a_above, weight, classes, extra, price, betas,       \
-                                      beta_each, thetas, theta_each, a, sum, beta_out, theta_out,    \
-                                      d_weight, steps, batch, neurons, rows,                         \
-                                      {reset, attached, surrogate, peak, scale}, above, scratch);    \
+        lif_backward_narrow<DYNAMICS, COMMON>(                                                       \
+            mem, pre, a_above, weight, classes, extra, price, betas, beta_each, thetas, theta_each,  \
+            a, sum, beta_out, theta_out, steps, batch, neurons, rows,                                \
+            {reset, attached, surrogate, peak, scale, common}, above, scratch);                      \
     }
 
-LIF(fti, FireThenIntegrate)
-LIF(itf, IntegrateThenFire)
-LIF(ifr, IntegrateFireReset)
+LIF_FORWARD(fti, FireThenIntegrate)
+LIF_FORWARD(itf, IntegrateThenFire)
+LIF_FORWARD(ifr, IntegrateFireReset)
+LIF_BACKWARD(common, FireThenIntegrate, true, 4, 6)
+LIF_BACKWARD(fti, FireThenIntegrate, false, 6, 5)
+LIF_BACKWARD(itf, IntegrateThenFire, false, 6, 5)
+LIF_BACKWARD(ifr, IntegrateFireReset, false, 6, 5)

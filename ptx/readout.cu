@@ -2,6 +2,7 @@
 // a narrow output layer also all else that belongs to it, (1), (2) and (3) of
 // src/engine/reference.rs.
 #include "lif.cuh"
+#include "spikes.cuh"
 
 enum {
     Classify,
@@ -130,7 +131,6 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
     }
 
     const u32 target = targets[b];
-    const float mean = (float)batch;
     double value = 0.0;
     if (loss == CrossEntropyMembrane || loss == CrossEntropyRate) {
         for (u32 t = warp; t < steps; t += 8) {
@@ -144,13 +144,14 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
             max = warp_max(max);
             float total = 0.0f;
             for (u32 c = lane; c < classes; c += 32) {
-                total += exp_negative(row(c) - max);
+                total += exp_clamped(row(c) - max);
             }
             total = warp_sum(total);
             value += (double)(max - row(target) + ln_from_one(total));
+            const float scale = share / total;
             for (u32 c = lane; adjoint && c < classes; c += 32) {
-                const float p = exp_negative(row(c) - max) / (total * mean);
-                adjoint[t * step + c] = (c == target ? p - 1.0f / mean : p) * share;
+                const float p = exp_clamped(row(c) - max) * scale;
+                adjoint[t * step + c] = c == target ? p - share : p;
             }
         }
     } else if (loss == MseMembrane) {
@@ -199,7 +200,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
         float total = 0.0f;
 #pragma unroll 1
         for (u32 c = tid; c < classes; c += 256) {
-            total += exp_negative(scratch[c] - max);
+            total += exp_clamped(scratch[c] - max);
         }
         total = of_block<false>(total, scores);
         const float at_target = scratch[target]; // written before the barriers above
@@ -207,8 +208,8 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
 #pragma unroll 1
         for (u32 c = tid; adjoint && c < classes; c += 256) {
             const float logit = scratch[c];
-            float p = exp_negative(logit - max) / (total * mean);
-            p = c == target ? p - 1.0f / mean : p;
+            float p = exp_clamped(logit - max) * (share / total);
+            p = c == target ? p - share : p;
             bool found = false;
 #pragma unroll 1
             for (u32 t = 0; t < steps; t++) {
@@ -248,30 +249,28 @@ extern "C" __global__ __launch_bounds__(256, 2) void readout(
                        shared);
 }
 
-// The most classes of the kernel below; steps whose currents are formed together, a lane for each; and
-// floats of a row in shared memory, such that vectors of neighbouring rows do not meet in a bank.
-enum { NARROW = 16, STEPS = 32, ROW = 20 };
-typedef float four __attribute__((ext_vector_type(4)));
+// The most classes of the kernel below, and the steps whose currents are formed together: ROWS by each
+// warp.
+enum { NARROW = 16, STEPS = 8 * ROWS };
 
 // A narrow output layer at once, above another layer: currents (1) from the spikes below [T, B, N], as
 // bits, by weights [C, N]; membranes and spikes (2); losses and adjoint as above, the adjoint being
 // that of spikes if `of_spikes`; and, where there is an adjoint, the sweep back (3): a [T, B, C], its
 // sum over time [B, C], and dL/dbeta and dL/dtheta where learnt, [B, C] or, shared, [B].
 //
-// Grid: a block of 8 warps for each sample. For the currents a warp takes every eighth word of 32
-// neurons: their weights go to shared memory once for 32 steps, from where lane t adds those of the
-// neurons that fired at its step; the warps' sums are added in their order.
+// Grid: a block of 8 warps for each sample. A warp has the currents of four steps, by `walk_spikes`.
 // Traffic: a sample reads its spikes, T N / 8 bytes, the weights, 4 C N bytes for 32 steps (from L2:
-// every block reads the same), and writes 4 to 12 bytes for each class and step. 2 C N T FLOP; each
-// weight is read from shared memory by 16 bytes, for all lanes at once.
+// every block reads the same), and writes 4 to 12 bytes for each class and step. A spike costs C
+// additions.
 extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     const u32 *below, u32 inputs, const float *weight, const float *bias, const float *betas,
     u32 beta_each, const float *thetas, u32 theta_each, int dynamics, int reset, int attached,
-    int surrogate, float peak, float scale, u32 *spikes, float *mem, float *pre, u64 *count,
+    int surrogate, float peak, float scale, int common, u32 *spikes, float *mem, float *pre, u64 *count,
     const u32 *targets, int loss, float on, float off, float share, float *adjoint, u32 of_spikes,
     float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag, float *a, float *sum,
     float *beta_out, float *theta_out, u32 steps, u32 batch, u32 classes) {
-    __shared__ four pool[8][32][ROW / 4];
+    __shared__ Walk<2, 7> walk;
+    __shared__ two currents[STEPS][NARROW / 2];
     __shared__ Shared shared;
     const u32 b = ctaid_x(), tid = tid_x(), lane = tid % 32, warp = tid / 32;
     const u32 words = words_of(inputs);
@@ -279,82 +278,54 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     const bool active = tid < classes;
     const float beta = active ? betas[beta_each ? tid : 0] : 0.0f;
     const float theta = active ? thetas[theta_each ? tid : 0] : 0.0f;
+    const bool zero = reset == Zero;
+    const float jump = dynamics == FireThenIntegrate ? jump_of<FireThenIntegrate>(reset, beta, theta)
+                                                     : jump_of<IntegrateThenFire>(reset, beta, theta);
     float u = 0.0f;
     u32 fired = 0;
 #pragma unroll 1
     for (u32 from = 0; from < steps; from += STEPS) {
-        // (1) for STEPS steps, lane by lane.
-        four current[NARROW / 4] = {};
-#pragma unroll 1
-        for (u32 word = warp; word < words; word += 8) {
-            const u32 n = 32 * word + lane;
-            warp_barrier();
+        // (1) for STEPS steps: row r of a warp is step from + 8 r + warp.
+        float current[ROWS][2];
+        walk_spikes(
+            walk, weight, bias, inputs, 0, classes,
+            [&](u32 r) {
+                const u32 t = from + 8 * r + warp;
+                return t < steps ? below + ((u64)t * batch + b) * words : (const u32 *)0;
+            },
+            current);
+        if (lane < 8) {
 #pragma unroll
-            for (u32 c = 0; c < NARROW; c += 4) {
-                if (c < classes) {
-                    four w;
-#pragma unroll
-                    for (u32 i = 0; i < 4; i++) {
-                        const bool there = n < inputs && c + i < classes;
-                        w[i] = there ? weight[(u64)(c + i) * inputs + n] : 0.0f;
-                    }
-                    pool[warp][lane][c / 4] = w;
-                }
+            for (u32 r = 0; r < ROWS; r++) {
+                currents[8 * r + warp][lane] = two{current[r][0], current[r][1]};
             }
-            const u32 t = from + lane;
-            const u32 active_now = t < steps ? below[((u64)t * batch + b) * words + word] : 0;
-            warp_barrier();
-#pragma unroll 8
-            for (u32 k = 0; k < 32; k++) {
-                const float s = bit(active_now, k);
-#pragma unroll
-                for (u32 c = 0; c < NARROW; c += 4) {
-                    if (c < classes) {
-                        const four w = pool[warp][k][c / 4];
-#pragma unroll
-                        for (u32 i = 0; i < 4; i++) {
-                            current[c / 4][i] = __builtin_fmaf(s, w[i], current[c / 4][i]);
-                        }
-                    }
-                }
-            }
-        }
-        warp_barrier();
-#pragma unroll
-        for (u32 c = 0; c < NARROW; c += 4) {
-            pool[warp][lane][c / 4] = current[c / 4];
         }
         barrier();
         // (2): warp 0 has the neurons.
         if (warp == 0) {
+            const u32 end = steps - from < STEPS ? steps - from : STEPS;
 #pragma unroll 1
-            for (u32 t = from; t < steps && t < from + STEPS; t++) {
-                float s = 0.0f;
+            for (u32 t = 0; t < end; t++) {
+                const u64 at = (from + t) * cells + cell;
+                const float input = ((const float *)currents[t])[lane % NARROW];
+                Fired now;
+                if (dynamics == FireThenIntegrate) {
+                    now = forward<FireThenIntegrate>(zero, jump, beta, theta, u, input);
+                } else if (dynamics == IntegrateThenFire) {
+                    now = forward<IntegrateThenFire>(zero, jump, beta, theta, u, input);
+                } else {
+                    now = forward<IntegrateFireReset>(zero, jump, beta, theta, u, input);
+                }
+                u = now.mem;
                 if (active) {
-                    float input = 0.0f;
-#pragma unroll
-                    for (u32 w = 0; w < 8; w++) {
-                        input += ((const float *)pool[w][t - from])[tid];
-                    }
-                    input += bias[tid];
-                    Fired now;
-                    if (dynamics == FireThenIntegrate) {
-                        now = forward<FireThenIntegrate>(reset, beta, theta, u, input);
-                    } else if (dynamics == IntegrateThenFire) {
-                        now = forward<IntegrateThenFire>(reset, beta, theta, u, input);
-                    } else {
-                        now = forward<IntegrateFireReset>(reset, beta, theta, u, input);
-                    }
-                    u = now.mem;
-                    s = now.spike;
-                    mem[t * cells + cell] = u;
+                    mem[at] = u;
                     if (pre) {
-                        pre[t * cells + cell] = now.pre;
+                        pre[at] = now.pre;
                     }
                 }
-                const u32 word = ballot(s > 0.0f);
+                const u32 word = ballot(active && now.spike);
                 if (lane == 0) {
-                    spikes[(u64)t * batch + b] = word;
+                    spikes[(u64)(from + t) * batch + b] = word;
                     fired += __builtin_popcount(word);
                 }
             }
@@ -372,7 +343,7 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
         return;
     }
     // (3)
-    const Rule rule = {reset, attached, surrogate, peak, scale};
+    const Rule rule = {reset, attached, surrogate, peak, scale, common};
     Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
     if (active) {
         float now = mem[(steps - 1) * cells + cell];
@@ -381,16 +352,16 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
             g = of_spikes ? 0.0f : arriving;
             e = of_spikes ? arriving : 0.0f;
         };
-        const auto leave = [&](u32, u64 at, float current, float) { a[at] = current; };
+        const auto leave = [&](u32, u64 at, float current) { a[at] = current; };
         const bool silent = !of_spikes;
         if (dynamics == FireThenIntegrate) {
-            sweep<FireThenIntegrate>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
+            sweep<FireThenIntegrate, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
                                      swept, arrive, leave);
         } else if (dynamics == IntegrateThenFire) {
-            sweep<IntegrateThenFire>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
+            sweep<IntegrateThenFire, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
                                      swept, arrive, leave);
         } else {
-            sweep<IntegrateFireReset>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
+            sweep<IntegrateFireReset, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
                                       swept, arrive, leave);
         }
         sum[cell] = swept.total;
@@ -402,5 +373,36 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     const float d_theta = theta_each ? swept.theta : warp_sum(swept.theta);
     if (theta_out && active && (theta_each || tid == 0)) {
         theta_out[theta_each ? cell : b] = d_theta;
+    }
+}
+
+// Currents (1) of a wide layer above another: C [m, n] = bias + spikes [m, k], as bits, times weights
+// [n, k]^T.
+// Grid: x blocks of 32 rows, four for each of 8 warps; y of 64 columns.
+// Traffic: a block reads its rows' bits and its columns' weights once; a spike costs 64 additions and as
+// many floats from shared memory.
+extern "C" __global__ __launch_bounds__(256) void spikes_forward(const u32 *below, const float *weight,
+                                                                 const float *bias, float *c, u32 m,
+                                                                 u32 n, u32 k) {
+    __shared__ Walk<8, 4> walk;
+    const u32 lane = tid_x() % 32, warp = tid_x() / 32, first = ctaid_y() * 64;
+    const u32 row = ctaid_x() * 8 * ROWS + warp * ROWS, columns = n - first < 64 ? n - first : 64;
+    float current[ROWS][8];
+    walk_spikes(
+        walk, weight, bias, k, first, columns,
+        [&](u32 r) { return row + r < m ? below + (u64)(row + r) * words_of(k) : (const u32 *)0; },
+        current);
+    // Each group of lanes writes one of the rows.
+#pragma unroll
+    for (u32 r = 0; r < ROWS; r++) {
+        if (lane / 8 == r && row + r < m) {
+#pragma unroll
+            for (u32 v = 0; v < 8; v++) {
+                const u32 q = v / 4 * 32 + lane % 8 * 4 + v % 4;
+                if (q < columns) {
+                    c[(u64)(row + r) * n + first + q] = current[r][v];
+                }
+            }
+        }
     }
 }

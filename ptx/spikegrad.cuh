@@ -21,8 +21,9 @@ typedef unsigned long long u64;
 #define barrier() __syncthreads()
 #define warp_barrier() __nvvm_bar_warp_sync(~0u)
 #define ballot(p) ((u32)__nvvm_vote_ballot_sync(~0u, (p)))
+#define shuffle_from(x, lane) ((u32)__nvvm_shfl_sync_idx_i32(~0u, (int)(x), (lane), 31))
+#define shuffle_up(x, lanes, segment) ((u32)__nvvm_shfl_sync_up_i32(~0u, (int)(x), (lanes), (32 - (segment)) << 8))
 #define shuffle_xor(x, lanes) __nvvm_shfl_sync_bfly_f32(~0u, (x), (lanes), 31)
-#define shuffle_xor_int(x, lanes) __nvvm_shfl_sync_bfly_i32(~0u, (x), (lanes), 31)
 
 // Bits of the two words by which a batch is refused: no parameter changes while the first is not 0, and
 // the second tells of parameters that have become infinite.
@@ -54,26 +55,24 @@ INLINE float warp_sum(float x) {
     return x;
 }
 
-// e^x for x <= 0 (Cephes' polynomial): nothing but IEEE operations, so every device has the same
-// bits; error below 2 ulp. NaN stays NaN.
-__device__ inline float exp_negative(float x) {
-    if (x < -103.0f) {
-        return 0.0f;
-    }
-    const float n = __builtin_rintf(x * 1.44269504f);
-    float r = __builtin_fmaf(n, -0.693359375f, x);
-    r = __builtin_fmaf(n, 2.12194440e-4f, r);
-    float p = 1.9875691500e-4f;
-    p = __builtin_fmaf(p, r, 1.3981999507e-3f);
-    p = __builtin_fmaf(p, r, 8.3334519073e-3f);
-    p = __builtin_fmaf(p, r, 4.1665795894e-2f);
-    p = __builtin_fmaf(p, r, 1.6666665459e-1f);
-    p = __builtin_fmaf(p, r, 5.0000001201e-1f);
-    p = __builtin_fmaf(p * r, r, r) + 1.0f;
-    // 2^n in two factors, for results below the normal range.
-    const int whole = x == x ? (int)n : 0, half = whole / 2;
-    const u32 first = (u32)(half + 127) << 23, second = (u32)(whole - half + 127) << 23;
-    return p * __builtin_bit_cast(float, first) * __builtin_bit_cast(float, second);
+// e^x, clamped to -87 <= x <= 88: `exp` of src/engine/cpu/simd/mod.rs, operation by operation, so that
+// both have the same bits; about 1 ulp. NaN stays NaN.
+INLINE float exp_clamped(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    const float magic = 12582912.0f, shifted = __builtin_fmaf(x, 1.44269504088896340736f, magic);
+    const float n = shifted - magic;
+    float r = __builtin_fmaf(n, -0.6933594f, x);
+    r = __builtin_fmaf(n, 2.1219444e-4f, r);
+    float p = 1.9875691e-4f;
+    p = __builtin_fmaf(p, r, 1.3981999e-3f);
+    p = __builtin_fmaf(p, r, 8.333452e-3f);
+    p = __builtin_fmaf(p, r, 4.1665796e-2f);
+    p = __builtin_fmaf(p, r, 1.6666665e-1f);
+    p = __builtin_fmaf(p, r, 5.0e-1f);
+    p = __builtin_fmaf(p, r * r, r + 1.0f);
+    // 2^n: n stands in the low bits of `shifted`.
+    return p * __builtin_bit_cast(float, (__builtin_bit_cast(u32, shifted) << 23) + 0x3f800000u);
 }
 
 // ln x for x >= 1 (Cephes' polynomial). Infinity and NaN stay what they are.

@@ -2,14 +2,14 @@
 #include "spikegrad.cuh"
 
 // A tensor's gradient: the sum of `rows` rows of `entries` numbers, `stride` apart: parts of a product,
-// samples, or blocks. Its blocks begin with number `first`; each has 256 threads in `stripes`: stripe s
-// adds rows s, s + stripes, …, and a tree adds the stripes. With one stripe a block has 1024 entries,
-// else 256 / stripes.
+// samples, or blocks. Its blocks begin with number `first`; each has 256 threads. In one stripe, a thread
+// adds the rows of `turns` entries, 256 apart, in their order; in 256 (of a single number), thread s adds
+// rows s, s + 256, …, and a tree adds those.
 struct Piece {
     const float *from;
     float *to;
     u64 stride, entries;
-    u32 rows, stripes, first, padding;
+    u32 rows, stripes, first, turns;
 };
 
 // Sums over a block of 256 by a tree. `scratch` has 256, the sum is in the first: thread 0 may read it
@@ -28,7 +28,7 @@ INLINE void of_block(double x, double *scratch) {
 // is not finite; squares[block], unless null, is the sum of their squares.
 // Grid: the pieces' blocks, one piece after another.
 // Traffic, bytes an entry: 4 for each row read, 4 written; a single row that lies where it belongs is
-// only read. All coalesced: a warp reads at least 32 neighbours (but for stripes of 256).
+// only read. All coalesced (but for stripes of 256).
 extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u32 count, u32 *flag,
                                                           double *squares) {
     __shared__ float stripes[256];
@@ -40,17 +40,20 @@ extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u
     const Piece piece = pieces[k];
     const u64 block = ctaid_x() - piece.first;
     const u32 columns = 256 / piece.stripes, column = tid_x() % columns, stripe = tid_x() / columns;
-    const u32 turns = piece.stripes == 1 ? 4 : 1;
+    const u64 stride = piece.stripes * piece.stride;
     double square = 0.0;
     bool bad = false;
-    for (u32 turn = 0; turn < turns; turn++) {
-        const u64 i = (block * turns + turn) * columns + column;
+    for (u32 turn = 0; turn < piece.turns; turn++) {
+        const u64 i = (block * piece.turns + turn) * columns + column;
         const bool inside = i < piece.entries;
         float sum = 0.0f;
         if (inside && stripe < piece.rows) {
-            sum = piece.from[stripe * piece.stride + i];
+            const float *from = piece.from + stripe * piece.stride + i;
+            sum = *from;
+#pragma unroll 8
             for (u32 row = stripe + piece.stripes; row < piece.rows; row += piece.stripes) {
-                sum += piece.from[row * piece.stride + i];
+                from += stride;
+                sum += *from;
             }
         }
         if (piece.stripes > 1) {
@@ -82,7 +85,7 @@ extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u
     }
 }
 
-// One update of all trained numbers, unless flag[0] refuses the batch; those from `free` on are kept
+// One update of all trained numbers, as in src/engine/cpu/weights.rs bit for bit, unless flag[0] refuses the batch; those from `free` on are kept
 // between low and high, [count - free]. flag[1] is set where a number has become infinite. If `blocks` is not 0, gradients are scaled first by
 // min(1, max_norm / (norm + 1e-6)), with the norm of all of them from `squares`, [blocks].
 // Grid: a thread for four entries, 256 apart. Traffic: 16 bytes read, 12 written an entry, coalesced;
@@ -91,7 +94,7 @@ extern "C" __global__ __launch_bounds__(256) void adam(float *w, const float *g,
                                                        u64 count, u64 free, const float *low,
                                                        const float *high, float beta1, float beta2,
                                                        float gain1, float gain2, float step_size,
-                                                       float root, float eps, u32 *flag,
+                                                       float scale, float eps, u32 *flag,
                                                        const double *squares, u32 blocks,
                                                        double max_norm) {
     __shared__ double scratch[256];
@@ -115,9 +118,10 @@ extern "C" __global__ __launch_bounds__(256) void adam(float *w, const float *g,
             return;
         }
         const float gradient = blocks ? g[i] * shrink : g[i];
-        const float first = beta1 * m[i] + gain1 * gradient;
-        const float second = beta2 * v[i] + gain2 * gradient * gradient;
-        float updated = w[i] - step_size * first / (__nvvm_sqrt_rn_f(second) / root + eps);
+        const float first = __builtin_fmaf(beta1, m[i], gain1 * gradient);
+        const float second = __builtin_fmaf(beta2, v[i], gain2 * (gradient * gradient));
+        const float below = __builtin_fmaf(__nvvm_sqrt_rn_f(second), scale, eps);
+        float updated = w[i] - step_size * first / below;
         if (i >= free) {
             const float least = low[i - free], most = high[i - free];
             updated = updated < least ? least : updated;

@@ -159,8 +159,8 @@ impl<F: Float> Adam<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] where gradients or
-    /// moments belong to another network, [`Error::NonFinite`] where the gradients to be clipped have
-    /// no finite norm. Nothing has changed then. [`Error::NonFinite`] as well where the update has
+    /// moments belong to another network, [`Error::NonFinite`] where a parameter is no finite number, or
+    /// the gradients to be clipped have no finite norm. Nothing has changed then. [`Error::NonFinite`] as well where the update has
     /// made a parameter infinite, which takes a learning rate out of all proportion.
     pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
         self.check()?;
@@ -168,6 +168,7 @@ impl<F: Float> Adam<F> {
         if let Some((m, _)) = &self.moments {
             check_same(network, m, "moments of the optimiser")?;
         }
+        network.check_finite(&format!(" before update {}", self.step + 1))?;
         let norm = self.clip_norm.map_or(0.0, |_| gradients.norm());
         if !norm.is_finite() {
             gradients.check_finite()?;

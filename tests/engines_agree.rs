@@ -897,6 +897,76 @@ fn every_engine_refuses_what_is_not_finite() {
     }
 }
 
+/// A membrane that has overflowed need not show in any adjoint (a surrogate that does not read it), and
+/// then does in the gradient of a learnt decay alone: that too is found before anything is updated.
+#[test]
+fn every_engine_refuses_a_decays_gradient_that_is_not_finite() {
+    use spikegrad::Error;
+    let mut network: Network = Network::builder(3)
+        .layer(
+            4,
+            Leaky::new(0.5)
+                .dynamics(Dynamics::IntegrateThenFire)
+                .reset(Reset::None)
+                .surrogate(Surrogate::StraightThrough)
+                .learn_beta(true),
+        )
+        .layer(2, Leaky::new(0.5))
+        .build()
+        .unwrap();
+    network.parameters_mut()[0].1.fill(3e38);
+    let x = Array2::from_elem((2, 3), 0.5);
+    let bits = |network: &Network| -> Vec<u32> {
+        let parameters = network.parameters();
+        let values = parameters.iter().flat_map(|(_, values)| values.iter());
+        values.map(|x| x.to_bits()).collect()
+    };
+    for (name, make) in engines() {
+        let objective = Loss::CrossEntropyMembrane.into();
+        let mut engine = make(network.clone(), objective, Adam::new(1e-2));
+        let before = bits(&engine.network().unwrap());
+        for _ in 0..2 {
+            let error = engine
+                .train_step(Input::constant(x.view(), 3), &[0, 1])
+                .unwrap_err();
+            assert!(
+                matches!(&error, Error::NonFinite { what, .. } if what.contains("lif1.beta")),
+                "{name}: {error}"
+            );
+            assert_eq!(bits(&engine.network().unwrap()), before, "{name}");
+        }
+    }
+}
+
+/// A weight that is no number is refused before an update also where no loss depends on it.
+#[test]
+fn every_engine_refuses_to_train_parameters_that_are_not_finite() {
+    let mut network: Network = Network::builder(3)
+        .layer(4, Leaky::new(0.5))
+        .layer(2, Leaky::new(0.5))
+        .build()
+        .unwrap();
+    network.parameters_mut()[0].1[[1, 2]] = f32::NAN;
+    let x = Array2::from_elem((2, 3), 0.5);
+    for (name, make) in engines() {
+        let objective = Loss::CrossEntropyMembrane.into();
+        let mut engine = make(network.clone(), objective, Adam::new(1e-2));
+        // After one step, a hidden layer has not reached the output.
+        engine
+            .evaluate(Input::constant(x.view(), 1), &[0, 1])
+            .unwrap();
+        let error = engine
+            .train_step(Input::constant(x.view(), 1), &[0, 1])
+            .unwrap_err();
+        assert!(
+            error.to_string().starts_with("fc1.weight before update 1"),
+            "{name}: {error}"
+        );
+        let after = engine.network().unwrap();
+        assert_eq!(after.layers()[1], network.layers()[1], "{name}");
+    }
+}
+
 /// Clipped gradients, learnt constants among them: the update is the reference's, a limit that is not
 /// reached changes no bit, and one that is does.
 #[test]

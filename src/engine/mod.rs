@@ -65,7 +65,9 @@ pub trait Engine<F: Float = f32>: Send {
     /// before the update.
     ///
     /// # Errors
-    /// As [`gradients`](Self::gradients).
+    /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] where a parameter is not finite:
+    /// nothing has changed then. [`Error::NonFinite`] as well where the update has made a parameter
+    /// infinite or NaN, which takes gradients or a learning rate out of all proportion.
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
     /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with memory of its own

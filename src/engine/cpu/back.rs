@@ -1,7 +1,7 @@
 //! The neurons of one block, back through all of time.
 //!
 //! Reads the trace that [`lif`](super::lif) left once, forms `e` on the fly if the layer above is
-//! narrow (10 classes: 10 fused multiply-adds for each vector and step, two steps sharing each load
+//! narrow (10 classes: 10 fused multiply-adds for each vector and step, three steps sharing each load
 //! of the weights), keeps `h` in registers, and writes `Σ_t a_t` or `a_t`. The arithmetic is that of
 //! [`Rule::adjoint`](crate::neuron), line by line; one division for each vector and step, for the
 //! arctan.
@@ -112,7 +112,10 @@ impl Backward<'_> {
     #[inline(always)]
     fn group<S: Simd, const G: usize>(&mut self, s: S, block: usize, at: usize) -> usize {
         if self.layer.common() {
-            self.group_common::<S, G>(s, block, at)
+            match S::ACCUMULATORS {
+                8.. => self.group_common::<S, G, 3>(s, block, at),
+                _ => self.group_common::<S, G, 2>(s, block, at),
+            }
         } else {
             self.group_any::<S, G>(s, block, at)
         }
@@ -170,9 +173,15 @@ impl Backward<'_> {
         e
     }
 
-    /// The tutorial's rule: `a_t = g_t + h_t`, `h_{t−1} = β a_t + σ'(u_{t−1} − θ) e_t`.
+    /// The tutorial's rule: `a_t = g_t + h_t`, `h_{t−1} = β a_t + σ'(u_{t−1} − θ) e_t`; `N` steps'
+    /// `e` at a time.
     #[inline(always)]
-    fn group_common<S: Simd, const G: usize>(&mut self, s: S, block: usize, at: usize) -> usize {
+    fn group_common<S: Simd, const G: usize, const N: usize>(
+        &mut self,
+        s: S,
+        block: usize,
+        at: usize,
+    ) -> usize {
         let (lanes, steps) = (self.layer.lanes, self.num_steps);
         let vector = block * lanes + at;
         let constants =
@@ -219,17 +228,19 @@ impl Backward<'_> {
                 }
             }};
         }
-        // Two steps at a time; the first step's spikes read the resting membrane, and lead nowhere.
+        // The first step's spikes read the resting membrane, and lead nowhere.
         let mut left = steps;
-        while left > 2 {
-            let [e, earlier] = self.arriving::<S, G, 2>(s, left - 1, block, at);
-            back!(left - 1, e);
-            back!(left - 2, earlier);
-            left -= 2;
+        while left > N {
+            let e = self.arriving::<S, G, N>(s, left - 1, block, at);
+            for n in 0..N {
+                back!(left - 1 - n, e[n]);
+            }
+            left -= N;
         }
-        if left == 2 {
-            let [e] = self.arriving::<S, G, 1>(s, 1, block, at);
-            back!(1, e);
+        while left > 1 {
+            let [e] = self.arriving::<S, G, 1>(s, left - 1, block, at);
+            back!(left - 1, e);
+            left -= 1;
         }
         back!(0, [s.splat(0.0); G]);
         if self.summed {

@@ -3,7 +3,7 @@
 //! Made once, walked by every block of outputs. Each overwrites what it held, in the memory that it
 //! has.
 
-use super::simd::{Kernel, LANES, Simd};
+use super::simd::{Kernel, LANES, Lane, Simd, flatten};
 
 /// Inputs whose weights for two blocks, 512 bytes each, are kept in L1.
 pub(super) const STRETCH: usize = 64;
@@ -11,79 +11,19 @@ pub(super) const STRETCH: usize = 64;
 /// The non-zero entries of a matrix `[rows, columns]`, row by row.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sparse {
-    /// Row `r` has the entries `starts[r] .. starts[r + 1]`.
-    pub starts: Vec<u32>,
-    pub index: Vec<u32>,
-    pub value: Vec<f32>,
+    index: Vec<u32>,
+    value: Vec<f32>,
     /// Where each stretch of [`STRETCH`] columns begins in each row, and where the last ends.
     cuts: Vec<u32>,
     stretches: usize,
-    /// Of the rows last surveyed: entries that are not 0, and the largest magnitude.
+    /// Of each row, sixteen columns each: which are not 0.
+    masks: Vec<u16>,
+    /// Of the rows last read: entries that are not 0, and the largest magnitude.
     pub active: usize,
     pub largest: f32,
 }
 
 impl Sparse {
-    /// Counts what a list would hold.
-    pub fn survey<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>) {
-        let (mut active, mut largest) = (0, [0.0_f32; LANES]);
-        for row in rows {
-            let (chunks, rest) = row.as_chunks::<LANES>();
-            // Sixteen of each, so that the compiler may use vectors.
-            let mut counts = [0_u32; LANES];
-            for x in chunks {
-                for n in 0..LANES {
-                    counts[n] += u32::from(x[n] != 0.0);
-                    largest[n] = if x[n].abs() > largest[n] {
-                        x[n].abs()
-                    } else {
-                        largest[n]
-                    };
-                }
-            }
-            for (n, x) in rest.iter().enumerate() {
-                counts[n] += u32::from(*x != 0.0);
-                largest[n] = largest[n].max(x.abs());
-            }
-            active += counts.iter().map(|&count| count as usize).sum::<usize>();
-        }
-        self.active = active;
-        self.largest = largest.into_iter().fold(0.0, f32::max);
-    }
-
-    /// Reads the non-zero entries of `rows`, in all of at most `most` numbers (more make it grow).
-    pub fn read<'a>(&mut self, rows: impl Iterator<Item = &'a [f32]>, most: usize) {
-        self.starts.clear();
-        self.index.clear();
-        self.value.clear();
-        self.index.reserve(most);
-        self.value.reserve(most);
-        self.cuts.clear();
-        self.starts.push(0);
-        for row in rows {
-            self.stretches = row.len().div_ceil(STRETCH);
-            // Room for a full row, then one store for each entry and one step for each non-zero:
-            // no branch on the data.
-            let start = self.index.len();
-            self.index.resize(start + row.len(), 0);
-            self.value.resize(start + row.len(), 0.0);
-            let (index, value) = (&mut self.index[start..], &mut self.value[start..]);
-            let mut count = 0;
-            for (stretch, row) in row.chunks(STRETCH).enumerate() {
-                self.cuts.push((start + count) as u32);
-                for (i, &x) in row.iter().enumerate() {
-                    index[count] = (stretch * STRETCH + i) as u32;
-                    value[count] = x;
-                    count += usize::from(x != 0.0);
-                }
-            }
-            self.cuts.push((start + count) as u32);
-            self.index.truncate(start + count);
-            self.value.truncate(start + count);
-            self.starts.push((start + count) as u32);
-        }
-    }
-
     /// The entries of one row in one stretch of columns.
     #[inline(always)]
     pub fn stretch(&self, r: usize, stretch: usize) -> (&[u32], &[f32]) {
@@ -93,13 +33,76 @@ impl Sparse {
     }
 
     pub fn rows(&self) -> usize {
-        self.starts.len().saturating_sub(1)
+        self.cuts.len() / (self.stretches + 1)
     }
+}
 
-    /// The entries of one row.
-    pub fn row(&self, r: usize) -> (&[u32], &[f32]) {
-        let range = self.starts[r] as usize..self.starts[r + 1] as usize;
-        (&self.index[range.clone()], &self.value[range])
+/// Counts what a list of the rows would hold and, if asked for, makes it.
+pub(super) struct ReadRows<'a, I> {
+    pub rows: I,
+    pub list: bool,
+    /// Room for so many entries is made at first (more make it grow).
+    pub most: usize,
+    pub sparse: &'a mut Sparse,
+}
+
+impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
+    type Out = ();
+
+    /// Sixteen entries at a time, those that are not 0 pushed together; no branch on the data.
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Sparse {
+            index,
+            value,
+            cuts,
+            masks,
+            ..
+        } = self.sparse;
+        cuts.clear();
+        masks.clear();
+        let (mut count, mut largest) = (0, s.splat(0.0));
+        for row in self.rows {
+            self.sparse.stretches = row.len().div_ceil(STRETCH);
+            if self.list {
+                // Sixteen are written at a time.
+                let room = index.len().max(self.most.max(count + row.len()) + LANES);
+                index.resize(room, 0);
+                value.resize(room, 0.0);
+            }
+            for (v, x) in row.chunks(LANES).enumerate() {
+                let x = match x.first_chunk() {
+                    Some(x) => s.load_from(x),
+                    None => {
+                        let mut lane = Lane::ZERO;
+                        lane.0[..x.len()].copy_from_slice(x);
+                        s.load(&lane)
+                    }
+                };
+                let bits = s.nonzero(x);
+                largest = s.max(s.abs(x), largest);
+                if self.list {
+                    if v % (STRETCH / LANES) == 0 {
+                        cuts.push(count as u32);
+                    }
+                    masks.push(bits);
+                    if let Some(index) = index[count..].first_chunk_mut() {
+                        s.indices(bits, (v * LANES) as u32, index);
+                    }
+                    if let Some(value) = value[count..].first_chunk_mut() {
+                        s.compress(bits, x, value);
+                    }
+                }
+                count += bits.count_ones() as usize;
+            }
+            if self.list {
+                cuts.push(count as u32);
+            }
+        }
+        let mut lane = Lane::ZERO;
+        s.store(largest, &mut lane);
+        self.sparse.active = count;
+        self.sparse.largest = lane.0.into_iter().fold(0.0, f32::max);
     }
 }
 
@@ -113,50 +116,11 @@ pub(super) struct Pairs {
     row: Vec<u32>,
     value: Vec<[f32; 2]>,
     columns: usize,
+    /// How many each pair has, in the lane of its first column.
+    counts: Vec<Lane>,
 }
 
 impl Pairs {
-    /// Sorts the entries of all parts, whose rows follow each other.
-    pub fn read(&mut self, parts: &[Sparse], columns: usize) {
-        let pairs = columns.div_ceil(2);
-        self.columns = columns;
-        self.starts.clear();
-        self.starts.resize(pairs + 2, 0);
-        let each_row = || {
-            parts
-                .iter()
-                .flat_map(|part| (0..part.rows()).map(|r| part.row(r)))
-        };
-        for (index, _) in each_row() {
-            let mut last = u32::MAX;
-            for &i in index {
-                self.starts[i as usize / 2 + 2] += u32::from(i / 2 != last);
-                last = i / 2;
-            }
-        }
-        for p in 2..pairs + 2 {
-            self.starts[p] += self.starts[p - 1];
-        }
-        let total = self.starts[pairs + 1] as usize;
-        self.row.resize(total, 0);
-        self.value.resize(total, [0.0; 2]);
-        for (r, (index, value)) in each_row().enumerate() {
-            let mut last = u32::MAX;
-            for (&i, &x) in index.iter().zip(value) {
-                // `starts[p + 1]` is where the next entry of pair `p` goes, and ends as its end.
-                let next = &mut self.starts[i as usize / 2 + 1];
-                if i / 2 != last {
-                    self.row[*next as usize] = r as u32;
-                    self.value[*next as usize] = [0.0; 2];
-                    *next += 1;
-                }
-                self.value[*next as usize - 1][i as usize % 2] = x;
-                last = i / 2;
-            }
-        }
-        self.starts.truncate(pairs + 1);
-    }
-
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -166,6 +130,72 @@ impl Pairs {
     pub fn pair(&self, p: usize) -> (&[u32], &[[f32; 2]]) {
         let range = self.starts[p] as usize..self.starts[p + 1] as usize;
         (&self.row[range.clone()], &self.value[range])
+    }
+}
+
+/// Fills [`Pairs`] from rows that have been listed.
+pub(super) struct SortPairs<'a, I> {
+    pub rows: I,
+    /// The rows' lists, whose rows follow each other.
+    pub parts: &'a [Sparse],
+    pub columns: usize,
+    pub pairs: &'a mut Pairs,
+}
+
+impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for SortPairs<'_, I> {
+    type Out = ();
+
+    /// Once over the masks, to see how much room each pair needs, and once to put everything there.
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (columns, vectors) = (self.columns, self.columns.div_ceil(LANES));
+        let Pairs {
+            starts,
+            row: rows,
+            value: values,
+            counts,
+            ..
+        } = self.pairs;
+        self.pairs.columns = columns;
+        let masks = || {
+            let parts = self.parts.iter();
+            parts.flat_map(|part| part.masks.chunks_exact(vectors))
+        };
+        // Bit `2j` of a mask: whether either column of its pair `j` is active.
+        let either = |bits: u16| (bits | bits >> 1) & 0x5555;
+        counts.clear();
+        counts.resize(vectors, Lane::ZERO);
+        for masks in masks() {
+            for (count, &bits) in counts.iter_mut().zip(masks) {
+                // Exact: a part has far fewer than 2²⁴ rows.
+                let more = s.add_where(s.mask(either(bits)), s.load(count), s.splat(1.0));
+                s.store(more, count);
+            }
+        }
+        // `starts[p + 1]` is where the next entry of pair `p` goes, and ends as its end.
+        starts.clear();
+        starts.extend([0, 0]);
+        let mut total = 0;
+        for count in flatten(counts).iter().step_by(2) {
+            total += *count as u32;
+            starts.push(total);
+        }
+        starts.truncate(columns.div_ceil(2) + 1);
+        rows.resize(total as usize, 0);
+        values.resize(total as usize, [0.0; 2]);
+        for (r, (row, masks)) in self.rows.zip(masks()).enumerate() {
+            for (v, &bits) in masks.iter().enumerate() {
+                let mut pairs = either(bits);
+                while pairs != 0 {
+                    let i = v * LANES + pairs.trailing_zeros() as usize;
+                    let next = &mut starts[i / 2 + 1];
+                    rows[*next as usize] = r as u32;
+                    values[*next as usize] = [row[i], row.get(i + 1).copied().unwrap_or(0.0)];
+                    *next += 1;
+                    pairs &= pairs - 1;
+                }
+            }
+        }
     }
 }
 

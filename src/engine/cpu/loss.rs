@@ -37,32 +37,28 @@ impl Kernel for SampleLoss<'_> {
     fn run<S: Simd>(self, s: S) -> Share {
         let (steps, classes, target) = (self.num_steps, self.classes, self.target);
         let row = self.spk.len() / steps;
-        let sums = self.scratch;
-        column_sums(s, self.spk, sums);
         let mut share = Share {
             by_membrane: true,
             loss: 0.0,
         };
-        let count = sums; // of spikes
+        let count = self.scratch; // of spikes
+        if let Loss::CrossEntropyCount | Loss::MseCount { .. } = self.loss {
+            column_sums(s, self.spk, count);
+        }
         let batch = self.batch as f64;
         let per_element = 1.0 / (steps as f64 * batch * classes as f64);
         let rate = |rate: f64| (steps as f64 * rate).floor() as f32;
         match *self.loss {
             Loss::CrossEntropyMembrane => {
-                let rows = self.mem.chunks_exact_mut(row);
-                share.loss = rows
-                    .map(|u| cross_entropy(s, u, classes, target, 1.0 / batch))
-                    .sum();
+                share.loss = cross_entropy(s, self.mem, row, classes, target, 1.0 / batch);
             }
             Loss::CrossEntropyRate => {
-                let (rows, weight) = (self.spk.chunks_exact_mut(row), 1.0 / (batch * steps as f64));
-                share.loss = rows
-                    .map(|spk| cross_entropy(s, spk, classes, target, weight))
-                    .sum();
+                let weight = 1.0 / (batch * steps as f64);
+                share.loss = cross_entropy(s, self.spk, row, classes, target, weight);
                 share.by_membrane = false;
             }
             Loss::CrossEntropyCount => {
-                share.loss = cross_entropy(s, count, classes, target, 1.0 / batch);
+                share.loss = cross_entropy(s, count, row, classes, target, 1.0 / batch);
                 share.by_membrane = false;
                 self.spk
                     .chunks_exact_mut(row)
@@ -81,7 +77,7 @@ impl Kernel for SampleLoss<'_> {
                     }
                     flatten_mut(max)[c] = mem[when[c] * width + c];
                 }
-                share.loss = cross_entropy(s, max, classes, target, 1.0 / batch);
+                share.loss = cross_entropy(s, max, row, classes, target, 1.0 / batch);
                 mem.fill(0.0);
                 for c in 0..classes {
                     mem[when[c] * width + c] = flatten(max)[c];
@@ -115,49 +111,56 @@ impl Kernel for SampleLoss<'_> {
     }
 }
 
-/// Cross entropy of one row of logits, times `weight`; overwrites the row with its adjoint
-/// `weight · (softmax − onehot)`, 0 in the padding.
+/// Cross entropy of rows of logits `[T][row]`, times `weight`, summed; overwrites each with its adjoint
+/// `weight · (softmax − onehot)`, 0 in the padding. Sixteen rows at a time, whose maxima and sums are
+/// then found side by side.
 #[inline(always)]
 fn cross_entropy<S: Simd>(
     s: S,
-    row: &mut [Lane],
+    rows: &mut [Lane],
+    row: usize,
     classes: usize,
     target: usize,
     weight: f64,
 ) -> f64 {
-    let at_target = row[target / LANES].0[target % LANES];
     let valid = |l: usize| match classes.saturating_sub(l * LANES) {
         0 => s.mask(0),
         n => s.mask(u16::MAX >> (LANES - n.min(LANES))),
     };
-    let mut max = s.splat(f32::NEG_INFINITY);
-    for (l, x) in row.iter().enumerate() {
-        max = s.max(
-            max,
-            s.select(valid(l), s.load(x), s.splat(f32::NEG_INFINITY)),
-        );
+    let (target, lane) = (target / LANES, target % LANES);
+    let (mut loss, mut poison) = (0.0, s.splat(0.0));
+    for rows in rows.chunks_mut(LANES * row) {
+        let (least, zero) = (s.splat(f32::NEG_INFINITY), s.splat(0.0));
+        let (mut largest, mut sums) = ([least; LANES], [zero; LANES]);
+        let (mut max, mut at_target, mut total) = (Lane::ZERO, Lane::ZERO, Lane::ZERO);
+        for (n, row) in rows.chunks_exact(row).enumerate() {
+            at_target.0[n] = row[target].0[lane];
+            for (l, x) in row.iter().enumerate() {
+                largest[n] = s.max(largest[n], s.select(valid(l), s.load(x), least));
+            }
+        }
+        s.store(s.largest(largest), &mut max);
+        for (n, row) in rows.chunks_exact_mut(row).enumerate() {
+            let max = s.splat(max.0[n]);
+            for (l, x) in row.iter_mut().enumerate() {
+                let v = s.load(x);
+                poison = s.fma(v, zero, poison); // a NaN or an infinity ends in the loss
+                let e = s.keep(valid(l), s.exp(s.sub(v, max)));
+                sums[n] = s.add(sums[n], e);
+                s.store(e, x);
+            }
+        }
+        s.store(s.sums(sums), &mut total);
+        for (n, row) in rows.chunks_exact_mut(row).enumerate() {
+            let scale = s.splat(weight as f32 / total.0[n]);
+            for x in row.iter_mut() {
+                s.store(s.mul(s.load(x), scale), x);
+            }
+            row[target].0[lane] -= weight as f32;
+            loss += weight * f64::from(max.0[n] - at_target.0[n] + libm::logf(total.0[n]));
+        }
     }
-    let mut lane = Lane::ZERO;
-    s.store(max, &mut lane);
-    let max = lane
-        .0
-        .iter()
-        .fold(f32::NEG_INFINITY, |max, &x| if x > max { x } else { max });
-    let (mut sum, mut poison) = (s.splat(0.0), s.splat(0.0));
-    for (l, x) in row.iter_mut().enumerate() {
-        let v = s.load(x);
-        poison = s.fma(v, s.splat(0.0), poison); // a NaN or an infinity ends in the loss
-        let e = s.keep(valid(l), s.exp(s.sub(v, s.splat(max))));
-        sum = s.add(sum, e);
-        s.store(e, x);
-    }
-    let total = s.sum(sum);
-    let scale = s.splat(weight as f32 / total);
-    for x in row.iter_mut() {
-        s.store(s.mul(s.load(x), scale), x);
-    }
-    row[target / LANES].0[target % LANES] -= weight as f32;
-    weight * f64::from(max - at_target + libm::logf(total) + s.sum(poison))
+    loss + f64::from(s.sum(poison))
 }
 
 /// Sum of squared distances from `aims` (target class, others); overwrites with the adjoint
@@ -198,10 +201,12 @@ impl Kernel for Answer<'_> {
 /// The sum of all rows.
 #[inline(always)]
 fn column_sums<S: Simd>(s: S, rows: &[Lane], sums: &mut [Lane]) {
-    sums.fill(Lane::ZERO);
-    for rows in rows.chunks_exact(sums.len()) {
-        for (sum, x) in sums.iter_mut().zip(rows) {
-            s.store(s.add(s.load(sum), s.load(x)), sum);
+    let row = sums.len();
+    for (l, sum) in sums.iter_mut().enumerate() {
+        let mut total = s.splat(0.0);
+        for row in rows.chunks_exact(row) {
+            total = s.add(total, s.load(&row[l]));
         }
+        s.store(total, sum);
     }
 }

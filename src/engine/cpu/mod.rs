@@ -132,11 +132,13 @@ impl CpuEngine {
             }
             settings.step = adam.step;
         }
+        let mut machine = Machine::new(isa, layers);
+        machine.finite = network.check_finite("").is_ok();
         Ok(CpuEngine {
             template: network,
             objective,
             adam: settings,
-            machine: Machine::new(isa, layers),
+            machine,
             note: None,
         })
     }
@@ -166,6 +168,14 @@ impl CpuEngine {
     fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
         input.check(&self.template)?;
         self.template.check_targets(targets, input.batch())
+    }
+
+    /// Refuses parameters that are no finite numbers, and says which.
+    fn check_parameters(&mut self, when: &str, update: u64) -> Result<()> {
+        if self.machine.finite {
+            return Ok(());
+        }
+        self.network()?.check_finite(&format!("{when} {update}"))
     }
 
     /// Refuses a loss that is not finite, and says what made it so.
@@ -285,6 +295,7 @@ impl Engine for CpuEngine {
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
+        self.check_parameters(" before update", self.adam.step + 1)?;
         let update = self.update();
         let mode = match self.adam.clip_norm {
             None => Mode::Train(update),
@@ -296,10 +307,7 @@ impl Engine for CpuEngine {
             self.apply(update)?;
         }
         self.adam.step += 1;
-        if !self.machine.finite {
-            let when = format!(" after update {}", self.adam.step);
-            self.network()?.check_finite(&when)?;
-        }
+        self.check_parameters(" after update", self.adam.step)?;
         Ok(report)
     }
 

@@ -6,19 +6,7 @@
 
 /// Runs `f` on each item.
 pub(super) fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
-    #[cfg(feature = "rayon")]
-    if items.len() > 1 && threads() > 1 {
-        use rayon::prelude::*;
-        items
-            .par_iter_mut()
-            .enumerate()
-            .for_each(|(n, item)| f(n, item));
-        return;
-    }
-    items
-        .iter_mut()
-        .enumerate()
-        .for_each(|(n, item)| f(n, item));
+    for_each_chunk(true, items, 1, |n, chunk| f(n, &mut chunk[0]));
 }
 
 /// Runs `f` on each piece of `size` items, at once if the work is worth it.
@@ -32,17 +20,46 @@ pub(super) fn for_each_chunk<T: Send>(
     let _ = worth;
     #[cfg(feature = "rayon")]
     if worth && items.len() > size && threads() > 1 {
-        use rayon::prelude::*;
-        items
-            .par_chunks_mut(size)
-            .enumerate()
-            .for_each(|(n, chunk)| f(n, chunk));
+        share_out(items, size, f);
         return;
     }
     items
         .chunks_mut(size)
         .enumerate()
         .for_each(|(n, chunk)| f(n, chunk));
+}
+
+/// Most threads that have a share of their own; more of them share.
+#[cfg(feature = "rayon")]
+const SHARES: usize = 32;
+
+/// Each thread has a share of the pieces, the same in every step, so that it finds what it touches in
+/// its own caches; one that is done early takes from the end of others' shares.
+#[cfg(feature = "rayon")]
+fn share_out<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    use rayon::prelude::*;
+    use std::sync::{Mutex, PoisonError};
+    let count = threads().min(SHARES);
+    let each = items.len().div_ceil(size).div_ceil(count);
+    let mut rest = items.chunks_mut(each * size).enumerate();
+    let shares: [_; SHARES] = std::array::from_fn(|_| {
+        let (n, share) = rest.next().unwrap_or_default();
+        let pieces = share.chunks_mut(size).enumerate();
+        Mutex::new(pieces.map(move |(m, piece)| (n * each + m, piece)))
+    });
+    let shares = &shares[..count];
+    let take = |share: usize, own: bool| {
+        let mut share = shares[share].lock().unwrap_or_else(PoisonError::into_inner);
+        if own { share.next() } else { share.next_back() }
+    };
+    (0..count).into_par_iter().with_max_len(1).for_each(|n| {
+        let own = rayon::current_thread_index().unwrap_or(n) % count;
+        for share in (own..count).chain(0..own) {
+            while let Some((n, piece)) = take(share, share == own) {
+                f(n, piece);
+            }
+        }
+    });
 }
 
 /// Runs both, at once if the work is worth it and there is a thread to spare.

@@ -7,7 +7,7 @@ use super::{
     current::{self, DENSE},
     dense::gather,
     layout::LayerState,
-    lists::{Pairs, Sparse},
+    lists::{Pairs, ReadRows, SortPairs, Sparse},
     parallel::{enter, for_each, for_each_chunk, join},
     pool::Pool,
     sample::{Goal, Pass, Sample, Scratch, View, views},
@@ -45,7 +45,7 @@ pub(super) struct Machine {
     pub learnt: Vec<(Vec<f64>, Vec<f64>)>,
     /// Whether the last run with [`Mode::Train`] has updated the parameters.
     pub updated: bool,
-    /// Whether all weights are finite numbers after that.
+    /// Whether all parameters are finite numbers.
     pub finite: bool,
     pub clock: Clock,
     /// Of each task of an update, not zero where a weight has become NaN or infinite.
@@ -163,7 +163,8 @@ impl Machine {
                 // |Σ_r x_r a_r| ≤ max|x| · Σ|a|
                 largest = largest.max(max);
                 let safe = report.loss.is_finite()
-                    && size * f64::from(largest) < f64::from(f32::MAX) / 4.0;
+                    && size * f64::from(largest) < f64::from(f32::MAX) / 4.0
+                    && self.learnt_safe();
                 match mode {
                     Mode::Train(update) if whole && safe => {
                         self.weights(pass, Some(update));
@@ -319,16 +320,18 @@ impl Machine {
         self.parts
             .resize_with(self.parts.len().max(groups), Sparse::default);
         let worth = source.worth();
-        let clock = &self.clock;
+        let (clock, isa) = (&self.clock, self.isa);
         let parts = &mut self.parts[..groups];
         // A static input is listed at once; a dense sequence would be in vain.
         let listed = source.constant;
         for_each_chunk(worth, parts, 1, |n, part| {
             clock.time(Part::Lists, || {
-                part[0].survey(rows(n));
-                if listed {
-                    part[0].read(rows(n), group * source.features);
-                }
+                isa.run(ReadRows {
+                    rows: rows(n),
+                    list: listed,
+                    most: group * source.features,
+                    sparse: &mut part[0],
+                });
             });
         });
         let active: usize = parts.iter().map(|part| part.active).sum();
@@ -338,17 +341,31 @@ impl Machine {
             .fold(0.0_f32, |max, part| max.max(part.largest));
         if sparse && !listed {
             for_each_chunk(worth, parts, 1, |n, part| {
-                clock.time(Part::Lists, || part[0].read(rows(n), 0));
+                clock.time(Part::Lists, || {
+                    isa.run(ReadRows {
+                        rows: rows(n),
+                        list: true,
+                        most: 0,
+                        sparse: &mut part[0],
+                    });
+                });
             });
         }
 
         let parts = &self.parts[..groups];
-        let (layer, isa) = (&self.layers[0], self.isa);
+        let layer = &self.layers[0];
         let (columns, currents) = (&mut self.columns, &mut self.currents);
         let (x, known) = (&mut self.x, matches!(goal, Goal::Adjoints(..)));
         let sort = || {
             if backward && sparse {
-                clock.time(Part::Lists, || columns.read(parts, source.features));
+                clock.time(Part::Lists, || {
+                    isa.run(SortPairs {
+                        rows: (0..groups).flat_map(rows),
+                        parts,
+                        columns: source.features,
+                        pairs: columns,
+                    });
+                });
             }
         };
         let product = || {

@@ -124,13 +124,14 @@ impl Machine {
         self.poison.resize(count, Lane::ZERO);
 
         let mut poison = self.poison.iter_mut();
-        let mut jobs: Vec<Job<'_>> = Vec::new();
+        let mut jobs: Vec<(usize, Job<'_>)> = Vec::new();
         let shapes: Vec<_> = (self.layers.iter())
             .map(|layer| (layer.lanes, layer.inputs, layer.neurons))
             .collect();
         let layers = self.layers.iter_mut().zip(&mut self.gradients);
         for (k, (layer, gradients)) in layers.enumerate() {
             let mut tasks = tasks(k, layer, gradients, update, widths[k], &mut poison);
+            let first = jobs.len();
             if k == 0 && !pass.sparse {
                 // Strips: some blocks of one part.
                 tasks.sort_by_key(|task| (task.part, task.block / STRIP));
@@ -139,17 +140,24 @@ impl Machine {
                 };
                 for task in tasks {
                     match jobs.last_mut() {
-                        Some(job) if same(&job[0], &task) => job.push(task),
-                        _ => jobs.push(vec![task]),
+                        Some((_, job)) if same(&job[0], &task) => job.push(task),
+                        _ => jobs.push((0, vec![task])),
                     }
                 }
             } else {
-                jobs.extend(tasks.into_iter().map(|task| vec![task]));
+                jobs.extend(tasks.into_iter().map(|task| (0, vec![task])));
+            }
+            // Where in its layer a job stands, so that a thread's share has some of each layer: those
+            // whose weights it has used on the way forward.
+            let count = jobs.len() - first;
+            for (n, (place, _)) in jobs[first..].iter_mut().enumerate() {
+                *place = (n << 16) / count;
             }
         }
+        jobs.sort_by_key(|(place, _)| *place);
         let (isa, samples) = (self.isa, &self.samples[..pass.count]);
         let (entries, pool, clock) = (&self.columns, &self.benches, &self.clock);
-        for_each(&mut jobs, |_, job| {
+        for_each(&mut jobs, |_, (_, job)| {
             let (k, part) = (job[0].layer, job[0].part);
             let (lanes, inputs, neurons) = shapes[k];
             let columns = part * widths[k]..((part + 1) * widths[k]).min(inputs + 1);
@@ -280,6 +288,18 @@ impl Machine {
             }
             debug_assert_eq!(layer.neurons, self.learnt[k].0.len());
         }
+    }
+
+    /// Whether no gradient of a decay or threshold can have overflowed, nor is a NaN: they take in
+    /// membranes, which may have, where no `a` has.
+    pub(super) fn learnt_safe(&self) -> bool {
+        let size = |sums: &[f64]| sums.iter().map(|x| x.abs()).sum::<f64>();
+        self.layers
+            .iter()
+            .zip(&self.learnt)
+            .all(|(layer, (beta, theta))| {
+                !layer.learns() || size(beta) + size(theta) < f64::from(f32::MAX) / 4.0
+            })
     }
 
     /// `∂L/∂β` and `∂L/∂θ` of layer `k` in their own shapes.

@@ -341,7 +341,8 @@ fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>
     }
 }
 
-/// The bias's gradient: the sum of one sample's adjoints `[T][lanes]`, added to `sum [lanes]`.
+/// The bias's gradient: the sum of one sample's adjoints `[T][lanes]`, from the last step to the first, as
+/// the way back meets them; added to `sum [lanes]`.
 pub(super) struct FromBias<'a> {
     pub a: &'a [Lane],
     pub sum: &'a mut [Lane],
@@ -351,10 +352,13 @@ impl Kernel for FromBias<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for a in self.a.chunks_exact(self.sum.len()) {
-            for (sum, a) in self.sum.iter_mut().zip(a) {
-                s.store(s.add(s.load(sum), s.load(a)), sum);
+        let lanes = self.sum.len();
+        for (l, sum) in self.sum.iter_mut().enumerate() {
+            let mut own = s.splat(0.0);
+            for a in self.a[l..].iter().step_by(lanes).rev() {
+                own = s.add(own, s.load(a));
             }
+            s.store(s.add(s.load(sum), own), sum);
         }
     }
 }

@@ -8,7 +8,8 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::{
-    Gradients, Network, Surrogate, network::LayerGradients, neuron::MIN_THRESHOLD, neuron::Rule,
+    Dynamics, Gradients, Network, Reset, Surrogate, network::LayerGradients, neuron::MIN_THRESHOLD,
+    neuron::Rule,
 };
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
@@ -24,6 +25,18 @@ pub struct Place {
     pub learn_theta: bool,
     pub rule: Rule,
     pub surrogate: Surrogate,
+}
+
+impl Place {
+    /// Whether the neurons follow the rule of the tutorial, with its surrogate, and learn no constants:
+    /// the CPU engine's condition for its own copy of the loop.
+    pub fn common(&self) -> bool {
+        self.rule.dynamics == Dynamics::FireThenIntegrate
+            && self.rule.reset == Reset::Subtract
+            && !self.rule.attached()
+            && matches!(self.surrogate, Surrogate::Arctan { .. })
+            && !(self.learn_beta || self.learn_theta)
+    }
 }
 
 /// All layers' places.

@@ -16,10 +16,12 @@ use crate::{Adjoints, Gradients, Input, Network, Objective, Record, Recording, R
 /// What one layer's passes leave on the device. `N` neurons, `T` steps, `B` samples.
 #[derive(Debug, Default)]
 pub struct Traces {
-    /// Currents going forward, in the parts of their product; then their adjoints `a` `[T, B, N]`.
+    /// Currents going forward, then their adjoints `a`, `[T, B, N]`.
     pub current: Buffer<f32>,
     /// Bits, `[T, B, N / 32]` words.
     pub spikes: Buffer<u32>,
+    /// The same by neuron, a word for 32 steps: `[T / 32, B, N]`. Of a layer below a narrow one.
+    pub when: Buffer<u32>,
     pub mem: Buffer<f32>,
     pub pre: Buffer<f32>,
     /// What arrives at spikes: from the layer above, in the parts of its product, or from the loss.
@@ -69,7 +71,8 @@ pub struct Update {
     pub gain1: f32,
     pub gain2: f32,
     pub step_size: f32,
-    pub root: f32,
+    /// `1 / √(1 − β₂ⁿ)`.
+    pub scale: f32,
     pub eps: f32,
     /// The largest norm of all gradients together.
     pub max_norm: Option<f64>,

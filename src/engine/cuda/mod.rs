@@ -40,6 +40,8 @@ pub struct CudaEngine {
     /// Settings and count of updates; the moments lie on the device.
     adam: Adam,
     machine: Machine,
+    /// Whether all parameters are finite numbers.
+    finite: bool,
 }
 
 impl CudaEngine {
@@ -62,6 +64,7 @@ impl CudaEngine {
         if let Some((first, _)) = &adam.moments {
             super::adam_fits(&network, first)?;
         }
+        let finite = network.check_finite("").is_ok();
         let machine = Machine::new(Gpu::open(index)?, &network, adam.moments.as_ref())?;
         Ok(CudaEngine {
             template: network,
@@ -71,6 +74,7 @@ impl CudaEngine {
                 ..adam
             },
             machine,
+            finite,
         })
     }
 
@@ -84,10 +88,18 @@ impl CudaEngine {
             gain1: (1.0 - adam.beta1) as f32,
             gain2: (1.0 - adam.beta2) as f32,
             step_size: (adam.lr / correction(adam.beta1)) as f32,
-            root: correction(adam.beta2).sqrt() as f32,
+            scale: (1.0 / correction(adam.beta2).sqrt()) as f32,
             eps: adam.eps as f32,
             max_norm: adam.clip_norm,
         }
+    }
+
+    /// Refuses parameters that are no finite numbers, and says which.
+    fn check_parameters(&mut self, when: &str, update: u64) -> Result<()> {
+        if self.finite {
+            return Ok(());
+        }
+        self.network()?.check_finite(&format!("{when} {update}"))
     }
 
     /// The batch's loss and correct answers from what the device counted.
@@ -221,12 +233,11 @@ impl Engine for CudaEngine {
     }
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
+        self.check_parameters(" before update", self.adam.step + 1)?;
         let (report, flags) = self.run(input, targets, true, Some(self.update()))?;
         self.adam.step += 1;
-        if flags.infinite {
-            let when = format!(" after update {}", self.adam.step);
-            self.network()?.check_finite(&when)?;
-        }
+        self.finite &= !flags.infinite;
+        self.check_parameters(" after update", self.adam.step)?;
         Ok(report)
     }
 

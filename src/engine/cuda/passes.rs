@@ -2,20 +2,24 @@
 //!
 //! | launch | what | reference |
 //! |---|---|---|
-//! | `gemm_forward` | currents `[T·B, N]`, or `[B, N]` under a static input | (1) |
+//! | `gemm_forward` | currents of the first layer `[T·B, N]`, or `[B, N]` under a static input | (1) |
+//! | `spikes_forward` | currents of a layer above `[T·B, N]` | (1) |
 //! | `lif_forward` | spikes, membranes, spike counts | (2) |
 //! | `readout` | losses, adjoint, classes | `loss`, `metrics` |
 //! | `readout_narrow` | all of an output layer of at most 16 neurons above another layer | (1)–(3) |
 //! | `lif_backward` | `a`, `Σ_t a`, `∂L/∂β`, `∂L/∂θ` | (3) |
-//! | `lif_backward_narrow` | the same below a layer of at most 16 neurons, and that one's `∂L/∂W` | (3)–(5) |
+//! | `lif_backward_narrow` | the same below a layer of at most 16 neurons | (3), (5) |
+//! | `weights_narrow` | that layer's `∂L/∂W` | (4) |
 //! | `gemm_weights` | `∂L/∂W` | (4) |
 //! | `gemm_below` | `e` of the layer below | (5) |
 //! | `collect` | sums over parts of products, samples and blocks; are they finite? | (4) |
 //! | `adam` | the update | `optim` |
 //!
-//! One static-input hidden layer under a narrow output makes seven launches: `gemm_forward`,
-//! `lif_forward`, `readout_narrow`, `lif_backward_narrow`, `gemm_weights`, `collect`, `adam`. No pass
-//! waits for the host before it ends. Every sum's order depends on the shapes alone.
+//! One static-input hidden layer under a narrow output makes eight launches: `gemm_forward`,
+//! `lif_forward`, `readout_narrow`, `lif_backward_narrow`, `weights_narrow`, `gemm_weights`, `collect`,
+//! `adam`. No pass waits for the host before it ends. Every sum's order depends on the shapes alone;
+//! currents are summed in the order of the CPU engine, so that both have the same spikes, and under a
+//! static input so is all else that a layer below a narrow output and that output need.
 
 use std::ops::Range;
 
@@ -24,7 +28,7 @@ use super::{
     device::{Arg, Buffer, NULL},
     machine::{Machine, Update},
 };
-use crate::{Dynamics, Error, Input, Loss, Result, Surrogate};
+use crate::{Error, Input, Loss, Result, Surrogate};
 
 /// Blocks that keep a large device busy: below, work is cut into more and smaller pieces.
 const BUSY: usize = 264;
@@ -65,7 +69,8 @@ fn blocks(neurons: usize) -> (u32, usize) {
     (block as u32, neurons.div_ceil(block))
 }
 
-/// How a product `[m, n]` over `k` is cut: the side of a tile, entries of `k` for each part, parts.
+/// How a product `[m, n]` over `k` of the way back is cut: the side of a tile, entries of `k` for each
+/// part, parts.
 fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
     let tile = if m.min(n) <= 32 { 32 } else { 64 };
     let tiles = m.div_ceil(tile) * n.div_ceil(tile);
@@ -80,11 +85,6 @@ fn each(range: &Range<usize>) -> Arg {
 
 fn given<T: cust::memory::DeviceCopy>(there: bool, buffer: &Buffer<T>) -> Arg {
     if there { buffer.arg() } else { NULL }
-}
-
-/// One of a kernel's variants for the dynamics.
-fn of_dynamics(dynamics: Dynamics, variants: [&'static str; 3]) -> &'static str {
-    variants[dynamics as usize]
 }
 
 impl Machine {
@@ -139,8 +139,8 @@ impl Machine {
         }
     }
 
-    /// `c [m, n] = a · b` over `k`, cut as [`cut`] says; `data` is the kind of the operand that may be
-    /// other than floats.
+    /// `c [m, n] = a · b` over `k`, cut as given; `data` is the kind of the operand that may be other
+    /// than floats.
     fn product(
         &self,
         names: [&'static str; 2],
@@ -148,8 +148,8 @@ impl Machine {
         (a, b): ((Arg, usize), (Arg, usize)),
         c: Arg,
         (m, n, k): (usize, usize, usize),
+        (tile, part, parts): (usize, usize, usize),
     ) -> Result<()> {
-        let (tile, part, parts) = cut(m, n, k);
         let wide = |n: usize| Arg::U64(n as u64);
         let args = [
             Arg::U32(data),
@@ -194,8 +194,7 @@ impl Machine {
             } else {
                 steps * samples
             };
-            let (.., parts) = cut(rows, layer.neurons, layer.inputs);
-            gpu.reserve(&mut t.current, parts * rows * layer.neurons)?;
+            gpu.reserve(&mut t.current, rows * layer.neurons)?;
         }
         let classes = self.layout.layers[last].neurons;
         gpu.reserve(&mut self.scratch, samples * classes)?;
@@ -206,31 +205,38 @@ impl Machine {
             }
             let layer = &self.layout.layers[k];
             let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
-            let below = self.below(k, batch);
-            let t = &self.traces[k];
-            let weight = (self.param(&layer.weight), inputs);
-            self.product(
-                ["gemm_forward_64", "gemm_forward_32"],
-                below.kind,
-                ((below.at, below.stride), weight),
-                t.current.arg(),
-                (rows, neurons, inputs),
-            )?; // (1)
-            let (.., parts) = cut(rows, neurons, inputs);
+            let (below, currents) = (self.below(k, batch), self.traces[k].current.arg());
+            let (weight, bias) = (self.param(&layer.weight), self.param(&layer.bias));
+            let sizes: [Arg; 3] = [rows.into(), neurons.into(), inputs.into()];
+            if k == 0 {
+                let mut args = vec![Arg::U32(below.kind), below.at, weight, bias, currents];
+                args.extend(sizes);
+                let grid = (rows.div_ceil(32), neurons.div_ceil(32), 1);
+                self.gpu.launch("gemm_forward", grid, 256, &args)?; // (1)
+            } else {
+                let mut args = vec![below.at, weight, bias, currents];
+                args.extend(sizes);
+                let grid = (rows.div_ceil(32), neurons.div_ceil(64), 1);
+                self.gpu.launch("spikes_forward", grid, 256, &args)?; // (1)
+            }
+            let keeps_words = back && self.narrow(k + 1);
+            if keeps_words {
+                let words = steps.div_ceil(32) * samples * neurons;
+                self.gpu.reserve(&mut self.traces[k].when, words)?;
+            }
+            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
             let cells = samples * neurons;
             let stride = if k == 0 && constant { 0 } else { cells };
             let (block, blocks) = blocks(neurons);
             let args = [
-                t.current.arg(),
+                currents,
                 Arg::U64(stride as u64),
-                parts.into(),
-                Arg::U64((rows * neurons) as u64),
-                self.param(&layer.bias),
                 self.param(&layer.beta),
                 each(&layer.beta),
                 self.param(&layer.theta),
                 each(&layer.theta),
                 t.spikes.arg(),
+                given(keeps_words, &t.when),
                 t.mem.arg(),
                 given(layer.rule.pre_differs(), &t.pre),
                 batch.spikes(&self.slots, k),
@@ -239,10 +245,8 @@ impl Machine {
                 neurons.into(),
                 Arg::U32(layer.rule.reset as u32),
             ];
-            let name = of_dynamics(
-                layer.rule.dynamics,
-                ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"],
-            );
+            let names = ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"];
+            let name = names[layer.rule.dynamics as usize];
             self.gpu
                 .launch(name, (blocks * samples, 1, 1), block, &args)?; // (2)
         }
@@ -262,16 +266,21 @@ impl Machine {
         let narrow = self.narrow(last);
         let layer = &self.layout.layers[last];
         let classes = layer.neurons;
-        let element = 1.0 / (steps * samples * classes) as f64;
+        let (mean, element) = (
+            1.0 / samples as f64,
+            1.0 / (steps as f64 * samples as f64 * classes as f64),
+        );
         let aim = |rate: f64| (steps as f64 * rate).floor() as f32;
         // The kernel's number of the loss, what it aims at, the adjoint's scale, and whether the
         // adjoint is that of spikes.
         let (kind, on, off, share, of_spikes) = match loss {
             None => (0, 0.0, 0.0, 0.0, false),
-            Some(Loss::CrossEntropyMembrane) => (1, 0.0, 0.0, 1.0, false),
-            Some(Loss::CrossEntropyCount) => (2, 0.0, 0.0, 1.0, true),
-            Some(Loss::CrossEntropyRate) => (3, 0.0, 0.0, 1.0 / steps as f64, true),
-            Some(Loss::CrossEntropyMaxMembrane) => (4, 0.0, 0.0, 1.0, false),
+            Some(Loss::CrossEntropyMembrane) => (1, 0.0, 0.0, mean, false),
+            Some(Loss::CrossEntropyCount) => (2, 0.0, 0.0, mean, true),
+            Some(Loss::CrossEntropyRate) => {
+                (3, 0.0, 0.0, 1.0 / (samples as f64 * steps as f64), true)
+            }
+            Some(Loss::CrossEntropyMaxMembrane) => (4, 0.0, 0.0, mean, false),
             Some(&Loss::MseCount {
                 correct_rate,
                 incorrect_rate,
@@ -349,6 +358,7 @@ impl Machine {
             Arg::U32(surrogate),
             Arg::F32(peak),
             Arg::F32(scale),
+            Arg::U32(u32::from(layer.common())),
             t.spikes.arg(),
             t.mem.arg(),
             given(layer.rule.pre_differs(), &t.pre),
@@ -410,10 +420,10 @@ impl Machine {
                 self.sweep(k, batch, arriving[k], price, (block, blocks), rows)?; // (3)
             }
             if narrow {
-                // That layer's ∂L/∂W was formed on the way.
+                self.weights_above(k, batch)?; // (4)
                 let above = &self.layout.layers[k + 1];
-                let weight = &self.traces[k + 1].weight;
-                pieces.add(weight.arg(), &self.gradients, &above.weight, rows);
+                let gradient = self.gradients.at(above.weight.start);
+                pieces.add(gradient, &self.gradients, &above.weight, 1);
             }
             let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
             let (inputs, neurons) = (layer.inputs, layer.neurons);
@@ -421,7 +431,11 @@ impl Machine {
             let below_rows = self.rows(k, batch);
             if !self.narrow(k) {
                 let shape = (neurons, inputs, below_rows);
-                let (.., parts) = cut(shape.0, shape.1, shape.2);
+                let (tile, part, parts) = match cut(shape.0, shape.1, shape.2) {
+                    // One sum, in the order of samples.
+                    (tile, ..) if summed => (tile, below_rows.next_multiple_of(16), 1),
+                    cut => cut,
+                };
                 let gradient = self.gradients.at(layer.weight.start);
                 let into = match parts {
                     1 => gradient,
@@ -435,18 +449,20 @@ impl Machine {
                 let below = self.below(k, batch);
                 let names = ["gemm_weights_64", "gemm_weights_32"];
                 let operands = (a, (below.at, below.stride));
-                self.product(names, below.kind, operands, into, shape)?; // (4)
+                let cut_as = (tile, part, parts);
+                self.product(names, below.kind, operands, into, shape, cut_as)?; // (4)
                 pieces.add(into, &self.gradients, &layer.weight, parts);
                 if k > 0 {
                     let shape = (below_rows, inputs, neurons);
-                    let (.., parts) = cut(shape.0, shape.1, shape.2);
+                    let cut_as = cut(shape.0, shape.1, shape.2);
+                    let parts = cut_as.2;
                     let below = &mut self.traces[k - 1];
                     self.gpu
                         .reserve(&mut below.e, parts * below_rows * inputs)?;
                     let e = below.e.arg();
                     let weight = (self.param(&layer.weight), inputs);
                     let names = ["gemm_below_64", "gemm_below_32"];
-                    self.product(names, 0, (a, weight), e, shape)?; // (5)
+                    self.product(names, 0, (a, weight), e, shape, cut_as)?; // (5)
                     arriving[k - 1].e = parts;
                 }
             }
@@ -471,7 +487,24 @@ impl Machine {
         self.collect(batch, pieces, clip)
     }
 
-    /// (3) of one layer, with (4) and (5) of the one above if that is narrow.
+    /// (4) of the narrow layer above layer `k`.
+    fn weights_above(&self, k: usize, batch: &Batch) -> Result<()> {
+        let Sizes { steps, samples, .. } = batch.sizes;
+        let above = &self.layout.layers[k + 1];
+        let args = [
+            self.traces[k].when.arg(),
+            self.traces[k + 1].current.arg(),
+            self.gradients.at(above.weight.start),
+            steps.into(),
+            samples.into(),
+            above.inputs.into(),
+            above.neurons.into(),
+        ];
+        let grid = (above.inputs.div_ceil(8), 1, 1);
+        self.gpu.launch("weights_narrow", grid, 128, &args)
+    }
+
+    /// (3) of one layer, with (5) of the one above if that is narrow.
     fn sweep(
         &mut self,
         k: usize,
@@ -489,11 +522,6 @@ impl Machine {
         let layers = self.traces.len();
         let narrow = self.narrow(k + 1);
         self.reserve_sums(k, samples, rows * blocks)?;
-        if narrow {
-            let size = self.layout.layers[k + 1].weight.len();
-            self.gpu
-                .reserve(&mut self.traces[k + 1].weight, rows * size)?;
-        }
         let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
         let (surrogate, peak, scale) = surrogate(layer.surrogate);
         let mut args = vec![t.mem.arg(), given(layer.rule.pre_differs(), &t.pre)];
@@ -508,6 +536,7 @@ impl Machine {
                 "lif_backward_narrow_fti",
                 "lif_backward_narrow_itf",
                 "lif_backward_narrow_ifr",
+                "lif_backward_narrow_common",
             ]
         } else {
             args.extend([
@@ -516,7 +545,12 @@ impl Machine {
                 arriving.e.into(),
                 Arg::U64((steps * samples * layer.neurons) as u64),
             ]);
-            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
+            [
+                "lif_backward_fti",
+                "lif_backward_itf",
+                "lif_backward_ifr",
+                "lif_backward_common",
+            ]
         };
         args.extend([
             given(arriving.extra, &t.extra),
@@ -530,9 +564,6 @@ impl Machine {
             given(layer.learn_beta, &t.beta),
             given(layer.learn_theta, &t.theta),
         ]);
-        if narrow {
-            args.push(self.traces[k + 1].weight.arg());
-        }
         args.extend([
             steps.into(),
             samples.into(),
@@ -543,8 +574,12 @@ impl Machine {
             Arg::U32(surrogate),
             Arg::F32(peak),
             Arg::F32(scale),
+            Arg::U32(u32::from(layer.common())),
         ]);
-        let name = of_dynamics(layer.rule.dynamics, names);
+        let name = match layer.common() {
+            true => names[3],
+            false => names[layer.rule.dynamics as usize],
+        };
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
     }
 
@@ -588,7 +623,7 @@ impl Machine {
             Arg::F32(update.gain1),
             Arg::F32(update.gain2),
             Arg::F32(update.step_size),
-            Arg::F32(update.root),
+            Arg::F32(update.scale),
             Arg::F32(update.eps),
             batch.flags(&self.slots),
             given(clip, &self.squares),
@@ -615,11 +650,12 @@ impl Pieces {
             other => unreachable!("{other:?} is no address"),
         };
         let entries = to.len() as u64;
-        // Few rows: a thread adds them all. Many: several do; those of one number, a whole block.
-        let (stripes, columns) = match (entries, rows) {
-            (1, _) => (256, 1),
-            (_, 0..=16) => (1, 1024),
-            _ => (8, 32),
+        // A thread adds all rows of an entry, or of four if there is one row; those of one number are a
+        // whole block's.
+        let (stripes, turns, columns) = match (entries, rows) {
+            (1, _) => (256, 1, 1),
+            (_, 1) => (1, 4, 1024),
+            _ => (1, 1, 256),
         };
         let pair = |low: usize, high: usize| low as u64 | (high as u64) << 32;
         self.list.push([
@@ -628,7 +664,7 @@ impl Pieces {
             entries,
             entries,
             pair(rows, stripes),
-            pair(self.blocks, 0),
+            pair(self.blocks, turns),
         ]);
         self.blocks += entries.div_ceil(columns) as usize;
     }

@@ -47,6 +47,8 @@ pub(super) trait Simd: Copy {
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &Lane) -> Self::V;
+    /// Needs no alignment.
+    fn load_from(self, from: &[f32; LANES]) -> Self::V;
     fn store(self, v: Self::V, to: &mut Lane);
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
@@ -59,6 +61,8 @@ pub(super) trait Simd: Copy {
     fn abs(self, a: Self::V) -> Self::V;
     /// `a > b`.
     fn gt(self, a: Self::V, b: Self::V) -> Self::M;
+    /// Which lanes are not 0; a NaN is not.
+    fn nonzero(self, v: Self::V) -> u16;
     /// Lane `n` as bit `n`.
     fn bits(self, m: Self::M) -> u16;
     /// Bit `n` as lane `n`.
@@ -87,6 +91,22 @@ pub(super) trait Simd: Copy {
             }
         }
         count
+    }
+    /// Writes the lanes of the set bits, ascending, to the front of `list`; what follows them is arbitrary.
+    #[inline(always)]
+    fn compress(self, bits: u16, v: Self::V, list: &mut [f32; LANES]) {
+        let mut lane = Lane::ZERO;
+        self.store(v, &mut lane);
+        let mut bits = u32::from(bits);
+        for four in list.as_chunks_mut::<4>().0 {
+            for x in four {
+                *x = lane.0[bits.trailing_zeros() as usize % LANES];
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
     }
     /// `2^n` where `magic = 1.5·2²³ + n`, `−126 ≤ n ≤ 127`.
     fn exp2_of_magic(self, magic: Self::V) -> Self::V;
@@ -122,14 +142,41 @@ pub(super) trait Simd: Copy {
     fn sum(self, v: Self::V) -> f32 {
         let mut lane = Lane::ZERO;
         self.store(v, &mut lane);
-        let mut x = lane.0;
-        for half in [8, 4, 2, 1] {
-            for n in 0..half {
-                x[n] += x[n + half];
-            }
-        }
-        x[0]
+        fold(lane.0, |a, b| a + b)
     }
+
+    /// [`sum`](Self::sum) of each of sixteen vectors, side by side.
+    #[inline(always)]
+    fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
+        self.fold_each(vectors, |a, b| a + b)
+    }
+
+    /// The largest lane of each of sixteen vectors, side by side.
+    #[inline(always)]
+    fn largest(self, vectors: [Self::V; LANES]) -> Self::V {
+        self.fold_each(vectors, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn fold_each(self, vectors: [Self::V; LANES], f: impl Fn(f32, f32) -> f32) -> Self::V {
+        let (mut lane, mut all) = (Lane::ZERO, Lane::ZERO);
+        for (x, v) in all.0.iter_mut().zip(vectors) {
+            self.store(v, &mut lane);
+            *x = fold(lane.0, &f);
+        }
+        self.load(&all)
+    }
+}
+
+/// Sixteen lanes into one: lane `n` takes lane `n + 8`, then `n + 4`, `n + 2`, `n + 1`.
+#[inline(always)]
+fn fold(mut x: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for n in 0..half {
+            x[n] = f(x[n], x[n + half]);
+        }
+    }
+    x[0]
 }
 
 /// A piece of work that is compiled for each instruction set.

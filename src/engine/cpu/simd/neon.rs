@@ -66,6 +66,16 @@ impl Simd for Neon {
         unsafe { four!(|r| vld1q_f32(from.0.as_ptr().add(4 * r))) }
     }
     #[inline(always)]
+    fn load_from(self, from: &[f32; LANES]) -> Self::V {
+        // SAFETY: see the module.
+        unsafe { four!(|r| vld1q_f32(from.as_ptr().add(4 * r))) }
+    }
+    #[inline(always)]
+    fn nonzero(self, v: Self::V) -> u16 {
+        // SAFETY: see the module.
+        !self.bits(unsafe { four!(|r| vceqzq_f32(v[r])) })
+    }
+    #[inline(always)]
     fn store(self, v: Self::V, to: &mut Lane) {
         let to = to.0.as_mut_ptr();
         // SAFETY: see the module.

@@ -30,6 +30,18 @@ impl Simd for Portable {
         from.0
     }
     #[inline(always)]
+    fn load_from(self, from: &[f32; LANES]) -> Self::V {
+        *from
+    }
+    #[inline(always)]
+    fn nonzero(self, v: Self::V) -> u16 {
+        let mut bits = 0;
+        for (n, x) in v.iter().enumerate() {
+            bits |= u16::from(*x != 0.0) << n;
+        }
+        bits
+    }
+    #[inline(always)]
     fn store(self, v: Self::V, to: &mut Lane) {
         to.0 = v;
     }

@@ -1,6 +1,6 @@
 //! AVX2 and AVX-512.
 //!
-//! Every `unsafe` block here calls one vector intrinsic by value, or loads or stores sixteen
+//! Every `unsafe` block here calls vector intrinsics by value, or loads or stores sixteen
 //! floats through a reference to a `Lane`, which is 64 bytes long and aligned to 64: the only
 //! precondition left is that the machine has the instruction, and the tokens can be had only
 //! from `detect`.
@@ -50,6 +50,64 @@ macro_rules! pairwise {
     };
 }
 
+/// Sixteen vectors folded into one lane each, halves onto each other, four times over. The vectors
+/// are taken in such an order that the lanes end in theirs.
+macro_rules! fold_avx2 {
+    ($v:ident, $op:ident) => {{
+        // SAFETY: see the module.
+        unsafe {
+            let mut out = [_mm256_setzero_ps(); 2];
+            for (out, v) in out.iter_mut().zip($v.as_chunks::<8>().0) {
+                let (mut eight, mut four) = ([*out; 8], [*out; 4]);
+                for n in 0..8 {
+                    let [low, high] = v[n / 2 + n % 2 * 4];
+                    eight[n] = $op(low, high);
+                }
+                for n in 0..4 {
+                    let (a, b) = (eight[2 * n], eight[2 * n + 1]);
+                    let low = _mm256_permute2f128_ps::<0x20>(a, b);
+                    four[n] = $op(low, _mm256_permute2f128_ps::<0x31>(a, b));
+                }
+                for n in [0, 2] {
+                    let (a, b) = (_mm256_castps_pd(four[n]), _mm256_castps_pd(four[n + 1]));
+                    let low = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+                    four[n] = $op(low, _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+                }
+                let low = _mm256_shuffle_ps::<0x88>(four[0], four[2]);
+                *out = $op(low, _mm256_shuffle_ps::<0xDD>(four[0], four[2]));
+            }
+            out
+        }
+    }};
+}
+
+/// The same with wider registers.
+macro_rules! fold_avx512 {
+    ($v:ident, $op:ident) => {{
+        // SAFETY: see the module.
+        unsafe {
+            let (mut eight, mut four) = ([_mm512_setzero_ps(); 8], [_mm512_setzero_ps(); 4]);
+            for n in 0..8 {
+                let (a, b) = ($v[n / 2 + n % 2 * 8], $v[n / 2 + n % 2 * 8 + 4]);
+                let low = _mm512_shuffle_f32x4::<0x44>(a, b);
+                eight[n] = $op(low, _mm512_shuffle_f32x4::<0xEE>(a, b));
+            }
+            for n in 0..4 {
+                let (a, b) = (eight[2 * n], eight[2 * n + 1]);
+                let low = _mm512_shuffle_f32x4::<0x88>(a, b);
+                four[n] = $op(low, _mm512_shuffle_f32x4::<0xDD>(a, b));
+            }
+            for n in [0, 2] {
+                let (a, b) = (_mm512_castps_pd(four[n]), _mm512_castps_pd(four[n + 1]));
+                let low = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                four[n] = $op(low, _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+            }
+            let low = _mm512_shuffle_ps::<0x88>(four[0], four[2]);
+            $op(low, _mm512_shuffle_ps::<0xDD>(four[0], four[2]))
+        }
+    }};
+}
+
 impl Simd for Avx2 {
     type V = [__m256; 2];
     type M = [__m256; 2];
@@ -67,6 +125,24 @@ impl Simd for Avx2 {
         unsafe { [_mm256_load_ps(from), _mm256_load_ps(from.add(8))] }
     }
     #[inline(always)]
+    fn load_from(self, from: &[f32; LANES]) -> Self::V {
+        let from = from.as_ptr();
+        // SAFETY: see the module; these loads need no alignment.
+        unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+    }
+    #[inline(always)]
+    fn nonzero(self, v: Self::V) -> u16 {
+        // SAFETY: see the module.
+        let unequal = unsafe {
+            let zero = _mm256_setzero_ps();
+            [
+                _mm256_cmp_ps::<_CMP_NEQ_UQ>(v[0], zero),
+                _mm256_cmp_ps::<_CMP_NEQ_UQ>(v[1], zero),
+            ]
+        };
+        self.bits(unequal)
+    }
+    #[inline(always)]
     fn store(self, v: Self::V, to: &mut Lane) {
         let to = to.0.as_mut_ptr();
         // SAFETY: see the module.
@@ -82,6 +158,14 @@ impl Simd for Avx2 {
     pairwise!(sqrt(a) = _mm256_sqrt_ps);
     pairwise!(max(a, b) = _mm256_max_ps);
     pairwise!(fma(a, b, c) = _mm256_fmadd_ps);
+    #[inline(always)]
+    fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx2!(vectors, _mm256_add_ps)
+    }
+    #[inline(always)]
+    fn largest(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx2!(vectors, _mm256_max_ps)
+    }
     #[inline(always)]
     fn abs(self, a: Self::V) -> Self::V {
         // SAFETY: see the module.
@@ -171,6 +255,21 @@ impl Simd for Avx512 {
         unsafe { _mm512_load_ps(from.0.as_ptr()) }
     }
     #[inline(always)]
+    fn load_from(self, from: &[f32; LANES]) -> Self::V {
+        // SAFETY: see the module; this load needs no alignment.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+    #[inline(always)]
+    fn nonzero(self, v: Self::V) -> u16 {
+        // SAFETY: see the module.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(v, _mm512_setzero_ps()) }
+    }
+    #[inline(always)]
+    fn compress(self, bits: u16, v: Self::V, list: &mut [f32; LANES]) {
+        // SAFETY: see the module; `list` has room for sixteen, and the store needs no alignment.
+        unsafe { _mm512_storeu_ps(list.as_mut_ptr(), _mm512_maskz_compress_ps(bits, v)) }
+    }
+    #[inline(always)]
     fn store(self, v: Self::V, to: &mut Lane) {
         // SAFETY: see the module.
         unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
@@ -183,6 +282,14 @@ impl Simd for Avx512 {
     whole!(max(a, b) = _mm512_max_ps);
     whole!(fma(a, b, c) = _mm512_fmadd_ps);
     whole!(abs(a) = _mm512_abs_ps);
+    #[inline(always)]
+    fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx512!(vectors, _mm512_add_ps)
+    }
+    #[inline(always)]
+    fn largest(self, vectors: [Self::V; LANES]) -> Self::V {
+        fold_avx512!(vectors, _mm512_max_ps)
+    }
     #[inline(always)]
     fn indices(self, bits: u16, first: u32, list: &mut [u32; LANES]) -> usize {
         // SAFETY: see the module; `list` has room for sixteen indices, and the store needs no
