@@ -2,7 +2,7 @@
 # Times spikegrad and its peers; see README.md beside this file. Arguments go to compare.py.
 #
 #   PEERS_VENV    a virtual environment with the peers; without it one is made in the target folder
-#   PEERS_CANDLE  1 builds and times candle too (its dependencies take minutes to compile)
+#   PEERS_CANDLE  1 builds and times candle too (four minutes on two cores that others use too, once)
 #   PYTHON        the interpreter that makes the environment (python3)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -251,12 +251,17 @@ impl Worker {
 
     fn setup(&mut self) -> Result<Value> {
         let (_, losses) = self.run(2)?;
-        let begin = Instant::now();
-        self.run(3)?;
-        let step = begin.elapsed().as_secs_f64() / 3.0;
+        let (mut step, mut best) = (0.0, f64::INFINITY);
+        for _ in 0..3 {
+            let begin = Instant::now();
+            self.run(1)?;
+            let seconds = begin.elapsed().as_secs_f64();
+            step += seconds / 3.0;
+            best = seconds.min(best);
+        }
         fs::write("/proc/self/clear_refs", "5")?; // the peak of memory counts from here
         Ok(
-            json!({"compile_s": 0.0, "step_s": step, "best_s": step, "loss": losses[0], "versions": {"candle": "0.11.1"}}),
+            json!({"compile_s": 0.0, "step_s": step, "best_s": best, "loss": losses[0], "versions": {"candle": "0.11.1"}}),
         )
     }
 }
