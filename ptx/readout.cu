@@ -166,6 +166,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
             if (lane < classes) {
                 adjoint[t * step + lane] = e * scale - (lane == target ? share : 0.0f);
             }
+            warp_barrier(); // the lanes go on together
 #pragma unroll 1
             for (u32 c = lane + 32; c < classes; c += 32) {
                 const float p = exp_clamped(row(c) - max) * scale;
@@ -347,6 +348,7 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
                             of_pre += cells;
                         }
                     }
+                    warp_barrier(); // the lanes go on together
                     input += NARROW;
                     of_mem += cells;
                     of_spikes += batch;
