@@ -245,54 +245,59 @@ enum { SAMPLES = 8, STAGES = 4 };
 // (4) of a narrow layer above another: a^T s, summed over the steps of SAMPLES samples, in their order, to
 // d_weight [ceil(B / SAMPLES), C, N]. `when` [T / 32, B, N] are the spikes below, words of 32 steps; a is
 // [T, B, C], C <= 16.
-// Grid: x ceil(N / 128) blocks of 128 neurons, y the groups of samples. A thread has one neuron, and
-// its C sums in registers.
+// Grid: x ceil(N / 128) blocks of 64 threads, y the groups of samples. A thread has two neurons, 64
+// apart, and their C sums in registers.
 // Traffic, bytes per neuron: T / 8 read for each sample, 4 C written for each group; a comes through
 // shared memory by 16 bytes for all lanes, 32 steps at a time, the next on their way meanwhile. C fused
 // multiply-adds a step.
-extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when, const float *a,
-                                                                 float *d_weight, u32 steps, u32 batch,
-                                                                 u32 neurons, u32 classes) {
+extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when, const float *a,
+                                                                float *d_weight, u32 steps, u32 batch,
+                                                                u32 neurons, u32 classes) {
     __shared__ four above[STAGES][STAGED][NARROW / 4];
     const u32 n = ctaid_x() * 128 + tid_x(), words = words_of(steps);
     const u32 first = ctaid_y() * SAMPLES;
     const u32 count = batch - first < SAMPLES ? batch - first : SAMPLES;
-    const bool active = n < neurons;
     const u64 step = (u64)batch * classes;
-    // A thread's share of `above`: one class of every eighth step. Turn by turn: 32 steps of a sample.
+    // A thread's share of `above`: one class of every fourth step. Turn by turn: 32 steps of a sample.
     const u32 c = tid_x() % NARROW, own = tid_x() / NARROW;
     const u32 turns = count * words;
-    float next[STAGES][STAGED / 8];
-    u32 next_word[STAGES];
+    float next[STAGES][STAGED / 4];
+    u32 next_word[STAGES][2];
+    // What is not there is taken from where something is: it is not used.
+    const float *of_class = a + (c < classes ? c : 0);
+    const u32 n_there[2] = {n < neurons ? n : neurons - 1, n + 64 < neurons ? n + 64 : neurons - 1};
     const auto fetch = [&](u32 from) {
 #pragma unroll
         for (u32 s = 0; s < STAGES; s++) {
-            const u32 turn = from + s, b = first + turn / words, w = turn % words;
-            const bool there = turn < turns;
+            const u32 turn = from + s < turns ? from + s : turns - 1;
+            const u32 b = first + turn / words, w = turn % words;
 #pragma unroll
-            for (u32 i = 0; i < STAGED / 8; i++) {
-                const u32 t = w * 32 + own + 8 * i;
-                const bool wanted = there && c < classes && t < steps;
-                next[s][i] = wanted ? a[t * step + (u64)b * classes + c] : 0.0f;
+            for (u32 i = 0; i < STAGED / 4; i++) {
+                const u32 t = w * 32 + own + 4 * i;
+                next[s][i] = of_class[(t < steps ? t : steps - 1) * step + (u64)b * classes];
             }
-            next_word[s] = there && active ? when[((u64)w * batch + b) * neurons + n] : 0;
+#pragma unroll
+            for (u32 h = 0; h < 2; h++) {
+                next_word[s][h] = when[((u64)w * batch + b) * neurons + n_there[h]];
+            }
         }
     };
     const auto walk = [&](auto fours) {
         constexpr u32 FOURS = decltype(fours)::value;
-        four sum[FOURS] = {};
+        four sum[2][FOURS] = {};
         fetch(0);
 #pragma unroll 1
         for (u32 turn = 0; turn < turns; turn += STAGES) {
-            u32 word[STAGES];
+            u32 word[STAGES][2];
             barrier();
 #pragma unroll
             for (u32 s = 0; s < STAGES; s++) {
 #pragma unroll
-                for (u32 i = 0; i < STAGED / 8; i++) {
-                    ((float *)above[s][own + 8 * i])[c] = next[s][i];
+                for (u32 i = 0; i < STAGED / 4; i++) {
+                    ((float *)above[s][own + 4 * i])[c] = next[s][i];
                 }
-                word[s] = next_word[s];
+                word[s][0] = next_word[s][0];
+                word[s][1] = next_word[s][1];
             }
             barrier();
             if (turn + STAGES < turns) {
@@ -300,29 +305,46 @@ extern "C" __global__ __launch_bounds__(128) void weights_narrow(const u32 *when
             }
 #pragma unroll
             for (u32 s = 0; s < STAGES; s++) {
-                const u32 left = steps - (turn + s) % words * 32, end = left < 32 ? left : 32;
-#pragma unroll 1
-                for (u32 t = 0; t < end; t += 8) { // steps beyond the last have no spikes
+                const u32 left = steps - (turn + s) % words * 32;
+                const u32 end = turn + s >= turns ? 0 : left < 32 ? left : 32;
+const auto add = [&](u32 t, u32 i) {
+                    const float spike[2] = {bit(word[s][0], i), bit(word[s][1], i)};
 #pragma unroll
-                    for (u32 i = 0; i < 8; i++) {
-                        const float spike = bit(word[s], i);
+                    for (u32 k = 0; k < FOURS; k++) {
+                        const four from = above[s][t + i][k];
 #pragma unroll
-                        for (u32 k = 0; k < FOURS; k++) {
-                            const four from = above[s][t + i][k];
-#pragma unroll
-                            for (u32 j = 0; j < 4; j++) {
-                                sum[k][j] = __builtin_fmaf(from[j], spike, sum[k][j]);
-                            }
+                        for (u32 j = 0; j < 4; j++) {
+                            sum[0][k][j] = __builtin_fmaf(from[j], spike[0], sum[0][k][j]);
+                            sum[1][k][j] = __builtin_fmaf(from[j], spike[1], sum[1][k][j]);
                         }
                     }
-                    word[s] >>= 8;
+                };
+                u32 t = 0;
+#pragma unroll 1
+                for (; t + 8 <= end; t += 8) {
+#pragma unroll
+                    for (u32 i = 0; i < 8; i++) {
+                        add(t, i);
+                    }
+                    word[s][0] >>= 8;
+                    word[s][1] >>= 8;
+                }
+#pragma unroll 1
+                for (; t < end; t++) {
+                    add(t, 0);
+                    word[s][0] >>= 1;
+                    word[s][1] >>= 1;
                 }
             }
         }
 #pragma unroll
-        for (u32 k = 0; k < 4 * FOURS; k++) {
-            if (active && k < classes) {
-                d_weight[((u64)ctaid_y() * classes + k) * neurons + n] = sum[k / 4][k % 4];
+        for (u32 h = 0; h < 2; h++) {
+#pragma unroll
+            for (u32 k = 0; k < 4 * FOURS; k++) {
+                const u32 at = n + 64 * h;
+                if (at < neurons && k < classes) {
+                    d_weight[((u64)ctaid_y() * classes + k) * neurons + at] = sum[h][k / 4][k % 4];
+                }
             }
         }
     };

@@ -106,9 +106,14 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
     u32 class_count = ~0u, class_sum = ~0u;
     for (u32 c = tid; c < classes; c += 256) {
         float count = 0.0f, sum = 0.0f;
+        const float *from = mem + c;
+        const u32 *words = spikes.words + c / 32;
+#pragma unroll 4
         for (u32 t = 0; t < steps; t++) {
-            count += spike(spikes, t, c);
-            sum += mem[t * step + c];
+            count += bit(*words, c % 32);
+            sum += *from;
+            from += step;
+            words += spikes.step;
         }
         if (class_count == ~0u || count > best_count) {
             best_count = count;
@@ -133,25 +138,39 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
     const u32 target = targets[b];
     double value = 0.0;
     if (loss == CrossEntropyMembrane || loss == CrossEntropyRate) {
+#pragma unroll 1
         for (u32 t = warp; t < steps; t += 8) {
             const auto row = [&](u32 c) {
                 return loss == CrossEntropyRate ? spike(spikes, t, c) : mem[t * step + c];
             };
-            float max = -__builtin_inff();
-            for (u32 c = lane; c < classes; c += 32) {
+            // The first 32 classes stay in registers.
+            const float own = lane < classes ? row(lane) : -__builtin_inff();
+            float max = own;
+#pragma unroll 1
+            for (u32 c = lane + 32; c < classes; c += 32) {
                 max = larger(max, row(c));
             }
             max = warp_max(max);
-            float total = 0.0f;
-            for (u32 c = lane; c < classes; c += 32) {
+            const float e = lane < classes ? exp_clamped(own - max) : 0.0f;
+            float total = e;
+#pragma unroll 1
+            for (u32 c = lane + 32; c < classes; c += 32) {
                 total += exp_clamped(row(c) - max);
             }
             total = warp_sum(total);
             value += (double)(max - row(target) + ln_from_one(total));
+            if (!adjoint) {
+                continue;
+            }
             const float scale = share / total;
-            for (u32 c = lane; adjoint && c < classes; c += 32) {
+            if (lane < classes) {
+                adjoint[t * step + lane] = e * scale - (lane == target ? share : 0.0f);
+            }
+            warp_barrier(); // the lanes go on together
+#pragma unroll 1
+            for (u32 c = lane + 32; c < classes; c += 32) {
                 const float p = exp_clamped(row(c) - max) * scale;
-                adjoint[t * step + c] = c == target ? p - share : p;
+                adjoint[t * step + c] = p - (c == target ? share : 0.0f);
             }
         }
     } else if (loss == MseMembrane) {
@@ -252,6 +271,9 @@ extern "C" __global__ __launch_bounds__(256, 2) void readout(
 // The most classes of the kernel below, and the steps whose currents are formed together: ROWS by each
 // warp.
 enum { NARROW = 16, STEPS = 8 * ROWS };
+template <int DYNAMICS> struct Of {
+    static constexpr int dynamics = DYNAMICS;
+};
 
 // A narrow output layer at once, above another layer: currents (1) from the spikes below [T, B, N], as
 // bits, by weights [C, N]; membranes and spikes (2); losses and adjoint as above, the adjoint being
@@ -304,35 +326,47 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
         // (2): warp 0 has the neurons.
         if (warp == 0) {
             const u32 end = steps - from < STEPS ? steps - from : STEPS;
+            const auto through = [&](auto rule) {
+                const u64 at = from * cells + cell;
+                float *of_mem = mem + at, *of_pre = pre ? pre + at : nullptr;
+                u32 *of_spikes = spikes + (u64)from * batch + b;
+                const float *input = (const float *)currents + lane % NARROW;
 #pragma unroll 1
-            for (u32 t = 0; t < end; t++) {
-                const u64 at = (from + t) * cells + cell;
-                const float input = ((const float *)currents[t])[lane % NARROW];
-                Fired now;
-                if (dynamics == FireThenIntegrate) {
-                    now = forward<FireThenIntegrate>(zero, jump, beta, theta, u, input);
-                } else if (dynamics == IntegrateThenFire) {
-                    now = forward<IntegrateThenFire>(zero, jump, beta, theta, u, input);
-                } else {
-                    now = forward<IntegrateFireReset>(zero, jump, beta, theta, u, input);
-                }
-                u = now.mem;
-                if (active) {
-                    mem[at] = u;
-                    if (pre) {
-                        pre[at] = now.pre;
-                    }
-                }
-                const u32 word = ballot(active && now.spike);
-                if (lane == 0) {
-                    spikes[(u64)(from + t) * batch + b] = word;
+                for (u32 t = 0; t < end; t++) {
+                    const Fired now =
+                        forward<decltype(rule)::dynamics>(zero, jump, beta, theta, u, *input);
+                    u = now.mem;
+                    const u32 word = ballot(active && now.spike);
                     fired += __builtin_popcount(word);
+                    if (active) {
+                        *of_mem = u;
+                        if (lane == 0) {
+                            *of_spikes = word;
+                        }
+                        if (decltype(rule)::dynamics == IntegrateFireReset && pre) {
+                            *of_pre = now.pre;
+                            of_pre += cells;
+                        }
+                    }
+                    warp_barrier(); // the lanes go on together
+                    input += NARROW;
+                    of_mem += cells;
+                    of_spikes += batch;
                 }
+            };
+            if (dynamics == FireThenIntegrate) {
+                through(Of<FireThenIntegrate>());
+            } else if (dynamics == IntegrateThenFire) {
+                through(Of<IntegrateThenFire>());
+            } else {
+                through(Of<IntegrateFireReset>());
             }
         }
         barrier();
     }
-    add_count(count, fired);
+    if (tid == 0) {
+        add_count(count, fired);
+    }
     losses_and_classes({spikes + b, batch}, mem, targets, loss, on, off, share, adjoint, scratch, losses,
                        by_count, by_membrane, flag, steps, batch, classes, b, shared);
     if (!adjoint) {

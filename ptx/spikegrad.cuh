@@ -77,17 +77,12 @@ INLINE float exp_clamped(float x) {
 
 // ln x for x >= 1 (Cephes' polynomial). Infinity and NaN stay what they are.
 __device__ inline float ln_from_one(float x) {
-    if (!(x < __builtin_inff())) {
-        return x;
-    }
     const u32 bits = __builtin_bit_cast(u32, x);
     float e = (float)((int)(bits >> 23) - 126);
     float m = __builtin_bit_cast(float, (bits & 0x007fffffu) | 0x3f000000u); // in [1/2, 1)
-    if (m < 0.707106781f) {
-        e -= 1.0f;
-        m += m;
-    }
-    m -= 1.0f;
+    const bool low = m < 0.707106781f;
+    e -= low ? 1.0f : 0.0f;
+    m += (low ? m : 0.0f) - 1.0f;
     const float z = m * m;
     float p = 7.0376836292e-2f;
     p = __builtin_fmaf(p, m, -1.1514610310e-1f);
@@ -101,5 +96,6 @@ __device__ inline float ln_from_one(float x) {
     float y = p * m * z;
     y = __builtin_fmaf(e, -2.12194440e-4f, y);
     y = __builtin_fmaf(z, -0.5f, y);
-    return __builtin_fmaf(e, 0.693359375f, m + y);
+    y = __builtin_fmaf(e, 0.693359375f, m + y);
+    return x < __builtin_inff() ? y : x;
 }

@@ -5,11 +5,11 @@
 // A warp has ROWS rows (a sample's steps, or any of [T, B]) and columns of 8 lanes; its lanes are four
 // groups of 8, one for each of the four sums. The weights of 32 WORDS inputs come to shared memory once
 // for all of a block's 8 warps, input by input; from the spike words each warp makes lists of what fires,
-// a byte for each, dealt out to the four groups; then each group walks its own list. Nothing is spent on
-// the neurons that are silent but their bits.
+// a byte for each; then each group of lanes walks every fourth entry. Nothing is spent on the neurons
+// that are silent but their bits.
 //
-// Cost for four spikes of a row: of each lane, V additions, V / 4 vectors of weights (8 or 16 bytes),
-// two instructions for where they lie and 3/4 of the loop's.
+// Cost for four spikes of a row: of each lane, V additions, V / 4 vectors of weights (8 or 16 bytes), two
+// instructions for where they lie, and 3/4 of one for the loop.
 #pragma once
 #include "spikegrad.cuh"
 
@@ -24,12 +24,12 @@ template <int V, int WORDS> struct Walk {
         COLUMNS = 8 * V,
         // In fours of floats; vectors stored for neighbouring inputs do not meet in a bank.
         LONG = COLUMNS / 4 + 1,
-        // Words of a list: four entries each, of up to INPUTS + 3 dealt out to four groups, by fours.
-        LIST = ((INPUTS + 3 + 15) / 16) | 1
+        // Bytes of a list, which begins with up to three entries that stand for nothing; by 16.
+        LIST = (INPUTS + 3 + 15) / 16 * 16
     };
     // One more input than there are, whose weights are 0.
     four weights[INPUTS + 1][LONG];
-    u32 lists[8][ROWS][4][LIST];
+    __attribute__((aligned(16))) u8 lists[8][ROWS][LIST];
 };
 
 // Adds to `sum[r]` the currents of the warp's row r at the columns of the lane: first + 2 l, + 1 of lane
@@ -58,11 +58,11 @@ INLINE void walk_spikes(Walk<V, WORDS> &shared, const float *weight, const float
     four next[EACH / 4];
     const auto fetch = [&](u32 at) {
         const u32 n = 32 * at + input;
+        const bool there = brings && n < inputs;
+        const float *from = weight + (u64)(first + begin) * inputs + n;
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            const u32 c = begin + i;
-            next[i / 4][i % 4] =
-                brings && n < inputs && c < columns ? weight[(u64)(first + c) * inputs + n] : 0.0f;
+        for (u32 i = 0; i < EACH; i++, from += inputs) {
+            next[i / 4][i % 4] = there && begin + i < columns ? *from : 0.0f;
         }
     };
     // Lane w of group r has word w of row r.
@@ -74,7 +74,7 @@ INLINE void walk_spikes(Walk<V, WORDS> &shared, const float *weight, const float
         shared.weights[S::INPUTS][tid] = four{0.0f, 0.0f, 0.0f, 0.0f};
     }
     u32 rank = 0; // of the row's next spike, modulo 4
-    u32 *const lists = &shared.lists[warp][0][0][0];
+    u8(*const lists)[S::LIST] = shared.lists[warp];
     fetch(0);
     u32 word = fetch_word(0);
 #pragma unroll 1
@@ -87,9 +87,12 @@ INLINE void walk_spikes(Walk<V, WORDS> &shared, const float *weight, const float
             }
         }
         // The lists: nothing but the input without weights at first.
-        const u32 none = S::INPUTS * 0x01010101u;
-        for (u32 i = lane; i < ROWS * 4 * S::LIST; i += 32) {
-            lists[i] = none;
+        const float none = __builtin_bit_cast(float, S::INPUTS * 0x01010101u);
+#pragma unroll
+        for (u32 i = 0; i < ROWS * S::LIST / 16; i += 32) {
+            if (i + lane < ROWS * S::LIST / 16) {
+                ((four *)lists)[i + lane] = four{none, none, none, none};
+            }
         }
         const u32 here = __builtin_popcount(word);
         u32 upto = here;
@@ -99,14 +102,13 @@ INLINE void walk_spikes(Walk<V, WORDS> &shared, const float *weight, const float
             upto += own >= lanes ? other : 0;
         }
         const u32 end = rank + shuffle_from(upto, lane | 7);
-        u32 place = rank + upto - here;
+        u8 *place = lists[group] + rank + upto; // behind this word's
         rank = end % 4;
         warp_barrier();
         while (word) {
-            const u32 n = 32 * own + __builtin_ctz(word);
-            ((u8 *)&lists[(group * 4 + place % 4) * S::LIST])[place / 4] = (u8)n;
-            word &= word - 1;
-            place++;
+            const u32 highest = __builtin_clz(word);
+            *--place = (u8)(32 * own + 31 - highest);
+            word ^= 0x80000000u >> highest;
         }
         if (at + WORDS < words) {
             fetch(at + WORDS);
@@ -116,13 +118,12 @@ INLINE void walk_spikes(Walk<V, WORDS> &shared, const float *weight, const float
 #pragma unroll
         for (u32 r = 0; r < ROWS; r++) {
             const u32 turns = (shuffle_from(end, 8 * r) + 15) / 16;
-            const u32 *list = &lists[(r * 4 + group) * S::LIST];
+            const u8 *list = lists[r] + group;
 #pragma unroll 1
-            for (u32 i = 0; i < turns; i++) {
-                const u32 all = list[i];
+            for (u32 i = 0; i < turns; i++, list += 16) {
 #pragma unroll
                 for (u32 k = 0; k < 4; k++) {
-                    const four *from = shared.weights[all >> 8 * k & 255];
+                    const four *from = shared.weights[list[4 * k]];
                     if (V == 2) {
                         const two w = ((const two *)from)[own];
                         sum[r][0] += w[0];

@@ -515,7 +515,7 @@ impl Machine {
             above.neurons.into(),
         ];
         let grid = (above.inputs.div_ceil(128), groups, 1);
-        self.gpu.launch("weights_narrow", grid, 128, &args)
+        self.gpu.launch("weights_narrow", grid, 64, &args)
     }
 
     /// (3) of one layer, with (5) of the one above if that is narrow.

@@ -241,7 +241,9 @@ impl Chain {
         let ready = |at: u64, &r: &u16| at.max(self.ready[usize::from(r)]);
         let at = uses.sources.iter().fold(self.flow, ready);
         self.slots += uses.slots;
-        self.begun = self.begun.max(at);
+        if uses.slots > 0 {
+            self.begun = self.begun.max(at); // else it only gives a register another name
+        }
         if uses.decides {
             self.flow = at + DEPENDENT;
         }
