@@ -193,43 +193,40 @@ GEMM(32, gemm_below, true, false, Floats, Floats)
 enum { SIDE = 32, SLICE = 32, LONG = SLICE + 4 };
 typedef float four __attribute__((ext_vector_type(4)));
 
-// Four neighbours along k, 0 beyond its end: floats, or the bytes of an image in the first of them, which
-// become floats by `four_of` when they are there.
-INLINE four fetch_four(int kind, const void *row, bool inside, bool vectors, u32 k, u32 end) {
+// Four neighbours along k as they lie in memory: floats, or the bytes of an image in the first of them.
+// VECTORS: rows allow vectors; what is beyond the end is then something else of the row. Otherwise it is 0.
+template <bool VECTORS> INLINE four fetch_four(int kind, const void *row, u32 k, u32 end) {
     four x = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (!inside || k >= end) {
+    if (VECTORS) {
+        k = k < end ? k : end - 4;
+        if (kind == Floats) {
+            return *(const four *)((const float *)row + k);
+        }
+        x[0] = __builtin_bit_cast(float, *(const u32 *)((const u8 *)row + k));
         return x;
     }
-    if (kind == Floats) {
-        const float *from = (const float *)row + k;
-        if (vectors) {
-            return *(const four *)from;
-        }
-#pragma unroll
-        for (u32 i = 0; i < 4; i++) {
-            x[i] = k + i < end ? from[i] : 0.0f;
-        }
-        return x;
-    }
-    const u8 *from = (const u8 *)row + k;
     u32 all = 0;
-    if (vectors) {
-        all = *(const u32 *)from;
-    } else {
 #pragma unroll
-        for (u32 i = 0; i < 4; i++) {
-            all |= k + i < end ? (u32)from[i] << 8 * i : 0;
+    for (u32 i = 0; i < 4; i++) {
+        if (kind == Floats) {
+            x[i] = k + i < end ? ((const float *)row)[k + i] : 0.0f;
+        } else {
+            all |= k + i < end ? (u32)((const u8 *)row)[k + i] << 8 * i : 0;
         }
     }
-    x[0] = __builtin_bit_cast(float, all);
+    if (kind != Floats) {
+        x[0] = __builtin_bit_cast(float, all);
+    }
     return x;
 }
 
-INLINE four four_of(int kind, four x) {
+// The four numbers; 0 if they are not `there`.
+INLINE four four_of(int kind, four x, bool there) {
+    const four none = {0.0f, 0.0f, 0.0f, 0.0f};
     if (kind == Floats) {
-        return x;
+        return there ? x : none;
     }
-    const u32 all = __builtin_bit_cast(u32, x[0]);
+    const u32 all = there ? __builtin_bit_cast(u32, x[0]) : 0;
 #pragma unroll
     for (u32 i = 0; i < 4; i++) {
         x[i] = of_byte(all >> 8 * i & 255);
@@ -244,11 +241,9 @@ INLINE four four_of(int kind, four x) {
 // allow it (4 or 1 bytes each), and each is used 32 times; 4 bytes of C are written once. Two slices are
 // on their way while one is multiplied. Tiles lie in shared memory along k: of 4 of k a thread reads 6
 // vectors for 32 multiply-adds.
-extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const void *a, const float *b,
-                                                               const float *bias, float *c, u32 m,
-                                                               u32 n, u32 k) {
-    __shared__ four tile_a[SIDE][LONG / 4];
-    __shared__ four tile_b[SIDE][LONG / 4];
+template <int KIND, bool VECTORS>
+INLINE void forward_product(const void *a, const float *b, const float *bias, float *c, u32 m,
+                            u32 n, u32 k, four (*tile_a)[LONG / 4], four (*tile_b)[LONG / 4]) {
     const u32 tid = tid_x(), lane = tid % 32, warp = tid / 32;
     // A warp has 4 columns and 8 rows of threads, such that neighbouring lanes share their columns and
     // lanes two apart their rows: then half a warp's vectors come in one pass.
@@ -258,40 +253,39 @@ extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const v
 #pragma unroll
     for (u32 j = 0; j < 4; j++) {
         const u32 q = col + tx + 8 * j;
-        sum[0][j] = sum[1][j] = q < n ? bias[q] : 0.0f;
+        sum[0][j] = sum[1][j] = bias[q < n ? q : n - 1];
     }
-    // What a thread brings of a slice: four of k of two rows of each tile.
+    // What a thread brings of a slice: four of k of two rows of each tile. Beyond the last row it brings
+    // the last, of which nothing comes.
     const u32 own = tid / 8, first = tid % 8;
-    const u64 size = kind == Floats ? 4 : 1;
-    const bool vectors_a = k % 4 == 0 && (u64)a % (4 * size) == 0;
-    const bool vectors_b = k % 4 == 0 && (u64)b % 16 == 0;
-    const u8 *from_a = (const u8 *)a + (u64)(row + own) * k * size;
-    const float *from_b = b + (u64)(col + own) * k;
-    const u64 half = 16 * (u64)k;
+    const u64 size = KIND == Floats ? 4 : 1;
+    const u8 *from_a[2];
+    const float *from_b[2];
+#pragma unroll
+    for (u32 i = 0; i < 2; i++) {
+        const u32 r = row + own + 16 * i, q = col + own + 16 * i;
+        from_a[i] = (const u8 *)a + (u64)(r < m ? r : m - 1) * k * size;
+        from_b[i] = b + (u64)(q < n ? q : n - 1) * k;
+    }
     struct Slice {
         four a[2], b[2];
     } one, two;
     const auto fetch = [&](u32 at, Slice &into) {
-        const u32 from = at + 4 * first;
-        if (at >= k) {
-            return;
-        }
 #pragma unroll
         for (u32 i = 0; i < 2; i++) {
-            into.a[i] = fetch_four(kind, from_a + i * half * size, row + own + 16 * i < m, vectors_a,
-                                   from, k);
-            into.b[i] = fetch_four(Floats, from_b + i * half, col + own + 16 * i < n, vectors_b, from,
-                                   k);
+            into.a[i] = fetch_four<VECTORS>(KIND, from_a[i], at + 4 * first, k);
+            into.b[i] = fetch_four<VECTORS>(Floats, from_b[i], at + 4 * first, k);
         }
     };
-    const auto multiply = [&](Slice &slice, u32 after) {
+    const auto multiply = [&](Slice &slice, u32 at) {
+        const bool there = at + 4 * first < k; // else 0 times whatever weights
 #pragma unroll
         for (u32 i = 0; i < 2; i++) {
-            tile_a[own + 16 * i][first] = four_of(kind, slice.a[i]);
+            tile_a[own + 16 * i][first] = four_of(KIND, slice.a[i], there);
             tile_b[own + 16 * i][first] = slice.b[i];
         }
         barrier();
-        fetch(after, slice);
+        fetch(at + 2 * SLICE, slice);
 #pragma unroll
         for (u32 s = 0; s < SLICE / 4; s++) {
             four x[2], w[4];
@@ -320,9 +314,9 @@ extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const v
     fetch(SLICE, two);
 #pragma unroll 1
     for (u32 at = 0; at < k; at += 2 * SLICE) {
-        multiply(one, at + 2 * SLICE);
+        multiply(one, at);
         if (at + SLICE < k) {
-            multiply(two, at + 3 * SLICE);
+            multiply(two, at + SLICE);
         }
     }
 #pragma unroll
@@ -334,5 +328,23 @@ extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const v
                 c[(u64)r * n + q] = sum[i][j];
             }
         }
+    }
+}
+
+extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const void *a, const float *b,
+                                                               const float *bias, float *c, u32 m,
+                                                               u32 n, u32 k) {
+    __shared__ four tile_a[SIDE][LONG / 4];
+    __shared__ four tile_b[SIDE][LONG / 4];
+    const u64 size = kind == Floats ? 4 : 1;
+    const bool vectors = k % 4 == 0 && (u64)a % (4 * size) == 0 && (u64)b % 16 == 0;
+    if (kind == Bytes && vectors) {
+        forward_product<Bytes, true>(a, b, bias, c, m, n, k, tile_a, tile_b);
+    } else if (kind == Bytes) {
+        forward_product<Bytes, false>(a, b, bias, c, m, n, k, tile_a, tile_b);
+    } else if (vectors) {
+        forward_product<Floats, true>(a, b, bias, c, m, n, k, tile_a, tile_b);
+    } else {
+        forward_product<Floats, false>(a, b, bias, c, m, n, k, tile_a, tile_b);
     }
 }

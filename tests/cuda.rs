@@ -800,7 +800,7 @@ fn gradients_that_overflow_change_nothing() {
     }
 }
 
-/// A step of the main job's kind is seven launches, a copy there and one back.
+/// A step of the main job's kind is eight launches, a copy there and one back.
 #[test]
 fn a_step_is_few_launches() {
     if !software_driver() {
@@ -822,7 +822,7 @@ fn a_step_is_few_launches() {
         ["launches", "copies"].map(|key| json[key].as_u64().unwrap())
     });
     let per_step = [0, 1].map(|k| (counts[1][k] - counts[0][k]) / 3);
-    assert_eq!(per_step, [7, 2]);
+    assert_eq!(per_step, [8, 2]);
 }
 
 /// What a child process of [`a_step_is_few_launches`] does.
