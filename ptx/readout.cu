@@ -23,6 +23,21 @@ INLINE float warp_max(float x) {
     return x;
 }
 
+// Over half a warp.
+INLINE float half_max(float x) {
+    for (int lanes = 8; lanes; lanes /= 2) {
+        x = larger(x, shuffle_xor(x, lanes));
+    }
+    return x;
+}
+
+INLINE float half_sum(float x) {
+    for (int lanes = 8; lanes; lanes /= 2) {
+        x += shuffle_xor(x, lanes);
+    }
+    return x;
+}
+
 // The largest (or the sum) over a block, to all of its threads; `scratch` has 8 floats.
 template <bool MAX> INLINE float of_block(float x, float *scratch) {
     x = MAX ? warp_max(x) : warp_sum(x);
@@ -38,8 +53,19 @@ template <bool MAX> INLINE float of_block(float x, float *scratch) {
     return all;
 }
 
-// The lowest index of the largest score of the first `count` threads; ~0 stands for no index.
+// The lowest index of the largest score of the first `count` threads, to thread 0; ~0 stands for no
+// index.
 INLINE u32 argmax_of_block(float score, u32 n, u32 count, float *scores, u32 *indices) {
+    if (count <= 32) { // the first warp's alone, which thread 0 belongs to
+        for (int lanes = 16; lanes; lanes /= 2) {
+            const float other = shuffle_xor(score, lanes);
+            const u32 index = shuffle_xor_int(n, lanes);
+            const bool better = other > score || (other == score && index < n);
+            score = better ? other : score;
+            n = better ? index : n;
+        }
+        return n;
+    }
     barrier();
     scores[tid_x()] = score;
     indices[tid_x()] = n;
@@ -75,11 +101,11 @@ INLINE float spike(const Spikes &spikes, u32 t, u32 c) {
 struct Shared {
     float scores[256];
     u32 indices[256];
-    double parts[8];
+    double parts[16];
 };
 
 // One sample's classes, loss and adjoint, by a block of 8 warps. Losses of each step's membranes or
-// spikes take a warp per step, its lanes over the classes; losses of counts and of maxima over time
+// spikes take a warp per step, its lanes over the classes (half a warp, where 16 are enough); losses of counts and of maxima over time
 // take a thread per class. Sums run in an order that depends on the shapes alone.
 // `spikes`, `mem` and the adjoint are the sample's own, steps lie `step` apart; `targets` [B] and the
 // adjoint [T, B, C] may be null. `scratch` is [B, C]. `on` and `off` are what the squared losses aim at;
@@ -137,42 +163,48 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
 
     const u32 target = targets[b];
     double value = 0.0;
+    bool halves = false; // whether a warp's halves have shares of their own
     if (loss == CrossEntropyMembrane || loss == CrossEntropyRate) {
+        // Up to 16 classes: two steps at once, by half a warp each.
+        const u32 width = classes <= 16 ? 16 : 32, first = lane % width;
+        const u32 together = 32 / width, turn = 8 * together;
 #pragma unroll 1
-        for (u32 t = warp; t < steps; t += 8) {
+        for (u32 from = warp * together; from < steps; from += turn) {
+            const bool there = from + lane / width < steps;
+            const u32 t = there ? from + lane / width : steps - 1;
             const auto row = [&](u32 c) {
                 return loss == CrossEntropyRate ? spike(spikes, t, c) : mem[t * step + c];
             };
-            // The first 32 classes stay in registers.
-            const float own = lane < classes ? row(lane) : -__builtin_inff();
-            float max = own;
+            // The first classes stay in registers.
+            const bool inside = first < classes;
+            const float own = row(inside ? first : 0);
+            float max = inside ? own : -__builtin_inff();
 #pragma unroll 1
             for (u32 c = lane + 32; c < classes; c += 32) {
                 max = larger(max, row(c));
             }
-            max = warp_max(max);
-            const float e = lane < classes ? exp_clamped(own - max) : 0.0f;
+            max = width == 16 ? half_max(max) : warp_max(max);
+            const float e = inside ? exp_clamped(own - max) : 0.0f;
             float total = e;
 #pragma unroll 1
             for (u32 c = lane + 32; c < classes; c += 32) {
                 total += exp_clamped(row(c) - max);
             }
-            total = warp_sum(total);
-            value += (double)(max - row(target) + ln_from_one(total));
-            if (!adjoint) {
-                continue;
-            }
+            total = width == 16 ? half_sum(total) : warp_sum(total);
+            const float of_step = max - row(target) + ln_from_one(total);
+            value += there ? (double)of_step : 0.0;
             const float scale = share / total;
-            if (lane < classes) {
-                adjoint[t * step + lane] = e * scale - (lane == target ? share : 0.0f);
+            if (adjoint && there && inside) {
+                adjoint[t * step + first] = e * scale - (first == target ? share : 0.0f);
             }
             warp_barrier(); // the lanes go on together
 #pragma unroll 1
-            for (u32 c = lane + 32; c < classes; c += 32) {
+            for (u32 c = lane + 32; adjoint && c < classes; c += 32) {
                 const float p = exp_clamped(row(c) - max) * scale;
                 adjoint[t * step + c] = p - (c == target ? share : 0.0f);
             }
         }
+        halves = classes <= 16;
     } else if (loss == MseMembrane) {
 #pragma unroll 1
         for (u32 t = warp; t < steps; t += 8) {
@@ -239,13 +271,13 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
             }
         }
     }
-    if (lane == 0) {
-        parts[warp] = value;
+    if (lane % 16 == 0) {
+        parts[tid / 16] = lane == 0 || halves ? value : 0.0;
     }
     barrier();
     if (tid == 0) {
         double sum = 0.0;
-        for (int w = 0; w < 8; w++) {
+        for (int w = 0; w < 16; w++) {
             sum += parts[w];
         }
         losses[b] = sum;
