@@ -244,6 +244,17 @@ fn find_not_finite<'a>(
     Ok(first)
 }
 
+/// Refuses parameters that are no finite numbers, and says which, before or after an update; whether
+/// they all are, an engine knows without bringing them back.
+fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Engine) -> Result<()> {
+    if finite {
+        return Ok(());
+    }
+    engine
+        .network()?
+        .check_finite(&format!(" {when} update {update}"))
+}
+
 /// Refuses moments of another network.
 fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
     check_same(network, moments, "moments of the optimiser")

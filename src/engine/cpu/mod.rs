@@ -38,7 +38,7 @@ use self::{
     step::{Machine, Mode},
     weights::Update,
 };
-use super::{adam_fits, find_not_finite, loss_not_finite};
+use super::{adam_fits, check_parameters, find_not_finite, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
     Recording, Result, StepReport, network::LayerGradients,
@@ -170,14 +170,6 @@ impl CpuEngine {
         self.template.check_targets(targets, input.batch())
     }
 
-    /// Refuses parameters that are no finite numbers, and says which.
-    fn check_parameters(&mut self, when: &str, update: u64) -> Result<()> {
-        if self.machine.finite {
-            return Ok(());
-        }
-        self.network()?.check_finite(&format!("{when} {update}"))
-    }
-
     /// Refuses a loss that is not finite, and says what made it so.
     fn check_loss(&mut self, report: StepReport, input: Input<'_>) -> Result<StepReport> {
         if report.loss.is_finite() {
@@ -295,7 +287,7 @@ impl Engine for CpuEngine {
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
-        self.check_parameters(" before update", self.adam.step + 1)?;
+        check_parameters(self.machine.finite, "before", self.adam.step + 1, self)?;
         let update = self.update();
         let mode = match self.adam.clip_norm {
             None => Mode::Train(update),
@@ -307,7 +299,7 @@ impl Engine for CpuEngine {
             self.apply(update)?;
         }
         self.adam.step += 1;
-        self.check_parameters(" after update", self.adam.step)?;
+        check_parameters(self.machine.finite, "after", self.adam.step, self)?;
         Ok(report)
     }
 

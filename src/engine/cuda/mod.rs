@@ -25,7 +25,7 @@ use self::{
     device::Gpu,
     machine::{Machine, Update},
 };
-use super::{find_not_finite, loss_not_finite};
+use super::{check_parameters, find_not_finite, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
     Result, StepReport,
@@ -92,14 +92,6 @@ impl CudaEngine {
             eps: adam.eps as f32,
             max_norm: adam.clip_norm,
         }
-    }
-
-    /// Refuses parameters that are no finite numbers, and says which.
-    fn check_parameters(&mut self, when: &str, update: u64) -> Result<()> {
-        if self.finite {
-            return Ok(());
-        }
-        self.network()?.check_finite(&format!("{when} {update}"))
     }
 
     /// The batch's loss and correct answers from what the device counted.
@@ -233,11 +225,11 @@ impl Engine for CudaEngine {
     }
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
-        self.check_parameters(" before update", self.adam.step + 1)?;
+        check_parameters(self.finite, "before", self.adam.step + 1, self)?;
         let (report, flags) = self.run(input, targets, true, Some(self.update()))?;
         self.adam.step += 1;
         self.finite &= !flags.infinite;
-        self.check_parameters(" after update", self.adam.step)?;
+        check_parameters(self.finite, "after", self.adam.step, self)?;
         Ok(report)
     }
 
