@@ -240,7 +240,7 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
 
 // Samples whose share of the sum below is taken together: as in src/engine/cpu/weights.rs. Turns of 32 steps
 // whose adjoints are in shared memory at once.
-enum { SAMPLES = 8, STAGES = 4 };
+enum { SAMPLES = 4, STAGES = 4 };
 
 // (4) of a narrow layer above another: a^T s, summed over the steps of SAMPLES samples, in their order, to
 // d_weight [ceil(B / SAMPLES), C, N]. `when` [T / 32, B, N] are the spikes below, words of 32 steps; a is

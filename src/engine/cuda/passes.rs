@@ -37,7 +37,7 @@ const BUSY_ROWS: usize = 4 * BUSY;
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
 /// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 4;
 
 /// Which of a layer's adjoints there are; of `e`, in how many parts.
 #[derive(Debug, Clone, Copy, Default)]
