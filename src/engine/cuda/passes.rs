@@ -148,10 +148,9 @@ impl Machine {
         names: [&'static str; 2],
         data: u32,
         (a, b): ((Arg, usize), (Arg, usize)),
-        c: Arg,
+        (c, flag): (Arg, Arg),
         (m, n, k): (usize, usize, usize),
         (tile, part, parts): (usize, usize, usize),
-        flag: Arg,
     ) -> Result<()> {
         let wide = |n: usize| Arg::U64(n as u64);
         let args = [
@@ -459,7 +458,7 @@ impl Machine {
                     1 => batch.flags(&self.slots),
                     _ => NULL,
                 };
-                self.product(names, below.kind, operands, into, shape, cut_as, flag)?; // (4)
+                self.product(names, below.kind, operands, (into, flag), shape, cut_as)?; // (4)
                 if parts > 1 || clip {
                     pieces.add(into, &self.gradients, &layer.weight, parts);
                 }
@@ -473,7 +472,7 @@ impl Machine {
                     let e = below.e.arg();
                     let weight = (self.param(&layer.weight), inputs);
                     let names = ["gemm_below_64", "gemm_below_32"];
-                    self.product(names, 0, (a, weight), e, shape, cut_as, NULL)?; // (5)
+                    self.product(names, 0, (a, weight), (e, NULL), shape, cut_as)?; // (5)
                     arriving[k - 1].e = parts;
                 }
             }
