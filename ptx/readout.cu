@@ -134,7 +134,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
         float count = 0.0f, sum = 0.0f;
         const float *from = mem + c;
         const u32 *words = spikes.words + c / 32;
-#pragma unroll 4
+#pragma unroll 1
         for (u32 t = 0; t < steps; t++) {
             count += bit(*words, c % 32);
             sum += *from;

@@ -539,7 +539,8 @@ impl Machine {
         let (surrogate, peak, scale) = surrogate(layer.surrogate);
         let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
         let summed = k == 0 && constant;
-        if narrow && summed && layer.common() && !arriving.extra && !arriving.g {
+        let few = narrow && self.layout.layers[k + 1].neurons <= 12;
+        if few && summed && layer.common() && !arriving.extra && !arriving.g {
             let above = &self.layout.layers[k + 1];
             let args = [
                 t.mem.arg(),
