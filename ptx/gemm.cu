@@ -243,7 +243,7 @@ template <bool VECTORS> INLINE four four_of(int kind, four x, u32 k, u32 end) {
 template <bool VECTORS>
 INLINE void forward_product(int kind, const void *a, const float *b, const float *bias, float *c, u32 m,
                             u32 n, u32 k, four (*tile_a)[LONG / 4], four (*tile_b)[LONG / 4]) {
-    constexpr int TURNS = VECTORS ? SLICE / 4 : 1; // of the inner loop, at once
+    constexpr int TURNS = VECTORS ? 4 : 1; // of the inner loop, at once
     const u32 tid = tid_x(), lane = tid % 32, warp = tid / 32;
     // A warp has 4 columns and 8 rows of threads, such that neighbouring lanes share their columns and
     // lanes two apart their rows: then half a warp's vectors come in one pass.

@@ -312,7 +312,7 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
                 };
                 u32 t = 0;
 #pragma unroll 1
-                for (; t + 8 <= end; t += 8) {
+                for (; decltype(fours)::value < 4 && t + 8 <= end; t += 8) {
 #pragma unroll
                     for (u32 i = 0; i < 8; i++) {
                         add(t, i);
