@@ -352,9 +352,9 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
 }
 
 // One kernel of each for each of the dynamics; below a narrow layer one more for the tutorial's rule, where
-// neither a nor a loss's own share of e is wanted, of at most 12 neurons: the main job's. The second bound is how many blocks
-// shall fit on a multiprocessor: it keeps the registers of the backward ones from being cut to where
-// they spill.
+// neither a nor a loss's own share of e is wanted, of at most 12 neurons: the main job's. The second bound
+// is how many blocks shall fit on a multiprocessor: it keeps the registers of the backward ones from being
+// cut to where they spill.
 #define LIF_FORWARD(SUFFIX, DYNAMICS)                                                                \
     extern "C" __global__ __launch_bounds__(128) void lif_forward_##SUFFIX(                          \
         const float *current, u64 step_stride, const float *betas, u32 beta_each,                    \

@@ -106,7 +106,8 @@ struct Shared {
 
 // One sample's classes, loss and adjoint, by a block of 8 warps. Losses of each step's membranes or
 // spikes take a warp per step, its lanes over the classes (half a warp, where 16 are enough); losses of
-// counts and of maxima over time take a thread per class. Sums run in an order that depends on the shapes alone.
+// counts and of maxima over time take a thread per class. Sums run in an order that depends on the shapes
+// alone.
 // `spikes`, `mem` and the adjoint are the sample's own, steps lie `step` apart; `targets` [B] and the
 // adjoint [T, B, C] may be null. `scratch` is [B, C]. `on` and `off` are what the squared losses aim at;
 // `share` scales the adjoint. losses[b] is the sample's sum, before any mean; `flag` gets a bit where
