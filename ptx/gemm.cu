@@ -96,6 +96,7 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
                     float *c, u32 m, u32 n, u32 k, u32 part, u32 *flag, float (*tile_a)[T + T / 16],
                     float (*tile_b)[T + T / 16]) {
     constexpr int R = T / 16; // rows and columns of C for each thread
+    constexpr int TURNS = T == 32 ? 4 : A_ALONG_K ? 8 : 16; // of the inner loop, at once
     // A warp has 8 columns and 4 rows of threads, such that neighbouring lanes share their columns and
     // lanes two apart their rows: then a half-warp's vectors come in one pass.
     const u32 lane = tid_x() % 32, warp = tid_x() / 32;
@@ -120,7 +121,7 @@ INLINE void product(int kind_a, const void *a, u64 a_stride, int kind_b, const v
             fetch<T, A_ALONG_K>(kind_a, a, a_stride, row, m, at + 16, to, next_a);
             fetch<T, B_ALONG_K>(kind_b, b, b_stride, col, n, at + 16, to, next_b);
         }
-#pragma unroll
+#pragma unroll TURNS
         for (int s = 0; s < 16; s++) {
             const vector<R> left = *(const vector<R> *)&tile_a[s][ty * R];
             const vector<R> right = *(const vector<R> *)&tile_b[s][tx * R];
@@ -194,7 +195,7 @@ enum { SIDE = 32, SLICE = 32, LONG = SLICE + 4 };
 typedef float four __attribute__((ext_vector_type(4)));
 
 // Four neighbours along k as they lie in memory: floats, or the bytes of an image in the first of them.
-// VECTORS: rows allow vectors; what is beyond the end is then something else of the row. Otherwise it is 0.
+// VECTORS: rows allow vectors. What is beyond the end is something else of the row.
 template <bool VECTORS> INLINE four fetch_four(int kind, const void *row, u32 k, u32 end) {
     four x = {0.0f, 0.0f, 0.0f, 0.0f};
     if (VECTORS) {
@@ -208,10 +209,11 @@ template <bool VECTORS> INLINE four fetch_four(int kind, const void *row, u32 k,
     u32 all = 0;
 #pragma unroll
     for (u32 i = 0; i < 4; i++) {
+        const u32 at = k + i < end ? k + i : end - 1;
         if (kind == Floats) {
-            x[i] = k + i < end ? ((const float *)row)[k + i] : 0.0f;
+            x[i] = ((const float *)row)[at];
         } else {
-            all |= k + i < end ? (u32)((const u8 *)row)[k + i] << 8 * i : 0;
+            all |= (u32)((const u8 *)row)[at] << 8 * i;
         }
     }
     if (kind != Floats) {
@@ -220,16 +222,13 @@ template <bool VECTORS> INLINE four fetch_four(int kind, const void *row, u32 k,
     return x;
 }
 
-// The four numbers; 0 if they are not `there`.
-INLINE four four_of(int kind, four x, bool there) {
-    const four none = {0.0f, 0.0f, 0.0f, 0.0f};
-    if (kind == Floats) {
-        return there ? x : none;
-    }
-    const u32 all = there ? __builtin_bit_cast(u32, x[0]) : 0;
+// The four numbers from k on; 0 beyond the end.
+template <bool VECTORS> INLINE four four_of(int kind, four x, u32 k, u32 end) {
+    const u32 all = __builtin_bit_cast(u32, x[0]);
 #pragma unroll
     for (u32 i = 0; i < 4; i++) {
-        x[i] = of_byte(all >> 8 * i & 255);
+        const bool there = VECTORS ? k < end : k + i < end;
+        x[i] = there ? (kind == Floats ? x[i] : of_byte(all >> 8 * i & 255)) : 0.0f;
     }
     return x;
 }
@@ -241,9 +240,10 @@ INLINE four four_of(int kind, four x, bool there) {
 // allow it (4 or 1 bytes each), and each is used 32 times; 4 bytes of C are written once. Two slices are
 // on their way while one is multiplied. Tiles lie in shared memory along k: of 4 of k a thread reads 6
 // vectors for 32 multiply-adds.
-template <int KIND, bool VECTORS>
-INLINE void forward_product(const void *a, const float *b, const float *bias, float *c, u32 m,
+template <bool VECTORS>
+INLINE void forward_product(int kind, const void *a, const float *b, const float *bias, float *c, u32 m,
                             u32 n, u32 k, four (*tile_a)[LONG / 4], four (*tile_b)[LONG / 4]) {
+    constexpr int TURNS = VECTORS ? 4 : 1; // of the inner loop, at once
     const u32 tid = tid_x(), lane = tid % 32, warp = tid / 32;
     // A warp has 4 columns and 8 rows of threads, such that neighbouring lanes share their columns and
     // lanes two apart their rows: then half a warp's vectors come in one pass.
@@ -258,7 +258,7 @@ INLINE void forward_product(const void *a, const float *b, const float *bias, fl
     // What a thread brings of a slice: four of k of two rows of each tile. Beyond the last row it brings
     // the last, of which nothing comes.
     const u32 own = tid / 8, first = tid % 8;
-    const u64 size = KIND == Floats ? 4 : 1;
+    const u64 size = kind == Floats ? 4 : 1;
     const u8 *from_a[2];
     const float *from_b[2];
 #pragma unroll
@@ -273,20 +273,20 @@ INLINE void forward_product(const void *a, const float *b, const float *bias, fl
     const auto fetch = [&](u32 at, Slice &into) {
 #pragma unroll
         for (u32 i = 0; i < 2; i++) {
-            into.a[i] = fetch_four<VECTORS>(KIND, from_a[i], at + 4 * first, k);
+            into.a[i] = fetch_four<VECTORS>(kind, from_a[i], at + 4 * first, k);
             into.b[i] = fetch_four<VECTORS>(Floats, from_b[i], at + 4 * first, k);
         }
     };
     const auto multiply = [&](Slice &slice, u32 at) {
-        const bool there = at + 4 * first < k; // else 0 times whatever weights
 #pragma unroll
         for (u32 i = 0; i < 2; i++) {
-            tile_a[own + 16 * i][first] = four_of(KIND, slice.a[i], there);
+            // Beyond the end, 0 times whatever weights.
+            tile_a[own + 16 * i][first] = four_of<VECTORS>(kind, slice.a[i], at + 4 * first, k);
             tile_b[own + 16 * i][first] = slice.b[i];
         }
         barrier();
         fetch(at + 2 * SLICE, slice);
-#pragma unroll
+#pragma unroll TURNS
         for (u32 s = 0; s < SLICE / 4; s++) {
             four x[2], w[4];
 #pragma unroll
@@ -331,20 +331,16 @@ INLINE void forward_product(const void *a, const float *b, const float *bias, fl
     }
 }
 
-extern "C" __global__ __launch_bounds__(128) void gemm_forward(int kind, const void *a, const float *b,
+extern "C" __global__ __launch_bounds__(128, 4) void gemm_forward(int kind, const void *a, const float *b,
                                                                const float *bias, float *c, u32 m,
                                                                u32 n, u32 k) {
     __shared__ four tile_a[SIDE][LONG / 4];
     __shared__ four tile_b[SIDE][LONG / 4];
     const u64 size = kind == Floats ? 4 : 1;
     const bool vectors = k % 4 == 0 && (u64)a % (4 * size) == 0 && (u64)b % 16 == 0;
-    if (kind == Bytes && vectors) {
-        forward_product<Bytes, true>(a, b, bias, c, m, n, k, tile_a, tile_b);
-    } else if (kind == Bytes) {
-        forward_product<Bytes, false>(a, b, bias, c, m, n, k, tile_a, tile_b);
-    } else if (vectors) {
-        forward_product<Floats, true>(a, b, bias, c, m, n, k, tile_a, tile_b);
+    if (vectors) {
+        forward_product<true>(kind, a, b, bias, c, m, n, k, tile_a, tile_b);
     } else {
-        forward_product<Floats, false>(a, b, bias, c, m, n, k, tile_a, tile_b);
+        forward_product<false>(kind, a, b, bias, c, m, n, k, tile_a, tile_b);
     }
 }

@@ -34,10 +34,11 @@ INLINE void lif_forward(const float *current, u64 step_stride, const float *beta
     const bool keeps_pre = DYNAMICS == IntegrateFireReset && pre;
     float u = 0.0f, input = active ? *current : 0.0f;
     u32 fired = 0, history = 0;
+    constexpr u32 TURN = DYNAMICS == FireThenIntegrate ? 4 : 1; // steps of a turn
 #pragma unroll 1
     for (u32 t = 0; t < steps;) {
 #pragma unroll
-        for (u32 i = 0; i < 4 && t < steps; i++, t++) {
+        for (u32 i = 0; i < TURN && t < steps; i++, t++) {
             // The next step's current, on its way while this one is used.
             float next = input;
             if (step_stride && active && t + 1 < steps) {
@@ -222,11 +223,7 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
                             }
                         });
                 };
-                if (COMMON && classes <= 12) {
-                    back(Count<3>());
-                } else {
-                    back(Count<4>());
-                }
+                back(Count<COMMON ? 3 : 4>());
             }
             top = bottom;
         }
@@ -240,7 +237,7 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
 
 // Samples whose share of the sum below is taken together: as in src/engine/cpu/weights.rs. Turns of 32 steps
 // whose adjoints are in shared memory at once.
-enum { SAMPLES = 8, STAGES = 4 };
+enum { SAMPLES = 4, STAGES = 4 };
 
 // (4) of a narrow layer above another: a^T s, summed over the steps of SAMPLES samples, in their order, to
 // d_weight [ceil(B / SAMPLES), C, N]. `when` [T / 32, B, N] are the spikes below, words of 32 steps; a is
@@ -248,8 +245,8 @@ enum { SAMPLES = 8, STAGES = 4 };
 // Grid: x ceil(N / 128) blocks of 64 threads, y the groups of samples. A thread has two neurons, 64
 // apart, and their C sums in registers.
 // Traffic, bytes per neuron: T / 8 read for each sample, 4 C written for each group; a comes through
-// shared memory by 16 bytes for all lanes, 32 steps at a time, the next on their way meanwhile. C fused
-// multiply-adds a step.
+// shared memory by 16 bytes for all lanes, 32 steps of STAGES samples at a time. C fused multiply-adds a
+// step.
 extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when, const float *a,
                                                                 float *d_weight, u32 steps, u32 batch,
                                                                 u32 neurons, u32 classes) {
@@ -282,35 +279,29 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
             }
         }
     };
-    const auto walk = [&](auto fours) {
-        constexpr u32 FOURS = decltype(fours)::value;
-        four sum[2][FOURS] = {};
-        fetch(0);
+    four sum[2][NARROW / 4] = {};
 #pragma unroll 1
-        for (u32 turn = 0; turn < turns; turn += STAGES) {
-            u32 word[STAGES][2];
-            barrier();
+    for (u32 turn = 0; turn < turns; turn += STAGES) {
+        fetch(turn);
+        barrier();
 #pragma unroll
-            for (u32 s = 0; s < STAGES; s++) {
+        for (u32 s = 0; s < STAGES; s++) {
 #pragma unroll
-                for (u32 i = 0; i < STAGED / 4; i++) {
-                    ((float *)above[s][own + 4 * i])[c] = next[s][i];
-                }
-                word[s][0] = next_word[s][0];
-                word[s][1] = next_word[s][1];
+            for (u32 i = 0; i < STAGED / 4; i++) {
+                ((float *)above[s][own + 4 * i])[c] = next[s][i];
             }
-            barrier();
-            if (turn + STAGES < turns) {
-                fetch(turn + STAGES);
-            }
-#pragma unroll
+        }
+        barrier();
+        const auto walk = [&](auto fours) {
+#pragma unroll 1
             for (u32 s = 0; s < STAGES; s++) {
                 const u32 left = steps - (turn + s) % words * 32;
                 const u32 end = turn + s >= turns ? 0 : left < 32 ? left : 32;
-const auto add = [&](u32 t, u32 i) {
-                    const float spike[2] = {bit(word[s][0], i), bit(word[s][1], i)};
+                u32 word[2] = {next_word[0][0], next_word[0][1]};
+                const auto add = [&](u32 t, u32 i) {
+                    const float spike[2] = {bit(word[0], i), bit(word[1], i)};
 #pragma unroll
-                    for (u32 k = 0; k < FOURS; k++) {
+                    for (u32 k = 0; k < decltype(fours)::value; k++) {
                         const four from = above[s][t + i][k];
 #pragma unroll
                         for (u32 j = 0; j < 4; j++) {
@@ -321,46 +312,49 @@ const auto add = [&](u32 t, u32 i) {
                 };
                 u32 t = 0;
 #pragma unroll 1
-                for (; t + 8 <= end; t += 8) {
+                for (; decltype(fours)::value < 4 && t + 8 <= end; t += 8) {
 #pragma unroll
                     for (u32 i = 0; i < 8; i++) {
                         add(t, i);
                     }
-                    word[s][0] >>= 8;
-                    word[s][1] >>= 8;
+                    word[0] >>= 8;
+                    word[1] >>= 8;
                 }
 #pragma unroll 1
                 for (; t < end; t++) {
                     add(t, 0);
-                    word[s][0] >>= 1;
-                    word[s][1] >>= 1;
+                    word[0] >>= 1;
+                    word[1] >>= 1;
+                }
+#pragma unroll
+                for (u32 i = 0; i + 1 < STAGES; i++) { // the next stage's in front
+                    next_word[i][0] = next_word[i + 1][0];
+                    next_word[i][1] = next_word[i + 1][1];
                 }
             }
+        };
+        if (classes > 12) {
+            walk(Count<4>());
+        } else {
+            walk(Count<3>());
         }
+    }
 #pragma unroll
-        for (u32 h = 0; h < 2; h++) {
+    for (u32 h = 0; h < 2; h++) {
 #pragma unroll
-            for (u32 k = 0; k < 4 * FOURS; k++) {
-                const u32 at = n + 64 * h;
-                if (at < neurons && k < classes) {
-                    d_weight[((u64)ctaid_y() * classes + k) * neurons + at] = sum[h][k / 4][k % 4];
-                }
+        for (u32 k = 0; k < NARROW; k++) {
+            const u32 at = n + 64 * h;
+            if (at < neurons && k < classes) {
+                d_weight[((u64)ctaid_y() * classes + k) * neurons + at] = sum[h][k / 4][k % 4];
             }
         }
-    };
-    if (classes > 12) {
-        walk(Count<4>());
-    } else if (classes > 8) {
-        walk(Count<3>());
-    } else {
-        walk(Count<2>());
     }
 }
 
 // One kernel of each for each of the dynamics; below a narrow layer one more for the tutorial's rule, where
-// neither a nor a loss's own share of e is wanted: the main job's. The second bound is how many blocks
-// shall fit on a multiprocessor: it keeps the registers of the backward ones from being cut to where
-// they spill.
+// neither a nor a loss's own share of e is wanted, of at most 12 neurons: the main job's. The second bound
+// is how many blocks shall fit on a multiprocessor: it keeps the registers of the backward ones from being
+// cut to where they spill.
 #define LIF_FORWARD(SUFFIX, DYNAMICS)                                                                \
     extern "C" __global__ __launch_bounds__(128) void lif_forward_##SUFFIX(                          \
         const float *current, u64 step_stride, const float *betas, u32 beta_each,                    \

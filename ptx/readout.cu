@@ -105,8 +105,9 @@ struct Shared {
 };
 
 // One sample's classes, loss and adjoint, by a block of 8 warps. Losses of each step's membranes or
-// spikes take a warp per step, its lanes over the classes (half a warp, where 16 are enough); losses of counts and of maxima over time
-// take a thread per class. Sums run in an order that depends on the shapes alone.
+// spikes take a warp per step, its lanes over the classes (half a warp, where 16 are enough); losses of
+// counts and of maxima over time take a thread per class. Sums run in an order that depends on the shapes
+// alone.
 // `spikes`, `mem` and the adjoint are the sample's own, steps lie `step` apart; `targets` [B] and the
 // adjoint [T, B, C] may be null. `scratch` is [B, C]. `on` and `off` are what the squared losses aim at;
 // `share` scales the adjoint. losses[b] is the sample's sum, before any mean; `flag` gets a bit where
@@ -134,7 +135,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
         float count = 0.0f, sum = 0.0f;
         const float *from = mem + c;
         const u32 *words = spikes.words + c / 32;
-#pragma unroll 4
+#pragma unroll 1
         for (u32 t = 0; t < steps; t++) {
             count += bit(*words, c % 32);
             sum += *from;
@@ -447,9 +448,9 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
 // Grid: x blocks of 32 rows, four for each of 8 warps; y of 64 columns.
 // Traffic: a block reads its rows' bits and its columns' weights once; a spike costs 64 additions and as
 // many floats from shared memory.
-extern "C" __global__ __launch_bounds__(256) void spikes_forward(const u32 *below, const float *weight,
-                                                                 const float *bias, float *c, u32 m,
-                                                                 u32 n, u32 k) {
+extern "C" __global__ __launch_bounds__(256, 1) void spikes_forward(const u32 *below, const float *weight,
+                                                                    const float *bias, float *c, u32 m,
+                                                                    u32 n, u32 k) {
     __shared__ Walk<8, 4> walk;
     const u32 lane = tid_x() % 32, warp = tid_x() / 32, first = ctaid_y() * 64;
     const u32 row = ctaid_x() * 8 * ROWS + warp * ROWS, columns = n - first < 64 ? n - first : 64;

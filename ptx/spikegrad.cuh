@@ -22,7 +22,8 @@ typedef unsigned long long u64;
 #define warp_barrier() __nvvm_bar_warp_sync(~0u)
 #define ballot(p) ((u32)__nvvm_vote_ballot_sync(~0u, (p)))
 #define shuffle_from(x, lane) ((u32)__nvvm_shfl_sync_idx_i32(~0u, (int)(x), (lane), 31))
-#define shuffle_up(x, lanes, segment) ((u32)__nvvm_shfl_sync_up_i32(~0u, (int)(x), (lanes), (32 - (segment)) << 8))
+#define shuffle_up(x, lanes, segment)                                                                \
+    ((u32)__nvvm_shfl_sync_up_i32(~0u, (int)(x), (lanes), (32 - (segment)) << 8))
 #define shuffle_xor_int(x, lanes) ((u32)__nvvm_shfl_sync_bfly_i32(~0u, (int)(x), (lanes), 31))
 #define shuffle_xor(x, lanes) __nvvm_shfl_sync_bfly_f32(~0u, (x), (lanes), 31)
 

@@ -57,12 +57,13 @@ INLINE void walk_spikes(Walk<V, WORDS> &shared, const float *weight, const float
     const bool brings = tid < SETS * S::INPUTS;
     four next[EACH / 4];
     const auto fetch = [&](u32 at) {
-        const u32 n = 32 * at + input;
-        const bool there = brings && n < inputs;
-        const float *from = weight + (u64)(first + begin) * inputs + n;
+        // What is not there is taken from where something is: no list has it, or nobody wants the sum.
+        const u32 n = 32 * at + input, column = begin < columns ? begin : columns - 1;
+        const float *from = weight + (u64)(first + column) * inputs + (n < inputs ? n : inputs - 1);
 #pragma unroll
-        for (u32 i = 0; i < EACH; i++, from += inputs) {
-            next[i / 4][i % 4] = there && begin + i < columns ? *from : 0.0f;
+        for (u32 i = 0; i < EACH; i++) {
+            next[i / 4][i % 4] = *from;
+            from += begin + i + 1 < columns ? inputs : 0;
         }
     };
     // Lane w of group r has word w of row r.

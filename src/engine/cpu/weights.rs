@@ -282,7 +282,7 @@ pub(super) const FEW: usize = 15;
 
 /// Samples whose sum is taken first, before it is added to those before: a GPU can take many such sums
 /// at once, and so have the same bits (`SAMPLES` in `ptx/lif.cu`).
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 4;
 
 /// The same to a layer of at most [`FEW`] neurons, from all samples.
 pub(super) struct FromSpikesToFew<'a, I> {

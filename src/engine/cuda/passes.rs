@@ -37,7 +37,7 @@ const BUSY_ROWS: usize = 4 * BUSY;
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
 /// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 4;
 
 /// Which of a layer's adjoints there are; of `e`, in how many parts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -539,7 +539,8 @@ impl Machine {
         let (surrogate, peak, scale) = surrogate(layer.surrogate);
         let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
         let summed = k == 0 && constant;
-        if narrow && summed && layer.common() && !arriving.extra && !arriving.g {
+        let few = narrow && self.layout.layers[k + 1].neurons <= 12;
+        if few && summed && layer.common() && !arriving.extra && !arriving.g {
             let above = &self.layout.layers[k + 1];
             let args = [
                 t.mem.arg(),
