@@ -52,28 +52,26 @@ impl<const M: usize> Tile for [&[f32]; M] {
     }
 }
 
-/// A matrix whose columns became rows, tile by tile: [`pack`] makes it.
+/// A matrix whose columns lie `row` floats apart: the transpose of [`Rows`].
 #[derive(Clone, Copy)]
-pub(super) struct Packed<'a> {
+pub(super) struct Columns<'a> {
     pub values: &'a [f32],
-    /// Columns, and the first that is meant.
-    pub depth: usize,
-    pub from: usize,
+    pub row: usize,
 }
 
-impl<'a> Left for Packed<'a> {
-    type Tile<const M: usize> = &'a [[f32; M]];
+impl<'a> Left for Columns<'a> {
+    type Tile<const M: usize> = Self;
     #[inline(always)]
-    fn tile<const M: usize>(self, first: usize) -> &'a [[f32; M]] {
-        let tile = &self.values[first * self.depth..][..M * self.depth];
-        &tile.as_chunks().0[self.from..]
+    fn tile<const M: usize>(self, first: usize) -> Self {
+        let values = &self.values[first..];
+        Columns { values, ..self }
     }
 }
 
-impl<const M: usize> Tile for &[[f32; M]] {
+impl Tile for Columns<'_> {
     #[inline(always)]
     fn get(self, m: usize, k: usize) -> f32 {
-        self[k][m]
+        self.values[k * self.row + m]
     }
 }
 
@@ -89,36 +87,6 @@ fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
             .step_by(each)
             .map(move |m| (m, each))
     })
-}
-
-/// Packs the entries `first .. first + count` of each of `depth` rows as the columns of a [`Packed`]
-/// matrix; `one` appends a column of ones. Row by row: wherever rows lie, each is touched once.
-pub(super) fn pack<'a>(
-    rows: impl Iterator<Item = &'a [f32]>,
-    (first, count): (usize, usize),
-    one: bool,
-    depth: usize,
-    out: &mut Vec<f32>,
-) {
-    let columns = count + usize::from(one);
-    out.resize(columns * depth, 0.0);
-    for (k, row) in rows.enumerate() {
-        let row = &row[first..][..count];
-        for (at, height) in tiles(columns) {
-            let to = &mut out[at * depth + k * height..][..height];
-            match (row.get(at..at + height), height) {
-                // Of known length: a copy without a call.
-                (Some(from), 6) => to[..6].copy_from_slice(&from[..6]),
-                (Some(from), 5) => to[..5].copy_from_slice(&from[..5]),
-                (Some(from), _) => to.copy_from_slice(from),
-                (None, _) => {
-                    let real = count.saturating_sub(at);
-                    to[..real].copy_from_slice(&row[at.min(count)..]);
-                    to[real..].fill(1.0);
-                }
-            }
-        }
-    }
 }
 
 /// One stretch of the inner index: what is broadcast, and the panel that it meets.

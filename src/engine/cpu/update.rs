@@ -5,8 +5,9 @@
 //!
 //! - first layer, sparse input: a block of outputs, all inputs. The block's adjoints of all samples
 //!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
-//! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is packed
-//!   once for the strip; it and the sums of the task (200 and 400 KB at most) stay in L2.
+//! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is copied
+//!   once for the strip; it and the sums of the task (100 and 400 KB at most) stay in L2, and each
+//!   adjoint that comes from beyond serves 200 inputs.
 //! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
 
 use std::ops::Range;
@@ -15,10 +16,10 @@ use ndarray::Array1;
 
 use super::{
     clock::Part,
-    dense::{DEPTH, pack},
+    dense::DEPTH,
     layout::LayerState,
     lists::Pairs,
-    parallel::for_each,
+    parallel::{for_each, threads},
     sample::{Pass, Sample},
     simd::{Isa, LANES, Lane, flatten, flatten_mut},
     step::Machine,
@@ -27,10 +28,10 @@ use super::{
 use crate::network::{clamp_beta, clamp_threshold};
 
 /// Inputs of a task with a dense input, at most.
-const SLICE: usize = 96;
+const SLICE: usize = 200;
 
 /// Blocks of outputs of such a task, at most.
-const STRIP: usize = 16;
+const STRIP: usize = 8;
 
 /// Inputs of each of a multiple of four slices, so that two or four threads get as many.
 fn slice(columns: usize) -> usize {
@@ -133,14 +134,13 @@ impl Machine {
             let mut tasks = tasks(k, layer, gradients, update, widths[k], &mut poison);
             let first = jobs.len();
             if k == 0 && !pass.sparse {
-                // Strips: some blocks of one part.
-                tasks.sort_by_key(|task| (task.part, task.block / STRIP));
-                let same = |a: &Task<'_>, b: &Task<'_>| {
-                    (a.part, a.block / STRIP) == (b.part, b.block / STRIP)
-                };
+                // Strips: some blocks of one part; four or more for each thread, if there are so many.
+                let strip = (tasks.len() / (4 * threads())).clamp(1, STRIP);
+                let of = |task: &Task<'_>| (task.part, task.block / strip);
+                tasks.sort_by_key(of);
                 for task in tasks {
                     match jobs.last_mut() {
-                        Some((_, job)) if same(&job[0], &task) => job.push(task),
+                        Some((_, job)) if of(&job[0]) == of(&task) => job.push(task),
                         _ => jobs.push((0, vec![task])),
                     }
                 }
@@ -364,7 +364,7 @@ impl Strip<'_> {
         }
     }
 
-    /// From a dense input, stretch by stretch of rows (steps of samples): packs the columns, and adds
+    /// From a dense input, stretch by stretch of rows (steps of samples): copies their columns, and adds
     /// what they give with each block's adjoints; hands on the sums at the end.
     fn dense(self, job: Job<'_>, Bench { sums, x }: &mut Bench) {
         let (source, steps, lanes) = (self.pass.source, self.pass.source.rows(), self.lanes);
@@ -379,8 +379,13 @@ impl Strip<'_> {
         for begin in (0..rows).step_by(DEPTH) {
             let stretch = begin..rows.min(begin + DEPTH);
             let row = |r: usize| source.row(self.pass.first + r / steps, r % steps);
-            let (depth, columns) = (stretch.len(), (self.columns.start, real));
-            pack(stretch.clone().map(row), columns, bias, depth, x);
+            x.clear();
+            for r in stretch.clone() {
+                x.extend_from_slice(&row(r)[self.columns.start..][..real]);
+                if bias {
+                    x.push(1.0);
+                }
+            }
             let pieces: Vec<Piece<'_>> = (begin / steps..stretch.end.div_ceil(steps))
                 .map(|n| {
                     let first = begin.saturating_sub(n * steps);
@@ -398,7 +403,6 @@ impl Strip<'_> {
                     lanes,
                     block: task.block,
                     pieces: &pieces,
-                    depth,
                     x,
                     sums,
                 });

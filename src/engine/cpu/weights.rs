@@ -8,7 +8,7 @@
 use ndarray::Array1;
 
 use super::{
-    dense::{Packed, Start, product},
+    dense::{Columns, Start, product},
     lists::Pairs,
     simd::{BlockKernel, Kernel, LANES, Lane, Simd},
 };
@@ -202,10 +202,9 @@ pub(super) struct Piece<'a> {
 pub(super) struct FromDense<'a> {
     pub lanes: usize,
     pub block: usize,
-    /// The rows of the stretch: `depth` in all.
+    /// The rows of the stretch.
     pub pieces: &'a [Piece<'a>],
-    pub depth: usize,
-    /// Their columns as [`pack`](super::dense::pack) leaves them.
+    /// Their entries in those columns, row by row.
     pub x: &'a [f32],
     /// `[column][lanes]`.
     pub sums: &'a mut [Lane],
@@ -221,19 +220,13 @@ impl BlockKernel for FromDense<'_> {
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
         let (sums, _) = self.sums.as_chunks_mut::<L>();
-        let (values, depth, block) = (self.x, self.depth, self.block);
-        let mut next = 0;
+        let (row, block, mut x) = (sums.len(), self.block, self.x);
         let segments = self.pieces.iter().map(move |piece| {
             let (rows, _) = piece.a.as_chunks::<L>();
             let panel = &rows[block * piece.steps + piece.first..][..piece.count];
-            let from = next;
-            next += piece.count;
-            let x = Packed {
-                values,
-                depth,
-                from,
-            };
-            (x, panel)
+            let (values, rest) = x.split_at(piece.count * row);
+            x = rest;
+            (Columns { values, row }, panel)
         });
         product::<S, _, L>(s, segments, Start::Continue, sums);
     }
