@@ -17,7 +17,7 @@
 //! Source: Kingma & Ba, *Adam: A Method for Stochastic
 //! Optimization*, ICLR 2015, algorithm 1, in PyTorch's arrangement of the bias corrections.
 
-use ndarray::Zip;
+use ndarray::{Array1, Zip};
 
 use crate::{Error, Float, Gradients, Network, Result};
 
@@ -160,8 +160,9 @@ impl<F: Float> Adam<F> {
     /// # Errors
     /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] where gradients or
     /// moments belong to another network, [`Error::NonFinite`] where a parameter is no finite number, or
-    /// the gradients to be clipped have no finite norm. Nothing has changed then. [`Error::NonFinite`] as well where the update has
-    /// made a parameter infinite, which takes a learning rate out of all proportion.
+    /// the gradients to be clipped have no finite norm. Nothing has changed then. [`Error::NonFinite`]
+    /// as well where the update has made a parameter infinite, which takes a learning rate out of all
+    /// proportion.
     pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
         self.check()?;
         check_same(network, gradients, "gradients")?;
@@ -200,6 +201,56 @@ impl<F: Float> Adam<F> {
         }
         network.clamp();
         network.check_finite(&format!(" after update {}", self.step))
+    }
+}
+
+/// The constants of one update, as the engines in single precision have them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Update {
+    pub beta1: f32,
+    pub beta2: f32,
+    /// `1 − β₁`, `1 − β₂`, rounded from double precision.
+    pub gain1: f32,
+    pub gain2: f32,
+    /// `lr / (1 − β₁ⁿ)`.
+    pub step_size: f32,
+    /// `1 / √(1 − β₂ⁿ)`.
+    pub scale: f32,
+    pub eps: f32,
+}
+
+impl Adam {
+    /// The constants of the next update.
+    pub(crate) fn next_update(&self) -> Update {
+        let n = (self.step + 1) as f64;
+        let correction = |beta: f64| 1.0 - libm::pow(beta, n);
+        Update {
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            gain1: (1.0 - self.beta1) as f32,
+            gain2: (1.0 - self.beta2) as f32,
+            step_size: (self.lr / correction(self.beta1)) as f32,
+            scale: (1.0 / correction(self.beta2).sqrt()) as f32,
+            eps: self.eps as f32,
+        }
+    }
+}
+
+impl Update {
+    /// One update of a few numbers: learnt decays or thresholds.
+    pub fn apply(
+        &self,
+        w: &mut Array1<f32>,
+        g: &Array1<f32>,
+        moments: &mut Option<(Array1<f32>, Array1<f32>)>,
+    ) {
+        let zeros = || Array1::zeros(w.len());
+        let (m, v) = moments.get_or_insert_with(|| (zeros(), zeros()));
+        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+            *m = self.beta1 * *m + self.gain1 * g;
+            *v = self.beta2 * *v + self.gain2 * g * g;
+            *w -= self.step_size * *m / (v.sqrt() * self.scale + self.eps);
+        }
     }
 }
 

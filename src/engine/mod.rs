@@ -255,6 +255,15 @@ fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Eng
         .check_finite(&format!(" {when} update {update}"))
 }
 
+/// Refuses room for more or fewer classes than there are samples.
+fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
+    if classes.len() == input.batch() {
+        return Ok(());
+    }
+    let expected = format!("[{}], one for each sample", input.batch());
+    Err(Error::shape("classes", expected, &[classes.len()]))
+}
+
 /// Refuses moments of another network.
 fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
     check_same(network, moments, "moments of the optimiser")

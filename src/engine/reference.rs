@@ -29,10 +29,10 @@ use ndarray::{
     Array, Array1, Array2, Array3, ArrayBase, ArrayView3, Axis, CowArray, Data, Dimension, Ix2,
 };
 
-use super::{first_not_finite, loss_not_finite};
+use super::{check_classes, first_not_finite, loss_not_finite};
 use crate::{
-    Adam, Adjoints, Engine, Error, Float, Gradients, Input, Layer, Network, Objective, ReadOut,
-    Record, Recording, Result, StepReport, Surrogate, Trace,
+    Adam, Adjoints, Engine, Float, Gradients, Input, Layer, Network, Objective, ReadOut, Record,
+    Recording, Result, StepReport, Surrogate, Trace,
     loss::check_adjoints,
     network::LayerGradients,
     neuron::{Dynamics, Rule, Step, specialise},
@@ -515,10 +515,7 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
         read_out: ReadOut,
         classes: &mut [usize],
     ) -> Result<()> {
-        if classes.len() != input.batch() {
-            let expected = format!("[{}], one for each sample", input.batch());
-            return Err(Error::shape("classes", expected, &[classes.len()]));
-        }
+        check_classes(input, classes)?;
         let recording = forward(&self.network, input)?;
         classes.copy_from_slice(&recording.classify(read_out));
         Ok(())

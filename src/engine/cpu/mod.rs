@@ -36,12 +36,11 @@ use self::{
     layout::LayerState,
     simd::Isa,
     step::{Machine, Mode},
-    weights::Update,
 };
-use super::{adam_fits, check_parameters, find_not_finite, loss_not_finite};
+use super::{adam_fits, check_classes, check_parameters, find_not_finite, loss_not_finite};
 use crate::{
     Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
-    Recording, Result, StepReport, network::LayerGradients,
+    Recording, Result, StepReport, network::LayerGradients, optim::Update,
 };
 
 /// The fast CPU engine behind the [`Engine`] trait; single precision.
@@ -150,21 +149,6 @@ impl CpuEngine {
         self
     }
 
-    /// The constants of the next update.
-    fn update(&self) -> Update {
-        let (adam, n) = (&self.adam, (self.adam.step + 1) as f64);
-        let correction = |beta: f64| 1.0 - libm::pow(beta, n);
-        Update {
-            beta1: adam.beta1 as f32,
-            beta2: adam.beta2 as f32,
-            gain1: (1.0 - adam.beta1) as f32,
-            gain2: (1.0 - adam.beta2) as f32,
-            step_size: (adam.lr / correction(adam.beta1)) as f32,
-            scale: (1.0 / correction(adam.beta2).sqrt()) as f32,
-            eps: adam.eps as f32,
-        }
-    }
-
     fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
         input.check(&self.template)?;
         self.template.check_targets(targets, input.batch())
@@ -263,13 +247,7 @@ impl Engine for CpuEngine {
         classes: &mut [usize],
     ) -> Result<()> {
         input.check(&self.template)?;
-        if classes.len() != input.batch() {
-            return Err(Error::shape(
-                "classes",
-                format!("[{}], one for each sample", input.batch()),
-                &[classes.len()],
-            ));
-        }
+        check_classes(input, classes)?;
         self.machine.classify(input, read_out, classes);
         Ok(())
     }
@@ -288,7 +266,7 @@ impl Engine for CpuEngine {
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
         check_parameters(self.machine.finite, "before", self.adam.step + 1, self)?;
-        let update = self.update();
+        let update = self.adam.next_update();
         let mode = match self.adam.clip_norm {
             None => Mode::Train(update),
             Some(_) => Mode::Gradients,

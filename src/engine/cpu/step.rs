@@ -14,9 +14,10 @@ use super::{
     simd::{Isa, Lane},
     source::{Source, with_source},
     update::Bench,
-    weights::Update,
 };
-use crate::{Adjoints, Input, Objective, ReadOut, Record, Recording, StepReport, Trace};
+use crate::{
+    Adjoints, Input, Objective, ReadOut, Record, Recording, StepReport, Trace, optim::Update,
+};
 
 /// Samples whose non-zero inputs are listed together.
 const GROUP: usize = 16;

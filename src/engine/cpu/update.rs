@@ -23,9 +23,12 @@ use super::{
     sample::{Pass, Sample},
     simd::{Isa, LANES, Lane, flatten, flatten_mut},
     step::Machine,
-    weights::{self, Piece, Sink, Update},
+    weights::{self, Piece, Sink},
 };
-use crate::network::{clamp_beta, clamp_threshold};
+use crate::{
+    network::{clamp_beta, clamp_threshold},
+    optim::Update,
+};
 
 /// Inputs of a task with a dense input, at most.
 const SLICE: usize = 200;

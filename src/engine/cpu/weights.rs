@@ -5,46 +5,12 @@
 //! a [`Sink`] at once: to Adam, so that it never goes to memory, or to a buffer. No two tasks touch
 //! the same weight, and each sum runs over the batch in order: no reduction crosses threads.
 
-use ndarray::Array1;
-
 use super::{
     dense::{Columns, Start, product},
     lists::Pairs,
     simd::{BlockKernel, Kernel, LANES, Lane, Simd},
 };
-
-/// Adam's constants for one update; see [`optim`](crate::optim).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Update {
-    pub beta1: f32,
-    pub beta2: f32,
-    /// `1 − β₁`, `1 − β₂`, rounded from double precision.
-    pub gain1: f32,
-    pub gain2: f32,
-    /// `lr / (1 − β₁ⁿ)`.
-    pub step_size: f32,
-    /// `1 / √(1 − β₂ⁿ)`.
-    pub scale: f32,
-    pub eps: f32,
-}
-
-impl Update {
-    /// One update of a few numbers: learnt decays or thresholds.
-    pub fn apply(
-        &self,
-        w: &mut Array1<f32>,
-        g: &Array1<f32>,
-        moments: &mut Option<(Array1<f32>, Array1<f32>)>,
-    ) {
-        let zeros = || Array1::zeros(w.len());
-        let (m, v) = moments.get_or_insert_with(|| (zeros(), zeros()));
-        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            *m = self.beta1 * *m + self.gain1 * g;
-            *v = self.beta2 * *v + self.gain2 * g * g;
-            *w -= self.step_size * *m / (v.sqrt() * self.scale + self.eps);
-        }
-    }
-}
+use crate::optim::Update;
 
 /// Where a block's gradients go, `[input][lanes]` each.
 pub(super) enum Sink<'a> {

@@ -11,7 +11,10 @@ use super::{
     layout::Layout,
     passes::{Arriving, Piece, words},
 };
-use crate::{Adjoints, Gradients, Input, Network, Objective, Record, Recording, Result, Trace};
+use crate::{
+    Adam, Adjoints, Gradients, Input, Network, Objective, Record, Recording, Result, Trace,
+    optim::Update,
+};
 
 /// What one layer's passes leave on the device. `N` neurons, `T` steps, `B` samples.
 #[derive(Debug, Default)]
@@ -42,6 +45,8 @@ pub struct Traces {
 #[derive(Debug)]
 pub struct Machine {
     pub(super) layout: Layout,
+    /// The largest norm of all gradients together.
+    pub(super) max_norm: Option<f64>,
     pub(super) traces: Vec<Traces>,
     pub(super) params: Buffer<f32>,
     pub(super) gradients: Buffer<f32>,
@@ -63,21 +68,6 @@ pub struct Machine {
     pub(super) gpu: Gpu,
 }
 
-/// The constants of an update.
-#[derive(Debug, Clone, Copy)]
-pub struct Update {
-    pub beta1: f32,
-    pub beta2: f32,
-    pub gain1: f32,
-    pub gain2: f32,
-    pub step_size: f32,
-    /// `1 / √(1 − β₂ⁿ)`.
-    pub scale: f32,
-    pub eps: f32,
-    /// The largest norm of all gradients together.
-    pub max_norm: Option<f64>,
-}
-
 impl Drop for Machine {
     fn drop(&mut self) {
         // Memory is given back to the context that this thread has: make it the right one. If the
@@ -90,11 +80,7 @@ impl Drop for Machine {
 
 impl Machine {
     /// Puts a network on the device, with moments if there are any.
-    pub fn new(
-        gpu: Gpu,
-        network: &Network,
-        moments: Option<&(Gradients, Gradients)>,
-    ) -> Result<Self> {
+    pub fn new(gpu: Gpu, network: &Network, adam: &Adam) -> Result<Self> {
         let layout = Layout::new(network);
         let place = |values: &[f32]| {
             let mut buffer = Buffer::default();
@@ -105,7 +91,7 @@ impl Machine {
         let params = place(&layout.parameters(network))?;
         let (low, high) = layout.bounds();
         let (low, high) = (place(&low)?, place(&high)?);
-        let (first, second) = match moments {
+        let (first, second) = match &adam.moments {
             Some((first, second)) => (layout.row(first), layout.row(second)),
             None => (vec![0.0; layout.trained], vec![0.0; layout.trained]),
         };
@@ -115,6 +101,7 @@ impl Machine {
         Ok(Machine {
             traces: layout.layers.iter().map(|_| Traces::default()).collect(),
             layout,
+            max_norm: adam.clip_norm,
             params,
             gradients,
             first,
@@ -226,7 +213,7 @@ impl Machine {
     ) -> Result<()> {
         let mut arriving = self.forward(batch, Some(&objective.loss), back)?;
         if back {
-            let clip = update.is_some_and(|update| update.max_norm.is_some());
+            let clip = update.is_some() && self.max_norm.is_some();
             self.backward(batch, &mut arriving, objective.rate_l1, clip)?;
         }
         Ok(())
@@ -258,7 +245,7 @@ impl Machine {
             arriving.g = adjoint.mem.is_some();
             arriving.extra = k < last && adjoint.spk.is_some();
         }
-        let clip = update.is_some_and(|update| update.max_norm.is_some());
+        let clip = update.is_some() && self.max_norm.is_some();
         self.backward(&batch, &mut arriving, 0.0, clip)?;
         if let Some(update) = update {
             self.apply(&batch, update)?;

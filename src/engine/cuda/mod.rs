@@ -23,12 +23,12 @@ mod passes;
 use self::{
     batch::{Flags, Report},
     device::Gpu,
-    machine::{Machine, Update},
+    machine::Machine,
 };
-use super::{check_parameters, find_not_finite, loss_not_finite};
+use super::{check_classes, check_parameters, find_not_finite, loss_not_finite};
 use crate::{
-    Adam, Engine, Error, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording,
-    Result, StepReport,
+    Adam, Engine, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording, Result,
+    StepReport, optim::Update,
 };
 
 /// The CUDA engine behind the [`Engine`] trait; feature `cuda`.
@@ -65,7 +65,7 @@ impl CudaEngine {
             super::adam_fits(&network, first)?;
         }
         let finite = network.check_finite("").is_ok();
-        let machine = Machine::new(Gpu::open(index)?, &network, adam.moments.as_ref())?;
+        let machine = Machine::new(Gpu::open(index)?, &network, &adam)?;
         Ok(CudaEngine {
             template: network,
             objective,
@@ -76,22 +76,6 @@ impl CudaEngine {
             machine,
             finite,
         })
-    }
-
-    /// The constants of the next update.
-    fn update(&self) -> Update {
-        let (adam, n) = (&self.adam, (self.adam.step + 1) as f64);
-        let correction = |beta: f64| 1.0 - libm::pow(beta, n);
-        Update {
-            beta1: adam.beta1 as f32,
-            beta2: adam.beta2 as f32,
-            gain1: (1.0 - adam.beta1) as f32,
-            gain2: (1.0 - adam.beta2) as f32,
-            step_size: (adam.lr / correction(adam.beta1)) as f32,
-            scale: (1.0 / correction(adam.beta2).sqrt()) as f32,
-            eps: adam.eps as f32,
-            max_norm: adam.clip_norm,
-        }
     }
 
     /// The batch's loss and correct answers from what the device counted.
@@ -196,13 +180,7 @@ impl Engine for CudaEngine {
         classes: &mut [usize],
     ) -> Result<()> {
         input.check(&self.template)?;
-        if classes.len() != input.batch() {
-            return Err(Error::shape(
-                "classes",
-                format!("[{}], one for each sample", input.batch()),
-                &[classes.len()],
-            ));
-        }
+        check_classes(input, classes)?;
         self.machine.enter()?;
         let (by_count, by_membrane) = self.machine.classify(input)?;
         let found = match read_out {
@@ -226,7 +204,7 @@ impl Engine for CudaEngine {
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         check_parameters(self.finite, "before", self.adam.step + 1, self)?;
-        let (report, flags) = self.run(input, targets, true, Some(self.update()))?;
+        let (report, flags) = self.run(input, targets, true, Some(self.adam.next_update()))?;
         self.adam.step += 1;
         self.finite &= !flags.infinite;
         check_parameters(self.finite, "after", self.adam.step, self)?;

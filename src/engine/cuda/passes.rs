@@ -26,9 +26,9 @@ use std::ops::Range;
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
-    machine::{Machine, Update},
+    machine::Machine,
 };
-use crate::{Error, Input, Loss, Result, Surrogate};
+use crate::{Error, Input, Loss, Result, Surrogate, optim::Update};
 
 /// Blocks that keep a large device busy: below, work is cut into more and smaller pieces.
 const BUSY: usize = 264;
@@ -638,7 +638,7 @@ impl Machine {
 
     /// Applies the gradients of the last pass back, unless it was refused.
     pub(super) fn apply(&mut self, batch: &Batch, update: Update) -> Result<()> {
-        let clip = update.max_norm.is_some();
+        let clip = self.max_norm.is_some();
         let args = [
             self.params.arg(),
             self.gradients.arg(),
@@ -658,7 +658,7 @@ impl Machine {
             batch.flags(&self.slots),
             given(clip, &self.squares),
             Arg::U32(if clip { self.blocks as u32 } else { 0 }),
-            Arg::F64(update.max_norm.unwrap_or(0.0)),
+            Arg::F64(self.max_norm.unwrap_or(0.0)),
         ];
         let blocks = self.layout.trained.div_ceil(1024);
         self.gpu.launch("adam", (blocks, 1, 1), 256, &args)
