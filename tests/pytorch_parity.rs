@@ -121,7 +121,7 @@ fn cpu_engine() {
     }
 }
 
-/// On the GPU, or under the software driver (see `tests/cuda.rs`); without either it is skipped.
+/// On the GPU, or under the software driver (see `tests/cuda`); without either it is skipped.
 #[cfg(feature = "cuda")]
 #[test]
 fn cuda_engine() {

@@ -6,10 +6,11 @@
 use ndarray::Array3;
 
 use super::{
+    back::Piece,
     batch::{Batch, Flags, Report},
     device::{Buffer, Gpu, Slot},
     layout::Layout,
-    passes::{Arriving, Piece, words},
+    passes::{Arriving, words},
 };
 use crate::{
     Adam, Adjoints, Gradients, Input, Network, Objective, Record, Recording, Result, Trace,

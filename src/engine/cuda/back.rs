@@ -1,0 +1,350 @@
+//! The way back: (3), (4) and (5) of the reference engine, the sums over parts, and the update.
+//!
+//! Which kernel does what is told in [`passes`](super::passes).
+
+use std::ops::Range;
+
+use super::{
+    batch::{Batch, Sizes},
+    device::{Arg, Buffer, NULL},
+    machine::Machine,
+    passes::{Arriving, blocks, each, given, surrogate},
+};
+use crate::{Result, optim::Update};
+
+/// Blocks that keep a large device busy: below, work is cut into more and smaller pieces.
+const BUSY: usize = 264;
+/// Rows of samples that the backward kernels sum over, such that their blocks keep it busy.
+const BUSY_ROWS: usize = 4 * BUSY;
+/// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
+const SAMPLES: usize = 4;
+
+/// `Piece` in `ptx/update.cu`, as the words that it has there.
+pub type Piece = [u64; 6];
+
+/// How a product `[m, n]` over `k` of the way back is cut: the side of a tile, entries of `k` for each
+/// part, parts.
+fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
+    let tile = if m.min(n) <= 32 { 32 } else { 64 };
+    let tiles = m.div_ceil(tile) * n.div_ceil(tile);
+    let wanted = (BUSY / tiles).clamp(1, k.div_ceil(64)).min(32);
+    let part = k.div_ceil(wanted).next_multiple_of(16);
+    (tile, part, k.div_ceil(part))
+}
+
+impl Machine {
+    /// Room for the sums of layer `k`'s sweep back, over time and, in rows, over samples.
+    pub(super) fn reserve_sums(&mut self, k: usize, samples: usize, rows: usize) -> Result<()> {
+        let (layer, t) = (&self.layout.layers[k], &mut self.traces[k]);
+        self.gpu.reserve(&mut t.sum, samples * layer.neurons)?;
+        if layer.learn_beta {
+            self.gpu.reserve(&mut t.beta, rows * layer.neurons)?;
+        }
+        if layer.learn_theta {
+            self.gpu.reserve(&mut t.theta, rows * layer.neurons)?;
+        }
+        Ok(())
+    }
+
+    /// (3), (4) and (5) of all layers; the gradients lie in their row at the end. `clip`: whether their
+    /// norm will be wanted.
+    pub(super) fn backward(
+        &mut self,
+        batch: &Batch,
+        arriving: &mut [Arriving],
+        price: f64,
+        clip: bool,
+    ) -> Result<()> {
+        let Sizes {
+            samples, constant, ..
+        } = batch.sizes;
+        let layers = self.traces.len();
+        let mut pieces = Pieces::default();
+        for k in (0..layers).rev() {
+            let (block, blocks) = blocks(self.layout.layers[k].neurons);
+            let narrow = self.narrow(k + 1);
+            let rows = match narrow {
+                true => (BUSY_ROWS / blocks).clamp(1, samples),
+                false => samples,
+            };
+            let summed = k == 0 && constant; // Σ_t a_t is enough
+            if !arriving[k].swept {
+                self.sweep(k, batch, arriving[k], price, (block, blocks), rows)?; // (3)
+            }
+            if narrow {
+                self.weights_above(k, batch)?; // (4)
+                let groups = samples.div_ceil(SAMPLES);
+                let above = &self.layout.layers[k + 1];
+                let weight = &self.traces[k + 1].weight;
+                pieces.add(weight.arg(), &self.gradients, &above.weight, groups);
+            }
+            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+            let (inputs, neurons) = (layer.inputs, layer.neurons);
+            let a = (if summed { t.sum.arg() } else { t.current.arg() }, neurons);
+            let below_rows = self.rows(k, batch);
+            if !self.narrow(k) {
+                let shape = (neurons, inputs, below_rows);
+                let (tile, part, parts) = match cut(shape.0, shape.1, shape.2) {
+                    // One sum, in the order of samples.
+                    (tile, ..) if summed => (tile, below_rows.next_multiple_of(16), 1),
+                    cut => cut,
+                };
+                let gradient = self.gradients.at(layer.weight.start);
+                let into = match parts {
+                    1 => gradient,
+                    _ => {
+                        let t = &mut self.traces[k];
+                        self.gpu.reserve(&mut t.weight, parts * neurons * inputs)?;
+                        t.weight.arg()
+                    }
+                };
+                let layer = &self.layout.layers[k];
+                let below = self.below(k, batch);
+                let names = ["gemm_weights_64", "gemm_weights_32"];
+                let operands = (a, (below.at, below.stride));
+                let cut_as = (tile, part, parts);
+                let flag = match parts {
+                    1 => batch.flags(&self.slots),
+                    _ => NULL,
+                };
+                self.product(names, below.kind, operands, (into, flag), shape, cut_as)?; // (4)
+                if parts > 1 || clip {
+                    pieces.add(into, &self.gradients, &layer.weight, parts);
+                }
+                if k > 0 {
+                    let shape = (below_rows, inputs, neurons);
+                    let cut_as = cut(shape.0, shape.1, shape.2);
+                    let parts = cut_as.2;
+                    let below = &mut self.traces[k - 1];
+                    self.gpu
+                        .reserve(&mut below.e, parts * below_rows * inputs)?;
+                    let e = below.e.arg();
+                    let weight = (self.param(&layer.weight), inputs);
+                    let names = ["gemm_below_64", "gemm_below_32"];
+                    self.product(names, 0, (a, weight), (e, NULL), shape, cut_as)?; // (5)
+                    arriving[k - 1].e = parts;
+                }
+            }
+            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+            pieces.add(t.sum.arg(), &self.gradients, &layer.bias, samples);
+            // The read-out has a row for each sample, shared constants one for each block.
+            let (rows, blocks) = match arriving[k].swept {
+                true => (samples, samples),
+                false => (rows, rows * blocks),
+            };
+            for (learnt, from, to) in [
+                (layer.learn_beta, &t.beta, &layer.beta),
+                (layer.learn_theta, &t.theta, &layer.theta),
+            ] {
+                let each = to.len() > 1;
+                if learnt {
+                    let rows = if each { rows } else { blocks };
+                    pieces.add(from.arg(), &self.gradients, to, rows);
+                }
+            }
+        }
+        self.collect(batch, pieces, clip)
+    }
+
+    /// (4) of the narrow layer above layer `k`.
+    fn weights_above(&mut self, k: usize, batch: &Batch) -> Result<()> {
+        let Sizes { steps, samples, .. } = batch.sizes;
+        let groups = samples.div_ceil(SAMPLES);
+        let above = &self.layout.layers[k + 1];
+        let weight = &mut self.traces[k + 1].weight;
+        self.gpu.reserve(weight, groups * above.weight.len())?;
+        let args = [
+            self.traces[k].when.arg(),
+            self.traces[k + 1].current.arg(),
+            self.traces[k + 1].weight.arg(),
+            steps.into(),
+            samples.into(),
+            above.inputs.into(),
+            above.neurons.into(),
+        ];
+        let grid = (above.inputs.div_ceil(128), groups, 1);
+        self.gpu.launch("weights_narrow", grid, 64, &args)
+    }
+
+    /// (3) of one layer, with (5) of the one above if that is narrow.
+    fn sweep(
+        &mut self,
+        k: usize,
+        batch: &Batch,
+        arriving: Arriving,
+        price: f64,
+        (block, blocks): (u32, usize),
+        rows: usize,
+    ) -> Result<()> {
+        let Sizes {
+            steps,
+            samples,
+            constant,
+        } = batch.sizes;
+        let layers = self.traces.len();
+        let narrow = self.narrow(k + 1);
+        self.reserve_sums(k, samples, rows * blocks)?;
+        let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+        let (surrogate, peak, scale) = surrogate(layer.surrogate);
+        let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
+        let summed = k == 0 && constant;
+        let few = narrow && self.layout.layers[k + 1].neurons <= 12;
+        if few && summed && layer.common() && !arriving.extra && !arriving.g {
+            let above = &self.layout.layers[k + 1];
+            let args = [
+                t.mem.arg(),
+                self.traces[k + 1].current.arg(),
+                self.param(&above.weight),
+                above.neurons.into(),
+                price,
+                self.param(&layer.beta),
+                each(&layer.beta),
+                self.param(&layer.theta),
+                each(&layer.theta),
+                t.sum.arg(),
+                steps.into(),
+                samples.into(),
+                layer.neurons.into(),
+                rows.into(),
+                Arg::F32(peak),
+                Arg::F32(scale),
+            ];
+            let name = "lif_backward_narrow_common";
+            return self.gpu.launch(name, (blocks * rows, 1, 1), block, &args);
+        }
+        let mut args = vec![t.mem.arg(), given(layer.rule.pre_differs(), &t.pre)];
+        let names = if narrow {
+            let above = &self.layout.layers[k + 1];
+            args.extend([
+                self.traces[k + 1].current.arg(),
+                self.param(&above.weight),
+                above.neurons.into(),
+            ]);
+            [
+                "lif_backward_narrow_fti",
+                "lif_backward_narrow_itf",
+                "lif_backward_narrow_ifr",
+            ]
+        } else {
+            args.extend([
+                given(arriving.g, &t.g),
+                given(arriving.e > 0, &t.e),
+                arriving.e.into(),
+                Arg::U64((steps * samples * layer.neurons) as u64),
+            ]);
+            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
+        };
+        args.extend([
+            given(arriving.extra, &t.extra),
+            price,
+            self.param(&layer.beta),
+            each(&layer.beta),
+            self.param(&layer.theta),
+            each(&layer.theta),
+            given(!summed, &t.current),
+            t.sum.arg(),
+            given(layer.learn_beta, &t.beta),
+            given(layer.learn_theta, &t.theta),
+        ]);
+        args.extend([
+            steps.into(),
+            samples.into(),
+            layer.neurons.into(),
+            rows.into(),
+            Arg::U32(layer.rule.reset as u32),
+            Arg::U32(u32::from(layer.rule.attached())),
+            Arg::U32(surrogate),
+            Arg::F32(peak),
+            Arg::F32(scale),
+            Arg::U32(u32::from(layer.common())),
+        ]);
+        let name = names[layer.rule.dynamics as usize];
+        self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
+    }
+
+    /// The sums that are still missing. The table of pieces is sent when it is another than before.
+    fn collect(&mut self, batch: &Batch, pieces: Pieces, clip: bool) -> Result<()> {
+        if self.pieces != pieces.list {
+            self.pieces.clear();
+            let words = pieces.list.as_flattened();
+            self.gpu.reserve(&mut self.pieces_there, words.len())?;
+            self.gpu.upload(&mut self.pieces_there, words)?;
+            self.pieces = pieces.list;
+        }
+        if clip {
+            self.gpu.reserve(&mut self.squares, pieces.blocks)?;
+        }
+        let args = [
+            self.pieces_there.arg(),
+            self.pieces.len().into(),
+            batch.flags(&self.slots),
+            given(clip, &self.squares),
+        ];
+        self.blocks = pieces.blocks;
+        self.gpu
+            .launch("collect", (pieces.blocks, 1, 1), 256, &args)
+    }
+
+    /// Applies the gradients of the last pass back, unless it was refused.
+    pub(super) fn apply(&mut self, batch: &Batch, update: Update) -> Result<()> {
+        let clip = self.max_norm.is_some();
+        let args = [
+            self.params.arg(),
+            self.gradients.arg(),
+            self.first.arg(),
+            self.second.arg(),
+            Arg::U64(self.layout.trained as u64),
+            Arg::U64(self.layout.free as u64),
+            self.low.arg(),
+            self.high.arg(),
+            Arg::F32(update.beta1),
+            Arg::F32(update.beta2),
+            Arg::F32(update.gain1),
+            Arg::F32(update.gain2),
+            Arg::F32(update.step_size),
+            Arg::F32(update.scale),
+            Arg::F32(update.eps),
+            batch.flags(&self.slots),
+            given(clip, &self.squares),
+            Arg::U32(if clip { self.blocks as u32 } else { 0 }),
+            Arg::F64(self.max_norm.unwrap_or(0.0)),
+        ];
+        let blocks = self.layout.trained.div_ceil(1024);
+        self.gpu.launch("adam", (blocks, 1, 1), 256, &args)
+    }
+}
+
+/// What is to be collected.
+#[derive(Default)]
+struct Pieces {
+    list: Vec<Piece>,
+    blocks: usize,
+}
+
+impl Pieces {
+    /// The gradient at `to` is the sum of `rows` rows, which lie at `from` one after another.
+    fn add(&mut self, from: Arg, gradients: &Buffer<f32>, to: &Range<usize>, rows: usize) {
+        let address = |arg: Arg| match arg {
+            Arg::U64(address) => address,
+            other => unreachable!("{other:?} is no address"),
+        };
+        let entries = to.len() as u64;
+        // A thread adds all rows of an entry, or of four if there is one row; those of one number are a
+        // whole block's.
+        let (stripes, turns, columns) = match (entries, rows) {
+            (1, _) => (256, 1, 1),
+            (_, 1) => (1, 4, 1024),
+            _ => (1, 1, 256),
+        };
+        let pair = |low: usize, high: usize| low as u64 | (high as u64) << 32;
+        self.list.push([
+            address(from),
+            address(gradients.at(to.start)),
+            entries,
+            entries,
+            pair(rows, stripes),
+            pair(self.blocks, turns),
+        ]);
+        self.blocks += entries.div_ceil(columns) as usize;
+    }
+}
