@@ -252,6 +252,17 @@ fn cases() -> Vec<Case> {
             },
         );
     }
+    add(
+        "a loss of one's own, few outputs",
+        network(&[30, 70, 33, 10], tutorial),
+        constant(6, 30, 11, 0.4),
+        Objective {
+            loss: Loss::custom(|recording, targets| {
+                Loss::CrossEntropyCount.evaluate(recording, targets)
+            }),
+            rate_l1: 0.001,
+        },
+    );
     let each = |n: usize, low: f64| {
         PerNeuron::Each((0..n).map(|i| low + 0.04 * (i % 10) as f64).collect())
     };

@@ -221,7 +221,7 @@ impl Machine {
     }
 
     /// Gradients, and an update if asked for, from a custom loss's adjoints, for the input that was
-    /// recorded just before.
+    /// recorded just before, to this end.
     pub fn run_adjoints(
         &mut self,
         input: Input<'_>,
@@ -262,10 +262,11 @@ impl Machine {
         Ok((report.by_count, report.by_membrane))
     }
 
-    /// Spikes and membranes of the layers asked for.
-    pub fn record(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
+    /// Spikes and membranes of the layers asked for; `back`: whether [`run_adjoints`](Self::run_adjoints)
+    /// comes next.
+    pub fn record(&mut self, input: Input<'_>, record: &Record, back: bool) -> Result<Recording> {
         let batch = self.send(input, &[])?;
-        self.forward(&batch, None, false)?;
+        self.forward(&batch, None, back)?;
         let (steps, samples) = (batch.sizes.steps, batch.sizes.samples);
         let layers = self.traces.len();
         let mut recorded = Vec::with_capacity(layers);

@@ -118,7 +118,7 @@ impl CudaEngine {
         }
         let network = self.network()?;
         let machine = &mut self.machine;
-        let find = || find_not_finite(input, |one| machine.record(one, &Record::All));
+        let find = || find_not_finite(input, |one| machine.record(one, &Record::All, false));
         Err(loss_not_finite(report.loss, &network, find))
     }
 
@@ -140,7 +140,7 @@ impl CudaEngine {
         self.machine.enter()?;
         let (report, flags) = if matches!(self.objective.loss, Loss::Custom(_)) {
             input.check_recording(&self.template, &Record::All)?;
-            let recording = self.machine.record(input, &Record::All)?;
+            let recording = self.machine.record(input, &Record::All, back)?;
             let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
             let report = StepReport::new(loss, &recording, targets)?;
             let report = self.check_loss(report, input)?;
@@ -171,7 +171,7 @@ impl Engine for CudaEngine {
         record.check(self.template.layers().len())?;
         input.check_recording(&self.template, record)?;
         self.machine.enter()?;
-        self.machine.record(input, record)
+        self.machine.record(input, record, false)
     }
 
     fn classify(

@@ -152,7 +152,8 @@ impl Machine {
             .launch(names[usize::from(tile == 32)], grid, 256, &args)
     }
 
-    /// (1) and (2) of all layers; the loss, unless there is none, and with `back` its adjoint.
+    /// (1) and (2) of all layers, and the loss, if there is one here. `back`: whether a pass back comes
+    /// next, for which the loss's adjoint is left here, or comes from the host where there is no loss.
     pub(super) fn forward(
         &mut self,
         batch: &Batch,
@@ -237,7 +238,7 @@ impl Machine {
         self.read_out(batch, loss, back)
     }
 
-    /// Losses (unless there is none: classes alone) and, with `back`, the adjoint of the output; all of
+    /// Losses (unless there is none: classes alone) and, with `back`, their adjoint of the output; all of
     /// the output layer, if it is narrow.
     fn read_out(
         &mut self,
@@ -254,6 +255,7 @@ impl Machine {
             1.0 / samples as f64,
             1.0 / (steps as f64 * samples as f64 * classes as f64),
         );
+        let back = back && loss.is_some();
         let aim = |rate: f64| (steps as f64 * rate).floor() as f32;
         // The kernel's number of the loss, what it aims at, the adjoint's scale, and whether the
         // adjoint is that of spikes.
