@@ -162,19 +162,19 @@ template <u32 N> struct Count {
 };
 
 // (3) below a narrow layer, whose share of (5) is formed on the way: with a_above [T, B, C] and its
-// weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `extra`, `price`, `a`,
-// `sum`, beta and theta as above.
+// weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `g`, `extra`, `price`,
+// `a`, `sum`, beta and theta as above.
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
-// Traffic, bytes per neuron and step: 4 read for the membrane (8 with `pre`), 4 written for `a` (0
-// where the sum is enough); weights, 4 C a neuron, are in registers, a_above of the block's sample comes
+// Traffic, bytes per neuron and step: 4 read for the membrane (8 with `pre`), 4 for each of g and extra;
+// 4 written for `a` (0 where the sum is enough); weights, 4 C a neuron, are in registers, a_above of the block's sample comes
 // through shared memory by 16 bytes for all lanes. 2 C FLOP a step beside the adjoint's own.
 template <int DYNAMICS, bool COMMON>
 INLINE void lif_backward_narrow(const float *mem, const float *pre, const float *a_above,
-                                const float *weight, u32 classes, const float *extra, float price,
-                                const float *betas, u32 beta_each, const float *thetas, u32 theta_each,
-                                float *a, float *sum, float *beta_out, float *theta_out, u32 steps,
-                                u32 batch, u32 neurons, u32 rows, Rule rule, four (*above)[NARROW / 4],
-                                float *scratch) {
+                                const float *weight, u32 classes, const float *g, const float *extra,
+                                float price, const float *betas, u32 beta_each, const float *thetas,
+                                u32 theta_each, float *a, float *sum, float *beta_out, float *theta_out,
+                                u32 steps, u32 batch, u32 neurons, u32 rows, Rule rule,
+                                four (*above)[NARROW / 4], float *scratch) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 row = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const bool active = n < neurons;
@@ -205,7 +205,8 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
                 const auto back = [&](auto fours) {
                     sweep<DYNAMICS, COMMON>(
                         rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
-                        [&](u32 t, u64 at, float &, float &at_spike) {
+                        [&](u32 t, u64 at, float &at_mem, float &at_spike) {
+                            at_mem = g ? g[at] : 0.0f;
                             float e = price;
 #pragma unroll
                             for (u32 k = 0; k < decltype(fours)::value; k++) {
@@ -379,15 +380,15 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
     }                                                                                                \
     extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_##SUFFIX(               \
         const float *mem, const float *pre, const float *a_above, const float *weight, u32 classes,  \
-        const float *extra, float price, const float *betas, u32 beta_each, const float *thetas,     \
-        u32 theta_each, float *a, float *sum, float *beta_out, float *theta_out, u32 steps,          \
-        u32 batch, u32 neurons, u32 rows, int reset, int attached, int surrogate, float peak,        \
-        float scale, int common) {                                                                   \
+        const float *g, const float *extra, float price, const float *betas, u32 beta_each,          \
+        const float *thetas, u32 theta_each, float *a, float *sum, float *beta_out,                  \
+        float *theta_out, u32 steps, u32 batch, u32 neurons, u32 rows, int reset, int attached,      \
+        int surrogate, float peak, float scale, int common) {                                        \
         __shared__ four above[STAGED][NARROW / 4];                                                   \
         __shared__ float scratch[4];                                                                 \
         lif_backward_narrow<DYNAMICS, false>(                                                        \
-            mem, pre, a_above, weight, classes, extra, price, betas, beta_each, thetas, theta_each,  \
-            a, sum, beta_out, theta_out, steps, batch, neurons, rows,                                \
+            mem, pre, a_above, weight, classes, g, extra, price, betas, beta_each, thetas,           \
+            theta_each, a, sum, beta_out, theta_out, steps, batch, neurons, rows,                    \
             {reset, attached, surrogate, peak, scale, common}, above, scratch);                      \
     }
 
@@ -404,7 +405,7 @@ extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     u32 batch, u32 neurons, u32 rows, float peak, float scale) {
     __shared__ four above[STAGED][NARROW / 4];
     lif_backward_narrow<FireThenIntegrate, true>(
-        mem, nullptr, a_above, weight, classes, nullptr, price, betas, beta_each, thetas, theta_each,
-        nullptr, sum, nullptr, nullptr, steps, batch, neurons, rows,
+        mem, nullptr, a_above, weight, classes, nullptr, nullptr, price, betas, beta_each, thetas,
+        theta_each, nullptr, sum, nullptr, nullptr, steps, batch, neurons, rows,
         {Subtract, 0, Arctan, peak, scale, 1}, above, nullptr);
 }

@@ -222,6 +222,132 @@ fn training_has_the_bits_of_the_cpu() {
     }
 }
 
+/// A loss of one's own that reads all layers: the mean membrane cross entropy, and of hidden ones the
+/// membranes' squares and spikes at a price that differs from step to step, as asked for.
+fn reads_hidden_layers(membranes: bool, spikes: bool) -> Loss {
+    Loss::custom(move |recording: &Recording, targets: &[usize]| {
+        let (mut loss, mut adjoints) = Loss::CrossEntropyMembrane.evaluate(recording, targets)?;
+        for k in 0..recording.num_layers() - 1 {
+            let trace = recording.layer(k).expect("all layers are kept");
+            let mut add =
+                |terms: Array3<f32>| loss += terms.iter().map(|&x| f64::from(x)).sum::<f64>();
+            if membranes {
+                add(trace.mem.mapv(|u| 0.01 * u * u));
+                adjoints.layers[k].mem = Some(trace.mem.mapv(|u| 0.02 * u));
+            }
+            if spikes {
+                let price = |(t, b, n)| 0.02 * noise(t + 2 * b + 3 * n) - 0.005;
+                let prices = Array3::from_shape_fn(trace.spk.dim(), price);
+                add(&trace.spk * &prices);
+                adjoints.layers[k].spk = Some(prices);
+            }
+        }
+        Ok((loss, adjoints))
+    })
+}
+
+/// Holds gradients of an objective against the reference's, within single precision; the gradient of the
+/// first layer's weights.
+fn same_gradients(
+    what: &str,
+    network: &Network,
+    objective: &Objective,
+    input: Input<'_>,
+) -> Vec<f32> {
+    let targets = targets(input.batch(), network.outputs());
+    let (network, objective, adam) = (|| network.clone(), || objective.clone(), Adam::new(1e-3));
+    let mut expected = ReferenceEngine::new(network(), objective(), adam.clone()).unwrap();
+    let mut found = engine(network(), objective(), adam);
+    let (a, b) = (
+        expected.forward(input, &Record::All).unwrap(),
+        found.forward(input, &Record::All).unwrap(),
+    );
+    for k in 0..network().layers().len() {
+        assert_eq!(a.layer(k).unwrap().spk, b.layer(k).unwrap().spk, "{what}");
+    }
+    let (loss, a) = expected.gradients(input, &targets).unwrap();
+    let (found_loss, b) = found.gradients(input, &targets).unwrap();
+    let close = (loss - found_loss).abs() <= 1e-5 * loss.abs();
+    assert!(close, "{what}: {loss} against {found_loss}");
+    let max =
+        |values: &mut dyn Iterator<Item = f32>| values.fold(0.0_f32, |max, x| max.max(x.abs()));
+    let of_all = max(&mut a.tensors().iter().flat_map(|(_, g)| g.iter().copied()));
+    for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
+        // Terms of both signs, which may all but cancel.
+        let learnt = name.starts_with("lif");
+        let largest = if learnt {
+            of_all
+        } else {
+            max(&mut a.iter().copied())
+        };
+        let off = max(&mut a.iter().zip(b).map(|(a, b)| a - b));
+        assert!(
+            largest > 0.0 && off <= 1e-4 * largest,
+            "{what}: {name} is off by {off} of {largest}"
+        );
+    }
+    let report = found.train_step(input, &targets).unwrap();
+    assert_eq!(report.loss, found_loss, "{what}");
+    b.tensors()[0].1.iter().copied().collect()
+}
+
+/// Losses of one's own, with adjoints of hidden membranes and spikes, in layers below narrow and wide
+/// ones, by every rule.
+#[test]
+fn losses_of_ones_own_agree_with_the_reference() {
+    if !device() {
+        return;
+    }
+    let x = images(5, 21);
+    let sequence =
+        Array3::from_shape_fn((34, 5, 21), |(t, b, n)| noise((t * 5 + b) * 21 + n) - 0.2);
+    let mut cases: Vec<(_, _, &[usize])> = Vec::new();
+    for widths in [
+        &[70, 10][..],
+        &[40, 16],
+        &[70, 17],
+        &[37, 33, 4],
+        &[20, 15, 13, 3],
+    ] {
+        cases.push(("plain".to_owned(), Leaky::new(0.9), widths));
+    }
+    for (rule, leaky) in rules() {
+        let leaky = leaky.learn_beta(true).learn_threshold(true);
+        cases.push((format!("{rule}, learnt"), leaky, &[40, 18, 10]));
+    }
+    for (rule, leaky, widths) in cases {
+        let network = lively(21, widths, &leaky);
+        for (name, input) in [
+            ("static", Input::constant(x.view(), 34)),
+            ("sequence", Input::sequence(sequence.view())),
+        ] {
+            let terms = [
+                (false, false, 0.0),
+                (false, false, 1e-2),
+                (true, false, 0.0),
+                (false, true, 0.0),
+                (true, true, 1e-2),
+            ];
+            // Of the many rules, all terms at once.
+            let terms = if rule == "plain" {
+                &terms[..]
+            } else {
+                &terms[4..]
+            };
+            let mut seen: Vec<Vec<f32>> = Vec::new();
+            for &(membranes, spikes, rate_l1) in terms {
+                let what = format!(
+                    "{rule}, {widths:?}, {name}, membranes {membranes}, spikes {spikes}, {rate_l1}"
+                );
+                let loss = reads_hidden_layers(membranes, spikes);
+                let gradient = same_gradients(&what, &network, &Objective { loss, rate_l1 }, input);
+                assert!(!seen.contains(&gradient), "{what}: a term was lost");
+                seen.push(gradient);
+            }
+        }
+    }
+}
+
 /// Products large enough for the large tiles, in both forms that reach them. No neuron fires, so no
 /// spike can flip on its last bit, and the surrogate passes every gradient.
 #[test]

@@ -20,7 +20,7 @@ use std::process::Command;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, ReferenceEngine, Reset, StepReport, Surrogate,
+    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, StepReport, Surrogate,
 };
 
 /// Whether there is a device; says so if not.

@@ -219,6 +219,7 @@ impl Machine {
                 self.traces[k + 1].current.arg(),
                 self.param(&above.weight),
                 above.neurons.into(),
+                given(arriving.g, &t.g),
             ]);
             [
                 "lif_backward_narrow_fti",
