@@ -72,8 +72,9 @@ pub trait Engine<F: Float = f32>: Send {
 
     /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with memory of its own
     /// begins to bring it there, while it computes what it is asked for in between; nothing else changes,
-    /// and a step on another batch than the one announced is right all the same. Does nothing unless an
-    /// engine gains by it.
+    /// and a step on another batch than the one announced is right all the same. The two batches announced
+    /// last wait until a step asks for them, so the next may be announced before the step on the current
+    /// one. Does nothing unless an engine gains by it.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).

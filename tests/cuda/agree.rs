@@ -506,7 +506,13 @@ fn announced_batches_change_no_bit() {
     };
     let plain = run(&|_, _| {});
     type Announce<'a> = &'a dyn Fn(&mut CudaEngine, usize);
-    let cases: [(&str, Announce<'_>); 6] = [
+    let cases: [(&str, Announce<'_>); 7] = [
+        ("the next one, as `Trainer` does", &|engine, k| {
+            send(engine, &bytes(k), 12);
+            if k + 1 < batches.len() {
+                send(engine, &batches[k + 1], 12);
+            }
+        }),
         ("right", &|engine, k| send(engine, &batches[k], 12)),
         ("another", &|engine, k| {
             send(engine, &batches[(k + 1) % 4], 12)

@@ -3,29 +3,39 @@
 
 use super::*;
 
-/// A step of the main job's kind is eight launches, a copy there and one back.
+/// A step of the main job's kind is eight launches, a copy there and one back: in a `Trainer`'s run, which
+/// announces the next batch before each step. An evaluation in between has its own three launches and two
+/// copies, and leaves the batches announced alone. Batches that are hard to tell from one another cost one
+/// pass in vain, seven launches, in all.
 #[test]
 fn a_step_is_few_launches() {
     if !software_driver() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let counts = [2, 5].map(|steps| {
-        let file = folder.path().join(steps.to_string());
-        let output = run_child_as(
-            "faults::steps",
-            &[
-                ("STEPS", &steps.to_string()),
+    for (kind, [launches, copies], in_vain) in [
+        ("trainer", [8, 2], 0),
+        ("loop", [8, 2], 0),
+        ("evaluated", [8 + 3, 2 + 2], 0),
+        ("alike", [8, 2], 7),
+    ] {
+        let counts = [3, 7].map(|steps| {
+            let file = folder.path().join(format!("{kind}{steps}"));
+            let settings = [
+                ("STEPS", &*steps.to_string()),
+                ("KIND", kind),
                 ("STATS", file.to_str().unwrap()),
-            ],
-        );
-        assert!(output.contains("trained"), "{output}");
-        let json: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-        ["launches", "copies"].map(|key| json[key].as_u64().unwrap())
-    });
-    let per_step = [0, 1].map(|k| (counts[1][k] - counts[0][k]) / 3);
-    assert_eq!(per_step, [8, 2]);
+            ];
+            let output = run_child_as("faults::steps", &settings);
+            assert!(output.contains("trained"), "{output}");
+            let json = std::fs::read(file).unwrap();
+            let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+            let [all, there] = ["launches", "copies"].map(|key| json[key].as_u64().unwrap());
+            assert_eq!(all, steps * launches + in_vain, "{kind}, {steps} steps");
+            there
+        });
+        assert_eq!(counts[1] - counts[0], 4 * copies, "{kind}");
+    }
 }
 
 /// What a child process of [`a_step_is_few_launches`] does.
@@ -34,23 +44,46 @@ fn steps() {
     let Ok(steps) = std::env::var("SOFTCUDA_STEPS") else {
         return;
     };
+    let kind = std::env::var("SOFTCUDA_KIND").unwrap();
     let network: Network = Network::builder(21)
         .layer(70, Leaky::new(0.95))
         .layer(10, Leaky::new(0.95))
         .build()
         .unwrap();
-    let mut engine = engine(
-        network,
-        Loss::CrossEntropyMembrane,
-        Adam::new(1e-3).clip_norm(1.0),
-    );
-    let x = images(9, 21);
-    let mut step = || -> spikegrad::Result<StepReport> {
-        engine.prefetch(Input::constant(x.view(), 5), &targets(9, 10))?;
-        engine.train_step(Input::constant(x.view(), 5), &targets(9, 10))
+    let adam = Adam::new(1e-3).clip_norm(1.0);
+    let mut engine = engine(network, Loss::CrossEntropyMembrane, adam);
+    let (batch_size, steps) = (19, steps.parse::<usize>().unwrap());
+    // Batches that are alike differ in their last pixel, which no glance at some of them meets.
+    let alike = kind == "alike";
+    let pixel = |(b, n): (usize, usize)| match (alike, b % batch_size, n) {
+        (true, 18, 20) => b as u8,
+        (true, row, _) => (37 * row + 11 * n) as u8,
+        _ => (37 * b + 11 * n) as u8,
     };
-    for _ in 0..steps.parse().unwrap() {
-        step().unwrap();
+    let images = Array2::from_shape_fn((batch_size * steps, 21), pixel);
+    let labels = (0..batch_size * steps).map(|b| (b % batch_size % 10) as u8);
+    let data = Dataset::new(images, labels.collect(), 10).unwrap();
+    if kind == "trainer" {
+        let trainer = Trainer {
+            epochs: 1,
+            batch_size,
+            num_steps: 5,
+            seed: 0,
+        };
+        let history = trainer.fit(&mut engine, &data, None, |_, _| Flow::Continue);
+        assert_eq!(history.unwrap().batches.len(), steps);
+    } else {
+        let batches: Vec<_> = data.batches(batch_size).unwrap().collect();
+        let input = |k: usize| Input::constant(batches[k].images.view(), 5);
+        for k in 0..steps {
+            if let Some(next) = batches.get(k + 1) {
+                engine.prefetch(input(k + 1), &next.targets).unwrap();
+            }
+            if kind == "evaluated" {
+                engine.evaluate(input(0), &batches[0].targets).unwrap();
+            }
+            engine.train_step(input(k), &batches[k].targets).unwrap();
+        }
     }
     println!("trained");
 }

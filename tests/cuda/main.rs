@@ -20,7 +20,8 @@ use std::process::Command;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, StepReport, Surrogate,
+    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Trainer,
+    data::Dataset, train::Flow,
 };
 
 /// Whether there is a device; says so if not.

@@ -42,6 +42,9 @@ pub struct Traces {
     pub weight: Buffer<f32>,
 }
 
+/// The most batches sent ahead: one is computed on while the next arrives.
+const AHEAD: usize = 2;
+
 /// The state on the device. The `gpu` is dropped last, after all memory.
 #[derive(Debug)]
 pub struct Machine {
@@ -62,10 +65,12 @@ pub struct Machine {
     pub(super) pieces_there: Buffer<u64>,
     pub(super) squares: Buffer<f64>,
     pub(super) blocks: usize,
-    /// Two batches: one is computed on while the next arrives.
-    pub(super) slots: [Slot; 2],
-    /// Those that were sent ahead and not yet used, the one sent first in front.
+    /// Those of the batches sent ahead, and one for any other.
+    pub(super) slots: [Slot; AHEAD + 1],
+    /// Batches that were sent ahead and not yet used, the one sent first in front.
     ahead: Vec<Batch>,
+    /// Whether a batch was once taken for another.
+    wary: bool,
     pub(super) gpu: Gpu,
 }
 
@@ -116,6 +121,7 @@ impl Machine {
             blocks: 0,
             slots: Default::default(),
             ahead: Vec::new(),
+            wary: false,
             gpu,
         })
     }
@@ -156,26 +162,31 @@ impl Machine {
         Ok(())
     }
 
-    /// Sends a batch to the device for a later run; returns before it is there.
+    /// Sends a batch to the device for a later update; returns before it is there. Where there are too
+    /// many, it takes the place of the one sent first, which was not asked for.
     pub fn prefetch(&mut self, input: Input<'_>, targets: &[usize]) -> Result<()> {
+        if self.ahead.len() == AHEAD {
+            self.ahead.remove(0);
+        }
         let batch = self.send(input, targets)?;
         self.ahead.push(batch);
         Ok(())
     }
 
-    /// Sends a batch to the slot that has none sent ahead, else gives up the one sent last.
+    /// Sends a batch to a slot that has none sent ahead.
     fn send(&mut self, input: Input<'_>, targets: &[usize]) -> Result<Batch> {
         self.check_sizes(input)?;
         let taken = |slot: &usize| self.ahead.iter().any(|batch| batch.slot == *slot);
-        let free = (0..self.slots.len()).find(|slot| !taken(slot));
-        let slot = free.unwrap_or_else(|| self.ahead.pop().map_or(0, |last| last.slot));
+        let slot = (0..=AHEAD).find(|slot| !taken(slot));
+        let slot = slot.expect("there are more slots than batches sent ahead");
         let layers = self.layout.layers.len();
         Batch::send(&self.gpu, &mut self.slots, slot, layers, input, targets)
     }
 
-    /// Loss and, if asked for, gradients and an update. The batch may have been sent ahead: the device
-    /// then begins at once with one of the same sizes, and the host makes sure meanwhile that it is this
-    /// one. If not, it is sent and computed after all; no update is made before that is clear.
+    /// Loss and, if asked for, gradients and an update. The batch of an update may have been sent ahead:
+    /// the device then begins at once with the one that looks like it, and the host makes sure meanwhile
+    /// that it is. If not, the right one is sent and computed after all; no update is made before that is
+    /// clear, and from then on it is made clear before anything is computed.
     pub fn run(
         &mut self,
         input: Input<'_>,
@@ -184,12 +195,17 @@ impl Machine {
         back: bool,
         update: Option<Update>,
     ) -> Result<Report> {
-        let there = self.ahead.iter().position(|batch| batch.fits(input));
-        let guess = there.map(|k| self.ahead.remove(k));
+        let looks = |batch: &Batch| match self.wary {
+            true => batch.is(&self.slots, input, targets),
+            false => batch.may_be(&self.slots, input, targets),
+        };
+        let there = update.and_then(|_| self.ahead.iter().position(looks));
         let mut right = None;
-        if let Some(guess) = guess {
+        if let Some(there) = there {
+            let guess = self.ahead.remove(there);
             self.pass(&guess, objective, back, update)?;
             right = guess.is(&self.slots, input, targets).then_some(guess);
+            self.wary |= right.is_none();
         }
         let batch = match right {
             Some(batch) => batch,
