@@ -129,12 +129,20 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Auto => Device::Cpu.engine(network, objective, adam),
             #[cfg(feature = "cuda")]
-            Device::Auto => match self.resolve() {
-                (Device::Cpu, reason) => {
-                    let engine = CpuEngine::new(network, objective, adam)?;
-                    Ok(Box::new(engine.with_note(reason)))
+            Device::Auto => match cuda::Gpu::open(0) {
+                Ok(gpu) => {
+                    let objective = objective.into();
+                    Ok(Box::new(CudaEngine::on(
+                        || Ok(gpu),
+                        network,
+                        objective,
+                        adam,
+                    )?))
                 }
-                (found, _) => found.engine(network, objective, adam),
+                Err(error) => {
+                    let engine = CpuEngine::new(network, objective, adam)?;
+                    Ok(Box::new(engine.with_note(error.to_string())))
+                }
             },
             #[cfg(feature = "cuda")]
             Device::Cuda(index) => Ok(Box::new(CudaEngine::new(index, network, objective, adam)?)),
@@ -153,8 +161,8 @@ impl Device {
     pub fn resolve(self) -> (Device, String) {
         match self {
             #[cfg(feature = "cuda")]
-            Device::Auto => match cuda::probe(0) {
-                Ok(name) => (Device::Cuda(0), format!("found {name}")),
+            Device::Auto => match cuda::Gpu::open(0) {
+                Ok(gpu) => (Device::Cuda(0), format!("found {}", gpu.describe())),
                 Err(e) => (Device::Cpu, e.to_string()),
             },
             #[cfg(not(feature = "cuda"))]

@@ -276,3 +276,56 @@ fn machines_that_do_not_do_are_named() {
         assert!(lost.contains(words), "{settings:?}\n{output}");
     }
 }
+
+/// Every code of the driver arrives with its number, also those that `cust` has no name for.
+#[test]
+fn codes_of_the_driver_keep_their_number() {
+    if !software_driver() {
+        return;
+    }
+    for (code, words) in [
+        (46, "the device is lost"),
+        (221, "compiler for PTX is not there"),
+        (222, "too old for this version of PTX"),
+        (304, "OperatingSystemError"),
+        (401, "without a name"),
+        (719, "LaunchFailed; the device is lost to this process"),
+        (720, "without a name"),
+        (802, "the system is not ready for CUDA"),
+        (803, "of different versions"),
+        (804, "the system's driver is too old"),
+        (999, "without a name"),
+        (1234, "without a name"),
+    ] {
+        let output = run_child(&[("LOST_AT", "12"), ("LOST_CODE", &code.to_string())]);
+        let lost = ending(&output, "lost:").unwrap_or_default();
+        assert!(
+            lost.contains(words) && lost.ends_with(&format!("(CUDA error {code})")),
+            "{code}\n{output}"
+        );
+    }
+}
+
+/// `Device::Auto` loads the four modules once; where one does not load, it takes the CPU and says why.
+#[test]
+fn auto_opens_the_device_once() {
+    if !software_driver() {
+        return;
+    }
+    let output = run_child_as("faults::auto", &[("FAIL_MODULE", "5")]);
+    assert!(output.contains("engine: GPU"), "{output}");
+    let output = run_child_as("faults::auto", &[("FAIL_MODULE", "4")]);
+    let line = ending(&output, "engine: CPU").unwrap_or_default();
+    let words = "the driver does not accept the kernels";
+    assert!(line.contains(words), "{output}");
+}
+
+/// What a child process of [`auto_opens_the_device_once`] does.
+#[test]
+fn auto() {
+    if std::env::var_os("SPIKEGRAD_CUDA_TEST_CHILD").is_none() {
+        return;
+    }
+    let engine = Device::Auto.engine(network(), objective(), Adam::new(1e-3));
+    println!("engine: {}", engine.unwrap().describe());
+}

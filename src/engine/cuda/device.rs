@@ -403,32 +403,33 @@ fn device_error(index: usize, reason: String) -> Error {
     }
 }
 
-/// What the driver's answer means, and what would help.
+/// What the driver's answer means, and what would help, with its number.
 fn reason(what: &str, error: CudaError) -> String {
-    let meaning = match (error, driver::translated()) {
-        (CudaError::OutOfMemory, _) => {
-            "out of device memory; a smaller batch or fewer steps need less".into()
-        }
-        (CudaError::NoDevice, _) => "there is no CUDA device".into(),
-        (CudaError::InvalidPtx | CudaError::NoBinaryForGpu, _) => {
+    let code = match error {
+        CudaError::UnknownError => driver::behind(),
+        _ => error as u32,
+    };
+    let meaning = match code {
+        2 => "out of device memory; a smaller batch or fewer steps need less".into(),
+        46 => "the device is lost (unavailable)".into(),
+        100 => "there is no CUDA device".into(),
+        209 | 218 => {
             "the driver is too old for this PTX, or broken; a newer driver would help".into()
         }
-        (CudaError::UnknownError, Some(46)) => "the device is lost (unavailable)".into(),
-        (CudaError::UnknownError, Some(222)) => {
-            "the driver is too old for this PTX; a newer driver would help".into()
+        214 | 700 | 702 | 709 | 714..=719 => {
+            format!("{error:?}; the device is lost to this process")
         }
-        (CudaError::UnknownError, Some(code)) => format!("CUDA error {code}"),
-        (
-            CudaError::IllegalAddress
-            | CudaError::LaunchFailed
-            | CudaError::LaunchTimeout
-            | CudaError::EccUncorrectable
-            | CudaError::HardwareStackError
-            | CudaError::IllegalInstruction
-            | CudaError::ContextIsDestroyed,
-            _,
-        ) => format!("{error:?}; the device is lost to this process"),
-        _ => format!("{error:?} (CUDA error {})", error as u32),
+        221 | 223 => "the driver's compiler for PTX is not there, or switched off".into(),
+        222 => "the driver is too old for this version of PTX; a newer driver would help".into(),
+        802 => "the system is not ready for CUDA: is every service of the driver running?".into(),
+        803 => "the driver's library and its kernel module are of different versions".into(),
+        804 => {
+            "the system's driver is too old for the CUDA library on this device; a newer driver \
+                would help"
+                .into()
+        }
+        _ if error == CudaError::UnknownError => "an error without a name here".into(),
+        _ => format!("{error:?}"),
     };
-    format!("{what}: {meaning}")
+    format!("{what}: {meaning} (CUDA error {code})")
 }

@@ -11,11 +11,9 @@
 #![allow(non_snake_case)]
 
 use std::{
+    cell::Cell,
     ffi::{c_int, c_uint, c_void},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::OnceLock,
 };
 
 use libloading::Library;
@@ -27,8 +25,10 @@ const NO_DEVICE: c_uint = 100;
 const NOT_FOUND: c_uint = 500;
 const UNKNOWN: c_uint = 999;
 
-/// The last code that [`known`] had to translate; 0 if none.
-static TRANSLATED: AtomicU32 = AtomicU32::new(0);
+thread_local! {
+    /// The driver's own code behind this thread's last `CUDA_ERROR_UNKNOWN`.
+    static BEHIND: Cell<c_uint> = const { Cell::new(UNKNOWN) };
+}
 
 /// The driver's library, or why there is none.
 fn library() -> &'static Result<Library, String> {
@@ -55,35 +55,33 @@ fn library() -> &'static Result<Library, String> {
 /// Why there is no driver, if there is none.
 pub fn missing() -> Option<&'static str> {
     // The table is read, so that the linker keeps every function in it.
-    debug_assert!(std::hint::black_box(&FUNCTIONS).len() > 50);
+    std::hint::black_box(&FUNCTIONS);
     library().as_ref().err().map(String::as_str)
 }
 
-/// The code behind the last `CUDA_ERROR_UNKNOWN` that stands for a code younger than `cust`.
-pub fn translated() -> Option<u32> {
-    Some(TRANSLATED.swap(0, Ordering::Relaxed)).filter(|code| *code != 0)
+/// The driver's own code behind this thread's last `CUDA_ERROR_UNKNOWN`.
+pub fn behind() -> u32 {
+    BEHIND.get()
 }
 
-/// `cust` has the driver's answers as an enum, in which a code that it does not know would be
-/// undefined behaviour: such a code becomes `CUDA_ERROR_UNKNOWN`.
+/// `cust` has the driver's answers as an enum, in which a code that it does not have would be undefined
+/// behaviour; and of those that it has it tells only these apart. All others become
+/// `CUDA_ERROR_UNKNOWN`, and [`behind`] tells them.
 fn known(code: c_uint) -> c_uint {
     match code {
         0..=8
-        | 34
-        | 100..=102
+        | 100..=101
         | 200..=202
-        | 205..=224
+        | 205..=220
         | 300..=304
-        | 400..=401
+        | 400
         | 500
         | 600
         | 700..=705
-        | 708..=720
-        | 800..=809
-        | 900..=911
-        | 999 => code,
+        | 708..=719
+        | 800..=801 => code,
         _ => {
-            TRANSLATED.store(code, Ordering::Relaxed);
+            BEHIND.set(code);
             UNKNOWN
         }
     }

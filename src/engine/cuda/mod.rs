@@ -21,9 +21,9 @@ mod layout;
 mod machine;
 mod passes;
 
+pub(super) use self::device::Gpu;
 use self::{
     batch::{Flags, Report},
-    device::Gpu,
     machine::Machine,
 };
 use super::{check_classes, check_parameters, find_not_finite, loss_not_finite};
@@ -59,14 +59,23 @@ impl CudaEngine {
         objective: impl Into<Objective>,
         adam: Adam,
     ) -> Result<Self> {
-        let objective = objective.into();
+        Self::on(|| Gpu::open(index), network, objective.into(), adam)
+    }
+
+    /// [`new`](Self::new) on the device that `open` gives, which is opened when all else is well.
+    pub(super) fn on(
+        open: impl FnOnce() -> Result<Gpu>,
+        network: Network,
+        objective: Objective,
+        adam: Adam,
+    ) -> Result<Self> {
         objective.check()?;
         adam.check()?;
         if let Some((first, _)) = &adam.moments {
             super::adam_fits(&network, first)?;
         }
         let finite = network.check_finite("").is_ok();
-        let machine = Machine::new(Gpu::open(index)?, &network, &adam)?;
+        let machine = Machine::new(open()?, &network, &adam)?;
         Ok(CudaEngine {
             template: network,
             objective,
@@ -239,9 +248,4 @@ impl Engine for CudaEngine {
         }
         Ok(adam)
     }
-}
-
-/// The name of CUDA device `index`, if it can be used.
-pub(super) fn probe(index: usize) -> Result<String> {
-    Ok(Gpu::open(index)?.describe())
 }
