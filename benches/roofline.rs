@@ -10,6 +10,7 @@
 //! On a real GPU, without that variable, it measures the step instead. What the model has and has not is
 //! said in `src/docs/cuda.md`, which holds the tables that this prints.
 
+#[allow(dead_code)] // one batch alone is not enough here
 mod common;
 
 use std::{collections::BTreeMap, process::Command, time::Instant};
@@ -125,20 +126,24 @@ fn main() {
     }
 }
 
-/// Updates on one batch, each announced as a `Trainer` announces it; the seconds of each.
+/// Updates on batches of an epoch, announced as a `Trainer` announces them; the seconds of each.
 fn train(updates: usize) -> Vec<f64> {
-    let batch = common::batch(&common::images(), BATCH);
+    let images = common::images();
+    let batches = images.batches(BATCH).expect("size is not 0").shuffled(0, 0);
+    let batches: Vec<_> = batches.take(updates.min(20)).collect();
     let mut engine = common::engine(1, |n, l, a| CudaEngine::new(0, n, l, a));
     let mut seconds = Vec::with_capacity(updates);
-    for _ in 0..updates {
-        let input = Input::constant(batch.images.view(), STEPS);
+    for update in 0..updates {
+        let batch = &batches[update % batches.len()];
+        let next = &batches[(update + 1) % batches.len()];
         let start = Instant::now();
-        engine
-            .prefetch(input, &batch.targets)
-            .expect("there is room");
-        engine
-            .train_step(input, &batch.targets)
-            .expect("the batch fits");
+        if update + 1 < updates {
+            let announced =
+                engine.prefetch(Input::constant(next.images.view(), STEPS), &next.targets);
+            announced.expect("there is room");
+        }
+        let report = engine.train_step(Input::constant(batch.images.view(), STEPS), &batch.targets);
+        report.expect("the batch fits");
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds
