@@ -18,7 +18,7 @@ use std::{fmt::Write, time::Duration};
 use ndarray::ArrayViewD;
 
 use super::{CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, Position, SECOND, VERSION, text};
-use crate::{Error, History, Result, StepReport, network::check_finite, optim::check_same};
+use crate::{Error, History, Result, StepReport, files, network::check_finite, optim::check_same};
 
 /// Length of the header's length: where the header begins.
 const START: usize = size_of::<u64>();
@@ -80,6 +80,10 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
     check(checkpoint)?;
     let tensors = tensors(checkpoint)?;
     let header = header(checkpoint, &tensors)?;
+    if let Some((expected, found)) = files::too_large(header.as_bytes()) {
+        let what = "header of a checkpoint, which holds the settings";
+        return Err(Error::parameter(what, found, expected));
+    }
     // All of it is in memory: it cannot come to more than a usize.
     let data = tensors.iter().map(Tensor::len);
     let length = data.fold(START.saturating_add(header.len()), usize::saturating_add);
@@ -131,9 +135,19 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
         objective,
         history,
         position,
-        ..
+        trainer,
+        settings: _,
     } = checkpoint;
     adam.check()?;
+    for (name, value) in [
+        ("trainer.epochs", trainer.epochs),
+        ("trainer.batch_size", trainer.batch_size),
+        ("trainer.num_steps", trainer.num_steps),
+    ] {
+        if value == 0 {
+            return Err(Error::parameter(name, 0, "at least 1"));
+        }
+    }
     if let Some(objective) = objective {
         objective.check()?;
     }
@@ -149,8 +163,17 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
         check_same(network, moments, what)?;
         for (name, values) in moments.tensors() {
             check_finite(&format!("adam.{what}.{name}"), values.iter())?;
+            if let Some(bad) = (values.iter()).find(|v| what == "exp_avg_sq" && **v < 0.0) {
+                let expected = "a mean of squares, at least 0";
+                return Err(Error::parameter(
+                    format!("adam.{what}.{name}"),
+                    bad,
+                    expected,
+                ));
+            }
         }
     }
+    history.check_whole(network.layers().len())?;
     if !history.batches.is_empty() && history.position() != *position {
         let (found, expected) = (format!("{position:?}"), format!("{:?}", history.position()));
         return Err(Error::parameter(
@@ -219,11 +242,6 @@ fn columns<'a>(
     let mut rates = Vec::new();
     for report in &reports {
         match report {
-            // The engines count the spikes of every layer; another report is none of theirs.
-            Some(report) if report.firing_rate.len() != layers => {
-                let (what, expected) = ("firing rates", format!("[{layers}], one for each layer"));
-                return Err(Error::shape(what, expected, &[report.firing_rate.len()]));
-            }
             Some(report) => rates.extend(&report.firing_rate),
             None => rates.extend(std::iter::repeat_n(0.0, layers)),
         }
