@@ -60,6 +60,9 @@
 //!
 //! Every version of this crate reads the versions of the format up to its own, and says so of a later
 //! one.
+//!
+//! A file grows with the history, by some 70 bytes a batch, and so does what a save costs: see
+//! [`Checkpoint::new`].
 
 mod decode;
 #[doc(hidden)]
@@ -117,6 +120,9 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// What a run is now: the engine's parameters and moments (brought back from its device), the
     /// trainer's settings, and the history up to here, from which the position follows.
+    ///
+    /// The history is copied, and written again by each save. In a run of many hundred epochs, in
+    /// which that comes to more than the parameters do, save less often: once an epoch, say.
     ///
     /// # Errors
     /// [`Error::Device`] where they cannot be brought back.

@@ -28,6 +28,10 @@ use crate::{Error, Result};
 #[cfg(feature = "safetensors")]
 const MAX_COMMAS: usize = 1 << 17;
 
+/// The longest header that the safetensors format allows, in bytes.
+#[cfg(feature = "safetensors")]
+const MAX_HEADER: usize = 100_000_000;
+
 /// Reads a whole file of at most `limit` bytes.
 ///
 /// ```
@@ -151,14 +155,8 @@ pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTens
     let header = usize::try_from(len).ok().and_then(|len| rest.get(..len));
     let header =
         header.ok_or_else(|| wrong(format!("cut off within its header of {len} bytes")))?;
-    if commas(header) > MAX_COMMAS {
-        let expected = format!("at most {MAX_COMMAS}");
-        return Err(format_error(
-            path,
-            "number of entries in the header",
-            expected,
-            "more",
-        ));
+    if let Some((expected, found)) = too_large(header) {
+        return Err(format_error(path, "header", expected, found));
     }
     let metadata: Metadata = serde_json::from_slice(header).map_err(|e| wrong(e.to_string()))?;
     let data = rest.len().saturating_sub(header.len());
@@ -168,6 +166,20 @@ pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTens
         return Err(format_error(path, "length of the data", expected, found));
     }
     SafeTensors::deserialize(bytes).map_err(|e| wrong(e.to_string()))
+}
+
+/// What is expected of a header and what was found, where no reader here takes it.
+#[cfg(feature = "safetensors")]
+pub(crate) fn too_large(header: &[u8]) -> Option<(String, String)> {
+    if header.len() > MAX_HEADER {
+        let expected = format!("at most {MAX_HEADER} bytes");
+        return Some((expected, format!("{} bytes", header.len())));
+    }
+    let entries = commas(header);
+    (entries > MAX_COMMAS).then(|| {
+        let expected = format!("at most {MAX_COMMAS} entries");
+        (expected, format!("{entries} entries"))
+    })
 }
 
 /// Commas in a JSON text, but for those within strings.

@@ -13,7 +13,7 @@
 
 use ndarray::{ArrayView2, ArrayView3, s};
 
-use crate::{Error, Float, Network, Record, Result, network::check_finite, room};
+use crate::{Error, Float, Network, Record, Result, network::check_finite_at, room};
 
 /// Numbers that one sample may have: they are counted in 32 bits.
 const MAX_SAMPLE: usize = u32::MAX as usize;
@@ -122,7 +122,10 @@ impl<'a, F: Float> Input<'a, F> {
         let traces = neurons.map(|n| [4, self.num_steps(), 1, n]);
         room::check::<F>("num_steps x neurons", traces)?;
         match self {
-            Input::Constant { x, .. } => check_finite("input", x.iter()),
+            Input::Constant { x, .. } => check_finite_at("input", x.iter(), |_| {
+                let ((sample, input), _) = x.indexed_iter().find(|(_, x)| !x.is_finite())?;
+                Some(format!("sample {sample}, input {input}"))
+            }),
             Input::Sequence { x } => {
                 let (num_steps, _, features) = x.dim();
                 if num_steps.saturating_mul(features) > MAX_SAMPLE {
@@ -132,7 +135,11 @@ impl<'a, F: Float> Input<'a, F> {
                         x.shape(),
                     ));
                 }
-                check_finite("input", x.iter())
+                check_finite_at("input", x.iter(), |_| {
+                    let found = x.indexed_iter().find(|(_, x)| !x.is_finite());
+                    let ((step, sample, input), _) = found?;
+                    Some(format!("step {step}, sample {sample}, input {input}"))
+                })
             }
         }
     }

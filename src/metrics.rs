@@ -82,15 +82,17 @@ impl StepReport {
     /// Two batches taken together, each sample counting the same.
     #[must_use]
     pub fn merge(&self, other: &StepReport) -> StepReport {
-        let samples = self.samples + other.samples;
+        let samples = self.samples.saturating_add(other.samples);
         let mean =
             |a: f64, b: f64| (a * self.samples as f64 + b * other.samples as f64) / samples as f64;
         let rates = self.firing_rate.iter().zip(&other.firing_rate);
         StepReport {
             loss: mean(self.loss, other.loss),
             samples,
-            correct_spike_count: self.correct_spike_count + other.correct_spike_count,
-            correct_membrane: self.correct_membrane + other.correct_membrane,
+            correct_spike_count: self
+                .correct_spike_count
+                .saturating_add(other.correct_spike_count),
+            correct_membrane: self.correct_membrane.saturating_add(other.correct_membrane),
             firing_rate: rates.map(|(&a, &b)| mean(a, b)).collect(),
         }
     }

@@ -329,10 +329,19 @@ pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> 
     }
 }
 
-/// Refuses a NaN or an infinity, and says where it is.
+/// Refuses a NaN or an infinity, and says which element it is.
 pub(crate) fn check_finite<'a, F: Float>(
     what: &str,
     values: impl Iterator<Item = &'a F> + Clone,
+) -> Result<()> {
+    check_finite_at(what, values, |index| Some(format!("element {index}")))
+}
+
+/// The same with words of the caller's own for the place of element `index`.
+pub(crate) fn check_finite_at<'a, F: Float>(
+    what: &str,
+    values: impl Iterator<Item = &'a F> + Clone,
+    place: impl FnOnce(usize) -> Option<String>,
 ) -> Result<()> {
     // Without an early exit the compiler turns this into vector code; finding the place can wait.
     if values
@@ -341,16 +350,14 @@ pub(crate) fn check_finite<'a, F: Float>(
     {
         return Ok(());
     }
-    for (position, value) in values.enumerate() {
-        if !value.is_finite() {
-            return Err(Error::NonFinite {
-                what: what.into(),
-                value: value.to_string(),
-                position: format!("element {position}"),
-            });
-        }
+    match values.enumerate().find(|(_, value)| !value.is_finite()) {
+        Some((index, value)) => Err(Error::NonFinite {
+            what: what.into(),
+            value: value.to_string(),
+            position: place(index).unwrap_or_default(),
+        }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Collects a network's structure; [`build`](Self::build) checks it and draws the weights.

@@ -129,6 +129,51 @@ impl History {
         }
     }
 
+    /// Refuses a history that no run of a network with so many layers can have.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn check_whole(&self, layers: usize) -> Result<()> {
+        let wrong = |what: String, found: String, expected: String| {
+            Err(Error::parameter(
+                format!("history: {what}"),
+                found,
+                expected,
+            ))
+        };
+        let mut next = [(0, 0); 2];
+        for (index, record) in self.batches.iter().enumerate() {
+            let place = (record.epoch, record.batch);
+            if !next.contains(&place) {
+                let found = format!("batch {} of epoch {}", record.batch, record.epoch);
+                let expected = "the batch after the one before it".into();
+                return wrong(format!("record {index}"), found, expected);
+            }
+            let after = |n: usize| n.saturating_add(1);
+            next = [(place.0, after(place.1)), (after(place.0), 0)];
+            check_report(&format!("history: record {index}"), &record.report, layers)?;
+        }
+        // Only the last epoch of the batches may be without its own record.
+        let begun = if self.batches.is_empty() {
+            0
+        } else {
+            next[1].0
+        };
+        let done = self.epochs.len();
+        if done > begun || done.saturating_add(1) < begun {
+            let expected = format!("{begun}, or one less, by its batches");
+            return wrong("number of epochs".into(), done.to_string(), expected);
+        }
+        for (index, record) in self.epochs.iter().enumerate() {
+            if record.epoch != index {
+                let what = format!("number of epoch record {index}");
+                return wrong(what, record.epoch.to_string(), index.to_string());
+            }
+            if let Some(report) = &record.validation {
+                check_report(&format!("history: validation {index}"), report, layers)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a history that a run with `count` batches an epoch cannot have.
     fn check(&self, count: usize) -> Result<()> {
         let wrong = |what: String, found: usize, expected: String| {
@@ -353,7 +398,12 @@ impl Trainer {
             }
             let validation = validation
                 .map(|data| self.evaluate(engine, data))
-                .transpose()?;
+                .transpose()
+                .map_err(|error| {
+                    at(error, || {
+                        format!("in the validation of epoch {}", epoch + 1)
+                    })
+                })?;
             let trained = &history.batches[history.batches.len() - count..];
             let sum: f64 = trained.iter().map(|record| record.report.loss).sum();
             let record = EpochRecord {
@@ -395,8 +445,43 @@ impl Trainer {
     }
 }
 
+/// Refuses a report that no engine can have made.
+#[cfg(feature = "safetensors")]
+fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
+    // The engines count the spikes of every layer; another report is none of theirs.
+    if report.firing_rate.len() != layers {
+        let expected = format!("[{layers}], one for each layer");
+        let what = format!("{what}: firing rates");
+        return Err(Error::shape(what, expected, &[report.firing_rate.len()]));
+    }
+    if report.samples == 0 {
+        let what = format!("{what}: samples");
+        return Err(Error::parameter(what, 0, "at least 1"));
+    }
+    let correct = report.correct_spike_count.max(report.correct_membrane);
+    if correct > report.samples {
+        let expected = format!("at most {}, its samples", report.samples);
+        let what = format!("{what}: correct answers");
+        return Err(Error::parameter(what, correct, expected));
+    }
+    // NaN where a layer was not looked at.
+    let rate = |x: &&f64| !(x.is_nan() || (0.0..=1.0).contains(*x));
+    match report.firing_rate.iter().find(rate) {
+        Some(bad) => {
+            let what = format!("{what}: firing rate");
+            Err(Error::parameter(what, bad, "a number from 0 to 1"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Says in which update of the run, counted from 1, a number that is not finite came up.
 fn in_update(error: Error, update: usize) -> Error {
+    at(error, || format!("in update {update} of the run"))
+}
+
+/// Says where in a run a number that is not finite came up.
+fn at(error: Error, place: impl FnOnce() -> String) -> Error {
     match error {
         Error::NonFinite {
             what,
@@ -405,7 +490,7 @@ fn in_update(error: Error, update: usize) -> Error {
         } => Error::NonFinite {
             what,
             value,
-            position: format!("{position}, in update {update} of the run"),
+            position: format!("{position}, {}", place()),
         },
         error => error,
     }

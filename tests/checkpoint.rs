@@ -608,13 +608,23 @@ fn a_read_only_folder_is_an_error_but_can_be_read() {
         }
         return;
     }
-    let error = CheckpointDir::open(dir.path()).unwrap_err();
-    let message = error.to_string();
-    assert!(
-        message.contains(&dir.path().display().to_string()),
-        "{message}"
-    );
-    assert!(message.contains("denied"), "{message}");
+    // Also where the lock is there and could be written.
+    let lock = dir.path().join("checkpoint.lock");
+    for with_lock in [false, true] {
+        let mode = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode));
+        if with_lock {
+            mode(0o755).unwrap();
+            fs::write(&lock, "").unwrap();
+            mode(0o555).unwrap();
+        }
+        let error = CheckpointDir::open(dir.path()).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains(&dir.path().display().to_string()),
+            "{message}"
+        );
+        assert!(message.contains("denied"), "{message}");
+    }
     let found = Checkpoint::load(dir.path())
         .expect("it can be read")
         .expect("one");
@@ -662,6 +672,40 @@ fn parts_that_do_not_fit_are_not_written() {
         .build()
         .unwrap();
     assert!(matches!(checkpoint.to_bytes(), Err(Error::Shape { .. })));
+    // Whatever is written can be read again: what no reader takes is refused, in whichever part.
+    type Edit = fn(&mut Checkpoint);
+    let edits: [(&str, Edit); 9] = [
+        ("number of epochs", |c| c.history.batches.clear()),
+        ("record 0", |c| drop(c.history.batches.drain(..2))),
+        ("record 1", |c| c.history.batches[1].batch = 7),
+        ("record 2: samples", |c| {
+            c.history.batches[2].report.samples = 0
+        }),
+        ("correct answers", |c| {
+            c.history.batches[0].report.correct_membrane = 5
+        }),
+        ("firing rate", |c| {
+            c.history.epochs[0].validation.as_mut().unwrap().firing_rate[1] = 1.5
+        }),
+        ("trainer.epochs", |c| c.trainer.epochs = 0),
+        ("header", |c| {
+            c.settings = (0..140_000)
+                .map(|n| (n.to_string(), String::new()))
+                .collect();
+        }),
+        ("header", |c| {
+            c.settings.insert("long".into(), "x".repeat(101_000_000));
+        }),
+    ];
+    for (part, edit) in edits {
+        let mut checkpoint = after(8);
+        edit(&mut checkpoint);
+        let error = checkpoint.to_bytes().expect_err(part);
+        assert!(
+            matches!(&error, Error::InvalidParameter { name, .. } if name.contains(part)),
+            "{part}: {error}"
+        );
+    }
     let mut checkpoint = after(3);
     checkpoint.adam.lr = f64::NAN;
     assert!(matches!(
@@ -671,4 +715,109 @@ fn parts_that_do_not_fit_are_not_written() {
     let mut checkpoint = after(3);
     checkpoint.history.batches[1].report.firing_rate.pop();
     assert!(matches!(checkpoint.to_bytes(), Err(Error::Shape { .. })));
+}
+
+/// A folder may come from anyone: its lock is never written through a link, or a second name.
+#[cfg(unix)]
+#[test]
+fn a_lock_that_is_another_file_is_left_alone() {
+    let dir = folder();
+    let (precious, run) = (dir.path().join("precious"), dir.path().join("run"));
+    fs::write(&precious, "twenty bytes and more").unwrap();
+    fs::create_dir(&run).unwrap();
+    let lock = run.join("checkpoint.lock");
+    let pipe = || Command::new("mkfifo").arg(&lock).status().unwrap();
+    let makes: [&dyn Fn(); 3] = [
+        &|| std::os::unix::fs::symlink(&precious, &lock).unwrap(),
+        &|| fs::hard_link(&precious, &lock).unwrap(),
+        &|| assert!(pipe().success()),
+    ];
+    for make in makes {
+        make();
+        let error = CheckpointDir::open(&run).unwrap_err();
+        assert!(error.to_string().contains("checkpoint.lock"), "{error}");
+        assert_eq!(fs::read(&precious).unwrap(), b"twenty bytes and more");
+        fs::remove_file(&lock).unwrap();
+    }
+    CheckpointDir::open(&run).unwrap();
+}
+
+/// The folder, or its lock alone, is removed, and another run begins in it: the first one sees that it
+/// has no business there any more. Where nobody has come, it locks the folder anew.
+#[cfg(unix)]
+#[test]
+fn one_run_writes_also_where_the_lock_was_removed() {
+    let dir = folder();
+    let run = dir.path().join("run");
+    for whole in [true, false] {
+        let mut first = CheckpointDir::open(&run).unwrap();
+        first.save(&after(1)).unwrap();
+        match whole {
+            true => fs::remove_dir_all(&run).unwrap(),
+            false => fs::remove_file(run.join("checkpoint.lock")).unwrap(),
+        }
+        let mut second = CheckpointDir::open(&run).unwrap();
+        second.save(&after(2)).unwrap();
+        for _ in 0..2 {
+            let error = first.save(&after(3)).unwrap_err();
+            assert!(error.to_string().contains("another folder"), "{error}");
+            assert!(first.save_in_background(after(3)).is_err());
+        }
+        drop(second);
+        first.save(&after(4)).unwrap();
+        assert!(CheckpointDir::open(&run).is_err(), "locked again");
+        let found = first.load().unwrap().unwrap().checkpoint;
+        assert_eq!(found.history.batches.len(), 4);
+    }
+}
+
+/// A read that fails for want of memory or of file handles says nothing about the file.
+#[test]
+fn only_a_disk_that_cannot_be_read_is_damage() {
+    struct Failing(Option<i32>);
+    impl Disk for Failing {
+        fn create(&self, path: &Path, content: &[u8]) -> std::io::Result<()> {
+            Os.create(path, content)
+        }
+        fn overwrite(&self, path: &Path, content: &[u8]) -> std::io::Result<()> {
+            Os.overwrite(path, content)
+        }
+        fn hard_link(&self, path: &Path, name: &Path) -> std::io::Result<()> {
+            Os.hard_link(path, name)
+        }
+        fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+            Os.rename(from, to)
+        }
+        fn remove(&self, path: &Path) -> std::io::Result<()> {
+            Os.remove(path)
+        }
+        fn sync_folder(&self, path: &Path) -> std::io::Result<()> {
+            Os.sync_folder(path)
+        }
+        fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+            match self.0 {
+                Some(code) if path.ends_with(CURRENT) => {
+                    Err(std::io::Error::from_raw_os_error(code))
+                }
+                _ => Os.read(path),
+            }
+        }
+    }
+    let dir = folder();
+    let mut folder = CheckpointDir::open(dir.path()).unwrap();
+    folder.save(&after(1)).unwrap();
+    folder.save(&after(2)).unwrap();
+    drop(folder);
+    let batches = |code| {
+        let found = Checkpoint::load_on(dir.path(), std::sync::Arc::new(Failing(code)));
+        found.map(|found| found.unwrap().checkpoint.history.batches.len())
+    };
+    let disk_fails = if cfg!(windows) { 23 } else { 5 };
+    assert_eq!(batches(None).unwrap(), 2);
+    assert_eq!(batches(Some(disk_fails)).unwrap(), 1, "the one before");
+    let too_many_files = if cfg!(windows) { 4 } else { 24 };
+    assert!(matches!(
+        batches(Some(too_many_files)),
+        Err(Error::Io { .. })
+    ));
 }

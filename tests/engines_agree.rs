@@ -870,7 +870,8 @@ fn every_engine_refuses_what_is_not_finite() {
             .train_step(Input::constant(bad.view(), *num_steps), &targets(case))
             .unwrap_err();
         assert!(
-            matches!(&error, Error::NonFinite { what, .. } if what == "input"),
+            matches!(&error, Error::NonFinite { what, position, .. }
+                if what == "input" && position == "sample 2, input 3"),
             "{name}: {error}"
         );
         assert_eq!(engine.network().unwrap(), case.network, "{name}");

@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
+    Adam, CpuEngine, Device, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
     ReferenceEngine, Trainer,
     data::Dataset,
     train::{Activity, Flow},
@@ -344,4 +344,46 @@ fn objectives_out_of_range() {
             );
         }
     }
+}
+
+/// Where a number is that is none: in a sequence its step, in the validation its epoch.
+#[test]
+fn what_is_not_finite_is_named_with_its_place() {
+    let network = || -> Network {
+        let builder = Network::builder(4).layer(2, Leaky::new(0.9));
+        builder.build().unwrap()
+    };
+    let engine = |network| {
+        let adam = Adam::new(1e-2);
+        Device::Cpu
+            .engine(network, Loss::CrossEntropyMembrane, adam)
+            .unwrap()
+    };
+    let place = |error: Error| match error {
+        Error::NonFinite { position, .. } => position,
+        error => panic!("{error}"),
+    };
+    let mut x = Array3::from_elem((5, 3, 4), 0.5_f32);
+    x[[3, 1, 2]] = f32::NAN;
+    x[[4, 0, 0]] = f32::NAN;
+    let input = Input::sequence(x.view());
+    let error = engine(network()).train_step(input, &[0; 3]).unwrap_err();
+    assert_eq!(place(error), "step 3, sample 1, input 2");
+
+    // White images alone make a weight of 3e38 overflow: there are none to train on.
+    let images = |pixel: u8| Dataset::new(Array2::from_elem((4, 4), pixel), vec![0; 4], 2).unwrap();
+    let mut large = network();
+    large.parameters_mut()[0].1.fill(3e38);
+    let trainer = Trainer {
+        epochs: 1,
+        batch_size: 4,
+        num_steps: 2,
+        seed: 0,
+    };
+    let (black, white) = (images(0), images(255));
+    let error = trainer.fit(&mut *engine(large), &black, Some(&white), |_, _| {
+        Flow::Continue
+    });
+    let place = place(error.unwrap_err());
+    assert!(place.ends_with(", in the validation of epoch 1"), "{place}");
 }

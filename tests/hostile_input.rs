@@ -6,6 +6,7 @@
 #[path = "../examples/verify/fixture.rs"]
 mod fixture;
 mod peak;
+mod runs;
 
 use std::{
     fs::{self, File},
@@ -372,4 +373,42 @@ fn a_trace_put_together_wrongly_is_refused() {
         matches!(&error, Error::Shape { found, .. } if found == &[4, 3, 2]),
         "{error}"
     );
+}
+
+/// What is read is held as bytes, as text or tensors, and as what is made of them; not more often.
+#[test]
+fn a_reader_holds_a_few_times_what_a_file_is_long() {
+    let dir = folder();
+    let path = dir.path().join("file");
+    let most = |times: usize| times * fs::metadata(&path).unwrap().len() as usize;
+
+    let builder = Network::builder(500).layer(2000, Leaky::new(0.9));
+    let mut network: Network = builder.layer(2, Leaky::new(0.9)).build().unwrap();
+    network.save_safetensors(&path).unwrap();
+    let (result, held) = peak(|| network.load_safetensors(&path));
+    result.unwrap();
+    assert!(held <= most(4), "weights: {held} bytes");
+
+    let mut checkpoint = runs::after(3);
+    let record = checkpoint.history.batches[0].clone();
+    checkpoint.history.batches = (0..50_000)
+        .map(|batch| {
+            let mut record = record.clone();
+            record.batch = batch;
+            record
+        })
+        .collect();
+    checkpoint.position = checkpoint.history.position();
+    let bytes = checkpoint.to_bytes().unwrap();
+    fs::write(&path, &bytes).unwrap();
+    let (result, held) = peak(|| Checkpoint::read(&path));
+    assert_eq!(result.unwrap().history.batches.len(), 50_000);
+    assert!(held <= most(5), "a long history: {held} bytes");
+
+    // Layers that are nowhere but in the list of their sizes.
+    let sizes = format!("\"6 3 {}2\"", "1 ".repeat(1 << 22));
+    fs::write(&path, runs::edited(&bytes, "\"6 3 2\"", &sizes)).unwrap();
+    let (result, held) = peak(|| Checkpoint::read(&path));
+    assert!(result.unwrap_err().to_string().contains("network.sizes"));
+    assert!(held <= most(6), "a list of sizes: {held} bytes");
 }

@@ -16,8 +16,8 @@
 //!
 //! Epochs and batches are counted from 1 in all output. Errors are one line on stderr; the exit
 //! code is 2 if the command line is wrong, 130 or 143 after Ctrl-C or SIGTERM, and 1 for everything
-//! else. Neither printing nor checkpoints change what is computed: the results have the same bits with
-//! and without.
+//! else, also for options that do not go with the data. Neither printing nor checkpoints change what is
+//! computed: the results have the same bits with and without.
 
 mod args;
 mod files;
@@ -32,7 +32,7 @@ use std::{error::Error, process::ExitCode, time::Instant};
 use spikegrad::{
     Adam, Leaky, Loss, Network, Trainer,
     data::Mnist,
-    train::{Flow, History},
+    train::{Flow, History, Position},
 };
 
 use args::Args;
@@ -81,7 +81,8 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut sizes = vec![train.features()];
     sizes.extend(&args.hidden.0);
     sizes.push(train.classes());
-    memory::check(&sizes, args.batch_size, args.steps)?;
+    let checkpoints = args.checkpoint.is_some();
+    memory::check(&sizes, args.batch_size, args.steps, checkpoints)?;
     let mut builder = Network::builder(sizes[0]).seed(args.seed);
     for &neurons in &sizes[1..] {
         builder = builder.layer(neurons, Leaky::new(args.beta).threshold(args.threshold));
@@ -128,7 +129,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let resumed = history.position();
 
+    // Why the run has ended early, and which checkpoint could not be written.
     let mut failure: Option<Box<dyn Error>> = None;
+    let mut unsaved: Option<spikegrad::Error> = None;
     let trained = trainer.resume(
         &mut *training,
         &train,
@@ -140,8 +143,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
                 let Some(checkpoints) = &mut checkpoints else {
                     return Ok(true);
                 };
-                let saved = checkpoints.event(engine, event);
-                Ok(saved.map_err(|e| checkpoints.explain(&e, event.history()))?)
+                Ok(checkpoints.event(engine, event).unwrap_or_else(|error| {
+                    unsaved = Some(error);
+                    false
+                }))
             };
             match go_on() {
                 Ok(true) => Flow::Continue,
@@ -154,16 +159,31 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         },
     );
     let history = match (trained, &mut checkpoints) {
-        (Err(error), Some(checkpoints)) => return Err(checkpoints.explain_failure(&error).into()),
+        (Err(error), Some(checkpoints)) => {
+            return Err(checkpoints.explain(&error, "training stopped").into());
+        }
         (trained, _) => trained?,
     };
     if let Some(error) = failure {
         return Err(error);
     }
+    let mut exit_code = ExitCode::SUCCESS;
     if let Some(checkpoints) = &mut checkpoints {
-        let finished = checkpoints.finish();
-        if let Some(exit_code) = finished.map_err(|e| checkpoints.explain(&e, &history))? {
-            return Ok(exit_code);
+        match (
+            unsaved.map_or_else(|| checkpoints.finish(), Err),
+            history.position(),
+        ) {
+            (Ok(Some(exit_code)), _) => return Ok(exit_code),
+            (Ok(None), _) => {}
+            // What was trained is not lost with its checkpoint.
+            (Err(error), Position { epoch, batch: 0 }) if epoch == args.epochs => {
+                report::error(&checkpoints.explain(&error, "training is complete"));
+                exit_code = ExitCode::FAILURE;
+            }
+            (Err(error), position) => {
+                let place = format!("training stopped {}", resume::place(position));
+                return Err(checkpoints.explain(&error, &place).into());
+            }
         }
     }
 
@@ -191,5 +211,5 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     folder.write("traces.svg", &sample.traces(&network)?)?;
 
     report.end(&history, seconds, &folder)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code)
 }

@@ -7,8 +7,8 @@ use std::fs;
 /// 64 GiB are taken for granted.
 ///
 /// `sizes` are the inputs and the neurons of each layer.
-pub fn check(sizes: &[usize], batch: usize, steps: usize) -> Result<(), String> {
-    let needed = estimate(sizes, batch, steps);
+pub fn check(sizes: &[usize], batch: usize, steps: usize, checkpoints: bool) -> Result<(), String> {
+    let needed = estimate(sizes, batch, steps, checkpoints);
     let free = free().unwrap_or(64.0 * GIB);
     if needed <= free {
         return Ok(());
@@ -26,14 +26,16 @@ pub fn check(sizes: &[usize], batch: usize, steps: usize) -> Result<(), String> 
 const GIB: f64 = (1u64 << 30) as f64;
 
 /// Bytes that the CPU engine takes.
-fn estimate(sizes: &[usize], batch: usize, steps: usize) -> f64 {
+fn estimate(sizes: &[usize], batch: usize, steps: usize, checkpoints: bool) -> f64 {
     let float = size_of::<f32>() as f64;
     let weights: f64 = (sizes.windows(2))
         .map(|pair| (pair[0] as f64 + 1.0) * pair[1] as f64)
         .sum();
     let neurons: f64 = sizes[1..].iter().map(|&n| n as f64).sum();
-    // Weights here and in the engine, both moments of Adam; while they are drawn, doubles.
-    let parameters = 6.0 * weights;
+    // Weights as they were drawn, and in the engine those and both moments of Adam; the sanity test's
+    // engine has as many. A checkpoint is one of weights and moments, its bytes are another, and the
+    // next is made while one is written.
+    let parameters = (8.0 + if checkpoints { 9.0 } else { 0.0 }) * weights;
     // For each thread one sample's traces, currents and adjoints at every step; the batch's spikes
     // and adjoints are bounded; the first layer's currents.
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;

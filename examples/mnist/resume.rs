@@ -151,29 +151,28 @@ impl Checkpoints {
         }))
     }
 
-    /// What the user is told when a checkpoint could not be written.
-    pub fn explain(&self, error: &Error, history: &History) -> String {
-        format!(
-            "{error}; training stopped {}. Once that is put right, --resume goes on from the last \
-             checkpoint in {}",
-            place(history.position()),
-            self.folder.path().display()
-        )
-    }
-
-    /// What the user is told when training itself has failed. The save that is on its way is waited
-    /// for.
-    pub fn explain_failure(&mut self, error: &Error) -> String {
+    /// What the user is told of an error: how far the run has come, and which checkpoint there is. The
+    /// save that is on its way is waited for.
+    pub fn explain(&mut self, error: &Error, run: &str) -> String {
         let dir = self.folder.path().display().to_string();
-        let last = match self.folder.load() {
+        let found = self.folder.load();
+        // What the save on its way has reported, if it was not that error.
+        let (found, earlier) = match found {
+            Err(earlier) => (self.folder.load(), Some(earlier)),
+            found => (found, None),
+        };
+        let last = match found {
             Ok(Some(found)) => {
                 let place = place(found.checkpoint.position);
-                format!("the last checkpoint in {dir}, {place}, is as it was")
+                format!(
+                    "the last checkpoint in {dir}, {place}, is as it was: --resume goes on from it"
+                )
             }
             Ok(None) => format!("no checkpoint was written into {dir} before that"),
-            Err(error) => format!("and the checkpoint could not be written either: {error}"),
+            Err(error) => format!("and the checkpoint cannot be read either: {error}"),
         };
-        format!("{error}; training stopped, {last}")
+        let earlier = earlier.map_or_else(String::new, |e| format!(" (an earlier save: {e})"));
+        format!("{error}; {run}, {last}{earlier}")
     }
 
     fn checkpoint(

@@ -191,7 +191,12 @@ impl Fields {
 }
 
 fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network, Unfit> {
+    // Each layer has tensors: a list that is longer than theirs is not worth its memory.
+    let most = tensors.0.len();
     let sizes = |text: &str| {
+        if text.split(' ').nth(most).is_some() {
+            return None;
+        }
         let sizes: Option<Vec<usize>> = text.split(' ').map(|n| n.parse().ok()).collect();
         sizes.filter(|sizes| sizes.len() >= 2 && !sizes.contains(&0))
     };
@@ -351,29 +356,13 @@ fn history(tensors: &mut Tensors<'_, '_>, layers: usize) -> Result<History, Unfi
     let reports = reports(tensors, "history.batch", epochs.len(), layers)?;
     let records = epochs.into_iter().zip(batches).zip(reports).zip(times);
     for (((epoch, batch), report), step_time) in records {
-        let before = (history.batches.last()).map(|b: &BatchRecord| (b.epoch, b.batch));
-        let follows = match before {
-            Some((e, b)) => {
-                (Some(epoch), Some(batch)) == (Some(e), b.checked_add(1))
-                    || (Some(epoch), batch) == (e.checked_add(1), 0)
-            }
-            None => (epoch, batch) == (0, 0),
-        };
-        let place = format!("history, batch {} of all", history.batches.len());
         let Some(report) = report else {
             return Err(Unfit {
-                what: place,
+                what: format!("history, batch {} of all", history.batches.len()),
                 expected: "at least 1 sample".into(),
                 found: "0".into(),
             });
         };
-        if !follows {
-            return Err(Unfit {
-                what: place,
-                expected: "the batch after the one before it".into(),
-                found: format!("batch {batch} of epoch {epoch}"),
-            });
-        }
         history.batches.push(BatchRecord {
             epoch,
             batch,
@@ -396,18 +385,7 @@ fn history(tensors: &mut Tensors<'_, '_>, layers: usize) -> Result<History, Unfi
         })
         .collect();
 
-    // Only the last epoch of the batches may be without its own record.
-    let begun = history
-        .batches
-        .last()
-        .map_or(0, |last| last.epoch.saturating_add(1));
-    if count > begun || count.saturating_add(1) < begun {
-        return Err(Unfit {
-            what: "history, number of epochs".into(),
-            expected: format!("{begun}, or one less, by its batches"),
-            found: count.to_string(),
-        });
-    }
+    history.check_whole(layers).map_err(out_of_range)?;
     Ok(history)
 }
 
@@ -430,14 +408,6 @@ fn reports(
         .zip(rates);
     let mut out = Vec::with_capacity(count);
     for (((loss, samples), (correct_spike_count, correct_membrane)), firing_rate) in reports {
-        let correct = correct_spike_count.max(correct_membrane);
-        if correct > samples {
-            return Err(Unfit {
-                what: format!("{prefix}, correct answers of report {}", out.len()),
-                expected: format!("at most {samples}, its samples"),
-                found: correct.to_string(),
-            });
-        }
         out.push((samples > 0).then_some(StepReport {
             loss,
             samples,
@@ -507,20 +477,11 @@ impl<'f, 'd> Tensors<'f, 'd> {
         }
     }
 
-    /// `[count, layers]`: a rate from 0 to 1, or NaN where a layer was not looked at.
+    /// `[count, layers]`.
     fn rates(&mut self, name: &str, count: usize, layers: usize) -> Result<Vec<Vec<f64>>, Unfit> {
         let values = self.take(name, Dtype::F64, Some(&[count, layers]))?;
         let rates = |bytes: &[[u8; 8]]| bytes.iter().map(|b| f64::from_le_bytes(*b)).collect();
-        let rates: Vec<Vec<f64>> = values.chunks_exact(layers.max(1)).map(rates).collect();
-        let mut all = rates.iter().flatten();
-        match all.find(|x| !(x.is_nan() || (0.0..=1.0).contains(*x))) {
-            Some(bad) => Err(Unfit {
-                what: format!("tensor {name}"),
-                expected: "rates from 0 to 1".into(),
-                found: bad.to_string(),
-            }),
-            None => Ok(rates),
-        }
+        Ok(values.chunks_exact(layers.max(1)).map(rates).collect())
     }
 
     fn u64(&mut self, name: &str, length: Option<usize>) -> Result<Vec<u64>, Unfit> {

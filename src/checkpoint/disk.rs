@@ -13,7 +13,7 @@
 )]
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Write},
     path::Path,
 };
@@ -54,7 +54,7 @@ impl Disk for Os {
 
     fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).open(path)?;
-        if !has_one_name(&file)? {
+        if !has_one_name(&file.metadata()?) {
             drop(file);
             self.remove(path)?;
             return self.create(path, content);
@@ -101,15 +101,15 @@ impl Disk for Os {
 }
 
 /// Whether a file has this one name and no other, as far as the system tells.
-fn has_one_name(file: &File) -> io::Result<bool> {
+pub(super) fn has_one_name(file: &Metadata) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        Ok(file.metadata()?.nlink() == 1)
+        file.nlink() == 1
     }
     #[cfg(not(unix))]
     {
         let _ = file;
-        Ok(false)
+        false
     }
 }

@@ -15,10 +15,11 @@
 
 use std::{fmt::Write, time::Duration};
 
+use crc32fast::Hasher;
 use ndarray::ArrayViewD;
 
 use super::{CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, Position, SECOND, VERSION, text};
-use crate::{Error, History, Result, StepReport, network::check_finite, optim::check_same};
+use crate::{Error, History, Result, StepReport, files, network::check_finite, optim::check_same};
 
 /// Length of the header's length: where the header begins.
 const START: usize = size_of::<u64>();
@@ -55,18 +56,34 @@ impl<'a> Tensor<'a> {
         }
     }
 
-    /// Overwrites `out`, as long as the tensor.
-    fn put(&self, out: &mut [u8]) {
+    /// Overwrites `out`, as long as the tensor, piece by piece: while one is in the cache, it is copied,
+    /// looked at and added to the checksum.
+    fn put(&self, out: &mut [u8], sum: &mut Hasher) -> Result<()> {
         match &self.values {
-            Values::F32(values) => match values.as_slice() {
-                Some(values) => put(out, values.iter().map(|x| x.to_le_bytes())),
-                None => put(out, values.iter().map(|x| x.to_le_bytes())),
-            },
+            Values::F32(values) => {
+                let values = values.as_standard_layout();
+                let values = values.as_slice().unwrap_or_default();
+                let mut finite = true;
+                for (out, values) in out.chunks_mut(4 * PIECE).zip(values.chunks(PIECE)) {
+                    put(out, values.iter().map(|x| x.to_le_bytes()));
+                    finite &= values.iter().fold(true, |all, x| all & x.is_finite());
+                    sum.update(out);
+                }
+                if !finite {
+                    check_finite(&self.name, values.iter())?;
+                }
+                return Ok(());
+            }
             Values::F64(values) => put(out, values.iter().map(|x| x.to_le_bytes())),
             Values::U64(values) => put(out, values.iter().map(|x| x.to_le_bytes())),
         }
+        sum.update(out);
+        Ok(())
     }
 }
+
+/// Numbers of a piece: 64 KB.
+const PIECE: usize = 1 << 14;
 
 fn put<const N: usize>(out: &mut [u8], values: impl Iterator<Item = [u8; N]>) {
     let (out, _) = out.as_chunks_mut::<N>();
@@ -80,6 +97,10 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
     check(checkpoint)?;
     let tensors = tensors(checkpoint)?;
     let header = header(checkpoint, &tensors)?;
+    if let Some((expected, found)) = files::too_large(header.as_bytes()) {
+        let what = "header of a checkpoint, which holds the settings";
+        return Err(Error::parameter(what, found, expected));
+    }
     // All of it is in memory: it cannot come to more than a usize.
     let data = tensors.iter().map(Tensor::len);
     let length = data.fold(START.saturating_add(header.len()), usize::saturating_add);
@@ -89,18 +110,19 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
     length.copy_from_slice(&(header.len() as u64).to_le_bytes());
     let (head, mut rest) = rest.split_at_mut(header.len());
     head.copy_from_slice(header.as_bytes());
+    let (mut sum, digits) = (Hasher::new(), find_checksum(head).unwrap_or_default());
+    let (before, after) = head.split_at_mut(digits);
+    sum.update(length);
+    sum.update(before);
+    let (digits, after) = after.split_at_mut(DIGITS.min(after.len()));
+    sum.update(after);
     for tensor in &tensors {
         let (out, after) = rest.split_at_mut(tensor.len());
-        tensor.put(out);
+        tensor.put(out, &mut sum)?;
         rest = after;
     }
-    if let Some(digits) = find_checksum(header.as_bytes()) {
-        let digits = START.saturating_add(digits);
-        let sum = checksum(bytes, digits);
-        let after = bytes.get_mut(digits..).unwrap_or_default();
-        for (digit, byte) in after.iter_mut().zip(sum.bytes()) {
-            *digit = byte;
-        }
+    for (digit, byte) in digits.iter_mut().zip(text_of(sum).bytes()) {
+        *digit = byte;
     }
     Ok(())
 }
@@ -116,14 +138,18 @@ pub(super) fn find_checksum(header: &[u8]) -> Option<usize> {
 
 /// The eight digits at `digits`, from all other bytes.
 pub(super) fn checksum(bytes: &[u8], digits: usize) -> String {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut hasher = Hasher::new();
     let (before, after) = bytes.split_at(digits.min(bytes.len()));
     hasher.update(before);
     hasher.update(after.get(DIGITS..).unwrap_or_default());
-    format!("{:08x}", hasher.finalize())
+    text_of(hasher)
 }
 
-/// Refuses what could not be read again.
+fn text_of(sum: Hasher) -> String {
+    format!("{:08x}", sum.finalize())
+}
+
+/// Refuses what could not be read again; whether numbers are finite is looked at as they are copied.
 fn check(checkpoint: &Checkpoint) -> Result<()> {
     let Checkpoint {
         network,
@@ -131,26 +157,31 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
         objective,
         history,
         position,
-        ..
+        trainer,
+        settings: _,
     } = checkpoint;
     adam.check()?;
+    for (name, value) in [
+        ("trainer.epochs", trainer.epochs),
+        ("trainer.batch_size", trainer.batch_size),
+        ("trainer.num_steps", trainer.num_steps),
+    ] {
+        if value == 0 {
+            return Err(Error::parameter(name, 0, "at least 1"));
+        }
+    }
     if let Some(objective) = objective {
         objective.check()?;
     }
     network.check_constants()?;
-    for (name, values) in network.parameters() {
-        check_finite(&name, values.iter())?;
-    }
     for (what, moments) in adam
         .moments()
         .into_iter()
         .flat_map(|(m, v)| [("exp_avg", m), ("exp_avg_sq", v)])
     {
         check_same(network, moments, what)?;
-        for (name, values) in moments.tensors() {
-            check_finite(&format!("adam.{what}.{name}"), values.iter())?;
-        }
     }
+    history.check_whole(network.layers().len())?;
     if !history.batches.is_empty() && history.position() != *position {
         let (found, expected) = (format!("{position:?}"), format!("{:?}", history.position()));
         return Err(Error::parameter(
@@ -219,11 +250,6 @@ fn columns<'a>(
     let mut rates = Vec::new();
     for report in &reports {
         match report {
-            // The engines count the spikes of every layer; another report is none of theirs.
-            Some(report) if report.firing_rate.len() != layers => {
-                let (what, expected) = ("firing rates", format!("[{layers}], one for each layer"));
-                return Err(Error::shape(what, expected, &[report.firing_rate.len()]));
-            }
             Some(report) => rates.extend(&report.firing_rate),
             None => rates.extend(std::iter::repeat_n(0.0, layers)),
         }

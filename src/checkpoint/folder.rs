@@ -33,7 +33,7 @@ use std::{
 use super::{
     Checkpoint,
     decode::{self, Flaw},
-    disk::{Disk, Os},
+    disk::{Disk, Os, has_one_name},
     encode,
 };
 use crate::{Error, Result};
@@ -48,6 +48,9 @@ const TEMPORARY: &str = "checkpoint.safetensors.tmp";
 const LINK: &str = "checkpoint.previous.safetensors.tmp";
 /// Locked by who writes here.
 const LOCK: &str = "checkpoint.lock";
+
+/// The system's number of a disk that fails to read: `EIO`, `ERROR_CRC`.
+const UNREADABLE: i32 = if cfg!(windows) { 23 } else { 5 };
 
 /// A checkpoint that was found in a folder.
 #[derive(Debug, Clone)]
@@ -92,20 +95,21 @@ impl CheckpointDir {
     /// The same on another file system, but for the lock.
     #[doc(hidden)]
     pub fn open_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Self> {
-        if !dir.is_dir() {
-            fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
-            // The folder's own name; where its parent cannot be synced, it may be too late anyway.
-            if let Some(parent) = dir.parent().filter(|parent| *parent != Path::new("")) {
-                let _ = disk.sync_folder(parent);
-            }
+        // Where the names of the folders that are made now will stand.
+        let parents = dir.ancestors().skip(1).map(|parent| match parent {
+            parent if parent == Path::new("") => Path::new("."),
+            parent => parent,
+        });
+        let made = dir.ancestors().take_while(|dir| !dir.is_dir());
+        let parents: Vec<&Path> = made.zip(parents).map(|(_, parent)| parent).collect();
+        fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
+        for parent in parents {
+            // One that cannot be synced is not this folder's to mend.
+            let _ = disk.sync_folder(parent);
         }
         let lock = lock(dir)?;
-        let files = Files::new(dir, &disk);
-        files.clean(TEMPORARY)?;
-        files.keep_previous();
-        files.clean(LINK)?;
         Ok(CheckpointDir {
-            files: Some(files),
+            files: Some(Files::begin(dir, &disk)?),
             in_flight: None,
             dir: dir.into(),
             disk,
@@ -135,9 +139,12 @@ impl CheckpointDir {
     /// # Errors
     /// [`Error::Io`] where it cannot be written: the last one is whole and in place then.
     /// [`Error::NonFinite`] and others as [`Checkpoint::to_bytes`]. What an earlier save in the
-    /// background reports is returned too, after this one was tried.
+    /// background reports is returned too, after this one was tried. Where the folder was removed and
+    /// another process has made it anew and writes there: [`Error::Io`] naming it, as
+    /// [`open`](Self::open).
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let earlier = self.wait();
+        self.keep_lock()?;
         self.files().save(checkpoint)?;
         earlier
     }
@@ -149,6 +156,7 @@ impl CheckpointDir {
     /// What the save before this one reports, as [`save`](Self::save); this one is not begun then.
     pub fn save_in_background(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.wait()?;
+        self.keep_lock()?;
         let (dir, disk) = (&self.dir, &self.disk);
         let mut files = (self.files.take()).unwrap_or_else(|| Files::new(dir, disk));
         let builder = thread::Builder::new().name("checkpoint".into());
@@ -180,6 +188,17 @@ impl CheckpointDir {
                 io::Error::other("a thread panicked"),
             )),
         }
+    }
+
+    /// Locks anew where the lock file is no longer the one in the folder. Where the folder is gone, the
+    /// save will say so.
+    fn keep_lock(&mut self) -> Result<()> {
+        if is_at(&self.lock, &self.dir.join(LOCK)) || !self.dir.is_dir() {
+            return Ok(());
+        }
+        self.lock = lock(&self.dir)?;
+        self.files = Some(Files::begin(&self.dir, &self.disk)?);
+        Ok(())
     }
 
     fn files(&mut self) -> &mut Files {
@@ -260,6 +279,19 @@ impl Files {
         }
     }
 
+    /// The same in a folder that has just been locked: without what a save that was cut short left.
+    fn begin(dir: &Path, disk: &Arc<dyn Disk>) -> Result<Self> {
+        let files = Files::new(dir, disk);
+        files.clean(TEMPORARY)?;
+        // That nothing can be written is found out now, not after the training.
+        let temporary = dir.join(TEMPORARY);
+        (disk.create(&temporary, &[])).map_err(|e| failed("create", &temporary, e))?;
+        files.clean(TEMPORARY)?;
+        files.keep_previous();
+        files.clean(LINK)?;
+        Ok(files)
+    }
+
     fn load(&mut self) -> Result<Option<Found>> {
         let flaw = match self.read(CURRENT) {
             Ok(Some(checkpoint)) => {
@@ -310,18 +342,11 @@ impl Files {
         match self.disk.read(&path) {
             Ok(bytes) => decode::decode(&bytes, &path).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            // The user can do something about these; a disk that fails to read is damage.
-            Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::PermissionDenied
-                        | io::ErrorKind::InvalidInput
-                        | io::ErrorKind::OutOfMemory
-                ) =>
-            {
-                Err(Flaw::Foreign(failed("read", &path, e)))
+            // A disk that fails to read is damage; anything else says nothing about the file.
+            Err(e) if e.raw_os_error() == Some(UNREADABLE) => {
+                Err(Flaw::Damaged(failed("read", &path, e)))
             }
-            Err(e) => Err(Flaw::Damaged(failed("read", &path, e))),
+            Err(e) => Err(Flaw::Foreign(failed("read", &path, e))),
         }
     }
 
@@ -404,6 +429,15 @@ impl Files {
 /// process ends, however it ends.
 fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(LOCK);
+    // A folder may come from anyone: through a link or a second name, another file would be written.
+    if let Ok(found) = fs::symlink_metadata(&path)
+        && !(found.is_file() && (cfg!(not(unix)) || has_one_name(&found)))
+    {
+        let message =
+            "no file of its own; expected a regular file with this name alone, or nothing";
+        let source = io::Error::new(io::ErrorKind::InvalidInput, message);
+        return Err(failed("lock", &path, source));
+    }
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false);
     let mut file = options
@@ -430,6 +464,22 @@ fn lock(dir: &Path) -> Result<File> {
     // For that message alone; as wide as any, so that it covers what was there.
     let _ = file.write_all(format!("{:<20}", std::process::id()).as_bytes());
     Ok(file)
+}
+
+/// Whether an open file is the one at a path, as far as the system tells.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let place = |found: io::Result<fs::Metadata>| found.map(|m| (m.dev(), m.ino())).ok();
+        place(file.metadata()) == place(fs::symlink_metadata(path))
+    }
+    #[cfg(not(unix))]
+    {
+        // A file that is open and locked cannot be removed there.
+        let _ = (file, path);
+        true
+    }
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {

@@ -30,6 +30,8 @@ use ndarray::{
 };
 
 use super::{check_classes, first_not_finite, loss_not_finite};
+#[cfg(doc)]
+use crate::Error;
 use crate::{
     Adam, Adjoints, Engine, Float, Gradients, Input, Layer, Network, Objective, ReadOut, Record,
     Recording, Result, StepReport, Surrogate, Trace,

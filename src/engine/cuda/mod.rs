@@ -27,6 +27,8 @@ use self::{
     machine::Machine,
 };
 use super::{check_classes, check_parameters, find_not_finite, loss_not_finite};
+#[cfg(doc)]
+use crate::Error;
 use crate::{
     Adam, Engine, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording, Result,
     StepReport, optim::Update,
