@@ -633,7 +633,7 @@ fn vector_width_does_not_show() {
     println!("\nchecksum {:08x}", checksum.finalize());
 }
 
-/// 1, 2, 3 and 8 threads give the same bits, in every case, and in one so large that its batch is
+/// 1, 2, 3 and 8 threads give the same bits, in every case, and in two so large that their batches are
 /// done in parts.
 #[test]
 #[cfg(feature = "rayon")]
@@ -648,12 +648,7 @@ fn threads_do_not_show() {
         })
         .collect();
     let mut cases = cases();
-    cases.push(Case {
-        label: "in parts".into(),
-        network: network(&[10, 300, 300, 4], |_| Leaky::new(0.9).learn_beta(true)),
-        data: constant(60, 10, 600, 0.5),
-        objective: Loss::CrossEntropyMembrane.into(),
-    });
+    cases.extend(in_parts());
     for case in cases {
         let results: Vec<Network> = (pools.iter())
             .map(|pool| {
@@ -677,47 +672,62 @@ fn threads_do_not_show() {
     }
 }
 
+/// Batches so large that they are done in parts: a static input, and a dense sequence, whose weight
+/// gradients are cut into strips of many blocks.
+fn in_parts() -> [Case; 2] {
+    let learnt = || Leaky::new(0.9).learn_beta(true).learn_threshold(true);
+    [
+        Case {
+            label: "in parts".into(),
+            network: network(&[10, 300, 300, 4], |_| learnt()),
+            data: constant(60, 10, 600, 0.5),
+            objective: Loss::CrossEntropyMembrane.into(),
+        },
+        Case {
+            label: "in parts, a dense sequence".into(),
+            network: network(&[41, 600, 5], |_| learnt()),
+            data: sequence(200, 70, 41, 1.0, false),
+            objective: Loss::CrossEntropyMembrane.into(),
+        },
+    ]
+}
+
 /// A batch done in parts has the gradients of the whole, up to rounding.
 #[test]
 fn parts_add_up() {
-    let network = network(&[10, 300, 300, 4], |_| {
-        Leaky::new(0.9).learn_beta(true).learn_threshold(true)
-    });
-    let case = Case {
-        label: "in parts".into(),
-        network,
-        data: constant(60, 10, 600, 0.5),
-        objective: Loss::CrossEntropyMembrane.into(),
-    };
-    let targets = targets(&case);
-    let make = || {
-        CpuEngine::new(
-            case.network.clone(),
-            case.objective.clone(),
-            Adam::new(1e-2),
-        )
-        .unwrap()
-    };
-    let (_, whole) = make().gradients(case.data.input(), &targets).unwrap();
-    let Data::Constant(x, num_steps) = &case.data else {
-        unreachable!("it is constant")
-    };
-    let mut sum: Option<Tensors> = None;
-    for b in 0..60 {
-        let sample = x.slice(ndarray::s![b..=b, ..]);
-        let input = Input::constant(sample, *num_steps);
-        let (_, one) = make().gradients(input, &targets[b..=b]).unwrap();
-        let one = widened(&one).into_iter().map(|(name, g)| (name, g / 60.0));
-        sum = Some(match sum {
-            None => one.collect(),
-            Some(sum) => sum
-                .into_iter()
-                .zip(one)
-                .map(|((name, a), (_, b))| (name, a + b))
-                .collect(),
-        });
+    for case in in_parts() {
+        let targets = targets(&case);
+        let make = || {
+            CpuEngine::new(
+                case.network.clone(),
+                case.objective.clone(),
+                Adam::new(1e-2),
+            )
+            .unwrap()
+        };
+        let (_, whole) = make().gradients(case.data.input(), &targets).unwrap();
+        let mut sum: Option<Tensors> = None;
+        for b in 0..targets.len() {
+            let input = match &case.data {
+                Data::Constant(x, num_steps) => {
+                    Input::constant(x.slice(ndarray::s![b..=b, ..]), *num_steps)
+                }
+                Data::Sequence(x) => Input::sequence(x.slice(ndarray::s![.., b..=b, ..])),
+            };
+            let (_, one) = make().gradients(input, &targets[b..=b]).unwrap();
+            let share = targets.len() as f64;
+            let one = widened(&one).into_iter().map(|(name, g)| (name, g / share));
+            sum = Some(match sum {
+                None => one.collect(),
+                Some(sum) => sum
+                    .into_iter()
+                    .zip(one)
+                    .map(|((name, a), (_, b))| (name, a + b))
+                    .collect(),
+            });
+        }
+        assert_gradients_close(&case.label, &sum.unwrap(), &widened(&whole));
     }
-    assert_gradients_close(&case.label, &sum.unwrap(), &widened(&whole));
 }
 
 proptest! {

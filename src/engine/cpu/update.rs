@@ -36,7 +36,8 @@ const SLICE: usize = 200;
 /// Blocks of outputs of such a task, at most.
 const STRIP: usize = 8;
 
-/// Inputs of each of a multiple of four slices, so that two or four threads get as many.
+/// Inputs of each slice: where there are enough, of a multiple of four slices, so that two or four threads
+/// get as many.
 fn slice(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(SLICE).next_multiple_of(4))
 }
