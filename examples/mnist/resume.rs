@@ -168,7 +168,7 @@ impl Checkpoints {
                     "the last checkpoint in {dir}, {place}, is as it was: --resume goes on from it"
                 )
             }
-            Ok(None) => format!("no checkpoint was written into {dir} before that"),
+            Ok(None) => format!("there is no checkpoint in {dir} to go on from"),
             Err(error) => format!("and the checkpoint cannot be read either: {error}"),
         };
         let earlier = earlier.map_or_else(String::new, |e| format!(" (an earlier save: {e})"));
