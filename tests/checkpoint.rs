@@ -751,23 +751,36 @@ fn one_run_writes_also_where_the_lock_was_removed() {
     let run = dir.path().join("run");
     for whole in [true, false] {
         let mut first = CheckpointDir::open(&run).unwrap();
-        first.save(&after(1)).unwrap();
-        match whole {
+        for n in 1..=3 {
+            first.save(&after(n)).unwrap();
+        }
+        let remove = || match whole {
             true => fs::remove_dir_all(&run).unwrap(),
             false => fs::remove_file(run.join("checkpoint.lock")).unwrap(),
-        }
+        };
+        remove();
         let mut second = CheckpointDir::open(&run).unwrap();
-        second.save(&after(2)).unwrap();
-        for _ in 0..2 {
-            let error = first.save(&after(3)).unwrap_err();
-            assert!(error.to_string().contains("another folder"), "{error}");
-            assert!(first.save_in_background(after(3)).is_err());
+        for n in 1..=3 {
+            second.save(&after(n)).unwrap();
         }
-        drop(second);
-        first.save(&after(4)).unwrap();
+        for _ in 0..2 {
+            let error = first.save(&after(4)).unwrap_err();
+            assert!(error.to_string().contains("another folder"), "{error}");
+            assert!(first.save_in_background(after(4)).is_err());
+            assert!(first.load().is_err(), "it is not its own");
+        }
+        drop(first);
+        second
+            .save(&after(4))
+            .expect("the first has removed nothing");
+        remove();
+        if whole {
+            fs::create_dir(&run).unwrap();
+        }
+        second.save(&after(5)).unwrap();
         assert!(CheckpointDir::open(&run).is_err(), "locked again");
-        let found = first.load().unwrap().unwrap().checkpoint;
-        assert_eq!(found.history.batches.len(), 4);
+        let found = second.load().unwrap().unwrap().checkpoint;
+        assert_eq!(found.history.batches.len(), 5);
     }
 }
 

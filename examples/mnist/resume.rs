@@ -124,6 +124,10 @@ impl Checkpoints {
         };
         if let Some(signal) = signal {
             let checkpoint = self.checkpoint(engine, history)?;
+            // One that failed before matters no more if this one is written.
+            if let Err(earlier) = self.folder.wait() {
+                report::line("warning", &earlier.to_string());
+            }
             self.folder.save(&checkpoint)?;
             self.stopped = Some((signal, checkpoint.position));
         } else if due {
@@ -155,13 +159,8 @@ impl Checkpoints {
     /// save that is on its way is waited for.
     pub fn explain(&mut self, error: &Error, run: &str) -> String {
         let dir = self.folder.path().display().to_string();
-        let found = self.folder.load();
-        // What the save on its way has reported, if it was not that error.
-        let (found, earlier) = match found {
-            Err(earlier) => (self.folder.load(), Some(earlier)),
-            found => (found, None),
-        };
-        let last = match found {
+        let earlier = self.folder.wait().err();
+        let last = match self.folder.load() {
             Ok(Some(found)) => {
                 let place = place(found.checkpoint.position);
                 format!(
@@ -169,7 +168,10 @@ impl Checkpoints {
                 )
             }
             Ok(None) => format!("there is no checkpoint in {dir} to go on from"),
-            Err(error) => format!("and the checkpoint cannot be read either: {error}"),
+            Err(again) if again.to_string() == error.to_string() => {
+                format!("and nothing in {dir} is its own to go on from")
+            }
+            Err(again) => format!("and the checkpoint cannot be read either: {again}"),
         };
         let earlier = earlier.map_or_else(String::new, |e| format!(" (an earlier save: {e})"));
         format!("{error}; {run}, {last}{earlier}")

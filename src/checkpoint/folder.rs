@@ -127,10 +127,11 @@ impl CheckpointDir {
     ///
     /// # Errors
     /// [`Error::Format`] where what is there is all damaged, or of a later version of the format (the
-    /// one before it is not taken then); [`Error::Io`] where it cannot be read; and what a save in
-    /// the background reports.
+    /// one before it is not taken then); [`Error::Io`] where it cannot be read, or the folder is
+    /// another run's by now (see [`save`](Self::save)); and what a save in the background reports.
     pub fn load(&mut self) -> Result<Option<Found>> {
         self.wait()?;
+        self.keep_lock()?;
         self.files().load()
     }
 
@@ -211,8 +212,10 @@ impl Drop for CheckpointDir {
     /// Waits for a save in the background; its error is lost, unless [`wait`](Self::wait) was called.
     fn drop(&mut self) {
         let _ = self.wait();
+        let own = is_at(&self.lock, &self.dir.join(LOCK));
         let files = self.files();
-        if files.spare {
+        // Another run's spare file is not this one's to remove.
+        if files.spare && own {
             // What is left behind is removed when the folder is next opened.
             let _ = files.clean(TEMPORARY);
         }
