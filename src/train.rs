@@ -162,11 +162,8 @@ impl History {
             let expected = format!("{begun}, or one less, by its batches");
             return wrong("number of epochs".into(), done.to_string(), expected);
         }
+        self.check_epoch_numbers()?;
         for (index, record) in self.epochs.iter().enumerate() {
-            if record.epoch != index {
-                let what = format!("number of epoch record {index}");
-                return wrong(what, record.epoch.to_string(), index.to_string());
-            }
             if let Some(report) = &record.validation {
                 check_report(&format!("history: validation {index}"), report, layers)?;
             }
@@ -206,12 +203,15 @@ impl History {
             let expected = format!("{done}, by its {} batches", self.batches.len());
             return wrong("number of epochs".into(), epochs, expected);
         }
+        self.check_epoch_numbers()
+    }
+
+    fn check_epoch_numbers(&self) -> Result<()> {
         match (self.epochs.iter().enumerate()).find(|(index, record)| record.epoch != *index) {
-            Some((index, record)) => wrong(
-                format!("number of epoch record {index}"),
-                record.epoch,
-                index.to_string(),
-            ),
+            Some((index, record)) => {
+                let what = format!("history: number of epoch record {index}");
+                Err(Error::parameter(what, record.epoch, index.to_string()))
+            }
             None => Ok(()),
         }
     }
@@ -263,15 +263,7 @@ impl Trainer {
     /// # Errors
     /// [`Error::InvalidParameter`] for a zero, or fewer samples than one batch.
     pub fn check(&self, train: &Dataset) -> Result<()> {
-        for (name, value) in [
-            ("epochs", self.epochs),
-            ("num_steps", self.num_steps),
-            ("batch_size", self.batch_size),
-        ] {
-            if value == 0 {
-                return Err(Error::parameter(name, 0, "at least 1"));
-            }
-        }
+        self.check_numbers("")?;
         if train.len() < self.batch_size {
             let expected = format!("at least one batch of {}", self.batch_size);
             return Err(Error::parameter(
@@ -279,6 +271,20 @@ impl Trainer {
                 train.len(),
                 expected,
             ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a zero; `prefix` is added to the setting's name.
+    pub(crate) fn check_numbers(&self, prefix: &str) -> Result<()> {
+        for (name, value) in [
+            ("epochs", self.epochs),
+            ("num_steps", self.num_steps),
+            ("batch_size", self.batch_size),
+        ] {
+            if value == 0 {
+                return Err(Error::parameter(format!("{prefix}{name}"), 0, "at least 1"));
+            }
         }
         Ok(())
     }

@@ -161,15 +161,7 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
         settings: _,
     } = checkpoint;
     adam.check()?;
-    for (name, value) in [
-        ("trainer.epochs", trainer.epochs),
-        ("trainer.batch_size", trainer.batch_size),
-        ("trainer.num_steps", trainer.num_steps),
-    ] {
-        if value == 0 {
-            return Err(Error::parameter(name, 0, "at least 1"));
-        }
-    }
+    trainer.check_numbers("trainer.")?;
     if let Some(objective) = objective {
         objective.check()?;
     }

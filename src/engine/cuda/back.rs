@@ -8,7 +8,7 @@ use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
     machine::Machine,
-    passes::{Arriving, blocks, each, given, surrogate},
+    passes::{Arriving, blocks, each, given, rule, surrogate},
 };
 use crate::{Result, optim::Update};
 
@@ -185,12 +185,12 @@ impl Machine {
         let narrow = self.narrow(k + 1);
         self.reserve_sums(k, samples, rows * blocks)?;
         let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-        let (surrogate, peak, scale) = surrogate(layer.surrogate);
         let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
         let summed = k == 0 && constant;
         let few = narrow && self.layout.layers[k + 1].neurons <= 12;
         if few && summed && layer.common() && !arriving.extra && !arriving.g {
             let above = &self.layout.layers[k + 1];
+            let (_, peak, scale) = surrogate(layer.surrogate);
             let args = [
                 t.mem.arg(),
                 self.traces[k + 1].current.arg(),
@@ -247,18 +247,8 @@ impl Machine {
             given(layer.learn_beta, &t.beta),
             given(layer.learn_theta, &t.theta),
         ]);
-        args.extend([
-            steps.into(),
-            samples.into(),
-            layer.neurons.into(),
-            rows.into(),
-            Arg::U32(layer.rule.reset as u32),
-            Arg::U32(u32::from(layer.rule.attached())),
-            Arg::U32(surrogate),
-            Arg::F32(peak),
-            Arg::F32(scale),
-            Arg::U32(u32::from(layer.common())),
-        ]);
+        args.extend([steps, samples, layer.neurons, rows].map(Arg::from));
+        args.extend(rule(layer));
         let name = names[layer.rule.dynamics as usize];
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
     }

@@ -1,4 +1,5 @@
-//! The passes: which kernel runs on what, and those of the way forward; [`back`](super::back) has the others.
+//! The passes: which kernel runs on what, and those of the way forward; [`back`](super::back) has the
+//! others.
 //!
 //! | launch | what | reference |
 //! |---|---|---|
@@ -26,6 +27,7 @@ use std::ops::Range;
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
+    layout::Place,
     machine::Machine,
 };
 use crate::{Error, Input, Loss, Result, Surrogate};
@@ -328,7 +330,6 @@ impl Machine {
             return Ok(arriving);
         }
         let below = self.below(last, batch);
-        let (surrogate, peak, scale) = surrogate(layer.surrogate);
         let mut args = vec![
             below.at,
             layer.inputs.into(),
@@ -339,19 +340,16 @@ impl Machine {
             self.param(&layer.theta),
             each(&layer.theta),
             Arg::U32(layer.rule.dynamics as u32),
-            Arg::U32(layer.rule.reset as u32),
-            Arg::U32(u32::from(layer.rule.attached())),
-            Arg::U32(surrogate),
-            Arg::F32(peak),
-            Arg::F32(scale),
-            Arg::U32(u32::from(layer.common())),
+        ];
+        args.extend(rule(layer));
+        args.extend([
             t.spikes.arg(),
             t.mem.arg(),
             given(layer.rule.pre_differs(), &t.pre),
             batch.spikes(&self.slots, last),
             batch.targets(&self.slots),
             Arg::U32(kind),
-        ];
+        ]);
         args.extend(of_batch);
         args.push(Arg::U32(u32::from(of_spikes)));
         args.extend(results);
@@ -366,6 +364,19 @@ impl Machine {
             .launch("readout_narrow", (samples, 1, 1), 256, &args)?; // (1)–(3)
         Ok(arriving)
     }
+}
+
+/// What the kernels are told of a layer's rule: `Rule` in `ptx/lif.cuh`.
+pub(super) fn rule(layer: &Place) -> [Arg; 6] {
+    let (surrogate, peak, scale) = surrogate(layer.surrogate);
+    [
+        Arg::U32(layer.rule.reset as u32),
+        Arg::U32(u32::from(layer.rule.attached())),
+        Arg::U32(surrogate),
+        Arg::F32(peak),
+        Arg::F32(scale),
+        Arg::U32(u32::from(layer.common())),
+    ]
 }
 
 /// The kernels' number of a surrogate, and its constants.
