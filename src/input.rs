@@ -13,7 +13,7 @@
 
 use ndarray::{ArrayView2, ArrayView3, s};
 
-use crate::{Error, Float, Network, Record, Result, network::check_finite_at, room};
+use crate::{Error, Float, Network, Record, Result, network::all_finite, room};
 
 /// Numbers that one sample may have: they are counted in 32 bits.
 const MAX_SAMPLE: usize = u32::MAX as usize;
@@ -98,9 +98,24 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Refuses an input that does not fit the network, is empty, holds a NaN or an infinity, or has
-    /// more steps than there is memory for.
+    /// Refuses an input that [`check_shape`](Self::check_shape) refuses, or that holds a NaN or an
+    /// infinity.
     pub(crate) fn check(&self, network: &Network<F>) -> Result<()> {
+        self.check_shape(network)?;
+        let finite = match self {
+            Input::Constant { x, .. } => all_finite(x.iter()),
+            Input::Sequence { x } => all_finite(x.iter()),
+        };
+        if finite {
+            Ok(())
+        } else {
+            Err(self.not_finite())
+        }
+    }
+
+    /// Refuses an input that does not fit the network, is empty, or has more steps than there is memory
+    /// for.
+    pub(crate) fn check_shape(&self, network: &Network<F>) -> Result<()> {
         for (name, value) in [
             ("num_steps", self.num_steps()),
             ("batch size", self.batch()),
@@ -121,26 +136,40 @@ impl<'a, F: Float> Input<'a, F> {
         let neurons = network.layers().iter().map(|layer| layer.neurons());
         let traces = neurons.map(|n| [4, self.num_steps(), 1, n]);
         room::check::<F>("num_steps x neurons", traces)?;
-        match self {
-            Input::Constant { x, .. } => check_finite_at("input", x.iter(), |_| {
-                let ((sample, input), _) = x.indexed_iter().find(|(_, x)| !x.is_finite())?;
-                Some(format!("sample {sample}, input {input}"))
-            }),
+        if let Input::Sequence { x } = self {
+            let (num_steps, _, features) = x.dim();
+            if num_steps.saturating_mul(features) > MAX_SAMPLE {
+                return Err(Error::shape(
+                    "input",
+                    "fewer than 2^32 numbers for each sample",
+                    x.shape(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error that names the first NaN or infinity, which must be there.
+    pub(crate) fn not_finite(&self) -> Error {
+        let found = match self {
+            Input::Constant { x, .. } => {
+                let found = x.indexed_iter().find(|(_, x)| !x.is_finite());
+                found.map(|((sample, input), x)| (x, format!("sample {sample}, input {input}")))
+            }
             Input::Sequence { x } => {
-                let (num_steps, _, features) = x.dim();
-                if num_steps.saturating_mul(features) > MAX_SAMPLE {
-                    return Err(Error::shape(
-                        "input",
-                        "fewer than 2^32 numbers for each sample",
-                        x.shape(),
-                    ));
-                }
-                check_finite_at("input", x.iter(), |_| {
-                    let found = x.indexed_iter().find(|(_, x)| !x.is_finite());
-                    let ((step, sample, input), _) = found?;
-                    Some(format!("step {step}, sample {sample}, input {input}"))
+                let found = x.indexed_iter().find(|(_, x)| !x.is_finite());
+                found.map(|((step, sample, input), x)| {
+                    (x, format!("step {step}, sample {sample}, input {input}"))
                 })
             }
+        };
+        let (value, position) = found
+            .map(|(x, position)| (x.to_string(), position))
+            .unwrap_or_default();
+        Error::NonFinite {
+            what: "input".into(),
+            value,
+            position,
         }
     }
 

@@ -334,30 +334,23 @@ pub(crate) fn check_finite<'a, F: Float>(
     what: &str,
     values: impl Iterator<Item = &'a F> + Clone,
 ) -> Result<()> {
-    check_finite_at(what, values, |index| Some(format!("element {index}")))
-}
-
-/// The same with words of the caller's own for the place of element `index`.
-pub(crate) fn check_finite_at<'a, F: Float>(
-    what: &str,
-    values: impl Iterator<Item = &'a F> + Clone,
-    place: impl FnOnce(usize) -> Option<String>,
-) -> Result<()> {
-    // Without an early exit the compiler turns this into vector code; finding the place can wait.
-    if values
-        .clone()
-        .fold(true, |finite, x| finite & x.is_finite())
-    {
+    if all_finite(values.clone()) {
         return Ok(());
     }
     match values.enumerate().find(|(_, value)| !value.is_finite()) {
         Some((index, value)) => Err(Error::NonFinite {
             what: what.into(),
             value: value.to_string(),
-            position: place(index).unwrap_or_default(),
+            position: format!("element {index}"),
         }),
         None => Ok(()),
     }
+}
+
+/// Whether there is neither a NaN nor an infinity. Without an early exit the compiler turns this into
+/// vector code; finding the place can wait.
+pub(crate) fn all_finite<'a, F: Float>(values: impl Iterator<Item = &'a F>) -> bool {
+    values.fold(true, |finite, x| finite & x.is_finite())
 }
 
 /// Collects a network's structure; [`build`](Self::build) checks it and draws the weights.

@@ -222,6 +222,41 @@ fn cases() -> Vec<Case> {
         ce(),
     );
     add(
+        "real, dense, wide, seven vectors of neurons",
+        network(&[213, 104, 100, 40], tutorial),
+        sequence(30, 3, 213, 1.0, false),
+        ce(),
+    );
+    add(
+        "real, dense, long",
+        network(&[90, 70, 5], tutorial),
+        sequence(100, 3, 90, 1.0, false),
+        ce(),
+    );
+    // Whether a sequence is sparse is judged by some of its rows: whatever they say is right.
+    for (label, active) in [
+        (
+            "one sample of six is dense",
+            (|_, b| b == 5) as fn(usize, usize) -> bool,
+        ),
+        ("one step of three is dense", |t, _| t % 3 == 0),
+        ("the second half is dense", |t, _| t >= 15),
+        ("all but the first step is dense", |t, _| t > 0),
+    ] {
+        let Data::Sequence(mut x) = sequence(30, 6, 40, 1.0, false) else {
+            unreachable!("a sequence")
+        };
+        for ((t, b, _), x) in x.indexed_iter_mut() {
+            *x *= f32::from(u8::from(active(t, b)));
+        }
+        add(
+            label,
+            network(&[40, 70, 5], tutorial),
+            Data::Sequence(x),
+            ce(),
+        );
+    }
+    add(
         "silent input",
         network(&[10, 20, 3], tutorial),
         constant(2, 10, 5, 0.0),
@@ -915,6 +950,83 @@ fn every_engine_refuses_what_is_not_finite() {
                 finite(&engine.network().unwrap()),
                 "{name}: trained to what is not a number"
             );
+        }
+    }
+}
+
+/// Wherever in an input a NaN or an infinity stands, sparse or dense, and whatever is asked for, the error
+/// names the place, and the engine goes on as if nothing had been asked.
+#[test]
+fn what_is_not_finite_is_found_wherever_it_stands() {
+    use spikegrad::{Error, ReadOut, Record};
+    let kinds = [
+        ("static, sparse", constant(37, 50, 4, 0.2)),
+        ("static, dense", constant(37, 50, 4, 1.0)),
+        ("sequence, sparse", sequence(9, 37, 50, 0.1, false)),
+        ("sequence, dense", sequence(9, 37, 50, 1.0, false)),
+        ("in parts", sequence(200, 71, 50, 1.0, false)),
+    ];
+    let own = |recording: &spikegrad::Recording, targets: &[usize]| {
+        Loss::CrossEntropyCount.evaluate(recording, targets)
+    };
+    for (kind, data) in &kinds {
+        let neurons = if *kind == "in parts" { 600 } else { 70 };
+        let network = network(&[50, neurons, 5], |_| Leaky::new(0.9));
+        let good = data.input();
+        let (steps, batch) = (good.num_steps(), good.batch());
+        let targets: Vec<usize> = (0..batch).map(|b| b % 5).collect();
+        for (value, sample, column) in [
+            (f32::NAN, 0, 0),
+            (f32::INFINITY, batch - 1, 49),
+            (f32::NEG_INFINITY, batch / 2, 17),
+        ] {
+            if *kind == "in parts" && sample + 1 < batch {
+                continue; // in the first part, which is no other case
+            }
+            let (bad, place) = match data {
+                Data::Constant(x, num_steps) => {
+                    let mut x = x.clone();
+                    x[[sample, column]] = value;
+                    let place = format!("sample {sample}, input {column}");
+                    (Data::Constant(x, *num_steps), place)
+                }
+                Data::Sequence(x) => {
+                    let mut x = x.clone();
+                    x[[steps - 2, sample, column]] = value;
+                    let place = format!("step {}, sample {sample}, input {column}", steps - 2);
+                    (Data::Sequence(x), place)
+                }
+            };
+            for (name, make) in &engines() {
+                for loss in [Loss::CrossEntropyMembrane, Loss::custom(own)] {
+                    let make = || make(network.clone(), loss.clone().into(), Adam::new(1e-2));
+                    let mut engine = make();
+                    let input = bad.input();
+                    let mut classes = vec![0; batch];
+                    for error in [
+                        engine.train_step(input, &targets).err(),
+                        engine.gradients(input, &targets).err(),
+                        engine.evaluate(input, &targets).err(),
+                        engine.forward(input, &Record::All).err(),
+                        engine
+                            .classify(input, ReadOut::Membrane, &mut classes)
+                            .err(),
+                    ] {
+                        let error = error.unwrap_or_else(|| panic!("{name}, {kind}: taken"));
+                        assert!(
+                            matches!(&error, Error::NonFinite { what, position, .. }
+                                if what == "input" && *position == place),
+                            "{name}, {kind}: {error}, expected {place}"
+                        );
+                    }
+                    let mut fresh = make();
+                    let step = |engine: &mut dyn Engine| {
+                        let report = engine.train_step(good, &targets).unwrap();
+                        (report.loss.to_bits(), engine.network().unwrap())
+                    };
+                    assert!(step(&mut *engine) == step(&mut *fresh), "{name}, {kind}");
+                }
+            }
         }
     }
 }

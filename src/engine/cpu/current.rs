@@ -8,8 +8,8 @@
 //! All write rows of the block's `lanes` vectors, one after another: one for each sample or step.
 
 use super::{
-    dense::{DEPTH, Rows, Start, product, stretch},
-    layout::LayerState,
+    dense::{Ahead, DEPTH, NOTHING, Rows, Start, product, stretch},
+    layout::{LayerState, live},
     lists::{Events, STRETCH, Sparse},
     simd::{BlockKernel, LANES, Lane, Simd, flatten},
 };
@@ -146,15 +146,16 @@ impl BlockKernel for FromSpikes<'_> {
 }
 
 /// Currents of rows of numbers, none skipped: `out[r] = b + x[r] · W`.
-pub(super) struct FromDense<'a> {
+pub(super) struct FromDense<'a, I> {
     pub layer: &'a LayerState,
     pub block: usize,
-    /// The rows, as [`gather`](super::dense::gather) leaves them.
+    /// `[row][inputs]`.
     pub x: &'a [f32],
     pub out: &'a mut [Lane],
+    pub ahead: Ahead<I>,
 }
 
-impl BlockKernel for FromDense<'_> {
+impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
     type Out = ();
 
     fn lanes(&self) -> usize {
@@ -162,17 +163,21 @@ impl BlockKernel for FromDense<'_> {
     }
 
     #[inline(always)]
-    fn run_block<S: Simd, const L: usize>(self, s: S) {
+    fn run_block<S: Simd, const L: usize>(mut self, s: S) {
         let (weights, bias) = self.layer.panel::<L>(self.block);
         let (out, _) = self.out.as_chunks_mut::<L>();
-        let mut x = self.x;
+        let live = live(self.layer.neurons, L, self.block);
+        let (row, width) = (self.layer.inputs, stretch(self.layer.inputs));
         let mut start = Start::Row(bias);
-        for panel in weights.chunks(stretch(self.layer.inputs)) {
-            let (values, rest) = x.split_at(out.len() * panel.len());
-            let row = panel.len();
+        for (n, panel) in weights.chunks(width).enumerate() {
+            let values = &self.x[n * width..];
             let segment = std::iter::once((Rows { values, row }, panel));
-            product::<S, _, L>(s, segment, start, out);
-            (x, start) = (rest, Start::Continue);
+            let ahead = Ahead {
+                pieces: self.ahead.pieces.by_ref(),
+                count: self.ahead.count.div_ceil(weights.len().div_ceil(width)),
+            };
+            product::<S, _, L>(s, segment, start, out, live, ahead);
+            start = Start::Continue;
         }
     }
 }
@@ -197,6 +202,7 @@ impl BlockKernel for Across<'_> {
     /// A stretch is [`DEPTH`] of the layer's neurons, in segments of one block each.
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
+        let live = live(self.layer.inputs, L, self.block);
         let (neurons, width) = (self.layer.neurons, self.layer.lanes * LANES);
         let (out, _) = self.out.as_chunks_mut::<L>();
         let (panels, _) = self.layer.across.as_chunks::<L>();
@@ -210,7 +216,7 @@ impl BlockKernel for Across<'_> {
         let each = DEPTH / (4 * LANES);
         for first in (0..self.layer.blocks).step_by(each) {
             let segments = segments.clone().skip(first).take(each);
-            product::<S, _, L>(s, segments, start, out);
+            product::<S, _, L>(s, segments, start, out, live, NOTHING);
             start = Start::Continue;
         }
     }

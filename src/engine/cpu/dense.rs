@@ -11,10 +11,10 @@
 //! Each entry of the result is one chain of fused multiply-adds in the order of `k`, parked in memory
 //! between stretches: its bits depend neither on threads, nor on tiles, nor on the width of registers.
 
-use super::simd::{Lane, Simd};
+use super::simd::{LANES, Lane, Simd};
 
 /// Inner indices of a stretch at most: 32 KB of a panel of 64 columns.
-pub(super) const DEPTH: usize = 128;
+pub(super) const DEPTH: usize = 800;
 
 /// Rows of a tile.
 const ROWS: usize = 6;
@@ -101,6 +101,20 @@ pub(super) enum Start<'a, const L: usize> {
     Continue,
 }
 
+/// What will be needed after this product, in so many pieces of some cache lines. Each tile asks for its
+/// share, so that they come while it computes.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead<I> {
+    pub pieces: I,
+    pub count: usize,
+}
+
+/// Nothing.
+pub(super) const NOTHING: Ahead<std::iter::Empty<&[f32]>> = Ahead {
+    pieces: std::iter::empty(),
+    count: 0,
+};
+
 /// `out[m] = start + Σ_k a(m, k) · panel[k]` for each row of `out`, `k` running over all segments in
 /// their order.
 #[inline(always)]
@@ -109,14 +123,23 @@ pub(super) fn product<'a, S: Simd, A: Left, const L: usize>(
     segments: impl Iterator<Item = Segment<'a, A, L>> + Clone,
     start: Start<'_, L>,
     out: &mut [[Lane; L]],
+    live: usize,
+    mut ahead: Ahead<impl Iterator<Item = &'a [f32]>>,
 ) {
+    let each = ahead.count.div_ceil(out.len().div_ceil(ROWS).max(1));
     for (m, height) in tiles(out.len()) {
         let (segments, out) = (segments.clone(), &mut out[m..]);
+        for piece in ahead.pieces.by_ref().take(each) {
+            piece
+                .iter()
+                .step_by(LANES)
+                .for_each(|line| s.prefetch(line));
+        }
         match height {
-            6 => tile::<S, A, L, 6>(s, m, segments, start, out),
-            5 => tile::<S, A, L, 5>(s, m, segments, start, out),
-            4 => tile::<S, A, L, 4>(s, m, segments, start, out),
-            _ => tile::<S, A, L, 1>(s, m, segments, start, out),
+            6 => tile::<S, A, L, 6>(s, m, segments, start, out, live),
+            5 => tile::<S, A, L, 5>(s, m, segments, start, out, live),
+            4 => tile::<S, A, L, 4>(s, m, segments, start, out, live),
+            _ => tile::<S, A, L, 1>(s, m, segments, start, out, live),
         }
     }
 }
@@ -128,12 +151,24 @@ fn tile<'a, S: Simd, A: Left, const L: usize, const M: usize>(
     segments: impl Iterator<Item = Segment<'a, A, L>> + Clone,
     start: Start<'_, L>,
     out: &mut [[Lane; L]],
+    live: usize,
 ) {
-    if S::ACCUMULATORS >= 8 {
-        columns::<S, A, L, M, L>(s, first, 0, segments, start, out);
-    } else {
-        for column in 0..L {
+    if S::ACCUMULATORS < 8 {
+        for column in 0..live {
             columns::<S, A, L, M, 1>(s, first, column, segments.clone(), start, out);
+        }
+    } else if live + 1 == L {
+        match L {
+            4 => columns::<S, A, L, M, 3>(s, first, 0, segments, start, out),
+            3 => columns::<S, A, L, M, 2>(s, first, 0, segments, start, out),
+            _ => columns::<S, A, L, M, 1>(s, first, 0, segments, start, out),
+        }
+    } else {
+        columns::<S, A, L, M, L>(s, first, 0, segments, start, out);
+    }
+    if let Start::Row(row) = start {
+        for out in &mut out[..M] {
+            out[live..].copy_from_slice(&row[live..]);
         }
     }
 }
@@ -180,20 +215,4 @@ fn columns<'a, S: Simd, A: Left, const L: usize, const M: usize, const G: usize>
 /// Columns of one stretch: stretches are as equal as there can be, all but the last of this width.
 pub(super) fn stretch(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(DEPTH).max(1))
-}
-
-/// Copies a matrix `[rows, columns]`, wherever its rows lie, stretch by stretch: rows a power of two
-/// apart, which fall into one set of a cache, come to lie close together.
-pub(super) fn gather<'a>(
-    rows: impl Iterator<Item = &'a [f32]> + Clone,
-    columns: usize,
-    out: &mut Vec<f32>,
-) {
-    out.clear();
-    let width = stretch(columns);
-    for first in (0..columns).step_by(width.max(1)) {
-        for row in rows.clone() {
-            out.extend_from_slice(&row[first..columns.min(first + width)]);
-        }
-    }
 }

@@ -77,6 +77,11 @@ impl Shape {
     }
 }
 
+/// Vectors of a block that hold some of a row's neurons; the last block may have others.
+pub(super) fn live(neurons: usize, lanes: usize, block: usize) -> usize {
+    (neurons.div_ceil(LANES) - block * lanes).min(lanes)
+}
+
 /// `β` and `θ` as they are trained, with their gradients' moments.
 #[derive(Clone, Debug)]
 pub(super) struct Learnt {

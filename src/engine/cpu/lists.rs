@@ -18,9 +18,7 @@ pub(super) struct Sparse {
     stretches: usize,
     /// Of each row, sixteen columns each: which are not 0.
     masks: Vec<u16>,
-    /// Of the rows last read: entries that are not 0, and the largest magnitude.
-    pub active: usize,
-    pub largest: f32,
+    pub seen: Seen,
 }
 
 impl Sparse {
@@ -37,10 +35,112 @@ impl Sparse {
     }
 }
 
-/// Counts what a list of the rows would hold and, if asked for, makes it.
+/// What rows hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Seen {
+    /// Entries that are not 0.
+    pub active: usize,
+    /// The largest magnitude; infinite if there is a NaN.
+    pub largest: f32,
+}
+
+impl Seen {
+    pub fn and(self, other: Seen) -> Seen {
+        Seen {
+            active: self.active + other.active,
+            largest: self.largest.max(other.largest),
+        }
+    }
+}
+
+/// [`Seen`] in the making: every number goes through it once.
+struct Eye<S: Simd> {
+    active: usize,
+    largest: S::V,
+    /// Not 0 where there was a NaN or an infinity.
+    poison: S::V,
+}
+
+impl<S: Simd> Eye<S> {
+    #[inline(always)]
+    fn new(s: S) -> Self {
+        Eye {
+            active: 0,
+            largest: s.splat(0.0),
+            poison: s.splat(0.0),
+        }
+    }
+
+    /// Which lanes are not 0.
+    #[inline(always)]
+    fn look(&mut self, s: S, x: S::V) -> u16 {
+        let bits = s.nonzero(x);
+        self.active += bits.count_ones() as usize;
+        self.largest = s.max(s.abs(x), self.largest);
+        self.poison = s.fma(x, s.splat(0.0), self.poison);
+        bits
+    }
+
+    #[inline(always)]
+    fn seen(self, s: S) -> Seen {
+        let mut lane = Lane::ZERO;
+        s.store(self.largest, &mut lane);
+        Seen {
+            active: self.active,
+            largest: match s.sum(self.poison) {
+                0.0 => lane.0.into_iter().fold(0.0, f32::max),
+                _ => f32::INFINITY,
+            },
+        }
+    }
+}
+
+/// Sixteen numbers, or fewer and zeros.
+#[inline(always)]
+fn load<S: Simd>(s: S, x: &[f32]) -> S::V {
+    match x.first_chunk() {
+        Some(x) => s.load_from(x),
+        None => {
+            let mut lane = Lane::ZERO;
+            lane.0[..x.len()].copy_from_slice(x);
+            s.load(&lane)
+        }
+    }
+}
+
+/// Looks at rows.
+pub(super) struct Look<I>(pub I);
+
+impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Look<I> {
+    type Out = Seen;
+
+    /// Four vectors at a time, so that one maximum need not wait for another.
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Seen {
+        let mut eyes: [Eye<S>; 4] = std::array::from_fn(|_| Eye::new(s));
+        for row in self.0 {
+            let (vectors, rest) = row.as_chunks::<LANES>();
+            let (fours, single) = vectors.as_chunks::<4>();
+            for four in fours {
+                for (eye, x) in eyes.iter_mut().zip(four) {
+                    eye.look(s, s.load_from(x));
+                }
+            }
+            for x in single {
+                eyes[0].look(s, s.load_from(x));
+            }
+            if !rest.is_empty() {
+                eyes[0].look(s, load(s, rest));
+            }
+        }
+        let seen = eyes.into_iter().map(|eye| eye.seen(s));
+        seen.fold(Seen::default(), Seen::and)
+    }
+}
+
+/// Lists rows.
 pub(super) struct ReadRows<'a, I> {
     pub rows: I,
-    pub list: bool,
     /// Room for so many entries is made at first (more make it grow).
     pub most: usize,
     pub sparse: &'a mut Sparse,
@@ -57,52 +157,37 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
             value,
             cuts,
             masks,
-            ..
+            stretches,
+            seen,
         } = self.sparse;
         cuts.clear();
         masks.clear();
-        let (mut count, mut largest) = (0, s.splat(0.0));
+        let mut eye = Eye::new(s);
         for row in self.rows {
-            self.sparse.stretches = row.len().div_ceil(STRETCH);
-            if self.list {
-                // Sixteen are written at a time.
-                let room = index.len().max(self.most.max(count + row.len()) + LANES);
-                index.resize(room, 0);
-                value.resize(room, 0.0);
-            }
+            *stretches = row.len().div_ceil(STRETCH);
+            // Sixteen are written at a time.
+            let room = index
+                .len()
+                .max(self.most.max(eye.active + row.len()) + LANES);
+            index.resize(room, 0);
+            value.resize(room, 0.0);
             for (v, x) in row.chunks(LANES).enumerate() {
-                let x = match x.first_chunk() {
-                    Some(x) => s.load_from(x),
-                    None => {
-                        let mut lane = Lane::ZERO;
-                        lane.0[..x.len()].copy_from_slice(x);
-                        s.load(&lane)
-                    }
-                };
-                let bits = s.nonzero(x);
-                largest = s.max(s.abs(x), largest);
-                if self.list {
-                    if v % (STRETCH / LANES) == 0 {
-                        cuts.push(count as u32);
-                    }
-                    masks.push(bits);
-                    if let Some(index) = index[count..].first_chunk_mut() {
-                        s.indices(bits, (v * LANES) as u32, index);
-                    }
-                    if let Some(value) = value[count..].first_chunk_mut() {
-                        s.compress(bits, x, value);
-                    }
+                let (x, count) = (load(s, x), eye.active);
+                let bits = eye.look(s, x);
+                if v % (STRETCH / LANES) == 0 {
+                    cuts.push(count as u32);
                 }
-                count += bits.count_ones() as usize;
+                masks.push(bits);
+                if let Some(index) = index[count..].first_chunk_mut() {
+                    s.indices(bits, (v * LANES) as u32, index);
+                }
+                if let Some(value) = value[count..].first_chunk_mut() {
+                    s.compress(bits, x, value);
+                }
             }
-            if self.list {
-                cuts.push(count as u32);
-            }
+            cuts.push(eye.active as u32);
         }
-        let mut lane = Lane::ZERO;
-        s.store(largest, &mut lane);
-        self.sparse.active = count;
-        self.sparse.largest = lane.0.into_iter().fold(0.0, f32::max);
+        *seen = eye.seen(s);
     }
 }
 

@@ -25,10 +25,12 @@ mod lists;
 mod loss;
 mod parallel;
 mod pool;
+mod read;
 mod sample;
 mod simd;
 mod source;
 mod step;
+mod strip;
 mod update;
 mod weights;
 
@@ -149,8 +151,9 @@ impl CpuEngine {
         self
     }
 
+    /// Refuses what can be refused without looking at the input's numbers: a pass does that.
     fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
-        input.check(&self.template)?;
+        input.check_shape(&self.template)?;
         self.template.check_targets(targets, input.batch())
     }
 
@@ -161,7 +164,8 @@ impl CpuEngine {
         }
         let network = self.network()?;
         let machine = &mut self.machine;
-        let find = || find_not_finite(input, |one| Ok(machine.record(one, &Record::All)));
+        let record = |one| finite(one, machine.record(one, &Record::All));
+        let find = || find_not_finite(input, record);
         Err(loss_not_finite(report.loss, &network, find))
     }
 
@@ -170,15 +174,16 @@ impl CpuEngine {
     fn run(&mut self, input: Input<'_>, targets: &[usize], mode: Mode) -> Result<StepReport> {
         if !matches!(self.objective.loss, Loss::Custom(_)) {
             let report = self.machine.run(input, targets, &self.objective, mode);
-            return self.check_loss(report, input);
+            return self.check_loss(finite(input, report)?, input);
         }
         input.check_recording(&self.template, &Record::All)?;
-        let recording = self.machine.record(input, &Record::All);
+        let recording = finite(input, self.machine.record(input, &Record::All))?;
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         let report = self.check_loss(StepReport::new(loss, &recording, targets)?, input)?;
         if !matches!(mode, Mode::Evaluate) {
             let machine = &mut self.machine;
-            machine.run_back(input, targets, &recording, &adjoints, mode);
+            let report = machine.run_back(input, targets, &recording, &adjoints, mode);
+            finite(input, report)?;
         }
         self.machine.reclaim(recording);
         Ok(report)
@@ -234,10 +239,10 @@ impl Engine for CpuEngine {
     }
 
     fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
-        input.check(&self.template)?;
+        input.check_shape(&self.template)?;
         record.check(self.template.layers().len())?;
         input.check_recording(&self.template, record)?;
-        Ok(self.machine.record(input, record))
+        finite(input, self.machine.record(input, record))
     }
 
     fn classify(
@@ -246,10 +251,9 @@ impl Engine for CpuEngine {
         read_out: ReadOut,
         classes: &mut [usize],
     ) -> Result<()> {
-        input.check(&self.template)?;
+        input.check_shape(&self.template)?;
         check_classes(input, classes)?;
-        self.machine.classify(input, read_out, classes);
-        Ok(())
+        finite(input, self.machine.classify(input, read_out, classes))
     }
 
     fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
@@ -323,4 +327,9 @@ impl Engine for CpuEngine {
         }
         Ok(adam)
     }
+}
+
+/// What the machine has made of an input, or why it has not.
+fn finite<T>(input: Input<'_>, made: Option<T>) -> Result<T> {
+    made.ok_or_else(|| input.not_finite())
 }

@@ -12,7 +12,7 @@ use super::{
     back::{Backward, FromAbove, Plane, Size},
     clock::Part::{self, Across, SpikeProducts},
     current,
-    dense::gather,
+    dense::Ahead,
     layout::LayerState,
     lif::{Forward, ReadWords, Unroll},
     lists::{Events, ReadEvents},
@@ -59,6 +59,13 @@ pub(super) struct Pass<'a> {
     pub backward: bool,
 }
 
+impl Pass<'_> {
+    /// Whether the input is a sequence whose products skip nothing.
+    fn dense(self) -> bool {
+        !self.sparse && !self.source.constant
+    }
+}
+
 /// What a sample leaves for the weights, and its share of the report.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
@@ -73,6 +80,8 @@ pub(super) struct Sample {
     pub spikes: Vec<u64>,
     /// `Σ |a|` over all layers.
     pub size: f64,
+    /// The largest magnitude in its rows of a dense sequence; infinite if there is a NaN.
+    pub largest: f32,
 }
 
 /// Where one layer of one sample is recorded, `[T, N]` each.
@@ -100,8 +109,10 @@ pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     slots: Vec<Slot>,
-    /// One block's currents of one sample, `[T][lanes]`.
+    /// One block's currents of one sample, `[T][lanes]`, or, from a dense sequence, of the group.
     current: Vec<Lane>,
+    /// A dense sequence's rows, sample by sample.
+    x: Vec<f32>,
     row: Vec<Lane>,
 }
 
@@ -110,7 +121,6 @@ pub(super) struct Scratch {
 struct Slot {
     /// Of each layer, `[block][T][lanes]`.
     trace: Vec<Vec<Lane>>,
-    x: Vec<f32>,
     events: Events,
     /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
     spk: Vec<Lane>,
@@ -152,6 +162,12 @@ impl Machine {
                 words.resize(layer.blocks * pass.source.steps, 0);
             }
         }
+        for (n, sample) in samples.iter_mut().enumerate() {
+            sample.largest = match pass.dense() {
+                true => self.largest(pass.source, pass.first + first + n),
+                false => 0.0,
+            };
+        }
         if let Goal::Adjoints(recording, _) = pass.goal {
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
                 self.restore(recording, pass.first + first + n, sample, slot);
@@ -192,8 +208,12 @@ impl Machine {
         let hoisted = k == 0 && source.constant;
         let recorded = views.iter().any(|views| views[k].is_some());
         let traced = pass.backward || recorded || last;
-        let current = &mut scratch.current;
-        for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+        let dense = k == 0 && pass.dense();
+        let Scratch {
+            slots, current, x, ..
+        } = scratch;
+        x.clear();
+        for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
             let len = if traced {
                 layer.blocks * steps * lanes
             } else {
@@ -209,10 +229,10 @@ impl Machine {
                         events: &mut slot.events,
                     })
                 });
-            } else if !hoisted && !pass.sparse {
-                let rows = (0..steps).map(|t| source.row(pass.first + first + n, t));
+            } else if dense {
                 self.clock.time(Part::FirstProduct, || {
-                    gather(rows, source.features, &mut slot.x)
+                    let row = |t| source.row(pass.first + first + n, t);
+                    (0..steps).for_each(|t| x.extend_from_slice(row(t)));
                 });
             }
         }
@@ -221,9 +241,35 @@ impl Machine {
             true => (layer.blocks, pass.count * lanes, 0),
             false => (1, steps * lanes, lanes),
         };
-        current.resize(steps * lanes, Lane::ZERO);
+        // Each block's share of the next group's rows, so that they are in the cache then.
+        let next = pass.first + first + samples.len();
+        let more = samples
+            .len()
+            .min((pass.first + pass.count).saturating_sub(next))
+            * steps;
+        let coming = |block: usize| {
+            let share = |block| block * more / layer.blocks;
+            (share(block)..share(block + 1)).map(|r| source.row(next + r / steps, r % steps))
+        };
+        let at_a_time = if dense { samples.len() } else { 1 };
+        current.resize(at_a_time * steps * lanes, Lane::ZERO);
         for block in (0..layer.blocks).step_by(at_once) {
-            for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+            if dense {
+                let (x, out) = (&x[..], &mut current[..]);
+                let ahead = Ahead {
+                    pieces: coming(block).flat_map(|row| row.chunks(128)),
+                    count: coming(block).len() * source.features.div_ceil(128),
+                };
+                let product = current::FromDense {
+                    layer,
+                    block,
+                    x,
+                    out,
+                    ahead,
+                };
+                self.clock.time(Part::FirstProduct, || isa.run(product));
+            }
+            for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
                 let out = &mut current[..];
                 if k > 0 {
                     let events = &slot.events;
@@ -234,30 +280,20 @@ impl Machine {
                         out,
                     };
                     self.clock.time(SpikeProducts, || isa.run(product));
-                } else if !hoisted {
-                    self.clock.time(Part::FirstProduct, || {
-                        if pass.sparse {
-                            let inputs = &self.parts[first + n..=first + n];
-                            isa.run(current::FromSparse {
-                                layer,
-                                block,
-                                inputs,
-                                rows: steps,
-                                out,
-                            });
-                        } else {
-                            let x = &slot.x;
-                            isa.run(current::FromDense {
-                                layer,
-                                block,
-                                x,
-                                out,
-                            });
-                        }
-                    });
+                } else if !hoisted && pass.sparse {
+                    let inputs = &self.parts[first + n..=first + n];
+                    let product = current::FromSparse {
+                        layer,
+                        block,
+                        inputs,
+                        rows: steps,
+                        out,
+                    };
+                    self.clock.time(Part::FirstProduct, || isa.run(product));
                 }
                 let current = match hoisted {
                     true => &self.currents[(first + n) * lanes..],
+                    false if dense => &current[n * steps * lanes..],
                     false => &current[..],
                 };
                 let trace = match traced {
@@ -277,7 +313,7 @@ impl Machine {
                 self.clock.time(Part::Forward, || isa.run(lif));
             }
         }
-        for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
+        for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
             let words = sample.words[k].iter();
             sample.spikes[k] = words.map(|word| u64::from(word.count_ones())).sum();
             let view = views.get_mut(n).and_then(|views| views[k].as_mut());

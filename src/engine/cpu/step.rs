@@ -3,12 +3,10 @@
 use ndarray::Array3;
 
 use super::{
-    clock::{Clock, Part},
-    current::{self, DENSE},
-    dense::gather,
+    clock::Clock,
     layout::LayerState,
-    lists::{Pairs, ReadRows, SortPairs, Sparse},
-    parallel::{enter, for_each, for_each_chunk, join},
+    lists::{Pairs, Sparse},
+    parallel::{enter, for_each, for_each_chunk},
     pool::Pool,
     sample::{Goal, Pass, Sample, Scratch, View, views},
     simd::{Isa, Lane},
@@ -18,9 +16,6 @@ use super::{
 use crate::{
     Adjoints, Input, Objective, ReadOut, Record, Recording, StepReport, Trace, optim::Update,
 };
-
-/// Samples whose non-zero inputs are listed together.
-const GROUP: usize = 16;
 
 /// What a batch may keep in memory between the passes over samples and weights; larger batches are
 /// done in parts.
@@ -54,11 +49,9 @@ pub(super) struct Machine {
     pub samples: Vec<Sample>,
     scratch: Pool<Scratch>,
     pub benches: Pool<Bench>,
-    /// The first layer's input: non-zero entries by rows and by columns, or a dense static one as it is;
-    /// and static currents `[block][sample][lanes]`.
+    /// The first layer's input: non-zero entries by rows and by columns; and static currents `[block][sample][lanes]`.
     pub parts: Vec<Sparse>,
     pub columns: Pairs,
-    x: Vec<f32>,
     pub currents: Vec<Lane>,
     /// Tensors of a recording that is no longer needed.
     spare: Vec<Vec<f32>>,
@@ -83,21 +76,21 @@ impl Machine {
             benches: Pool::default(),
             parts: Vec::new(),
             columns: Pairs::default(),
-            x: Vec::new(),
             currents: Vec::new(),
             spare: Vec::new(),
         }
     }
 
     /// Runs a batch, as the mode says. With [`Mode::Train`], parameters change only if the loss is
-    /// finite and no gradient can have overflowed.
+    /// finite and no gradient can have overflowed. `None`, here and below: the input holds a NaN or an
+    /// infinity.
     pub fn run(
         &mut self,
         input: Input<'_>,
         targets: &[usize],
         objective: &Objective,
         mode: Mode,
-    ) -> StepReport {
+    ) -> Option<StepReport> {
         let goal = Goal::Objective(objective);
         with_source(input, |source| {
             enter(source.worth(), || {
@@ -115,7 +108,7 @@ impl Machine {
         recording: &Recording,
         adjoints: &Adjoints,
         mode: Mode,
-    ) -> StepReport {
+    ) -> Option<StepReport> {
         let goal = Goal::Adjoints(recording, adjoints);
         with_source(input, |source| {
             enter(source.worth(), || {
@@ -130,7 +123,7 @@ impl Machine {
         targets: &[usize],
         goal: Goal<'_>,
         mode: Mode,
-    ) -> StepReport {
+    ) -> Option<StepReport> {
         let backward = !matches!(mode, Mode::Evaluate);
         let part = self.part(source, backward);
         let whole = part >= source.batch;
@@ -144,7 +137,7 @@ impl Machine {
         let (mut report, mut size, mut largest) = (Tally::new(self.layers.len()), 0.0, 1.0_f32);
         for first in (0..source.batch).step_by(part) {
             let count = part.min(source.batch - first);
-            let (sparse, max) = self.read(source, first, count, goal, backward);
+            let (sparse, max) = self.read(source, first, count, goal, backward)?;
             let pass = Pass {
                 source,
                 first,
@@ -154,7 +147,7 @@ impl Machine {
                 goal,
                 backward,
             };
-            self.pass(pass, &mut []);
+            let max = max.max(self.pass(pass, &mut [])?);
             for (sample, &target) in self.samples[..count].iter().zip(&targets[first..]) {
                 report.add(sample, target, goal.price());
                 size += sample.size;
@@ -184,17 +177,22 @@ impl Machine {
                 }
             }
         }
-        report.finish(&self.layers, source)
+        Some(report.finish(&self.layers, source))
     }
 
     /// Every sample's answer, without a loss.
-    pub fn classify(&mut self, input: Input<'_>, read_out: ReadOut, classes: &mut [usize]) {
+    pub fn classify(
+        &mut self,
+        input: Input<'_>,
+        read_out: ReadOut,
+        classes: &mut [usize],
+    ) -> Option<()> {
         with_source(input, |source| {
             let part = self.part(source, false);
             enter(source.worth(), || {
                 for first in (0..source.batch).step_by(part) {
                     let count = part.min(source.batch - first);
-                    self.look(source, first, count, &mut []);
+                    self.look(source, first, count, &mut [])?;
                     for (sample, class) in self.samples[..count].iter().zip(&mut classes[first..]) {
                         *class = match read_out {
                             ReadOut::SpikeCount => sample.answers.0,
@@ -202,12 +200,13 @@ impl Machine {
                         };
                     }
                 }
-            });
-        });
+                Some(())
+            })
+        })
     }
 
     /// Spikes and membranes of the layers asked for.
-    pub fn record(&mut self, input: Input<'_>, record: &Record) -> Recording {
+    pub fn record(&mut self, input: Input<'_>, record: &Record) -> Option<Recording> {
         with_source(input, |source| {
             let layers = self.layers.len();
             let mut spare = std::mem::take(&mut self.spare);
@@ -239,11 +238,12 @@ impl Machine {
             drop(by_layer);
             let part = self.part(source, false);
             for (n, views) in samples.chunks_mut(part).enumerate() {
-                self.look(source, n * part, views.len(), views);
+                self.look(source, n * part, views.len(), views)?;
             }
             drop(samples);
             let output = traces.pop().flatten();
-            Recording::new(traces, output.expect("the output layer is always kept"))
+            let output = output.expect("the output layer is always kept");
+            Some(Recording::new(traces, output))
         })
     }
 
@@ -267,8 +267,8 @@ impl Machine {
         first: usize,
         count: usize,
         views: &mut [Vec<Option<View<'_>>>],
-    ) {
-        let (sparse, _) = self.read(source, first, count, Goal::Nothing, false);
+    ) -> Option<()> {
+        let (sparse, _) = self.read(source, first, count, Goal::Nothing, false)?;
         let pass = Pass {
             source,
             first,
@@ -278,7 +278,8 @@ impl Machine {
             goal: Goal::Nothing,
             backward: false,
         };
-        self.pass(pass, views);
+        self.pass(pass, views)?;
+        Some(())
     }
 
     /// How many samples are done at once: as many as fit the budget, in parts as equal as can be.
@@ -301,113 +302,9 @@ impl Machine {
         source.batch.div_ceil(source.batch.div_ceil(most))
     }
 
-    /// Decides whether the input is walked as lists of its non-zero entries, which are then made, or is
-    /// dense; and forms the currents of a static one, unless it is known what comes of them. Returns
-    /// the decision and the input's largest magnitude.
-    fn read(
-        &mut self,
-        source: Source<'_>,
-        first: usize,
-        count: usize,
-        goal: Goal<'_>,
-        backward: bool,
-    ) -> (bool, f32) {
-        let group = if source.constant { GROUP } else { 1 };
-        let groups = count.div_ceil(group);
-        let rows = |n: usize| {
-            let samples = first + n * group..first + count.min((n + 1) * group);
-            samples.flat_map(move |b| (0..source.rows()).map(move |t| source.row(b, t)))
-        };
-        self.parts
-            .resize_with(self.parts.len().max(groups), Sparse::default);
-        let worth = source.worth();
-        let (clock, isa) = (&self.clock, self.isa);
-        let parts = &mut self.parts[..groups];
-        // A static input is listed at once; a dense sequence would be in vain.
-        let listed = source.constant;
-        for_each_chunk(worth, parts, 1, |n, part| {
-            clock.time(Part::Lists, || {
-                isa.run(ReadRows {
-                    rows: rows(n),
-                    list: listed,
-                    most: group * source.features,
-                    sparse: &mut part[0],
-                });
-            });
-        });
-        let active: usize = parts.iter().map(|part| part.active).sum();
-        let sparse = active as f64 <= DENSE * (count * source.rows() * source.features) as f64;
-        let largest = parts
-            .iter()
-            .fold(0.0_f32, |max, part| max.max(part.largest));
-        if sparse && !listed {
-            for_each_chunk(worth, parts, 1, |n, part| {
-                clock.time(Part::Lists, || {
-                    isa.run(ReadRows {
-                        rows: rows(n),
-                        list: true,
-                        most: 0,
-                        sparse: &mut part[0],
-                    });
-                });
-            });
-        }
-
-        let parts = &self.parts[..groups];
-        let layer = &self.layers[0];
-        let (columns, currents) = (&mut self.columns, &mut self.currents);
-        let (x, known) = (&mut self.x, matches!(goal, Goal::Adjoints(..)));
-        let sort = || {
-            if backward && sparse {
-                clock.time(Part::Lists, || {
-                    isa.run(SortPairs {
-                        rows: (0..groups).flat_map(rows),
-                        parts,
-                        columns: source.features,
-                        pairs: columns,
-                    });
-                });
-            }
-        };
-        let product = || {
-            if !source.constant || known {
-                return;
-            }
-            if !sparse {
-                let rows = (first..first + count).map(|b| source.row(b, 0));
-                gather(rows, source.features, x);
-            }
-            currents.resize(layer.blocks * count * layer.lanes, Lane::ZERO);
-            // Two blocks at once where a list is walked.
-            let blocks = if sparse { 2 } else { 1 };
-            for_each_chunk(worth, currents, blocks * count * layer.lanes, |n, out| {
-                let block = n * blocks;
-                clock.time(Part::FirstProduct, || {
-                    if sparse {
-                        isa.run(current::FromSparse {
-                            layer,
-                            block,
-                            inputs: parts,
-                            rows: count,
-                            out,
-                        });
-                    } else {
-                        isa.run(current::FromDense {
-                            layer,
-                            block,
-                            x,
-                            out,
-                        });
-                    }
-                });
-            });
-        };
-        join(worth, product, sort);
-        (sparse, largest)
-    }
-
-    /// All samples of a part, forward and, if asked for, back.
-    fn pass(&mut self, pass: Pass<'_>, views: &mut [Vec<Option<View<'_>>>]) {
+    /// All samples of a part, forward and, if asked for, back. Returns the largest magnitude of a dense
+    /// sequence's numbers.
+    fn pass(&mut self, pass: Pass<'_>, views: &mut [Vec<Option<View<'_>>>]) -> Option<f32> {
         let mut samples = std::mem::take(&mut self.samples);
         samples.resize_with(samples.len().max(pass.count), Sample::default);
         let (samples_of_part, group) = (
@@ -429,7 +326,10 @@ impl Machine {
                 });
             });
         }
+        let largest = samples[..pass.count].iter().map(|sample| sample.largest);
+        let largest = largest.fold(0.0, f32::max);
         self.samples = samples;
+        largest.is_finite().then_some(largest)
     }
 }
 

@@ -6,24 +6,21 @@
 //! - first layer, sparse input: a block of outputs, all inputs. The block's adjoints of all samples
 //!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
 //! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is copied
-//!   once for the strip; it and the sums of the task (100 and 400 KB at most) stay in L2, and each
+//!   once for the strip; it and the sums of the task (60 and 400 KB at most) stay in L2, and each
 //!   adjoint that comes from beyond serves 200 inputs.
 //! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
-
-use std::ops::Range;
 
 use ndarray::Array1;
 
 use super::{
     clock::Part,
-    dense::DEPTH,
     layout::LayerState,
-    lists::Pairs,
     parallel::{for_each, threads},
-    sample::{Pass, Sample},
-    simd::{Isa, LANES, Lane, flatten, flatten_mut},
+    sample::Pass,
+    simd::{LANES, Lane, flatten, flatten_mut},
     step::Machine,
-    weights::{self, Piece, Sink},
+    strip::Strip,
+    weights::{self, Sink},
 };
 use crate::{
     network::{clamp_beta, clamp_threshold},
@@ -45,20 +42,20 @@ fn slice(columns: usize) -> usize {
 /// What one thread needs for one task.
 #[derive(Debug, Default)]
 pub(super) struct Bench {
-    sums: Vec<Lane>,
-    x: Vec<f32>,
+    pub sums: Vec<Lane>,
+    pub x: Vec<Lane>,
 }
 
 /// A block of a layer's outputs times some of its inputs.
-struct Task<'a> {
+pub(super) struct Task<'a> {
     layer: usize,
-    block: usize,
-    part: usize,
-    sink: Sink<'a>,
+    pub block: usize,
+    pub part: usize,
+    pub sink: Sink<'a>,
 }
 
 /// Tasks that share what they read.
-type Job<'a> = Vec<Task<'a>>;
+pub(super) type Job<'a> = Vec<Task<'a>>;
 
 /// A layer's tasks of `width` inputs (the bias is one more) each, part by part within blocks; for an
 /// update, each has a share of `poison`.
@@ -171,6 +168,7 @@ impl Machine {
                 isa,
                 lanes,
                 inputs,
+                neurons,
                 columns,
             };
             let job = std::mem::take(job);
@@ -336,129 +334,6 @@ impl Machine {
             let constants = learnt.beta.iter().chain(&learnt.theta);
             self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
             layer.spread_constants();
-        }
-    }
-}
-
-/// Some inputs of a layer (the bias is one more), for the blocks of a job.
-struct Strip<'a> {
-    pass: Pass<'a>,
-    samples: &'a [Sample],
-    isa: Isa,
-    lanes: usize,
-    inputs: usize,
-    columns: Range<usize>,
-}
-
-impl Strip<'_> {
-    /// From lists of a sparse input.
-    fn sparse(self, job: Job<'_>, columns: &Pairs, Bench { sums: a, .. }: &mut Bench) {
-        let (lanes, rows) = (self.lanes, self.pass.source.rows() * self.lanes);
-        for Task { block, sink, .. } in job {
-            a.clear();
-            for sample in self.samples {
-                a.extend_from_slice(&sample.a[0][block * rows..][..rows]);
-            }
-            self.isa.run(weights::FromInput {
-                lanes,
-                columns,
-                a,
-                sink,
-            });
-        }
-    }
-
-    /// From a dense input, stretch by stretch of rows (steps of samples): copies their columns, and adds
-    /// what they give with each block's adjoints; hands on the sums at the end.
-    fn dense(self, job: Job<'_>, Bench { sums, x }: &mut Bench) {
-        let (source, steps, lanes) = (self.pass.source, self.pass.source.rows(), self.lanes);
-        let bias = self.columns.contains(&self.inputs);
-        let (real, len) = (
-            self.columns.len() - usize::from(bias),
-            self.columns.len() * lanes,
-        );
-        sums.clear();
-        sums.resize(job.len() * len, Lane::ZERO);
-        let rows = self.samples.len() * steps;
-        for begin in (0..rows).step_by(DEPTH) {
-            let stretch = begin..rows.min(begin + DEPTH);
-            let row = |r: usize| source.row(self.pass.first + r / steps, r % steps);
-            x.clear();
-            for r in stretch.clone() {
-                x.extend_from_slice(&row(r)[self.columns.start..][..real]);
-                if bias {
-                    x.push(1.0);
-                }
-            }
-            let pieces: Vec<Piece<'_>> = (begin / steps..stretch.end.div_ceil(steps))
-                .map(|n| {
-                    let first = begin.saturating_sub(n * steps);
-                    let end = steps.min(stretch.end - n * steps);
-                    Piece {
-                        a: &self.samples[n].a[0],
-                        steps,
-                        first,
-                        count: end - first,
-                    }
-                })
-                .collect();
-            for (task, sums) in job.iter().zip(sums.chunks_exact_mut(len)) {
-                self.isa.run(weights::FromDense {
-                    lanes,
-                    block: task.block,
-                    pieces: &pieces,
-                    x,
-                    sums,
-                });
-            }
-        }
-        for (Task { sink, .. }, sums) in job.into_iter().zip(sums.chunks_exact(len)) {
-            self.isa.run(weights::Deliver { lanes, sums, sink });
-        }
-    }
-
-    /// From the spikes of the layer below layer `k`, which has so many neurons.
-    fn spikes(self, job: Job<'_>, k: usize, neurons: usize, Bench { sums, .. }: &mut Bench) {
-        let (lanes, steps, rows) = (self.lanes, self.pass.source.steps, self.columns.clone());
-        for Task {
-            block, part, sink, ..
-        } in job
-        {
-            sums.clear();
-            sums.resize(64.max(rows.len()) * lanes, Lane::ZERO);
-            let own = block * steps * lanes..(block + 1) * steps * lanes;
-            let words = part * steps..(part + 1) * steps;
-            if rows.start < self.inputs {
-                let samples = self.samples.iter().map(|sample| {
-                    let words = &sample.words[k - 1][words.clone()];
-                    (words, &sample.a[k][own.clone()])
-                });
-                if neurons <= weights::FEW {
-                    self.isa.run(weights::FromSpikesToFew {
-                        neurons,
-                        samples,
-                        sums,
-                    });
-                } else {
-                    for (words, a) in samples {
-                        self.isa.run(weights::FromSpikes {
-                            lanes,
-                            words,
-                            a,
-                            sums,
-                        });
-                    }
-                }
-            }
-            if rows.contains(&self.inputs) {
-                let sum = &mut sums[(self.inputs - rows.start) * lanes..][..lanes];
-                for sample in self.samples {
-                    let a = &sample.a[k][own.clone()];
-                    self.isa.run(weights::FromBias { a, sum });
-                }
-            }
-            let sums = &sums[..rows.len() * lanes];
-            self.isa.run(weights::Deliver { lanes, sums, sink });
         }
     }
 }

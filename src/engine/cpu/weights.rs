@@ -6,7 +6,7 @@
 //! the same weight, and each sum runs over the batch in order: no reduction crosses threads.
 
 use super::{
-    dense::{Columns, Start, product},
+    dense::{Ahead, Columns, Start, product},
     lists::Pairs,
     simd::{BlockKernel, Kernel, LANES, Lane, Simd},
 };
@@ -164,19 +164,31 @@ pub(super) struct Piece<'a> {
     pub count: usize,
 }
 
+impl<'a> Piece<'a> {
+    /// A block's adjoints in those steps, `[steps][lanes]`.
+    #[inline(always)]
+    pub fn panel(&self, block: usize, lanes: usize) -> &'a [Lane] {
+        &self.a[(block * self.steps + self.first) * lanes..][..self.count * lanes]
+    }
+}
+
 /// One block's gradients from some columns of a dense input, one stretch of rows: added to `sums`.
-pub(super) struct FromDense<'a> {
+pub(super) struct FromDense<'a, I> {
     pub lanes: usize,
+    /// Vectors of the block that hold neurons.
+    pub live: usize,
     pub block: usize,
     /// The rows of the stretch.
     pub pieces: &'a [Piece<'a>],
-    /// Their entries in those columns, row by row.
+    /// Their entries in those columns, row by row, and the floats from one row to the next.
     pub x: &'a [f32],
+    pub row: usize,
     /// `[column][lanes]`.
     pub sums: &'a mut [Lane],
+    pub ahead: Ahead<I>,
 }
 
-impl BlockKernel for FromDense<'_> {
+impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
     type Out = ();
 
     fn lanes(&self) -> usize {
@@ -186,15 +198,14 @@ impl BlockKernel for FromDense<'_> {
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
         let (sums, _) = self.sums.as_chunks_mut::<L>();
-        let (row, block, mut x) = (sums.len(), self.block, self.x);
+        let (row, mut x) = (self.row, self.x);
         let segments = self.pieces.iter().map(move |piece| {
-            let (rows, _) = piece.a.as_chunks::<L>();
-            let panel = &rows[block * piece.steps + piece.first..][..piece.count];
             let (values, rest) = x.split_at(piece.count * row);
             x = rest;
+            let (panel, _) = piece.panel(self.block, L).as_chunks::<L>();
             (Columns { values, row }, panel)
         });
-        product::<S, _, L>(s, segments, Start::Continue, sums);
+        product::<S, _, L>(s, segments, Start::Continue, sums, self.live, self.ahead);
     }
 }
 

@@ -108,6 +108,9 @@ pub(super) trait Simd: Copy {
             }
         }
     }
+    /// Asks for the cache line of `at`, which will be needed soon.
+    #[inline(always)]
+    fn prefetch(self, _at: &f32) {}
     /// `2^n` where `magic = 1.5·2²³ + n`, `−126 ≤ n ≤ 127`.
     fn exp2_of_magic(self, magic: Self::V) -> Self::V;
 

@@ -131,6 +131,11 @@ impl Simd for Avx2 {
         unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
     }
     #[inline(always)]
+    fn prefetch(self, at: &f32) {
+        // SAFETY: see the module; it is a hint, which touches nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(at).cast()) }
+    }
+    #[inline(always)]
     fn nonzero(self, v: Self::V) -> u16 {
         // SAFETY: see the module.
         let unequal = unsafe {
@@ -258,6 +263,11 @@ impl Simd for Avx512 {
     fn load_from(self, from: &[f32; LANES]) -> Self::V {
         // SAFETY: see the module; this load needs no alignment.
         unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+    #[inline(always)]
+    fn prefetch(self, at: &f32) {
+        // SAFETY: see the module; it is a hint, which touches nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(at).cast()) }
     }
     #[inline(always)]
     fn nonzero(self, v: Self::V) -> u16 {

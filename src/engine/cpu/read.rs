@@ -1,0 +1,146 @@
+//! What a part of a batch is fed: whether it is sparse, its lists, and a static input's currents.
+//!
+//! Each number of the input is looked at once before it is used: when it is listed, or, if it is not,
+//! by [`largest`](Machine::largest), just before its sample goes forward.
+
+use super::{
+    clock::Part,
+    current::{self, DENSE},
+    dense::NOTHING,
+    lists::{Look, ReadRows, Seen, SortPairs, Sparse},
+    parallel::{for_each_chunk, join},
+    sample::Goal,
+    simd::Lane,
+    source::Source,
+    step::Machine,
+};
+
+/// Samples whose non-zero inputs are listed together.
+const GROUP: usize = 16;
+
+/// Rows of a sequence that say whether it is sparse.
+const SAMPLE: usize = 64;
+
+impl Machine {
+    /// Decides whether the input is walked as lists of its non-zero entries, which are then made, or is
+    /// dense; and forms the currents of a static one, unless it is known what comes of them. Returns
+    /// the decision and the largest magnitude of what has been listed; `None` if that has a NaN or an
+    /// infinity.
+    pub(super) fn read(
+        &mut self,
+        source: Source<'_>,
+        first: usize,
+        count: usize,
+        goal: Goal<'_>,
+        backward: bool,
+    ) -> Option<(bool, f32)> {
+        let group = if source.constant { GROUP } else { 1 };
+        let groups = count.div_ceil(group);
+        let rows = |n: usize| {
+            let samples = first + n * group..first + count.min((n + 1) * group);
+            samples.flat_map(move |b| (0..source.rows()).map(move |t| source.row(b, t)))
+        };
+        self.parts
+            .resize_with(self.parts.len().max(groups), Sparse::default);
+        let worth = source.worth();
+        let (clock, isa) = (&self.clock, self.isa);
+        // A static input is listed at once; to list a dense sequence would be in vain.
+        let listed = source.constant || self.looks_sparse(source, first, count);
+        let parts = &mut self.parts[..if listed { groups } else { 0 }];
+        for_each_chunk(worth, parts, 1, |n, part| {
+            clock.time(Part::Lists, || {
+                isa.run(ReadRows {
+                    rows: rows(n),
+                    most: usize::from(source.constant) * group * source.features,
+                    sparse: &mut part[0],
+                });
+            });
+        });
+        let parts = &*parts;
+        let seen = parts.iter().map(|part| part.seen);
+        let seen = seen.fold(Seen::default(), Seen::and);
+        if seen.largest.is_infinite() {
+            return None;
+        }
+        let sparse = listed && seen.sparse(count * source.rows() * source.features);
+
+        let layer = &self.layers[0];
+        let (columns, currents) = (&mut self.columns, &mut self.currents);
+        let known = matches!(goal, Goal::Adjoints(..));
+        let sort = || {
+            if backward && sparse {
+                clock.time(Part::Lists, || {
+                    isa.run(SortPairs {
+                        rows: (0..groups).flat_map(rows),
+                        parts,
+                        columns: source.features,
+                        pairs: columns,
+                    });
+                });
+            }
+        };
+        let product = || {
+            if !source.constant || known {
+                return;
+            }
+            currents.resize(layer.blocks * count * layer.lanes, Lane::ZERO);
+            // Two blocks at once where a list is walked.
+            let blocks = if sparse { 2 } else { 1 };
+            for_each_chunk(worth, currents, blocks * count * layer.lanes, |n, out| {
+                let block = n * blocks;
+                clock.time(Part::FirstProduct, || {
+                    if sparse {
+                        isa.run(current::FromSparse {
+                            layer,
+                            block,
+                            inputs: parts,
+                            rows: count,
+                            out,
+                        });
+                    } else {
+                        isa.run(current::FromDense {
+                            layer,
+                            block,
+                            x: &source.x[first * source.features..],
+                            out,
+                            ahead: NOTHING,
+                        });
+                    }
+                });
+            });
+        };
+        join(worth, product, sort);
+        Some((sparse, seen.largest))
+    }
+
+    /// Whether a sequence is to be listed, from some of its rows: they follow each other by the golden
+    /// section of all, and so are spread over samples and over time.
+    fn looks_sparse(&self, source: Source<'_>, first: usize, count: usize) -> bool {
+        const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+        let (steps, all) = (source.rows(), count * source.rows());
+        let looked_at = all.min(SAMPLE);
+        let rows = (0..looked_at as u64).map(|n| {
+            let r = match all {
+                0..=SAMPLE => n as usize,
+                _ => ((u128::from(n.wrapping_mul(GOLDEN)) * all as u128) >> 64) as usize,
+            };
+            source.row(first + r / steps, r % steps)
+        });
+        let seen = self.clock.time(Part::Lists, || self.isa.run(Look(rows)));
+        seen.sparse(looked_at * source.features)
+    }
+
+    /// The largest magnitude in the rows of sample `b`, infinite if there is a NaN.
+    pub(super) fn largest(&self, source: Source<'_>, b: usize) -> f32 {
+        let rows = (0..source.rows()).map(|t| source.row(b, t));
+        let seen = self.clock.time(Part::Lists, || self.isa.run(Look(rows)));
+        seen.largest
+    }
+}
+
+impl Seen {
+    /// Whether, of so many entries, so few are active that to walk them is faster.
+    fn sparse(self, entries: usize) -> bool {
+        self.active as f64 <= DENSE * entries as f64
+    }
+}

@@ -1,0 +1,177 @@
+//! Weight gradients of a job: some inputs of a layer, for some blocks of its outputs.
+
+use std::ops::Range;
+
+use super::{
+    dense::Ahead,
+    layout::live,
+    lists::Pairs,
+    sample::{Pass, Sample},
+    simd::{Isa, LANES, Lane, flatten, flatten_mut},
+    update::{Bench, Job, Task},
+    weights::{self, Piece},
+};
+
+/// Rows of a dense input's stretch, at most: their adjoints for a block (20 KB), and what a tile takes
+/// of each, stay in L1.
+const STRETCH: usize = 75;
+
+/// Floats that are asked for at a time.
+const AHEAD: usize = 8 * LANES;
+
+/// Some inputs of a layer (the bias is one more), for the blocks of a job.
+pub(super) struct Strip<'a> {
+    pub pass: Pass<'a>,
+    pub samples: &'a [Sample],
+    pub isa: Isa,
+    pub lanes: usize,
+    pub inputs: usize,
+    pub neurons: usize,
+    pub columns: Range<usize>,
+}
+
+impl Strip<'_> {
+    /// From lists of a sparse input.
+    pub fn sparse(self, job: Job<'_>, columns: &Pairs, Bench { sums: a, .. }: &mut Bench) {
+        let (lanes, rows) = (self.lanes, self.pass.source.rows() * self.lanes);
+        for Task { block, sink, .. } in job {
+            a.clear();
+            for sample in self.samples {
+                a.extend_from_slice(&sample.a[0][block * rows..][..rows]);
+            }
+            self.isa.run(weights::FromInput {
+                lanes,
+                columns,
+                a,
+                sink,
+            });
+        }
+    }
+
+    /// From a dense input, stretch by stretch of rows (steps of samples): copies their columns, and adds
+    /// what they give with each block's adjoints; hands on the sums at the end. Both come from beyond
+    /// L2, and are asked for while the block before is computed: the next block's adjoints, and a share
+    /// of the next stretch's rows.
+    pub fn dense(self, job: Job<'_>, Bench { sums, x }: &mut Bench) {
+        let (source, steps, lanes) = (self.pass.source, self.pass.source.rows(), self.lanes);
+        let bias = self.columns.contains(&self.inputs);
+        let real = self.columns.len() - usize::from(bias);
+        let (len, width) = (
+            self.columns.len() * lanes,
+            self.columns.len().div_ceil(LANES),
+        );
+        sums.clear();
+        sums.resize(job.len() * len, Lane::ZERO);
+        let all = self.samples.len() * steps;
+        let row = |r: usize| {
+            let row = source.row(self.pass.first + r / steps, r % steps);
+            &row[self.columns.start..][..real]
+        };
+        // Whole samples, or equal parts of one.
+        let height = match STRETCH / steps {
+            0 => steps.div_ceil(steps.div_ceil(STRETCH)),
+            samples => samples * steps,
+        };
+        let stretch = |begin: usize| begin.min(all)..all.min(begin + height);
+        let mut pieces = self.pieces(stretch(0));
+        for begin in (0..all).step_by(height) {
+            let (here, coming) = (stretch(begin), stretch(begin + height));
+            x.resize(here.len() * width, Lane::ZERO);
+            for (r, to) in here.zip(flatten_mut(x).chunks_exact_mut(width * LANES)) {
+                to[..real].copy_from_slice(row(r));
+                if bias {
+                    to[real] = 1.0;
+                }
+            }
+            let next = self.pieces(coming.clone());
+            let share = coming.len().div_ceil(job.len());
+            for (n, (task, sums)) in job.iter().zip(sums.chunks_exact_mut(len)).enumerate() {
+                let (panels, block) = match job.get(n + 1) {
+                    Some(task) => (&pieces, task.block),
+                    None => (&next, job[0].block),
+                };
+                let panels = panels.iter().map(|piece| piece.panel(block, lanes));
+                let rows = coming.clone().skip(n * share).take(share).map(row);
+                let ahead = panels.map(flatten).chain(rows);
+                self.isa.run(weights::FromDense {
+                    lanes,
+                    live: live(self.neurons, lanes, task.block),
+                    block: task.block,
+                    pieces: &pieces,
+                    x: flatten(x),
+                    row: width * LANES,
+                    sums,
+                    ahead: Ahead {
+                        count: ahead.clone().map(|row| row.len().div_ceil(AHEAD)).sum(),
+                        pieces: ahead.flat_map(|row| row.chunks(AHEAD)),
+                    },
+                });
+            }
+            pieces = next;
+        }
+        for (Task { sink, .. }, sums) in job.into_iter().zip(sums.chunks_exact(len)) {
+            self.isa.run(weights::Deliver { lanes, sums, sink });
+        }
+    }
+
+    /// Rows (steps of samples), sample by sample.
+    fn pieces(&self, rows: Range<usize>) -> Vec<Piece<'_>> {
+        let steps = self.pass.source.rows();
+        (rows.start / steps..rows.end.div_ceil(steps))
+            .map(|n| {
+                let first = rows.start.saturating_sub(n * steps);
+                Piece {
+                    a: &self.samples[n].a[0],
+                    steps,
+                    first,
+                    count: steps.min(rows.end - n * steps) - first,
+                }
+            })
+            .collect()
+    }
+
+    /// From the spikes of the layer below layer `k`, which has so many neurons.
+    pub fn spikes(self, job: Job<'_>, k: usize, neurons: usize, Bench { sums, .. }: &mut Bench) {
+        let (lanes, steps, rows) = (self.lanes, self.pass.source.steps, self.columns.clone());
+        for Task {
+            block, part, sink, ..
+        } in job
+        {
+            sums.clear();
+            sums.resize(64.max(rows.len()) * lanes, Lane::ZERO);
+            let own = block * steps * lanes..(block + 1) * steps * lanes;
+            let words = part * steps..(part + 1) * steps;
+            if rows.start < self.inputs {
+                let samples = self.samples.iter().map(|sample| {
+                    let words = &sample.words[k - 1][words.clone()];
+                    (words, &sample.a[k][own.clone()])
+                });
+                if neurons <= weights::FEW {
+                    self.isa.run(weights::FromSpikesToFew {
+                        neurons,
+                        samples,
+                        sums,
+                    });
+                } else {
+                    for (words, a) in samples {
+                        self.isa.run(weights::FromSpikes {
+                            lanes,
+                            words,
+                            a,
+                            sums,
+                        });
+                    }
+                }
+            }
+            if rows.contains(&self.inputs) {
+                let sum = &mut sums[(self.inputs - rows.start) * lanes..][..lanes];
+                for sample in self.samples {
+                    let a = &sample.a[k][own.clone()];
+                    self.isa.run(weights::FromBias { a, sum });
+                }
+            }
+            let sums = &sums[..rows.len() * lanes];
+            self.isa.run(weights::Deliver { lanes, sums, sink });
+        }
+    }
+}
