@@ -2,18 +2,22 @@
 //!
 //! A block's parameters `[input][lanes]` are what a GEMM would pack a panel of `B` into. A tile of the
 //! result, `M ≤ 6` rows times 64 columns, stays in registers (24 accumulators with AVX-512; with AVX2
-//! six rows times 16, 12 of 8 floats) while the inner index `k` runs over a stretch of at most
-//! [`DEPTH`]; per `k` it takes `lanes` vectors of the panel and `M` broadcasts for `M · lanes` fused
-//! multiply-adds, so that the arithmetic and not the loads sets the pace (10 loads for 24 of them, of
-//! which a core does two each per cycle). The panel's stretch (32 KB) stays in L1 and serves
-//! all rows that are done with it; what is broadcast, a few rows, stays in L1.
+//! six rows times 16, 12 of 8 floats) while the inner index `k` runs over a stretch; per `k` it takes
+//! `lanes` vectors of the panel and `M` broadcasts for `M · lanes` fused multiply-adds, so that the
+//! arithmetic and not the loads sets the pace (10 loads for 24 of them, of which a core does two each
+//! per cycle).
+//!
+//! A stretch is as long as its panel can be had fast enough. Weights that all rows of a group of samples
+//! meet come from L2, in order: [`DEPTH`] inner indices, 200 KB. Where the panel is itself what has to be
+//! brought (the adjoints in a weight gradient) it stays in L1 while some hundred inputs meet it. What
+//! comes after a product can be asked for while it runs ([`Ahead`]).
 //!
 //! Each entry of the result is one chain of fused multiply-adds in the order of `k`, parked in memory
 //! between stretches: its bits depend neither on threads, nor on tiles, nor on the width of registers.
 
 use super::simd::{LANES, Lane, Simd};
 
-/// Inner indices of a stretch at most: 32 KB of a panel of 64 columns.
+/// Inner indices of a stretch of weights, at most: 200 KB of a panel of 64 columns.
 pub(super) const DEPTH: usize = 800;
 
 /// Rows of a tile.
@@ -116,7 +120,7 @@ pub(super) const NOTHING: Ahead<std::iter::Empty<&[f32]>> = Ahead {
 };
 
 /// `out[m] = start + Σ_k a(m, k) · panel[k]` for each row of `out`, `k` running over all segments in
-/// their order.
+/// their order; in its first `live` vectors, where the others are to stay as they begin.
 #[inline(always)]
 pub(super) fn product<'a, S: Simd, A: Left, const L: usize>(
     s: S,
@@ -157,12 +161,8 @@ fn tile<'a, S: Simd, A: Left, const L: usize, const M: usize>(
         for column in 0..live {
             columns::<S, A, L, M, 1>(s, first, column, segments.clone(), start, out);
         }
-    } else if live + 1 == L {
-        match L {
-            4 => columns::<S, A, L, M, 3>(s, first, 0, segments, start, out),
-            3 => columns::<S, A, L, M, 2>(s, first, 0, segments, start, out),
-            _ => columns::<S, A, L, M, 1>(s, first, 0, segments, start, out),
-        }
+    } else if L == 4 && live == 3 {
+        columns::<S, A, L, M, 3>(s, first, 0, segments, start, out);
     } else {
         columns::<S, A, L, M, L>(s, first, 0, segments, start, out);
     }
@@ -212,7 +212,7 @@ fn columns<'a, S: Simd, A: Left, const L: usize, const M: usize, const G: usize>
     }
 }
 
-/// Columns of one stretch: stretches are as equal as there can be, all but the last of this width.
+/// Inner indices of one stretch: stretches are as equal as there can be, all but the last of this width.
 pub(super) fn stretch(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(DEPTH).max(1))
 }

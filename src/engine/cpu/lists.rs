@@ -57,8 +57,6 @@ impl Seen {
 struct Eye<S: Simd> {
     active: usize,
     largest: S::V,
-    /// Not 0 where there was a NaN or an infinity.
-    poison: S::V,
 }
 
 impl<S: Simd> Eye<S> {
@@ -67,7 +65,6 @@ impl<S: Simd> Eye<S> {
         Eye {
             active: 0,
             largest: s.splat(0.0),
-            poison: s.splat(0.0),
         }
     }
 
@@ -76,8 +73,7 @@ impl<S: Simd> Eye<S> {
     fn look(&mut self, s: S, x: S::V) -> u16 {
         let bits = s.nonzero(x);
         self.active += bits.count_ones() as usize;
-        self.largest = s.max(s.abs(x), self.largest);
-        self.poison = s.fma(x, s.splat(0.0), self.poison);
+        self.largest = s.larger(x, self.largest);
         bits
     }
 
@@ -85,11 +81,12 @@ impl<S: Simd> Eye<S> {
     fn seen(self, s: S) -> Seen {
         let mut lane = Lane::ZERO;
         s.store(self.largest, &mut lane);
+        let finite = lane.0.iter().all(|x| x.is_finite());
         Seen {
             active: self.active,
-            largest: match s.sum(self.poison) {
-                0.0 => lane.0.into_iter().fold(0.0, f32::max),
-                _ => f32::INFINITY,
+            largest: match finite {
+                true => lane.0.into_iter().fold(0.0, f32::max),
+                false => f32::INFINITY,
             },
         }
     }

@@ -28,6 +28,23 @@ pub(super) enum Sink<'a> {
 }
 
 impl Sink<'_> {
+    /// Asks for what [`put`](Self::put) will need for inputs `i` and `i + 1`.
+    #[inline(always)]
+    fn prefetch<S: Simd, const L: usize>(&self, s: S, i: usize) {
+        if let Sink::Adam {
+            weights,
+            first,
+            second,
+            ..
+        } = self
+        {
+            for values in [&**weights, first, second] {
+                let rows = values.get(i * L..(i + 2) * L).unwrap_or_default();
+                rows.iter().for_each(|row| s.prefetch(&row.0[0]));
+            }
+        }
+    }
+
     /// `gradient [lanes]` of input `i`.
     #[inline(always)]
     fn put<S: Simd, const L: usize>(&mut self, s: S, i: usize, gradient: [S::V; L]) {
@@ -104,6 +121,9 @@ impl Kernel for FromBuffer<'_> {
     }
 }
 
+/// Inputs between the one whose weights and moments are asked for and the one in hand.
+const AHEAD: usize = 8;
+
 /// One block's gradients from a real-valued input: `Σ_r x[r, i] a[r]`.
 pub(super) struct FromInput<'a> {
     pub lanes: usize,
@@ -128,6 +148,7 @@ impl BlockKernel for FromInput<'_> {
         let (a, _) = self.a.as_chunks::<L>();
         let inputs = self.columns.columns();
         for p in 0..inputs.div_ceil(2) {
+            self.sink.prefetch::<S, L>(s, 2 * p + AHEAD);
             let mut sums = [[s.splat(0.0); L]; 2];
             let (rows, values) = self.columns.pair(p);
             for (&r, x) in rows.iter().zip(values) {

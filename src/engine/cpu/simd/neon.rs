@@ -98,6 +98,16 @@ impl Simd for Neon {
     }
     fourfold!(abs(a) = vabsq_f32);
     #[inline(always)]
+    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+        // SAFETY: see the module. Without their signs, numbers and bits have one order.
+        unsafe {
+            four!(|r| {
+                let x = vreinterpretq_u32_f32(vabsq_f32(x[r]));
+                vreinterpretq_f32_u32(vmaxq_u32(x, vreinterpretq_u32_f32(before[r])))
+            })
+        }
+    }
+    #[inline(always)]
     fn gt(self, a: Self::V, b: Self::V) -> Self::M {
         // SAFETY: see the module.
         unsafe { four!(|r| vcgtq_f32(a[r], b[r])) }

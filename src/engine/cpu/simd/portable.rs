@@ -82,6 +82,10 @@ impl Simd for Portable {
         each!(|n| a[n].abs())
     }
     #[inline(always)]
+    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+        each!(|n| f32::from_bits(x[n].abs().to_bits().max(before[n].to_bits())))
+    }
+    #[inline(always)]
     fn gt(self, a: Self::V, b: Self::V) -> Self::M {
         let mut bits = 0;
         for n in 0..LANES {

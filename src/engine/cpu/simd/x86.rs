@@ -180,6 +180,18 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+        let x = self.abs(x);
+        // SAFETY: see the module. Without their signs, numbers and bits have one order.
+        let half = |x, before| unsafe {
+            _mm256_castsi256_ps(_mm256_max_epu32(
+                _mm256_castps_si256(x),
+                _mm256_castps_si256(before),
+            ))
+        };
+        [half(x[0], before[0]), half(x[1], before[1])]
+    }
+    #[inline(always)]
     fn gt(self, a: Self::V, b: Self::V) -> Self::M {
         // SAFETY: see the module.
         unsafe {
@@ -292,6 +304,16 @@ impl Simd for Avx512 {
     whole!(max(a, b) = _mm512_max_ps);
     whole!(fma(a, b, c) = _mm512_fmadd_ps);
     whole!(abs(a) = _mm512_abs_ps);
+    #[inline(always)]
+    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+        // SAFETY: see the module. Without their signs, numbers and bits have one order.
+        unsafe {
+            _mm512_castsi512_ps(_mm512_max_epu32(
+                _mm512_castps_si512(_mm512_abs_ps(x)),
+                _mm512_castps_si512(before),
+            ))
+        }
+    }
     #[inline(always)]
     fn sums(self, vectors: [Self::V; LANES]) -> Self::V {
         fold_avx512!(vectors, _mm512_add_ps)
