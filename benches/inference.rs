@@ -1,31 +1,54 @@
-//! Classifying images by their spike counts, 784–1000–10, T = 25, with the fast CPU engine:
-//! `inference/mnist_784_1000_10/b1` and `…/b128`.
+//! Classifying images by their spike counts, 784–1000–10, T = 25: `inference/mnist_784_1000_10/b1` and
+//! `…/b128` with the fast CPU engine, `…/b1-reference` and so on with the others.
 
 mod common;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use spikegrad::{CpuEngine, Engine, Input, ReadOut};
+use criterion::{
+    BenchmarkId, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
+use spikegrad::{CpuEngine, Engine, Input, ReadOut, ReferenceEngine, data::Dataset};
+
+type Group<'a> = criterion::BenchmarkGroup<'a, WallTime>;
 
 fn inference(criterion: &mut Criterion) {
     let images = common::images();
-    let mut engine = common::engine(1, CpuEngine::new);
     let mut group = criterion.benchmark_group("inference");
     group.sample_size(50);
     for size in [1, 128] {
-        let batch = common::batch(&images, size);
-        let mut classes = vec![0; size];
-        group.throughput(Throughput::Elements(size as u64));
-        let id = BenchmarkId::new("mnist_784_1000_10", format!("b{size}"));
-        group.bench_function(id, |bencher| {
-            bencher.iter(|| {
-                let input = Input::constant(batch.images.view(), 25);
-                let done = engine.classify(input, ReadOut::SpikeCount, &mut classes);
-                done.expect("the input fits");
-                classes[0]
-            });
-        });
+        let name = format!("b{size}");
+        let engine = common::engine(1, CpuEngine::new);
+        classify(&mut group, &name, &images, size, engine);
+        #[cfg(feature = "cuda")]
+        if common::gpu() {
+            let engine = common::engine(1, |n, l, a| spikegrad::CudaEngine::new(0, n, l, a));
+            classify(&mut group, &format!("{name}-cuda"), &images, size, engine);
+        }
+        let engine = common::engine(1, ReferenceEngine::new);
+        let name = format!("{name}-reference");
+        classify(&mut group, &name, &images, size, engine);
     }
     group.finish();
+}
+
+fn classify(
+    group: &mut Group<'_>,
+    name: &str,
+    images: &Dataset,
+    size: usize,
+    mut engine: impl Engine,
+) {
+    let batch = common::batch(images, size);
+    let mut classes = vec![0; size];
+    group.throughput(Throughput::Elements(size as u64));
+    let id = BenchmarkId::new("mnist_784_1000_10", name);
+    group.bench_function(id, |bencher| {
+        bencher.iter(|| {
+            let input = Input::constant(batch.images.view(), 25);
+            let done = engine.classify(input, ReadOut::SpikeCount, &mut classes);
+            done.expect("the input fits");
+            classes[0]
+        });
+    });
 }
 
 criterion_group!(benches, inference);

@@ -47,7 +47,7 @@ fn train_step(criterion: &mut Criterion) {
             bencher.iter(&mut step);
         });
         #[cfg(feature = "cuda")]
-        if gpu() {
+        if common::gpu() {
             group.bench_function(id("cuda"), |bencher| {
                 let new = |n, l, a| spikegrad::CudaEngine::new(0, n, l, a);
                 let mut step = step(&images, batch, steps, common::engine(hidden, new));
@@ -63,13 +63,6 @@ fn train_step(criterion: &mut Criterion) {
         }
     }
     group.finish();
-}
-
-/// Whether there is a GPU; the software driver's times say nothing.
-#[cfg(feature = "cuda")]
-fn gpu() -> bool {
-    let (device, found) = spikegrad::Device::Auto.resolve();
-    device == spikegrad::Device::Cuda(0) && !found.contains("softcuda")
 }
 
 /// A step on the same batch over and over, the first of them taken already.

@@ -51,3 +51,11 @@ pub fn engine<E: Engine>(
     )
     .expect("settings are in range")
 }
+
+/// Whether there is a GPU; the software driver's times say nothing.
+#[cfg(feature = "cuda")]
+#[allow(dead_code, reason = "not every bench has a GPU's engine")]
+pub fn gpu() -> bool {
+    let (device, found) = spikegrad::Device::Auto.resolve();
+    device == spikegrad::Device::Cuda(0) && !found.contains("softcuda")
+}

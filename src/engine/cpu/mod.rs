@@ -2,13 +2,13 @@
 //!
 //! It computes what [`reference`](super::reference) computes, in another order of loops:
 //!
-//! 1. **Hoist** ([`current`]): a static input's product with the first layer's weights, once for
-//!    all steps, block of neurons by block, walking the non-zero pixels.
+//! 1. **Hoist** ([`read`], [`current`]): a static input's product with the first layer's weights, once
+//!    for all steps, block of neurons by block, walking the non-zero pixels.
 //! 2. **Through time** ([`sample`]: [`lif`], [`loss`], [`back`]): each sample (or a group of a few) goes
 //!    forward through all layers and all steps, through the loss, and back, before the next begins.
 //!    Membranes stay in registers, a sample's trace in L2; nothing of size `[T, B, N]` exists, unless
 //!    a loss of the user's own asks for it.
-//! 3. **Weights** ([`update`], [`weights`]): gradients block by block, each handed to Adam while it is
+//! 3. **Weights** ([`update`], [`strip`], [`weights`]): gradients block by block, each handed to Adam while it is
 //!    in registers.
 //!
 //! Work is split by samples in 1 and 2 and by weights in 3, and every sum runs in a fixed order, so
