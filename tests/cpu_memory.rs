@@ -1,5 +1,5 @@
-//! Classifying allocates nothing once the engine has seen a batch of that shape: one image on any
-//! number of threads, a batch on one thread (a thread pool keeps books of its own).
+//! Classifying allocates nothing once the engine has seen a batch of that shape and as few zeros: one image
+//! on any number of threads, a batch on one thread (a thread pool keeps books of its own).
 #![allow(unsafe_code)] // an allocator that counts
 
 use std::alloc::{GlobalAlloc, Layout, System};

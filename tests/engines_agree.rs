@@ -87,6 +87,23 @@ fn sequence(num_steps: usize, batch: usize, inputs: usize, density: f32, binary:
     ))
 }
 
+/// A sequence of 30 steps and 6 samples, active in the 64 rows by which the CPU engine judges whether a
+/// sequence is sparse, and nowhere else; or the other way round.
+fn misjudged(inputs: usize, looks_dense: bool) -> Data {
+    let judged: Vec<usize> = (0..64_u64)
+        .map(|n| ((u128::from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) * 180) >> 64) as usize)
+        .collect();
+    let Data::Sequence(mut x) = sequence(30, 6, inputs, 1.0, false) else {
+        unreachable!("a sequence")
+    };
+    for ((t, b, _), x) in x.indexed_iter_mut() {
+        if judged.contains(&(b * 30 + t)) != looks_dense {
+            *x = 0.0;
+        }
+    }
+    Data::Sequence(x)
+}
+
 struct Case {
     label: String,
     network: Network,
@@ -233,26 +250,27 @@ fn cases() -> Vec<Case> {
         sequence(100, 3, 90, 1.0, false),
         ce(),
     );
-    // Whether a sequence is sparse is judged by some of its rows: whatever they say is right.
-    for (label, active) in [
-        (
-            "one sample of six is dense",
-            (|_, b| b == 5) as fn(usize, usize) -> bool,
-        ),
-        ("one step of three is dense", |t, _| t % 3 == 0),
-        ("the second half is dense", |t, _| t >= 15),
-        ("all but the first step is dense", |t, _| t > 0),
+    // More inputs, and more neurons above others, than a dense product takes at a time.
+    add(
+        "real, dense, 830 inputs",
+        network(&[830, 40, 5], |_| Leaky::new(0.95).threshold(6.0)),
+        sequence(5, 3, 830, 1.0, false),
+        ce(),
+    );
+    add(
+        "830 above 40",
+        network(&[20, 40, 830, 5], tutorial),
+        constant(3, 20, 8, 0.5),
+        ce(),
+    );
+    for (label, looks_dense) in [
+        ("sparse, looks dense", true),
+        ("dense, looks sparse", false),
     ] {
-        let Data::Sequence(mut x) = sequence(30, 6, 40, 1.0, false) else {
-            unreachable!("a sequence")
-        };
-        for ((t, b, _), x) in x.indexed_iter_mut() {
-            *x *= f32::from(u8::from(active(t, b)));
-        }
         add(
             label,
             network(&[40, 70, 5], tutorial),
-            Data::Sequence(x),
+            misjudged(40, looks_dense),
             ce(),
         );
     }
@@ -964,6 +982,8 @@ fn what_is_not_finite_is_found_wherever_it_stands() {
         ("static, dense", constant(37, 50, 4, 1.0)),
         ("sequence, sparse", sequence(9, 37, 50, 0.1, false)),
         ("sequence, dense", sequence(9, 37, 50, 1.0, false)),
+        ("sequence, looks dense", misjudged(50, true)),
+        ("sequence, looks sparse", misjudged(50, false)),
         ("in parts", sequence(200, 71, 50, 1.0, false)),
     ];
     let own = |recording: &spikegrad::Recording, targets: &[usize]| {
@@ -1027,6 +1047,44 @@ fn what_is_not_finite_is_found_wherever_it_stands() {
                     assert!(step(&mut *engine) == step(&mut *fresh), "{name}, {kind}");
                 }
             }
+        }
+    }
+}
+
+/// An input so large that a weight's gradient overflows, though currents and adjoints do not, leaves the
+/// parameters as they were.
+#[test]
+fn every_engine_refuses_a_gradient_that_overflows() {
+    let dense = Array3::<f32>::from_elem((9, 4, 20), 1e30);
+    let sparse = Array3::from_shape_fn((9, 4, 20), |(_, _, n)| if n == 3 { 1e30 } else { 0.0 });
+    for (kind, data) in [
+        ("dense", Data::Sequence(dense.clone())),
+        ("sparse", Data::Sequence(sparse)),
+        (
+            "static",
+            Data::Constant(dense.index_axis_move(ndarray::Axis(0), 0), 9),
+        ),
+    ] {
+        let mut network = network(&[20, 40, 5], |_| Leaky::new(0.9).threshold(0.7));
+        for (name, mut values) in network.parameters_mut() {
+            match name.as_str() {
+                "fc1.weight" => values.mapv_inplace(|w| w * 1e-30),
+                "fc2.weight" => values.mapv_inplace(|w| w * 1e5),
+                _ => {}
+            }
+        }
+        let loss = Loss::MseMembrane {
+            on_target: 1e6,
+            off_target: -1e6,
+        };
+        for (name, make) in engines() {
+            let mut engine = make(network.clone(), loss.clone().into(), Adam::new(1e-3));
+            let result = engine.train_step(data.input(), &[0, 1, 2, 3]);
+            assert!(
+                matches!(result, Err(spikegrad::Error::NonFinite { .. })),
+                "{name}, {kind}: {result:?}"
+            );
+            assert_eq!(engine.network().unwrap(), network, "{name}, {kind}");
         }
     }
 }

@@ -40,7 +40,8 @@ pub trait Engine<F: Float = f32>: Send {
     /// Each sample's class by a read-out; `classes` has room for one each.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and [`Error::Shape`] for another number of `classes`.
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for another number of `classes`. Some of them may
+    /// have been written then.
     fn classify(
         &mut self,
         input: Input<'_, F>,

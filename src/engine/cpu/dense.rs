@@ -105,9 +105,11 @@ pub(super) enum Start<'a, const L: usize> {
     Continue,
 }
 
-/// What will be needed after this product, in so many pieces of some cache lines. Each tile asks for its
-/// share, so that they come while it computes.
-#[derive(Clone, Copy)]
+/// Floats that are asked for at a time, at most: eight cache lines.
+pub(super) const PIECE: usize = 8 * LANES;
+
+/// What will be needed after this product, in so many pieces (of [`PIECE`] floats, say). Each tile asks for
+/// its share, so that they come while it computes.
 pub(super) struct Ahead<I> {
     pub pieces: I,
     pub count: usize,
@@ -120,7 +122,7 @@ pub(super) const NOTHING: Ahead<std::iter::Empty<&[f32]>> = Ahead {
 };
 
 /// `out[m] = start + Σ_k a(m, k) · panel[k]` for each row of `out`, `k` running over all segments in
-/// their order; in its first `live` vectors, where the others are to stay as they begin.
+/// their order. Vectors from `live` on hold no neurons, and stay as they begin or are 0.
 #[inline(always)]
 pub(super) fn product<'a, S: Simd, A: Left, const L: usize>(
     s: S,

@@ -1,7 +1,7 @@
 //! What a part of a batch is fed: whether it is sparse, its lists, and a static input's currents.
 //!
-//! Each number of the input is looked at once before it is used: when it is listed, or, if it is not,
-//! by [`largest`](Machine::largest), just before its sample goes forward.
+//! All numbers of the input are looked at before a parameter changes: when they are listed, or, if they are
+//! not, by [`largest`](Machine::largest), just before their sample goes forward.
 
 use super::{
     clock::Part,
@@ -19,7 +19,7 @@ use super::{
 const GROUP: usize = 16;
 
 /// Rows of a sequence that say whether it is sparse.
-const SAMPLE: usize = 64;
+const JUDGED: usize = 64;
 
 impl Machine {
     /// Decides whether the input is walked as lists of its non-zero entries, which are then made, or is
@@ -118,10 +118,10 @@ impl Machine {
     fn looks_sparse(&self, source: Source<'_>, first: usize, count: usize) -> bool {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
         let (steps, all) = (source.rows(), count * source.rows());
-        let looked_at = all.min(SAMPLE);
+        let looked_at = all.min(JUDGED);
         let rows = (0..looked_at as u64).map(|n| {
             let r = match all {
-                0..=SAMPLE => n as usize,
+                0..=JUDGED => n as usize,
                 _ => ((u128::from(n.wrapping_mul(GOLDEN)) * all as u128) >> 64) as usize,
             };
             source.row(first + r / steps, r % steps)

@@ -12,7 +12,7 @@ use super::{
     back::{Backward, FromAbove, Plane, Size},
     clock::Part::{self, Across, SpikeProducts},
     current,
-    dense::Ahead,
+    dense::{Ahead, PIECE},
     layout::LayerState,
     lif::{Forward, ReadWords, Unroll},
     lists::{Events, ReadEvents},
@@ -257,8 +257,8 @@ impl Machine {
             if dense {
                 let (x, out) = (&x[..], &mut current[..]);
                 let ahead = Ahead {
-                    pieces: coming(block).flat_map(|row| row.chunks(128)),
-                    count: coming(block).len() * source.features.div_ceil(128),
+                    pieces: coming(block).flat_map(|row| row.chunks(PIECE)),
+                    count: coming(block).len() * source.features.div_ceil(PIECE),
                 };
                 let product = current::FromDense {
                     layer,

@@ -49,7 +49,8 @@ pub(super) struct Machine {
     pub samples: Vec<Sample>,
     scratch: Pool<Scratch>,
     pub benches: Pool<Bench>,
-    /// The first layer's input: non-zero entries by rows and by columns; and static currents `[block][sample][lanes]`.
+    /// The first layer's input: non-zero entries by rows and by columns; and static currents
+    /// `[block][sample][lanes]`.
     pub parts: Vec<Sparse>,
     pub columns: Pairs,
     pub currents: Vec<Lane>,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    dense::Ahead,
+    dense::{Ahead, PIECE},
     layout::live,
     lists::Pairs,
     sample::{Pass, Sample},
@@ -14,10 +14,7 @@ use super::{
 
 /// Rows of a dense input's stretch, at most: their adjoints for a block (20 KB), and what a tile takes
 /// of each, stay in L1.
-const STRETCH: usize = 75;
-
-/// Floats that are asked for at a time.
-const AHEAD: usize = 8 * LANES;
+const HEIGHT: usize = 75;
 
 /// Some inputs of a layer (the bias is one more), for the blocks of a job.
 pub(super) struct Strip<'a> {
@@ -67,9 +64,9 @@ impl Strip<'_> {
             let row = source.row(self.pass.first + r / steps, r % steps);
             &row[self.columns.start..][..real]
         };
-        // Whole samples, or equal parts of one.
-        let height = match STRETCH / steps {
-            0 => steps.div_ceil(steps.div_ceil(STRETCH)),
+        // Whole samples, if they are short; of long ones, parts as equal as can be.
+        let height = match HEIGHT / steps {
+            0 => steps.div_ceil(steps.div_ceil(HEIGHT)),
             samples => samples * steps,
         };
         let stretch = |begin: usize| begin.min(all)..all.min(begin + height);
@@ -102,8 +99,8 @@ impl Strip<'_> {
                     row: width * LANES,
                     sums,
                     ahead: Ahead {
-                        count: ahead.clone().map(|row| row.len().div_ceil(AHEAD)).sum(),
-                        pieces: ahead.flat_map(|row| row.chunks(AHEAD)),
+                        count: ahead.clone().map(|row| row.len().div_ceil(PIECE)).sum(),
+                        pieces: ahead.flat_map(|row| row.chunks(PIECE)),
                     },
                 });
             }

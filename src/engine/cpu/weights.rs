@@ -122,7 +122,7 @@ impl Kernel for FromBuffer<'_> {
 }
 
 /// Inputs between the one whose weights and moments are asked for and the one in hand.
-const AHEAD: usize = 8;
+const DISTANCE: usize = 8;
 
 /// One block's gradients from a real-valued input: `Σ_r x[r, i] a[r]`.
 pub(super) struct FromInput<'a> {
@@ -148,7 +148,7 @@ impl BlockKernel for FromInput<'_> {
         let (a, _) = self.a.as_chunks::<L>();
         let inputs = self.columns.columns();
         for p in 0..inputs.div_ceil(2) {
-            self.sink.prefetch::<S, L>(s, 2 * p + AHEAD);
+            self.sink.prefetch::<S, L>(s, 2 * p + DISTANCE);
             let mut sums = [[s.splat(0.0); L]; 2];
             let (rows, values) = self.columns.pair(p);
             for (&r, x) in rows.iter().zip(values) {
@@ -368,7 +368,7 @@ impl Kernel for FromBias<'_> {
     }
 }
 
-/// Hands finished sums `[inputs][lanes]`, of inputs `from` on, to a sink.
+/// Hands finished sums `[inputs][lanes]` to a sink.
 pub(super) struct Deliver<'a> {
     pub lanes: usize,
     pub sums: &'a [Lane],

@@ -1,9 +1,9 @@
 //! AVX2 and AVX-512.
 //!
 //! Every `unsafe` block here calls vector intrinsics by value, or loads or stores sixteen
-//! floats through a reference to a `Lane`, which is 64 bytes long and aligned to 64: the only
-//! precondition left is that the machine has the instruction, and the tokens can be had only
-//! from `detect`.
+//! floats through a reference to a `Lane`, which is 64 bytes long and aligned to 64 (or says why it may
+//! do otherwise): the only precondition left is that the machine has the instruction, and the tokens can
+//! be had only from `detect`.
 
 use std::arch::x86_64::*;
 
