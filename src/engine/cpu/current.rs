@@ -199,7 +199,7 @@ impl BlockKernel for Across<'_> {
         self.layer.below.lanes
     }
 
-    /// A stretch is [`DEPTH`] of the layer's neurons, in segments of one block each.
+    /// A stretch is at most [`DEPTH`] of the layer's neurons, in segments of one block each.
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
         let live = live(self.layer.inputs, L, self.block);

@@ -77,7 +77,7 @@ impl Shape {
     }
 }
 
-/// Vectors of a block that hold some of a row's neurons; the last block may have others.
+/// Vectors of a block that hold some of a row's neurons; those that are left in the last block hold none.
 pub(super) fn live(neurons: usize, lanes: usize, block: usize) -> usize {
     (neurons.div_ceil(LANES) - block * lanes).min(lanes)
 }

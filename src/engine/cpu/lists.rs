@@ -73,7 +73,7 @@ impl<S: Simd> Eye<S> {
     fn look(&mut self, s: S, x: S::V) -> u16 {
         let bits = s.nonzero(x);
         self.active += bits.count_ones() as usize;
-        self.largest = s.larger(x, self.largest);
+        self.largest = s.max_abs(x, self.largest);
         bits
     }
 

@@ -193,7 +193,7 @@ impl Machine {
             enter(source.worth(), || {
                 for first in (0..source.batch).step_by(part) {
                     let count = part.min(source.batch - first);
-                    self.look(source, first, count, &mut [])?;
+                    self.forward_part(source, first, count, &mut [])?;
                     for (sample, class) in self.samples[..count].iter().zip(&mut classes[first..]) {
                         *class = match read_out {
                             ReadOut::SpikeCount => sample.answers.0,
@@ -239,7 +239,7 @@ impl Machine {
             drop(by_layer);
             let part = self.part(source, false);
             for (n, views) in samples.chunks_mut(part).enumerate() {
-                self.look(source, n * part, views.len(), views)?;
+                self.forward_part(source, n * part, views.len(), views)?;
             }
             drop(samples);
             let output = traces.pop().flatten();
@@ -262,7 +262,7 @@ impl Machine {
     }
 
     /// A part of a batch forward, without a loss.
-    fn look(
+    fn forward_part(
         &mut self,
         source: Source<'_>,
         first: usize,

@@ -59,8 +59,8 @@ pub(super) trait Simd: Copy {
     /// `a·b + c`, rounded once where the machine can.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn abs(self, a: Self::V) -> Self::V;
-    /// The larger of `|x|` and `before`, which is none with a sign; where a NaN is larger than an infinity.
-    fn larger(self, x: Self::V, before: Self::V) -> Self::V;
+    /// The larger of `|x|` and `before`, which is not negative; a NaN is larger than an infinity.
+    fn max_abs(self, x: Self::V, before: Self::V) -> Self::V;
     /// `a > b`.
     fn gt(self, a: Self::V, b: Self::V) -> Self::M;
     /// Which lanes are not 0; a NaN is not.

@@ -98,7 +98,7 @@ impl Simd for Neon {
     }
     fourfold!(abs(a) = vabsq_f32);
     #[inline(always)]
-    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+    fn max_abs(self, x: Self::V, before: Self::V) -> Self::V {
         // SAFETY: see the module. Without their signs, numbers and bits have one order.
         unsafe {
             four!(|r| {

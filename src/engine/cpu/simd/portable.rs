@@ -82,7 +82,7 @@ impl Simd for Portable {
         each!(|n| a[n].abs())
     }
     #[inline(always)]
-    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+    fn max_abs(self, x: Self::V, before: Self::V) -> Self::V {
         each!(|n| f32::from_bits(x[n].abs().to_bits().max(before[n].to_bits())))
     }
     #[inline(always)]

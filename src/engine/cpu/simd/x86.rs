@@ -180,7 +180,7 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+    fn max_abs(self, x: Self::V, before: Self::V) -> Self::V {
         let x = self.abs(x);
         // SAFETY: see the module. Without their signs, numbers and bits have one order.
         let half = |x, before| unsafe {
@@ -305,7 +305,7 @@ impl Simd for Avx512 {
     whole!(fma(a, b, c) = _mm512_fmadd_ps);
     whole!(abs(a) = _mm512_abs_ps);
     #[inline(always)]
-    fn larger(self, x: Self::V, before: Self::V) -> Self::V {
+    fn max_abs(self, x: Self::V, before: Self::V) -> Self::V {
         // SAFETY: see the module. Without their signs, numbers and bits have one order.
         unsafe {
             _mm512_castsi512_ps(_mm512_max_epu32(
