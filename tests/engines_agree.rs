@@ -976,7 +976,7 @@ fn every_engine_refuses_what_is_not_finite() {
 /// names the place, and the engine goes on as if nothing had been asked.
 #[test]
 fn what_is_not_finite_is_found_wherever_it_stands() {
-    use spikegrad::{Error, ReadOut, Record};
+    use spikegrad::Error;
     let kinds = [
         ("static, sparse", constant(37, 50, 4, 0.2)),
         ("static, dense", constant(37, 50, 4, 1.0)),
@@ -986,7 +986,7 @@ fn what_is_not_finite_is_found_wherever_it_stands() {
         ("sequence, looks sparse", misjudged(50, false)),
         ("in parts", sequence(200, 71, 50, 1.0, false)),
     ];
-    let own = |recording: &spikegrad::Recording, targets: &[usize]| {
+    let own = |recording: &Recording, targets: &[usize]| {
         Loss::CrossEntropyCount.evaluate(recording, targets)
     };
     for (kind, data) in &kinds {

@@ -116,18 +116,14 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Look<I> {
     fn run<S: Simd>(self, s: S) -> Seen {
         let mut eyes: [Eye<S>; 4] = std::array::from_fn(|_| Eye::new(s));
         for row in self.0 {
-            let (vectors, rest) = row.as_chunks::<LANES>();
-            let (fours, single) = vectors.as_chunks::<4>();
+            let (fours, _) = row.as_chunks::<LANES>().0.as_chunks::<4>();
             for four in fours {
                 for (eye, x) in eyes.iter_mut().zip(four) {
                     eye.look(s, s.load_from(x));
                 }
             }
-            for x in single {
-                eyes[0].look(s, s.load_from(x));
-            }
-            if !rest.is_empty() {
-                eyes[0].look(s, load(s, rest));
+            for x in row[fours.len() * 4 * LANES..].chunks(LANES) {
+                eyes[0].look(s, load(s, x));
             }
         }
         let seen = eyes.into_iter().map(|eye| eye.seen(s));

@@ -127,8 +127,8 @@ impl Strip<'_> {
             .collect()
     }
 
-    /// From the spikes of the layer below layer `k`, which has so many neurons.
-    pub fn spikes(self, job: Job<'_>, k: usize, neurons: usize, Bench { sums, .. }: &mut Bench) {
+    /// From the spikes of the layer below layer `k`, the job's own.
+    pub fn spikes(self, job: Job<'_>, k: usize, Bench { sums, .. }: &mut Bench) {
         let (lanes, steps, rows) = (self.lanes, self.pass.source.steps, self.columns.clone());
         for Task {
             block, part, sink, ..
@@ -143,9 +143,9 @@ impl Strip<'_> {
                     let words = &sample.words[k - 1][words.clone()];
                     (words, &sample.a[k][own.clone()])
                 });
-                if neurons <= weights::FEW {
+                if self.neurons <= weights::FEW {
                     self.isa.run(weights::FromSpikesToFew {
-                        neurons,
+                        neurons: self.neurons,
                         samples,
                         sums,
                     });

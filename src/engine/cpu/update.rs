@@ -177,7 +177,7 @@ impl Machine {
                     clock.time(Part::FirstWeights, || strip.sparse(job, entries, bench))
                 }
                 0 => clock.time(Part::FirstWeights, || strip.dense(job, bench)),
-                _ => clock.time(Part::OtherWeights, || strip.spikes(job, k, neurons, bench)),
+                _ => clock.time(Part::OtherWeights, || strip.spikes(job, k, bench)),
             });
         });
         if update.is_some() {
