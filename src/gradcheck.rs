@@ -17,7 +17,8 @@ use ndarray::{Dimension, IxDyn};
 
 use crate::{
     Input, Network, Objective, Record, Recording, Result,
-    engine::reference::{Soft, backward, forward_as},
+    engine::reference::{run, run_back},
+    neuron::{Held, Relaxed, rows::Spikes},
 };
 
 /// Largest disagreement that [`GradcheckReport::passes`] accepts, relative to the largest entry of
@@ -124,9 +125,12 @@ pub fn gradcheck(
     let objective = objective.into();
     input.check(network)?;
     input.check_recording(network, &Record::All)?;
-    let base: Recording<f64> = forward_as::<f64, Soft>(network, input, None);
+    let held = Held::default();
+    let relaxed = || Spikes::Soft(Relaxed::forward(&held));
+    let base: Recording<f64> = run(network, input, relaxed());
     let (loss, adjoints) = objective.evaluate(&base, targets)?;
-    let gradients = backward(network, input, &base, &adjoints)?;
+    let back = Spikes::Soft(Relaxed::backward());
+    let gradients = run_back(network, input, &base, &adjoints, back)?;
 
     let gradients = gradients.tensors();
     let largest =
@@ -151,7 +155,7 @@ pub fn gradcheck(
         for (index, &analytic) in gradient.indexed_iter() {
             let mut loss_at = |step: f64| -> Result<f64> {
                 let start = nudge(&mut moved, which, &index, step);
-                let recording = forward_as::<f64, Soft>(&moved, input, Some(&base));
+                let recording = run(&moved, input, relaxed());
                 restore(&mut moved, which, &index, start);
                 Ok(objective.evaluate(&recording, targets)?.0)
             };

@@ -76,21 +76,6 @@ impl<F: Float> Layer<F> {
     pub fn neuron(&self) -> &Leaky {
         &self.neuron
     }
-
-    /// `beta` and `threshold` with one entry for each neuron.
-    pub(crate) fn constants(&self) -> (Vec<F>, Vec<F>) {
-        (
-            spread(&self.beta, self.neurons()),
-            spread(&self.threshold, self.neurons()),
-        )
-    }
-}
-
-fn spread<F: Float>(values: &Array1<F>, neurons: usize) -> Vec<F> {
-    match values.len() {
-        1 => vec![values[0]; neurons],
-        _ => values.to_vec(),
-    }
 }
 
 impl Network<f32> {
@@ -459,6 +444,22 @@ pub(crate) struct LayerGradients<F: Float> {
     pub beta: Option<Array1<F>>,
     /// `[1]` or `[out]`, where `θ` is learnt.
     pub threshold: Option<Array1<F>>,
+}
+
+impl<F: Float> LayerGradients<F> {
+    /// Adds shares `[N]` of each constant's gradient, `β` and `θ`, where it is learnt.
+    pub fn add_constants(&mut self, shares: &[Array1<F>]) {
+        for (sum, share) in [&mut self.beta, &mut self.threshold]
+            .into_iter()
+            .zip(shares)
+        {
+            match sum {
+                Some(sum) if sum.len() == 1 => sum[0] += share.sum(),
+                Some(sum) => *sum += share,
+                None => {}
+            }
+        }
+    }
 }
 
 impl<F: Float> Gradients<F> {

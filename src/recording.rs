@@ -2,7 +2,10 @@
 
 use ndarray::{Array3, Axis};
 
-use crate::{Error, Float, Input, Layer, Network, Result};
+use crate::{
+    Error, Float, Input, Layer, Network, Result,
+    neuron::rows::{Around, StepMut},
+};
 
 /// Which layers' spikes and membranes [`Engine::forward`](crate::Engine::forward) keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,11 +53,9 @@ pub struct Trace<F: Float = f32> {
     pub spk: Array3<F>,
     /// Membranes after the update, `[T, B, N]`.
     pub mem: Array3<F>,
-    /// The membrane that the spike read, `[T, B, N]`, where a reset has changed it since
-    /// (IntegrateFireReset).
-    pub(crate) pre: Option<Array3<F>>,
-    /// The reset signal `[T, B, N]` of a relaxed network; a hard one's follows from the spikes.
-    pub(crate) reset: Option<Array3<F>>,
+    /// What the way back needs of each step, `[T, B, N]` each, where that is not the membrane alone
+    /// ([`Neuron::Kept`](crate::neuron::Neuron::Kept)).
+    pub(crate) kept: Vec<Array3<F>>,
 }
 
 impl<F: Float> Trace<F> {
@@ -63,20 +64,56 @@ impl<F: Float> Trace<F> {
         Trace {
             spk,
             mem,
-            pre: None,
-            reset: None,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Room for `num_steps` steps of a batch of a layer.
+    pub(crate) fn zeros(layer: &Layer<F>, num_steps: usize, batch: usize) -> Self {
+        let tensor = || Array3::zeros((num_steps, batch, layer.neurons()));
+        Trace {
+            spk: tensor(),
+            mem: tensor(),
+            kept: (0..layer.kept_beside_membrane())
+                .map(|_| tensor())
+                .collect(),
+        }
+    }
+
+    /// Where step `t` is recorded.
+    pub(crate) fn step_mut(&mut self, t: usize) -> StepMut<'_, F> {
+        let kept = self.kept.iter_mut();
+        StepMut {
+            spk: self.spk.index_axis_mut(Axis(0), t),
+            mem: self.mem.index_axis_mut(Axis(0), t),
+            kept: kept.map(|kept| kept.index_axis_mut(Axis(0), t)).collect(),
+        }
+    }
+
+    /// What was kept of step `t` and of the one before.
+    pub(crate) fn around(&self, t: usize) -> Around<'_, F> {
+        let at = |t| {
+            let kept = self.kept().iter();
+            kept.map(|kept| kept.index_axis(Axis(0), t)).collect()
+        };
+        Around {
+            before: t.checked_sub(1).map(at),
+            kept: at(t),
+        }
+    }
+
+    /// What was kept of each step, `[T, B, N]` each.
+    pub(crate) fn kept(&self) -> &[Array3<F>] {
+        match &self.kept[..] {
+            [] => std::slice::from_ref(&self.mem),
+            kept => kept,
         }
     }
 
     /// The shape of each array that is there.
     fn shapes(&self) -> impl Iterator<Item = &[usize]> {
-        let arrays = [
-            Some(&self.spk),
-            Some(&self.mem),
-            self.pre.as_ref(),
-            self.reset.as_ref(),
-        ];
-        arrays.into_iter().flatten().map(|array| array.shape())
+        let arrays = [&self.spk, &self.mem].into_iter().chain(&self.kept);
+        arrays.map(|array| array.shape())
     }
 
     /// Share of neuron-steps with a spike.
@@ -140,7 +177,7 @@ impl<F: Float> Recording<F> {
         let fitting = |(k, layer): (usize, &Layer<F>)| {
             let expected = [input.num_steps(), input.batch(), layer.neurons()];
             let found = match self.layer(k) {
-                Some(trace) if layer.neuron.rule().pre_differs() && trace.pre.is_none() => {
+                Some(trace) if trace.kept.len() != layer.kept_beside_membrane() => {
                     let what = format!("membrane before the reset of layer {}", k + 1);
                     let expected = format!("{expected:?}: a recording made by an engine");
                     return Err(Error::shape(what, expected, &[]));

@@ -18,79 +18,10 @@
 
 use std::f64::consts::PI;
 
-use crate::{Error, Float, Result};
-
-/// Runs `$body` with `$slope` bound to the function `σ'` of `$surrogate`, so that a loop in the body is
-/// compiled once for each surrogate, without a branch inside.
-macro_rules! with_slope {
-    ($surrogate:expr, $F:ty, |$slope:ident| $body:expr) => {{
-        use $crate::{Float, Surrogate::*, surrogate::slope as of};
-        match $surrogate {
-            Arctan { alpha } => {
-                let (peak, scale) = of::arctan_constants(alpha);
-                let $slope = |x: $F| of::arctan(peak, scale, x);
-                $body
-            }
-            FastSigmoid { slope: k } => {
-                let k = <$F as Float>::of(k);
-                let $slope = |x: $F| of::fast_sigmoid(k, x);
-                $body
-            }
-            Sigmoid { slope: k } => {
-                let k = <$F as Float>::of(k);
-                let $slope = |x: $F| of::sigmoid(k, x);
-                $body
-            }
-            Triangular => {
-                let $slope = |x: $F| of::triangular(x);
-                $body
-            }
-            StraightThrough => {
-                let $slope = |_: $F| of::straight_through::<$F>();
-                $body
-            }
-        }
-    }};
-}
-pub(crate) use with_slope;
-
-/// `σ'` of each surrogate.
-pub(crate) mod slope {
-    use super::{Float, PI};
-
-    /// `α/2` and `π/2·α`.
-    pub fn arctan_constants<F: Float>(alpha: f64) -> (F, F) {
-        (F::of(alpha / 2.0), F::of(PI / 2.0 * alpha))
-    }
-
-    #[inline(always)]
-    pub fn arctan<F: Float>(peak: F, scale: F, x: F) -> F {
-        let y = scale * x;
-        peak / (F::one() + y * y)
-    }
-
-    #[inline(always)]
-    pub fn fast_sigmoid<F: Float>(k: F, x: F) -> F {
-        let y = k * x.abs() + F::one();
-        F::one() / (y * y)
-    }
-
-    #[inline(always)]
-    pub fn sigmoid<F: Float>(k: F, x: F) -> F {
-        let e = (-(k * x).abs()).exp_portable();
-        k * e / ((F::one() + e) * (F::one() + e))
-    }
-
-    #[inline(always)]
-    pub fn triangular<F: Float>(x: F) -> F {
-        if x < F::zero() { F::one() } else { -F::one() }
-    }
-
-    #[inline(always)]
-    pub fn straight_through<F: Float>() -> F {
-        F::one()
-    }
-}
+use crate::{
+    Error, Float, Result,
+    neuron::{Arithmetic, Num, Scalar, Spike},
+};
 
 /// The function whose derivative replaces that of the Heaviside step in the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,7 +80,51 @@ impl Surrogate {
     /// assert!((Surrogate::default().derivative(1.0_f64) - 0.0919996683503752).abs() < 1e-15);
     /// ```
     pub fn derivative<F: Float>(&self, x: F) -> F {
-        with_slope!(*self, F, |slope| slope(x))
+        self.slope(Num(Scalar::new(), x)).1
+    }
+
+    /// The spike of a membrane `u` and a threshold, in the arithmetic of a neuron.
+    #[inline(always)]
+    pub fn spike<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Spike<A> {
+        Spike(u.0, u.0.fire(self, u.1, theta.1))
+    }
+
+    /// `σ'(x)` at `x = u − θ`, in the arithmetic of a neuron.
+    #[inline(always)]
+    pub fn slope<A: Arithmetic>(self, x: Num<A>) -> Num<A> {
+        self.slope_with(self.constants().map(|c| x.literal(c)), x)
+    }
+
+    /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.
+    #[inline(always)]
+    pub fn constants(self) -> [f64; 2] {
+        match self {
+            Surrogate::Arctan { alpha } => [alpha / 2.0, PI / 2.0 * alpha],
+            Surrogate::FastSigmoid { slope } => [1.0, slope],
+            Surrogate::Sigmoid { slope } => [slope, slope],
+            Surrogate::Triangular | Surrogate::StraightThrough => [1.0, 1.0],
+        }
+    }
+
+    /// `σ'(x)`, with its constants as numbers.
+    #[inline(always)]
+    pub fn slope_with<A: Arithmetic>(self, [peak, scale]: [Num<A>; 2], x: Num<A>) -> Num<A> {
+        match self {
+            Surrogate::Arctan { .. } => {
+                let y = scale * x;
+                peak / y.mul_add(y, 1.0)
+            }
+            Surrogate::FastSigmoid { .. } => {
+                let y = scale.mul_add(x.abs(), 1.0);
+                peak / (y * y)
+            }
+            Surrogate::Sigmoid { .. } => {
+                let e = (-(scale * x.abs())).exp();
+                peak * e / ((1.0 + e) * (1.0 + e))
+            }
+            Surrogate::Triangular => (-x).select_above(0.0, 1.0, -1.0),
+            Surrogate::StraightThrough => x.literal(1.0),
+        }
     }
 
     /// `σ(x)`, the smooth function whose derivative [`derivative`](Self::derivative) is.

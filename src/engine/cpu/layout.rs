@@ -15,7 +15,7 @@ use super::{
     parallel::{for_each, for_each_chunk},
     simd::{LANES, Lane, flatten},
 };
-use crate::{Dynamics, Layer, Leaky, Reset, Surrogate, neuron::Rule};
+use crate::{Layer, Leaky, neuron::Rule};
 
 /// Layers of at most this many neurons send their adjoints down by fused multiply-adds; wider ones
 /// by a matrix product.
@@ -133,10 +133,6 @@ impl LayerState {
         self.neuron.rule()
     }
 
-    pub fn surrogate(&self) -> Surrogate {
-        self.neuron.surrogate
-    }
-
     /// Whether `β` or `θ` is trained.
     pub fn learns(&self) -> bool {
         self.neuron.learn_beta || self.neuron.learn_threshold
@@ -147,14 +143,10 @@ impl LayerState {
         self.neurons <= NARROW
     }
 
-    /// Whether this is the rule that the kernels are specialised for: the tutorial's.
-    pub fn common(&self) -> bool {
-        let rule = self.rule();
-        rule.dynamics == Dynamics::FireThenIntegrate
-            && rule.reset == Reset::Subtract
-            && !rule.attached()
-            && matches!(self.surrogate(), Surrogate::Arctan { .. })
-            && !self.learns()
+    /// The constants of the neurons, `[block][lanes]` each, in the order of
+    /// [`Neuron::Constants`](crate::neuron::Neuron::Constants).
+    pub fn constants(&self) -> [&[Lane]; 2] {
+        [&self.beta, &self.theta]
     }
 
     /// Vectors of one block's parameters.

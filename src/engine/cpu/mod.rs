@@ -4,7 +4,7 @@
 //!
 //! 1. **Hoist** ([`read`], [`current`]): a static input's product with the first layer's weights, once
 //!    for all steps, block of neurons by block, walking the non-zero pixels.
-//! 2. **Through time** ([`sample`]: [`lif`], [`loss`], [`back`]): each sample (or a group of a few) goes
+//! 2. **Through time** ([`sample`]: [`forward`], [`loss`], [`backward`]): each sample (or a group of a few) goes
 //!    forward through all layers and all steps, through the loss, and back, before the next begins.
 //!    Membranes stay in registers, a sample's trace in L2; nothing of size `[T, B, N]` exists, unless
 //!    a loss of the user's own asks for it.
@@ -15,12 +15,13 @@
 //! the bits do not depend on the number of threads; nor on the instruction set, on x86 or ARM, where it
 //! has fused multiply-adds ([`simd`]).
 
-mod back;
+mod backward;
 mod clock;
 mod current;
 mod dense;
+mod forward;
+mod lanes;
 mod layout;
-mod lif;
 mod lists;
 mod loss;
 mod parallel;

@@ -9,12 +9,12 @@ use std::borrow::Cow;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
-    back::{Backward, FromAbove, Plane, Size},
+    backward::{Backward, FromAbove, Plane, Size},
     clock::Part::{self, Across, SpikeProducts},
     current,
     dense::{Ahead, PIECE},
+    forward::{Forward, ReadWords, Unroll},
     layout::LayerState,
-    lif::{Forward, ReadWords, Unroll},
     lists::{Events, ReadEvents},
     loss::{Answer, SampleLoss, Share},
     simd::{LANES, Lane, flatten, flatten_mut},
@@ -93,7 +93,7 @@ pub(super) struct View<'a> {
 
 /// One trace's share for each sample.
 pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
-    let mut pre = trace.pre.as_mut().map(|pre| pre.axis_iter_mut(Axis(1)));
+    let mut pre = trace.kept.first_mut().map(|pre| pre.axis_iter_mut(Axis(1)));
     let both = trace
         .spk
         .axis_iter_mut(Axis(1))
@@ -404,7 +404,7 @@ impl Machine {
             let (trace, words) = (&mut slot.trace[k], &mut sample.words[k]);
             let steps = words.len() / layer.blocks;
             trace.resize(layer.blocks * steps * layer.lanes, Lane::ZERO);
-            let (pre, lanes) = (recorded.pre.as_ref().unwrap_or(&recorded.mem), layer.lanes);
+            let (pre, lanes) = (&recorded.kept()[0], layer.lanes);
             place(recorded.spk.index_axis(Axis(1), b), lanes, false, trace);
             self.isa.run(ReadWords {
                 lanes,
@@ -500,13 +500,12 @@ impl Machine {
                 layer,
                 num_steps: steps,
                 trace: &trace[k],
-                words: &sample.words[k],
                 g,
                 e,
                 price,
                 summed,
                 out,
-                learnt: (beta, theta),
+                learnt: [beta, theta],
             };
             self.clock.time(Part::Backward, || isa.run(back));
             sample.size += f64::from(isa.run(Size(out)));

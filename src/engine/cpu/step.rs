@@ -224,7 +224,12 @@ impl Machine {
                 };
                 record.keeps(k, layers).then(|| {
                     let mut trace = Trace::new(tensor(), tensor());
-                    trace.pre = layer.rule().pre_differs().then(tensor);
+                    trace.kept = layer
+                        .rule()
+                        .pre_differs()
+                        .then(tensor)
+                        .into_iter()
+                        .collect();
                     trace
                 })
             };
@@ -252,11 +257,8 @@ impl Machine {
     pub fn reclaim(&mut self, recording: Recording) {
         let traces = recording.layers.into_iter().flatten();
         for trace in traces.chain([recording.output]) {
-            let tensors = [Some(trace.spk), Some(trace.mem), trace.pre];
-            let vectors = tensors
-                .into_iter()
-                .flatten()
-                .map(|tensor| tensor.into_raw_vec_and_offset().0);
+            let tensors = [trace.spk, trace.mem].into_iter().chain(trace.kept);
+            let vectors = tensors.map(|tensor| tensor.into_raw_vec_and_offset().0);
             self.spare.extend(vectors);
         }
     }

@@ -306,7 +306,7 @@ impl Machine {
             });
             let mut trace = Trace::new(spk, array(&traces.mem)?);
             if layer.rule.pre_differs() {
-                trace.pre = Some(array(&traces.pre)?);
+                trace.kept = vec![array(&traces.pre)?];
             }
             recorded.push(Some(trace));
         }

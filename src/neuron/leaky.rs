@@ -40,7 +40,8 @@
 //! the first term): the threshold enters the reset by its own value, and every spike (and attached
 //! reset) by `−σ'`, since each reads `u − θ`.
 
-use crate::{Error, Float, Result, Surrogate};
+use super::{Adjoint, Arithmetic, Neuron, Num, Spike, Visit};
+use crate::{Error, Result, Surrogate};
 
 /// Order of events within a time step; see the [module's table](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -197,6 +198,7 @@ impl Leaky {
             dynamics: self.dynamics,
             reset: self.reset,
             detach_reset: self.detach_reset,
+            surrogate: self.surrogate,
         }
     }
 
@@ -234,241 +236,224 @@ impl Leaky {
 /// The lowest threshold: a learnt one is kept from falling below it.
 pub const MIN_THRESHOLD: f64 = 1e-6;
 
-/// What decides the arithmetic of a step. Engines turn it into a constant, once per row of
-/// neurons, by [`specialise!`], so that no neuron pays for a branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub dynamics: Dynamics,
-    pub reset: Reset,
-    pub detach_reset: bool,
-}
-
-/// What one step leaves behind.
-#[derive(Clone, Copy)]
-pub(crate) struct Fired<F> {
-    /// `s_t`, sent up.
-    pub spk: F,
-    /// The recorded membrane: `u_t`, or `v_t` in IntegrateFireReset. The next step starts from it.
-    pub mem: F,
-    /// `u_t` as the spike of IntegrateFireReset read it, before the reset.
-    pub pre: F,
-    /// `r_t`.
-    pub reset: F,
-}
-
-/// What the adjoint of one step sends where.
-#[derive(Clone, Copy)]
-pub(crate) struct Adjoint<F> {
-    /// `a_t = ∂L/∂I_t`.
-    pub current: F,
-    /// To the recorded membrane of step `t−1`.
-    pub back: F,
-    /// This step's share of `∂L/∂β`.
-    pub beta: F,
-    /// This step's share of `∂L/∂θ`.
-    pub theta: F,
-}
-
-/// One step's values, as the adjoint reads them.
-#[derive(Clone, Copy)]
-pub(crate) struct Step<F> {
-    /// Recorded membrane of step `t−1` (0 at `t = 0`).
-    pub before: F,
-    /// The membrane that IntegrateFireReset's spike read.
-    pub pre: F,
-    /// `r_t`.
-    pub reset: F,
-    /// `σ'` where the spike of this step read it.
-    pub slope: F,
-    /// `σ'(u_{t−1} − θ)`, where the reset of IntegrateThenFire read it.
-    pub reset_slope: F,
+/// The equations of [`Leaky`]: what its description comes to in one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    pub(crate) dynamics: Dynamics,
+    pub(crate) reset: Reset,
+    pub(crate) detach_reset: bool,
+    pub(crate) surrogate: Surrogate,
 }
 
 impl Rule {
     /// Whether a gradient passes through the reset.
     #[inline(always)]
-    pub fn attached(self) -> bool {
+    pub(crate) fn attached(self) -> bool {
         !self.detach_reset && !matches!(self.reset, Reset::None)
     }
 
     /// Whether the membrane that the spike read is not the one recorded.
     #[inline(always)]
-    pub fn pre_differs(self) -> bool {
+    pub(crate) fn pre_differs(self) -> bool {
         matches!(self.dynamics, Dynamics::IntegrateFireReset) && !matches!(self.reset, Reset::None)
     }
 
-    /// One neuron, one step. `fire` is `Θ` (or a soft spike), `hold` what the reset makes of its
-    /// signal: the identity, or a constant in its place.
     #[inline(always)]
-    pub fn forward<F: Float>(
+    fn fire<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Spike<A> {
+        self.surrogate.spike(u, theta)
+    }
+
+    #[inline(always)]
+    fn slope<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Num<A> {
+        self.surrogate.slope(u - theta)
+    }
+
+    /// The reset signal of a spike.
+    #[inline(always)]
+    fn signal<A: Arithmetic>(self, s: Spike<A>) -> Spike<A> {
+        if self.detach_reset { s.detach() } else { s }
+    }
+
+    /// `(1 − r) x` with reset to zero, else `x`.
+    #[inline(always)]
+    fn keep<A: Arithmetic>(self, r: Spike<A>, x: Num<A>) -> Num<A> {
+        match self.reset {
+            Reset::Zero => x - r * x,
+            Reset::Subtract | Reset::None => x,
+        }
+    }
+
+    /// `x − r·jump` with reset by subtraction, else `x`.
+    #[inline(always)]
+    fn fall<A: Arithmetic>(self, r: Spike<A>, x: Num<A>, jump: Num<A>) -> Num<A> {
+        match self.reset {
+            Reset::Subtract => x - r * jump,
+            Reset::Zero | Reset::None => x,
+        }
+    }
+}
+
+impl Neuron for Rule {
+    /// `β`, `θ`.
+    type Constants<V: Copy> = [V; 2];
+    /// The recorded membrane.
+    type State<V: Copy> = [V; 1];
+    /// The recorded membrane, too; in IntegrateFireReset the one before the reset, which the
+    /// surrogate reads.
+    type Kept<V: Copy> = [V; 1];
+
+    #[inline(always)]
+    fn step<A: Arithmetic>(
         self,
-        (beta, theta): (F, F),
-        before: F,
-        current: F,
-        fire: impl Fn(F) -> F,
-        hold: impl FnOnce(F) -> F,
-    ) -> Fired<F> {
-        let one = F::one();
+        [beta, theta]: [Num<A>; 2],
+        [before]: [Num<A>; 1],
+        current: Num<A>,
+    ) -> (Spike<A>, [Num<A>; 1]) {
         match self.dynamics {
             Dynamics::FireThenIntegrate => {
-                let spk = fire(before - theta);
-                let r = hold(spk);
-                let mem = match self.reset {
-                    Reset::Subtract => beta * before + current - beta * theta * r,
-                    Reset::Zero => beta * (one - r) * before + current,
-                    Reset::None => beta * before + current,
-                };
-                Fired {
-                    spk,
-                    mem,
-                    pre: mem,
-                    reset: r,
-                }
+                let s = self.fire(before, theta);
+                let r = self.signal(s);
+                let u = beta.mul_add(self.keep(r, before), current);
+                (s, [self.fall(r, u, beta * theta)])
             }
             Dynamics::IntegrateThenFire => {
-                let r = hold(fire(before - theta));
-                let mem = match self.reset {
-                    Reset::Subtract => beta * before + current - theta * r,
-                    Reset::Zero => beta * (one - r) * before + current,
-                    Reset::None => beta * before + current,
-                };
-                Fired {
-                    spk: fire(mem - theta),
-                    mem,
-                    pre: mem,
-                    reset: r,
-                }
+                let r = self.signal(self.fire(before, theta));
+                let u = beta.mul_add(self.keep(r, before), current);
+                let u = self.fall(r, u, theta);
+                (self.fire(u, theta), [u])
             }
             Dynamics::IntegrateFireReset => {
-                let pre = beta * before + current;
-                let spk = fire(pre - theta);
-                let r = hold(spk);
-                let mem = match self.reset {
-                    Reset::Subtract => pre - theta * r,
-                    Reset::Zero => (one - r) * pre,
-                    Reset::None => pre,
-                };
-                Fired {
-                    spk,
-                    mem,
-                    pre,
-                    reset: r,
-                }
+                let u = beta.mul_add(before, current);
+                (self.fire(u, theta), [u])
             }
         }
     }
 
-    /// The adjoint of [`forward`](Self::forward): `h` arrives at the recorded membrane, `e` at the
-    /// spike.
     #[inline(always)]
-    pub fn adjoint<F: Float>(self, (beta, theta): (F, F), step: Step<F>, h: F, e: F) -> Adjoint<F> {
-        let Step {
-            before,
-            pre,
-            reset: r,
-            slope,
-            reset_slope,
-        } = step;
-        let (zero, one) = (F::zero(), F::one());
-        let keep = if matches!(self.reset, Reset::Zero) {
-            one - r
-        } else {
-            one
-        };
+    fn state<A: Arithmetic>(self, [_, theta]: [Num<A>; 2], [u]: [Num<A>; 1]) -> [Num<A>; 1] {
+        match self.dynamics {
+            Dynamics::FireThenIntegrate | Dynamics::IntegrateThenFire => [u],
+            Dynamics::IntegrateFireReset => {
+                let r = self.signal(self.fire(u, theta));
+                [self.fall(r, self.keep(r, u), theta)]
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn adjoint<A: Arithmetic>(
+        self,
+        [beta, theta]: [Num<A>; 2],
+        [before]: [Num<A>; 1],
+        [u]: [Num<A>; 1],
+        [h]: [Num<A>; 1],
+        e: Num<A>,
+    ) -> Adjoint<Self, A> {
+        let zero = h.literal(0.0);
+        let resets_to_zero = matches!(self.reset, Reset::Zero);
+        let subtracts = matches!(self.reset, Reset::Subtract);
         match self.dynamics {
             Dynamics::FireThenIntegrate => {
-                let a = h;
-                // ∂u_t/∂r_t, and what of it an attached reset lets through
-                let through_reset = match self.reset {
-                    _ if !self.attached() => zero,
-                    Reset::Zero => -beta * before * a,
-                    _ => -beta * theta * a,
+                let (a, r) = (h, self.fire(before, theta));
+                // ∂u_t/∂r_t = −β u_{t−1} or −β θ: what an attached reset lets through.
+                let jump = if resets_to_zero { before } else { theta };
+                let e = if self.attached() {
+                    e - beta * jump * a
+                } else {
+                    e
                 };
-                let k = slope * (e + through_reset);
-                let (du_dbeta, du_dtheta) = match self.reset {
-                    Reset::Subtract => (before - theta * r, -beta * r),
-                    _ => (keep * before, zero),
-                };
+                let slope = self.slope(before, theta);
+                let du_dbeta = self.fall(r, self.keep(r, before), theta);
+                let du_dtheta = if subtracts { -(r * beta) } else { zero };
                 Adjoint {
                     current: a,
-                    back: beta * keep * a + k,
-                    beta: du_dbeta * a,
-                    theta: du_dtheta * a - k,
+                    before: [slope.mul_add(e, beta * self.keep(r, a))],
+                    constants: [du_dbeta * a, du_dtheta * a - slope * e],
                 }
             }
             Dynamics::IntegrateThenFire => {
-                let k = slope * e;
-                let a = h + k;
-                let rho = match self.reset {
-                    _ if !self.attached() => zero,
-                    Reset::Zero => reset_slope * -beta * before * a,
-                    _ => reset_slope * -theta * a,
-                };
-                let du_dtheta = if matches!(self.reset, Reset::Subtract) {
-                    -r
+                let (slope_u, r) = (self.slope(u, theta), self.fire(before, theta));
+                let a = slope_u.mul_add(e, h);
+                let back = beta * self.keep(r, a);
+                // [ρ]: what an attached reset lets through, since it read u_{t−1}.
+                let jump = if resets_to_zero { beta * before } else { theta };
+                let rho = if self.attached() {
+                    -(self.slope(before, theta) * (jump * a))
                 } else {
                     zero
                 };
+                let du_dtheta_a = if subtracts { -(r * a) } else { zero };
                 Adjoint {
                     current: a,
-                    back: beta * keep * a + rho,
-                    beta: keep * before * a,
-                    theta: du_dtheta * a - k - rho,
+                    before: [if self.attached() { back + rho } else { back }],
+                    constants: [self.keep(r, before) * a, du_dtheta_a - slope_u * e - rho],
                 }
             }
             Dynamics::IntegrateFireReset => {
-                let through_reset = match self.reset {
-                    _ if !self.attached() => zero,
-                    Reset::Zero => -pre * h,
-                    _ => -theta * h,
-                };
-                let k = slope * (e + through_reset);
-                let a = keep * h + k;
-                let dv_dtheta = if matches!(self.reset, Reset::Subtract) {
-                    -r
-                } else {
-                    zero
-                };
+                let r = self.fire(u, theta);
+                // ∂v_t/∂r_t = −u_t or −θ.
+                let jump = if resets_to_zero { u } else { theta };
+                let e = if self.attached() { e - jump * h } else { e };
+                let slope = self.slope(u, theta);
+                let a = slope.mul_add(e, self.keep(r, h));
+                let dv_dtheta_h = if subtracts { -(r * h) } else { zero };
                 Adjoint {
                     current: a,
-                    back: beta * a,
-                    beta: before * a,
-                    theta: dv_dtheta * h - k,
+                    before: [beta * a],
+                    constants: [before * a, dv_dtheta_h - slope * e],
                 }
             }
         }
     }
-}
 
-/// Runs `$body` with `$rule` bound to a constant equal to `$value`, so that the body is compiled
-/// once for each rule, without a branch inside.
-macro_rules! specialise {
-    ($value:expr, |$rule:ident| $body:expr) => {
-        specialise!(@dynamics $value, $rule, $body, FireThenIntegrate, IntegrateThenFire, IntegrateFireReset)
-    };
-    (@dynamics $value:expr, $rule:ident, $body:expr, $($dynamics:ident),*) => {
-        match ($value.dynamics, $value.reset, $value.attached()) {
-            $(
-                ($crate::Dynamics::$dynamics, $crate::Reset::Subtract, false) =>
-                    specialise!(@one $rule, $body, $dynamics, Subtract, true),
-                ($crate::Dynamics::$dynamics, $crate::Reset::Subtract, true) =>
-                    specialise!(@one $rule, $body, $dynamics, Subtract, false),
-                ($crate::Dynamics::$dynamics, $crate::Reset::Zero, false) =>
-                    specialise!(@one $rule, $body, $dynamics, Zero, true),
-                ($crate::Dynamics::$dynamics, $crate::Reset::Zero, true) =>
-                    specialise!(@one $rule, $body, $dynamics, Zero, false),
-                ($crate::Dynamics::$dynamics, $crate::Reset::None, _) =>
-                    specialise!(@one $rule, $body, $dynamics, None, true),
-            )*
+    #[inline(always)]
+    fn keeps_membrane(self) -> bool {
+        !self.pre_differs()
+    }
+
+    #[inline(always)]
+    fn spikes_first(self) -> bool {
+        matches!(self.dynamics, Dynamics::FireThenIntegrate)
+    }
+
+    /// The tutorial's neuron, snnTorch's `Leaky` and SpikingJelly's hard reset, each with the
+    /// surrogates that it is used with most.
+    #[inline(always)]
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        use {Dynamics::*, Reset::*, Surrogate::*};
+        let Rule {
+            dynamics,
+            reset,
+            detach_reset,
+            surrogate,
+        } = self;
+        macro_rules! common {
+            ($dynamics:ident, $reset:ident, $detach:expr, $surrogate:expr) => {
+                visit.visit::<true>(Rule {
+                    dynamics: $dynamics,
+                    reset: $reset,
+                    detach_reset: $detach,
+                    surrogate: $surrogate,
+                })
+            };
         }
-    };
-    (@one $rule:ident, $body:expr, $dynamics:ident, $reset:ident, $detach:literal) => {{
-        let $rule = $crate::neuron::Rule {
-            dynamics: $crate::Dynamics::$dynamics,
-            reset: $crate::Reset::$reset,
-            detach_reset: $detach,
-        };
-        $body
-    }};
+        match (dynamics, reset, detach_reset, surrogate) {
+            (FireThenIntegrate, Subtract, true, Arctan { alpha }) => {
+                common!(FireThenIntegrate, Subtract, true, Arctan { alpha })
+            }
+            (IntegrateThenFire, Subtract, true, Arctan { alpha }) => {
+                common!(IntegrateThenFire, Subtract, true, Arctan { alpha })
+            }
+            (IntegrateThenFire, Subtract, true, FastSigmoid { slope }) => {
+                common!(IntegrateThenFire, Subtract, true, FastSigmoid { slope })
+            }
+            (IntegrateFireReset, Zero, detach, Arctan { alpha }) => {
+                common!(IntegrateFireReset, Zero, detach, Arctan { alpha })
+            }
+            (IntegrateFireReset, Zero, detach, Sigmoid { slope }) => {
+                common!(IntegrateFireReset, Zero, detach, Sigmoid { slope })
+            }
+            _ => visit.visit::<false>(self),
+        }
+    }
 }
-pub(crate) use specialise;

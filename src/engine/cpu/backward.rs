@@ -1,0 +1,350 @@
+//! The neurons of one block, back through all of time.
+//!
+//! Reads the trace that [`forward`](super::forward) left once, forms `e` on the fly if the layer above
+//! is narrow (10 classes: 10 fused multiply-adds for each vector and step, three steps sharing each
+//! load of the weights), keeps `h` in registers, and writes `Σ_t a_t` or `a_t`. The equations are the
+//! neuron's own ([`Neuron::adjoint`]), on vectors; with the arctan, one division for each vector and
+//! step.
+
+use super::{
+    forward::{constants, rest},
+    lanes::Lanes,
+    layout::LayerState,
+    simd::{Kernel, LANES, Lane, Simd, flatten},
+};
+use crate::neuron::{List, Neuron, Num, Visit};
+
+/// A number for each step and neuron of one sample: block `k` at step `t` has its vectors from
+/// `k·block + t·step` on.
+#[derive(Clone, Copy)]
+pub(super) struct Plane<'a> {
+    pub values: &'a [Lane],
+    pub block: usize,
+    pub step: usize,
+}
+
+impl<'a> Plane<'a> {
+    /// `[block][T][lanes]`.
+    pub fn blocks(values: &'a [Lane], lanes: usize, num_steps: usize) -> Self {
+        let (block, step) = (num_steps * lanes, lanes);
+        Plane {
+            values,
+            block,
+            step,
+        }
+    }
+
+    /// Rows `[T][block][lanes]`.
+    pub fn rows(values: &'a [Lane], lanes: usize, row: usize) -> Self {
+        let (block, step) = (lanes, row);
+        Plane {
+            values,
+            block,
+            step,
+        }
+    }
+
+    /// Neuron `n` at step `t`, in blocks of `lanes` vectors.
+    pub fn entry(self, lanes: usize, t: usize, n: usize) -> f32 {
+        let vector = n / LANES;
+        self.at(vector / lanes, t, vector % lanes)[0].0[n % LANES]
+    }
+
+    #[inline(always)]
+    fn at(self, block: usize, t: usize, at: usize) -> &'a [Lane] {
+        &self.values[block * self.block + t * self.step + at..]
+    }
+}
+
+/// What arrives at a layer's spikes from above.
+#[derive(Clone, Copy)]
+pub(super) enum FromAbove<'a> {
+    /// Nothing.
+    Nothing,
+    /// `e`.
+    Rows(Plane<'a>),
+    /// A narrow layer's `a`, `[T][lanes above]`, and the layer: `e_t = Σ_c a_t[c] W[c]`.
+    Narrow {
+        a: &'a [Lane],
+        above: &'a LayerState,
+    },
+}
+
+/// Back through all of time, all blocks of one sample.
+pub(super) struct Backward<'a> {
+    pub layer: &'a LayerState,
+    pub num_steps: usize,
+    /// As [`Forward`] wrote it.
+    pub trace: &'a [Lane],
+    /// `∂L/∂` recorded membrane by the loss, if there is any.
+    pub g: Option<Plane<'a>>,
+    pub e: FromAbove<'a>,
+    /// Added to every `e`: the price of a spike.
+    pub price: f32,
+    /// Whether `out` gets `Σ_t a_t`, `[block][lanes]`, instead of `a_t`, `[block][T][lanes]`.
+    pub summed: bool,
+    pub out: &'a mut [Lane],
+    /// `∂L/∂` the constants of this sample, a row each; empty if none is learnt.
+    pub learnt: [&'a mut [Lane]; 2],
+}
+
+impl Kernel for Backward<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (rule, layer) = (self.layer.rule(), self.layer);
+        if layer.learns() {
+            BackwardOn::<S, true> { backward: self, s }.visit::<false>(rule);
+        } else {
+            rule.specialize(BackwardOn::<S, false> { backward: self, s });
+        }
+    }
+}
+
+/// `LEARN`: whether the derivatives by the constants are wanted.
+struct BackwardOn<'a, S, const LEARN: bool> {
+    backward: Backward<'a>,
+    s: S,
+}
+
+impl<N: Neuron, S: Simd, const LEARN: bool> Visit<N> for BackwardOn<'_, S, LEARN> {
+    type Out = ();
+    /// A common neuron, on registers enough, takes the arriving adjoints of several steps at once.
+    #[inline(always)]
+    fn visit<const COMMON: bool>(self, neuron: N) {
+        let (mut backward, s) = (self.backward, self.s);
+        let lanes = backward.layer.lanes;
+        for block in 0..backward.layer.blocks {
+            let mut at = 0;
+            while at < lanes {
+                let place = Place { block, at };
+                at += match lanes - at {
+                    4.. if S::ACCUMULATORS >= 8 => match COMMON && !LEARN {
+                        true => backward.group::<N, S, LEARN, 4, 3>(neuron, s, place),
+                        false => backward.group::<N, S, LEARN, 4, 1>(neuron, s, place),
+                    },
+                    2.. if S::ACCUMULATORS >= 4 => match COMMON && !LEARN {
+                        true => backward.group::<N, S, LEARN, 2, 2>(neuron, s, place),
+                        false => backward.group::<N, S, LEARN, 2, 1>(neuron, s, place),
+                    },
+                    _ => backward.group::<N, S, LEARN, 1, 1>(neuron, s, place),
+                };
+            }
+        }
+    }
+}
+
+/// The first vector of a group: its block, and its place in it.
+#[derive(Clone, Copy)]
+struct Place {
+    block: usize,
+    at: usize,
+}
+
+/// What a group of `G` vectors carries back from step to step.
+struct Carried<N: Neuron, S: Simd, const G: usize> {
+    /// What goes to the state before.
+    h: [N::State<Num<Lanes<S>>>; G],
+    /// What was kept of the step that comes next.
+    kept: [N::Kept<Num<Lanes<S>>>; G],
+    /// `Σ_t a_t`.
+    sum: [S::V; G],
+    /// `∂L/∂` the constants.
+    learnt: [N::Constants<Num<Lanes<S>>>; G],
+}
+
+impl Backward<'_> {
+    /// `e` of `G` vectors at the `N` steps `t, t − 1, …`: several at once, so that a narrow layer's
+    /// weights are loaded once for all of them.
+    #[inline(always)]
+    fn arriving<S: Simd, const G: usize, const N: usize>(
+        &self,
+        s: S,
+        t: usize,
+        block: usize,
+        at: usize,
+    ) -> [[S::V; G]; N] {
+        let mut e = [[s.splat(0.0); G]; N];
+        if self.price != 0.0 {
+            // For real neurons alone: padding that is charged would be trained, and fire one day.
+            for g in 0..G {
+                let first = (block * self.layer.lanes + at + g) * LANES;
+                let real = self.layer.neurons.saturating_sub(first).min(LANES);
+                let price = s.keep(s.mask(((1_u32 << real) - 1) as u16), s.splat(self.price));
+                e.iter_mut().for_each(|e| e[g] = price);
+            }
+        }
+        match self.e {
+            FromAbove::Nothing => {}
+            FromAbove::Rows(rows) => {
+                for (n, e) in e.iter_mut().enumerate() {
+                    let rows = &rows.at(block, t - n, at)[..G];
+                    for g in 0..G {
+                        e[g] = s.add(s.load(&rows[g]), e[g]);
+                    }
+                }
+            }
+            FromAbove::Narrow { a, above } => {
+                let (lanes, stride) = (self.layer.lanes, above.shape().row());
+                let a: [&[f32]; N] = std::array::from_fn(|n| {
+                    &flatten(&a[(t - n) * stride..][..stride])[..above.neurons]
+                });
+                let weights = &above.across[block * above.neurons * lanes..];
+                for (class, weights) in weights.chunks_exact(lanes).take(above.neurons).enumerate()
+                {
+                    let weights = &weights[at..][..G];
+                    let weights: [S::V; G] = std::array::from_fn(|g| s.load(&weights[g]));
+                    for n in 0..N {
+                        let a = s.splat(a[n][class]);
+                        for g in 0..G {
+                            e[n][g] = s.fma(a, weights[g], e[n][g]);
+                        }
+                    }
+                }
+            }
+        }
+        e
+    }
+
+    /// `G` vectors of one block; `M` steps' `e` at a time.
+    #[inline(always)]
+    fn group<N: Neuron, S: Simd, const LEARN: bool, const G: usize, const M: usize>(
+        &mut self,
+        neuron: N,
+        s: S,
+        place: Place,
+    ) -> usize {
+        let (vector, zero) = (
+            place.block * self.layer.lanes + place.at,
+            Num(Lanes(s), s.splat(0.0)),
+        );
+        let mut carried = Carried::<N, S, G> {
+            h: rest::<N, S, G>(s),
+            kept: self.kept::<N, S, G>(s, place, self.num_steps - 1),
+            sum: [s.splat(0.0); G],
+            learnt: [N::Constants::from_fn(|_| zero); G],
+        };
+        let constants = constants::<N, S, G>(self.layer, vector, s);
+        let mut left = self.num_steps;
+        if M > 1 {
+            while left > M {
+                let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
+                for n in 0..M {
+                    let (t, e) = (left - 1 - n, e[n]);
+                    self.step::<N, S, LEARN, G>(neuron, s, place, &constants, &mut carried, t, e);
+                }
+                left -= M;
+            }
+        }
+        while left > 0 {
+            left -= 1;
+            // A first spike that reads the state at rest leads to constants alone.
+            let idle = left == 0 && neuron.spikes_first() && !LEARN;
+            let [e] = match idle {
+                true => [[s.splat(0.0); G]],
+                false => self.arriving::<S, G, 1>(s, left, place.block, place.at),
+            };
+            self.step::<N, S, LEARN, G>(neuron, s, place, &constants, &mut carried, left, e);
+        }
+        if self.summed {
+            let out = &mut self.out[vector..][..G];
+            for g in 0..G {
+                s.store(carried.sum[g], &mut out[g]);
+            }
+        }
+        if LEARN {
+            for (i, row) in self.learnt.iter_mut().enumerate() {
+                for g in 0..G {
+                    s.store(carried.learnt[g].as_ref()[i].1, &mut row[vector + g]);
+                }
+            }
+        }
+        G
+    }
+
+    /// What was kept of step `t`.
+    #[inline(always)]
+    fn kept<N: Neuron, S: Simd, const G: usize>(
+        &self,
+        s: S,
+        place: Place,
+        t: usize,
+    ) -> [N::Kept<Num<Lanes<S>>>; G] {
+        let (planes, lanes) = (N::Kept::<()>::LEN, self.layer.lanes);
+        let rows = &self.trace[(place.block * self.num_steps + t) * planes * lanes..];
+        let rows = &rows[..planes * lanes];
+        std::array::from_fn(|g| {
+            N::Kept::from_fn(|i| Num(Lanes(s), s.load(&rows[i * lanes + place.at + g])))
+        })
+    }
+
+    /// Step `t` back, `e` arriving at its spikes.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn step<N: Neuron, S: Simd, const LEARN: bool, const G: usize>(
+        &mut self,
+        neuron: N,
+        s: S,
+        place: Place,
+        constants: &[N::Constants<Num<Lanes<S>>>; G],
+        carried: &mut Carried<N, S, G>,
+        t: usize,
+        e: [S::V; G],
+    ) {
+        let (Place { block, at }, lanes) = (place, self.layer.lanes);
+        if let Some(g_t) = self.g {
+            let g_t = &g_t.at(block, t, at)[..G];
+            for g in 0..G {
+                let own = Num(Lanes(s), s.load(&g_t[g]));
+                let h = carried.h[g];
+                carried.h[g] = N::State::from_fn(|i| match i == N::MEMBRANE {
+                    true => own + h.as_ref()[i],
+                    false => h.as_ref()[i],
+                });
+            }
+        }
+        let zero = Num(Lanes(s), s.splat(0.0));
+        let (before, earlier): ([N::State<_>; G], _) = if t == 0 {
+            ([N::State::from_fn(|_| zero); G], carried.kept)
+        } else {
+            let kept = self.kept::<N, S, G>(s, place, t - 1);
+            (
+                std::array::from_fn(|g| neuron.state(constants[g], kept[g])),
+                kept,
+            )
+        };
+        let out = match self.summed {
+            true => &mut [],
+            false => &mut self.out[(block * self.num_steps + t) * lanes + at..][..G],
+        };
+        for g in 0..G {
+            let (kept, h) = (carried.kept[g], carried.h[g]);
+            let adjoint = neuron.adjoint(constants[g], before[g], kept, h, Num(Lanes(s), e[g]));
+            carried.h[g] = adjoint.before;
+            match out.get_mut(g) {
+                Some(out) => s.store(adjoint.current.1, out),
+                None => carried.sum[g] = s.add(carried.sum[g], adjoint.current.1),
+            }
+            if LEARN {
+                let (sum, share) = (carried.learnt[g], adjoint.constants);
+                carried.learnt[g] = N::Constants::from_fn(|i| sum.as_ref()[i] + share.as_ref()[i]);
+            }
+        }
+        carried.kept = earlier;
+    }
+}
+
+/// `Σ |a|`: bounds every gradient that is made of `a`; a NaN or an infinity shows in it.
+pub(super) struct Size<'a>(pub &'a [Lane]);
+
+impl Kernel for Size<'_> {
+    type Out = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        s.sum(
+            self.0
+                .iter()
+                .fold(s.splat(0.0), |sum, a| s.add(sum, s.abs(s.load(a)))),
+        )
+    }
+}

@@ -1,0 +1,216 @@
+//! The neurons of one block, forward through all of time; [`backward`](super::backward) is the way
+//! back.
+//!
+//! For one sample and up to 64 neurons the state stays in registers for all `T` steps. A step reads a
+//! current (or none, if it is the same at each), writes what the neuron keeps of it to the trace
+//! `[T][kept][lanes]`, and one spike word; a sample's trace of 1,000 leaky neurons and 25 steps is
+//! 100 KB and stays in L2. Per vector and step of the tutorial's neuron: a comparison, a fused
+//! multiply-add, a subtraction, a store.
+//!
+//! The equations are the neuron's own ([`Neuron::step`]), on vectors.
+
+use super::{
+    lanes::Lanes,
+    layout::LayerState,
+    simd::{Kernel, LANES, Lane, Simd},
+};
+use crate::neuron::{List, Neuron, Num, Visit};
+
+/// Forward through all of time, some blocks of one sample.
+pub(super) struct Forward<'a> {
+    pub layer: &'a LayerState,
+    /// The first block.
+    pub block: usize,
+    pub num_steps: usize,
+    /// The current of the `n`th block at step `t` starts at `n·block_stride + t·stride`; a `stride` of
+    /// 0 is one that is the same at every step.
+    pub current: &'a [Lane],
+    pub block_stride: usize,
+    pub stride: usize,
+    /// `[block][T][kept][lanes]`, or empty if not wanted.
+    pub trace: &'a mut [Lane],
+    /// `[block][T]`.
+    pub words: &'a mut [u64],
+}
+
+impl Kernel for Forward<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rule = self.layer.rule();
+        rule.specialize(ForwardOn { forward: self, s });
+    }
+}
+
+struct ForwardOn<'a, S> {
+    forward: Forward<'a>,
+    s: S,
+}
+
+impl<N: Neuron, S: Simd> Visit<N> for ForwardOn<'_, S> {
+    type Out = ();
+    #[inline(always)]
+    fn visit<const COMMON: bool>(self, neuron: N) {
+        let (forward, s) = (self.forward, self.s);
+        let (lanes, steps) = (forward.layer.lanes, forward.num_steps);
+        let block_trace = steps * N::Kept::<()>::LEN * lanes;
+        forward.words.fill(0);
+        let traced = !forward.trace.is_empty();
+        for (n, words) in forward.words.chunks_exact_mut(steps).enumerate() {
+            let mut at = 0;
+            while at < lanes {
+                let group = Group {
+                    layer: forward.layer,
+                    vector: (forward.block + n) * lanes + at,
+                    at,
+                    current: &forward.current[n * forward.block_stride + at..],
+                    stride: forward.stride,
+                    trace: if traced {
+                        &mut forward.trace[n * block_trace..][..block_trace]
+                    } else {
+                        &mut []
+                    },
+                    words: &mut *words,
+                };
+                let wide = S::ACCUMULATORS;
+                at += match lanes - at {
+                    4.. if wide >= 4 => group.forward::<N, S, 4>(neuron, s),
+                    2.. => group.forward::<N, S, 2>(neuron, s),
+                    _ => group.forward::<N, S, 1>(neuron, s),
+                };
+            }
+        }
+    }
+}
+
+/// `G` vectors of one block, from vector `at` on.
+struct Group<'a> {
+    layer: &'a LayerState,
+    /// The first vector among those of the layer.
+    vector: usize,
+    at: usize,
+    current: &'a [Lane],
+    stride: usize,
+    trace: &'a mut [Lane],
+    words: &'a mut [u64],
+}
+
+impl Group<'_> {
+    #[inline(always)]
+    fn forward<N: Neuron, S: Simd, const G: usize>(self, neuron: N, s: S) -> usize {
+        let (a, lanes) = (Lanes(s), self.layer.lanes);
+        let constants: [_; G] = constants::<N, S, G>(self.layer, self.vector, s);
+        let mut state: [_; G] = rest::<N, S, G>(s);
+        let still: [S::V; G] = std::array::from_fn(|g| s.load(&self.current[g]));
+        let traced = !self.trace.is_empty();
+        for (t, word) in self.words.iter_mut().enumerate() {
+            let current: [S::V; G] = if self.stride == 0 {
+                still
+            } else {
+                let row = &self.current[t * self.stride..][..G];
+                std::array::from_fn(|g| s.load(&row[g]))
+            };
+            let mut bits = 0_u64;
+            let mut kept = rest_kept::<N, S, G>(s);
+            for g in 0..G {
+                let spike;
+                (spike, kept[g]) = neuron.step(constants[g], state[g], Num(a, current[g]));
+                state[g] = neuron.state(constants[g], kept[g]);
+                bits |= u64::from(s.bits(spike.1)) << (g * LANES);
+            }
+            *word |= bits << (self.at * LANES);
+            if traced {
+                for i in 0..N::Kept::<()>::LEN {
+                    let row = &mut self.trace[(t * N::Kept::<()>::LEN + i) * lanes + self.at..];
+                    let row = &mut row[..G];
+                    for g in 0..G {
+                        s.store(kept[g].as_ref()[i].1, &mut row[g]);
+                    }
+                }
+            }
+        }
+        G
+    }
+}
+
+/// The constants of the `G` vectors of neurons from `vector` on.
+#[inline(always)]
+pub(super) fn constants<N: Neuron, S: Simd, const G: usize>(
+    layer: &LayerState,
+    vector: usize,
+    s: S,
+) -> [N::Constants<Num<Lanes<S>>>; G] {
+    let rows = layer.constants();
+    std::array::from_fn(|g| N::Constants::from_fn(|i| Num(Lanes(s), s.load(&rows[i][vector + g]))))
+}
+
+/// The state of `G` vectors of neurons at rest, or where nothing comes back.
+#[inline(always)]
+pub(super) fn rest<N: Neuron, S: Simd, const G: usize>(s: S) -> [N::State<Num<Lanes<S>>>; G] {
+    std::array::from_fn(|_| N::State::from_fn(|_| Num(Lanes(s), s.splat(0.0))))
+}
+
+#[inline(always)]
+fn rest_kept<N: Neuron, S: Simd, const G: usize>(s: S) -> [N::Kept<Num<Lanes<S>>>; G] {
+    std::array::from_fn(|_| N::Kept::from_fn(|_| Num(Lanes(s), s.splat(0.0))))
+}
+
+/// A trace as rows `[T][row]`: spikes as 0 and 1, and the recorded membranes.
+pub(super) struct Unroll<'a> {
+    pub layer: &'a LayerState,
+    pub num_steps: usize,
+    pub trace: &'a [Lane],
+    pub words: &'a [u64],
+    pub spk: &'a mut [Lane],
+    pub mem: &'a mut [Lane],
+}
+
+impl Kernel for Unroll<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rule = self.layer.rule();
+        self.rows(rule, s);
+    }
+}
+
+impl Unroll<'_> {
+    #[inline(always)]
+    fn rows<N: Neuron, S: Simd>(self, neuron: N, s: S) {
+        let (lanes, steps, row) = (self.layer.lanes, self.num_steps, self.layer.shape().row());
+        for vector in 0..row {
+            let (block, at) = (vector / lanes, vector % lanes);
+            let [constants] = constants::<N, S, 1>(self.layer, vector, s);
+            for t in 0..steps {
+                let spike = s.mask((self.words[block * steps + t] >> (at * LANES)) as u16);
+                let trace = &self.trace[(block * steps + t) * N::Kept::<()>::LEN * lanes + at..];
+                let kept = N::Kept::from_fn(|i| Num(Lanes(s), s.load(&trace[i * lanes])));
+                let state = neuron.state(constants, kept);
+                let to = t * row + vector;
+                s.store(state.as_ref()[N::MEMBRANE].1, &mut self.mem[to]);
+                s.store(s.keep(spike, s.splat(1.0)), &mut self.spk[to]);
+            }
+        }
+    }
+}
+
+/// Spike words `[block][T]` from spikes as 0 and 1, `[block][T][lanes]`.
+pub(super) struct ReadWords<'a> {
+    pub lanes: usize,
+    pub spk: &'a [Lane],
+    pub words: &'a mut [u64],
+}
+
+impl Kernel for ReadWords<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (word, spk) in self.words.iter_mut().zip(self.spk.chunks_exact(self.lanes)) {
+            *word = 0;
+            for (l, spk) in spk.iter().enumerate() {
+                let fires = s.gt(s.load(spk), s.splat(0.0));
+                *word |= u64::from(s.bits(fires)) << (l * LANES);
+            }
+        }
+    }
+}

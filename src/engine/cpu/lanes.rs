@@ -1,0 +1,58 @@
+//! Sixteen lanes as the arithmetic of a [neuron](crate::neuron): its equations, on vector registers.
+
+use super::simd::Simd;
+use crate::{Surrogate, neuron::Arithmetic};
+
+/// The arithmetic of an instruction set; a spike is a mask.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes<S>(pub S);
+
+impl<S: Simd> Arithmetic for Lanes<S> {
+    type V = S::V;
+    type S = S::M;
+
+    #[inline(always)]
+    fn number(self, x: f64) -> S::V {
+        self.0.splat(x as f32)
+    }
+    #[inline(always)]
+    fn add(self, a: S::V, b: S::V) -> S::V {
+        self.0.add(a, b)
+    }
+    #[inline(always)]
+    fn sub(self, a: S::V, b: S::V) -> S::V {
+        self.0.sub(a, b)
+    }
+    #[inline(always)]
+    fn mul(self, a: S::V, b: S::V) -> S::V {
+        self.0.mul(a, b)
+    }
+    #[inline(always)]
+    fn div(self, a: S::V, b: S::V) -> S::V {
+        self.0.div(a, b)
+    }
+    #[inline(always)]
+    fn mul_add(self, a: S::V, b: S::V, c: S::V) -> S::V {
+        self.0.fma(a, b, c)
+    }
+    #[inline(always)]
+    fn abs(self, a: S::V) -> S::V {
+        self.0.abs(a)
+    }
+    #[inline(always)]
+    fn exp(self, a: S::V) -> S::V {
+        self.0.exp(a)
+    }
+    #[inline(always)]
+    fn select(self, x: S::V, y: S::V, a: S::V, b: S::V) -> S::V {
+        self.0.select(self.0.gt(x, y), a, b)
+    }
+    #[inline(always)]
+    fn fire(self, _: Surrogate, u: S::V, theta: S::V) -> S::M {
+        self.0.gt(u, theta)
+    }
+    #[inline(always)]
+    fn gate(self, s: S::M, a: S::V) -> S::V {
+        self.0.keep(s, a)
+    }
+}

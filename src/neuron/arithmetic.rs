@@ -1,0 +1,334 @@
+//! The numbers that a neuron's equations are written over.
+//!
+//! A [neuron](super::Neuron) is written once, in operations on [`Num`] and [`Spike`]. What those
+//! operations do is decided by an [`Arithmetic`]:
+//!
+//! | arithmetic | a number is | a spike is | who runs it |
+//! |---|---|---|---|
+//! | [`Scalar`] | `f64` or `f32` | 0 or 1 | the reference engine |
+//! | [`Relaxed`] | `f64` or `f32` | soft, `σ(u − θ)` | [`gradcheck`](crate::gradcheck) |
+//! | sixteen lanes | a vector register | a bit mask | the CPU engine, once per instruction set |
+//!
+//! `f64` literals are operands too: `y.mul_add(y, 1.0)`, `2.0 * x`.
+
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+    ops::{Add, Div, Mul, Neg, Sub},
+};
+
+use crate::{Float, Surrogate};
+
+/// What a neuron's equations are made of.
+///
+/// Every method must be `#[inline(always)]` where the arithmetic stands for vector registers.
+pub trait Arithmetic: Copy {
+    /// A number, or one for each of several neurons.
+    type V: Copy;
+    /// A spike, or one for each of several neurons.
+    type S: Copy;
+
+    /// A literal.
+    fn number(self, x: f64) -> Self::V;
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a − b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a·b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a/b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a·b + c`, rounded once where the arithmetic can.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `|a|`.
+    fn abs(self, a: Self::V) -> Self::V;
+    /// `e^a`.
+    fn exp(self, a: Self::V) -> Self::V;
+    /// `x > y ? a : b`.
+    fn select(self, x: Self::V, y: Self::V, a: Self::V, b: Self::V) -> Self::V;
+    /// The spike of a membrane `u` and a threshold: `u > theta`, or soft, `σ(u − theta)`.
+    fn fire(self, surrogate: Surrogate, u: Self::V, theta: Self::V) -> Self::S;
+    /// The spike as a constant of the backward pass.
+    #[inline(always)]
+    fn detach(self, s: Self::S) -> Self::S {
+        s
+    }
+    /// `s·a`.
+    fn gate(self, s: Self::S, a: Self::V) -> Self::V;
+}
+
+/// A number of an arithmetic, with operators.
+#[derive(Clone, Copy, Debug)]
+pub struct Num<A: Arithmetic>(pub(crate) A, pub(crate) A::V);
+
+/// A spike of an arithmetic; a number may be multiplied by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Spike<A: Arithmetic>(pub(crate) A, pub(crate) A::S);
+
+/// What may stand beside a [`Num`] in an expression: another one, or a literal.
+pub trait Operand<A: Arithmetic>: Copy {
+    /// The number, in the arithmetic `a`.
+    fn of(self, a: A) -> A::V;
+}
+
+impl<A: Arithmetic> Operand<A> for Num<A> {
+    #[inline(always)]
+    fn of(self, _: A) -> A::V {
+        self.1
+    }
+}
+
+impl<A: Arithmetic> Operand<A> for f64 {
+    #[inline(always)]
+    fn of(self, a: A) -> A::V {
+        a.number(self)
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident $method:ident),*) => { $(
+        impl<A: Arithmetic, B: Operand<A>> $trait<B> for Num<A> {
+            type Output = Num<A>;
+            #[inline(always)]
+            fn $method(self, other: B) -> Num<A> {
+                Num(self.0, self.0.$method(self.1, other.of(self.0)))
+            }
+        }
+        impl<A: Arithmetic> $trait<Num<A>> for f64 {
+            type Output = Num<A>;
+            #[inline(always)]
+            fn $method(self, other: Num<A>) -> Num<A> {
+                Num(other.0, other.0.$method(other.0.number(self), other.1))
+            }
+        }
+    )* };
+}
+operators!(Add add, Sub sub, Mul mul, Div div);
+
+impl<A: Arithmetic> Neg for Num<A> {
+    type Output = Num<A>;
+    #[inline(always)]
+    fn neg(self) -> Num<A> {
+        0.0 - self
+    }
+}
+
+impl<A: Arithmetic> Num<A> {
+    /// A number of the arithmetic.
+    #[inline(always)]
+    pub fn new(arithmetic: A, value: A::V) -> Self {
+        Num(arithmetic, value)
+    }
+
+    /// What it is in its arithmetic.
+    #[inline(always)]
+    pub fn value(self) -> A::V {
+        self.1
+    }
+
+    /// `self·b + c`, rounded once where the arithmetic can.
+    #[inline(always)]
+    pub fn mul_add(self, b: impl Operand<A>, c: impl Operand<A>) -> Self {
+        let a = self.0;
+        Num(a, a.mul_add(self.1, b.of(a), c.of(a)))
+    }
+
+    /// `|self|`.
+    #[inline(always)]
+    pub fn abs(self) -> Self {
+        Num(self.0, self.0.abs(self.1))
+    }
+
+    /// `e^self`. In the CPU engine the argument is clamped to `[−87, 88]`.
+    #[inline(always)]
+    pub fn exp(self) -> Self {
+        Num(self.0, self.0.exp(self.1))
+    }
+
+    /// `a` where `self > y`, else `b`.
+    #[inline(always)]
+    pub fn select_above(self, y: impl Operand<A>, a: impl Operand<A>, b: impl Operand<A>) -> Self {
+        let with = self.0;
+        Num(
+            with,
+            with.select(self.1, y.of(with), a.of(with), b.of(with)),
+        )
+    }
+
+    /// The literal `x` in this number's arithmetic.
+    #[inline(always)]
+    pub fn literal(self, x: f64) -> Self {
+        Num(self.0, self.0.number(x))
+    }
+}
+
+impl<A: Arithmetic> Spike<A> {
+    /// What it is in its arithmetic.
+    #[inline(always)]
+    pub fn value(self) -> A::S {
+        self.1
+    }
+
+    /// The spike as a constant of the backward pass: no gradient passes through it. The adjoint of
+    /// the neuron has no term for it then.
+    #[inline(always)]
+    pub fn detach(self) -> Self {
+        Spike(self.0, self.0.detach(self.1))
+    }
+}
+
+/// `s·v`.
+impl<A: Arithmetic> Mul<Num<A>> for Spike<A> {
+    type Output = Num<A>;
+    #[inline(always)]
+    fn mul(self, v: Num<A>) -> Num<A> {
+        Num(self.0, self.0.gate(self.1, v.1))
+    }
+}
+
+/// Plain numbers; a spike is 0 or 1. Products and sums are rounded one by one.
+#[derive(Debug)]
+pub struct Scalar<F>(PhantomData<F>);
+
+impl<F> Clone for Scalar<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Scalar<F> {}
+
+impl<F> Scalar<F> {
+    /// The arithmetic of `F`.
+    pub fn new() -> Self {
+        Scalar(PhantomData)
+    }
+}
+
+impl<F> Default for Scalar<F> {
+    fn default() -> Self {
+        Scalar::new()
+    }
+}
+
+/// The operations that [`Scalar`] and [`Relaxed`] share: those on numbers.
+macro_rules! numbers {
+    ($F:ty) => {
+        type V = $F;
+        #[inline(always)]
+        fn number(self, x: f64) -> $F {
+            <$F>::of(x)
+        }
+        #[inline(always)]
+        fn add(self, a: $F, b: $F) -> $F {
+            a + b
+        }
+        #[inline(always)]
+        fn sub(self, a: $F, b: $F) -> $F {
+            a - b
+        }
+        #[inline(always)]
+        fn mul(self, a: $F, b: $F) -> $F {
+            a * b
+        }
+        #[inline(always)]
+        fn div(self, a: $F, b: $F) -> $F {
+            a / b
+        }
+        #[inline(always)]
+        fn mul_add(self, a: $F, b: $F, c: $F) -> $F {
+            a * b + c
+        }
+        #[inline(always)]
+        fn abs(self, a: $F) -> $F {
+            a.abs()
+        }
+        #[inline(always)]
+        fn exp(self, a: $F) -> $F {
+            a.exp_portable()
+        }
+        #[inline(always)]
+        fn select(self, x: $F, y: $F, a: $F, b: $F) -> $F {
+            if x > y { a } else { b }
+        }
+    };
+}
+
+impl<F: Float> Arithmetic for Scalar<F> {
+    numbers!(F);
+    type S = bool;
+    #[inline(always)]
+    fn fire(self, _: Surrogate, u: F, theta: F) -> bool {
+        u > theta
+    }
+    #[inline(always)]
+    fn gate(self, s: bool, a: F) -> F {
+        if s { a } else { F::zero() }
+    }
+}
+
+/// The relaxed network: every spike is the soft spike `σ(u − θ)`, and every detached one a constant.
+///
+/// A network of soft spikes is smooth, so the adjoint of a neuron must agree with finite differences
+/// of its step; that is what [`gradcheck`](crate::gradcheck) compares. A constant has to stay what it
+/// was while a parameter is moved by the difference: the [`Held`] values remember it.
+#[derive(Clone, Copy, Debug)]
+pub struct Relaxed<'a, F> {
+    held: Option<&'a Held<F>>,
+}
+
+/// The detached spikes of one forward pass of a relaxed network, in the order in which the neurons
+/// ask for them.
+#[derive(Debug)]
+pub struct Held<F> {
+    values: RefCell<Vec<F>>,
+    next: Cell<usize>,
+}
+
+impl<F> Default for Held<F> {
+    fn default() -> Self {
+        Held {
+            values: RefCell::new(Vec::new()),
+            next: Cell::new(0),
+        }
+    }
+}
+
+impl<'a, F: Float> Relaxed<'a, F> {
+    /// For a forward pass. The first one with these `held` records the detached spikes; every later
+    /// one gets those again, whatever its own are.
+    pub(crate) fn forward(held: &'a Held<F>) -> Self {
+        held.next.set(0);
+        Relaxed { held: Some(held) }
+    }
+
+    /// For the backward pass of the first one.
+    pub(crate) fn backward() -> Self {
+        Relaxed { held: None }
+    }
+}
+
+impl<F: Float> Held<F> {
+    fn hold(&self, s: F) -> F {
+        let at = self.next.replace(self.next.get() + 1);
+        let mut values = self.values.borrow_mut();
+        if at == values.len() {
+            values.push(s);
+        }
+        values[at]
+    }
+}
+
+impl<F: Float> Arithmetic for Relaxed<'_, F> {
+    numbers!(F);
+    type S = F;
+    fn fire(self, surrogate: Surrogate, u: F, theta: F) -> F {
+        surrogate.soft_spike(u - theta)
+    }
+    fn detach(self, s: F) -> F {
+        self.held.map_or(s, |held| held.hold(s))
+    }
+    fn gate(self, s: F, a: F) -> F {
+        s * a
+    }
+}

@@ -1,0 +1,172 @@
+//! The neurons of a layer for a whole batch, one step at a time: (2) and (3) of the
+//! [reference engine](mod@crate::engine::reference)'s page, which owns the loop over time. Arrays are
+//! `[B, N]`; nothing is optimised.
+
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
+
+use super::{Adjoint, Arithmetic, List, Neuron, Num, Relaxed, Scalar};
+use crate::{Float, Layer};
+
+/// What a spike is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Spikes<'a, F> {
+    /// 0 or 1.
+    Hard,
+    /// Those of a relaxed network, for [`gradcheck`](crate::gradcheck).
+    Soft(Relaxed<'a, F>),
+}
+
+/// Where one step of a layer is recorded.
+pub(crate) struct StepMut<'a, F> {
+    pub spk: ArrayViewMut2<'a, F>,
+    pub mem: ArrayViewMut2<'a, F>,
+    /// What is kept beside them; empty where that is the membrane alone.
+    pub kept: Vec<ArrayViewMut2<'a, F>>,
+}
+
+/// What was kept of two steps in a row.
+pub(crate) struct Around<'a, F> {
+    /// Of the step before; `None` where there is none, and the neurons were at rest.
+    pub before: Option<Vec<ArrayView2<'a, F>>>,
+    /// Of this step.
+    pub kept: Vec<ArrayView2<'a, F>>,
+}
+
+/// What arrives at one step of a layer from the loss and from the layer above.
+pub(crate) struct Arriving<'a, F> {
+    /// At the recorded membrane, if anything.
+    pub g: Option<ArrayView2<'a, F>>,
+    /// At the spikes.
+    pub e: ArrayView2<'a, F>,
+}
+
+/// What the adjoint of one step leaves.
+pub(crate) struct Back<F: Float> {
+    /// `∂L/∂I_t`.
+    pub current: Array2<F>,
+    /// `∂L/∂` each constant, of each neuron, `[N]`, summed over the batch.
+    pub constants: Vec<Array1<F>>,
+}
+
+impl<F: Float> Layer<F> {
+    /// The state of a batch at rest, `[B, N]` for each entry: 0.
+    pub(crate) fn rest(&self, batch: usize) -> Vec<Array2<F>> {
+        fn entries<N: Neuron>(_: N) -> usize {
+            N::State::<()>::LEN
+        }
+        vec![Array2::zeros((batch, self.neurons())); entries(self.neuron.rule())]
+    }
+
+    /// (2): from the state before a step, which is overwritten with the one after it, and the input
+    /// current to what is recorded.
+    pub(crate) fn step(
+        &self,
+        spikes: Spikes<'_, F>,
+        state: &mut [Array2<F>],
+        current: &Array2<F>,
+        out: StepMut<'_, F>,
+    ) {
+        let (rule, constants) = (self.neuron.rule(), [&self.beta, &self.threshold]);
+        match spikes {
+            Spikes::Hard => step(rule, Scalar::new(), &constants, state, current, out),
+            Spikes::Soft(relaxed) => step(rule, relaxed, &constants, state, current, out),
+        }
+    }
+
+    /// (3): from what arrives at a step, and what the step after it sent back in `h`, which is
+    /// overwritten with what goes to the step before.
+    pub(crate) fn adjoint(
+        &self,
+        spikes: Spikes<'_, F>,
+        around: Around<'_, F>,
+        arriving: Arriving<'_, F>,
+        h: &mut [Array2<F>],
+    ) -> Back<F> {
+        let (rule, constants) = (self.neuron.rule(), [&self.beta, &self.threshold]);
+        match spikes {
+            Spikes::Hard => adjoint(rule, Scalar::new(), &constants, around, arriving, h),
+            Spikes::Soft(relaxed) => adjoint(rule, relaxed, &constants, around, arriving, h),
+        }
+    }
+
+    /// How many arrays [`Trace::kept`](crate::Trace) has of this layer.
+    pub(crate) fn kept_beside_membrane(&self) -> usize {
+        fn entries<N: Neuron>(neuron: N) -> usize {
+            if neuron.keeps_membrane() {
+                0
+            } else {
+                N::Kept::<()>::LEN
+            }
+        }
+        entries(self.neuron.rule())
+    }
+}
+
+fn step<F: Float, N: Neuron, A: Arithmetic<V = F>>(
+    neuron: N,
+    a: A,
+    constants: &[&Array1<F>],
+    state: &mut [Array2<F>],
+    current: &Array2<F>,
+    mut out: StepMut<'_, F>,
+) {
+    for ((b, n), &current) in current.indexed_iter() {
+        let constants = constants_of::<F, N, A>(a, constants, n);
+        let before = N::State::from_fn(|i| Num(a, state[i][[b, n]]));
+        let (spike, kept) = neuron.step(constants, before, Num(a, current));
+        let after = neuron.state(constants, kept);
+        out.spk[[b, n]] = a.gate(spike.1, F::one());
+        out.mem[[b, n]] = after.as_ref()[N::MEMBRANE].1;
+        for (to, kept) in out.kept.iter_mut().zip(kept.as_ref()) {
+            to[[b, n]] = kept.1;
+        }
+        for (to, after) in state.iter_mut().zip(after.as_ref()) {
+            to[[b, n]] = after.1;
+        }
+    }
+}
+
+fn adjoint<F: Float, N: Neuron, A: Arithmetic<V = F>>(
+    neuron: N,
+    a: A,
+    constants: &[&Array1<F>],
+    around: Around<'_, F>,
+    arriving: Arriving<'_, F>,
+    h: &mut [Array2<F>],
+) -> Back<F> {
+    let mut back = Back {
+        current: Array2::zeros(arriving.e.dim()),
+        constants: vec![Array1::zeros(arriving.e.ncols()); constants.len()],
+    };
+    if let Some(g) = arriving.g {
+        h[N::MEMBRANE] += &g;
+    }
+    for ((b, n), &e) in arriving.e.indexed_iter() {
+        let constants = constants_of::<F, N, A>(a, constants, n);
+        let of = |rows: &[ArrayView2<'_, F>]| N::Kept::from_fn(|i| Num(a, rows[i][[b, n]]));
+        let before = match &around.before {
+            Some(rows) => neuron.state(constants, of(rows)),
+            None => N::State::from_fn(|_| Num(a, F::zero())),
+        };
+        let after = N::State::from_fn(|i| Num(a, h[i][[b, n]]));
+        let adjoint: Adjoint<N, A> =
+            neuron.adjoint(constants, before, of(&around.kept), after, Num(a, e));
+        back.current[[b, n]] = adjoint.current.1;
+        for (to, before) in h.iter_mut().zip(adjoint.before.as_ref()) {
+            to[[b, n]] = before.1;
+        }
+        for (to, share) in back.constants.iter_mut().zip(adjoint.constants.as_ref()) {
+            to[n] += share.1;
+        }
+    }
+    back
+}
+
+/// The constants of neuron `n`, from lists of one or of `N`.
+fn constants_of<F: Float, N: Neuron, A: Arithmetic<V = F>>(
+    a: A,
+    constants: &[&Array1<F>],
+    n: usize,
+) -> N::Constants<Num<A>> {
+    N::Constants::from_fn(|i| Num(a, constants[i][if constants[i].len() == 1 { 0 } else { n }]))
+}
