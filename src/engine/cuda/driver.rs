@@ -218,7 +218,7 @@ forward! {
     cuModuleUnload(a: Ptr);
     cuOccupancyAvailableDynamicSMemPerBlock(a: Ptr, b: Ptr, c: c_int, d: c_int);
     cuOccupancyMaxActiveBlocksPerMultiprocessor(a: Ptr, b: Ptr, c: c_int, d: usize);
-    cuOccupancyMaxPotentialBlockSize(a: Ptr, b: Ptr, c: Ptr, d: c_uint, e: usize, f: c_int);
+    cuOccupancyMaxPotentialBlockSize(a: Ptr, b: Ptr, c: Ptr, d: Ptr, e: usize, f: c_int);
     cuStreamCreateWithPriority(a: Ptr, b: c_uint, c: c_int);
     cuStreamDestroy_v2(a: Ptr);
     cuStreamGetFlags(a: Ptr, b: Ptr);
