@@ -3,6 +3,13 @@
 
 use super::*;
 
+/// Set in the environment of child processes.
+const CHILD: &str = "SPIKEGRAD_CUDA_TEST_CHILD";
+
+pub fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
 /// A step of the main job's kind is eight launches, a copy there and one back: in a `Trainer`'s run, which
 /// announces the next batch before each step. An evaluation in between has its own three launches and two
 /// copies, and leaves the batches announced alone. Batches that are hard to tell from one another cost one
@@ -105,7 +112,7 @@ fn a_device_that_is_not_there_is_named() {
 /// `hash=` and a hash of the parameters, or `lost` with the error that came twice.
 #[test]
 fn child() {
-    if std::env::var_os("SPIKEGRAD_CUDA_TEST_CHILD").is_none() {
+    if !is_child() {
         return;
     }
     match child_work() {
@@ -163,15 +170,21 @@ fn run_child(settings: &[(&str, &str)]) -> String {
     run_child_as("faults::child", settings)
 }
 
-fn run_child_as(test: &str, settings: &[(&str, &str)]) -> String {
+pub fn run_child_as(test: &str, settings: &[(&str, &str)]) -> String {
+    let names = settings.iter().map(|(key, _)| format!("SOFTCUDA_{key}"));
+    let names: Vec<_> = names.collect();
+    let values = settings.iter().map(|(_, value)| *value);
+    let environment: Vec<_> = names.iter().map(String::as_str).zip(values).collect();
+    run_child_with(test, &environment)
+}
+
+pub fn run_child_with(test: &str, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", test, "--nocapture"])
-        .env("SPIKEGRAD_CUDA_TEST_CHILD", "1")
-        .env("SOFTCUDA_STRICT_EXIT", "1");
-    for (key, value) in settings {
-        command.env(format!("SOFTCUDA_{key}"), value);
-    }
+        .env(CHILD, "1")
+        .env("SOFTCUDA_STRICT_EXIT", "1")
+        .envs(environment.iter().copied());
     let output = command.output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -179,13 +192,13 @@ fn run_child_as(test: &str, settings: &[(&str, &str)]) -> String {
     let ended = output.status.success() || injected;
     assert!(
         ended && !stderr.contains("panicked") && !stderr.contains("leak:"),
-        "{settings:?}: {}\n{stdout}\n{stderr}",
+        "{environment:?}: {}\n{stdout}\n{stderr}",
         output.status
     );
     stdout
 }
 
-fn ending<'a>(output: &'a str, word: &str) -> Option<&'a str> {
+pub fn ending<'a>(output: &'a str, word: &str) -> Option<&'a str> {
     let line = output.lines().find(|line| line.contains(word))?;
     Some(&line[line.find(word)?..])
 }
@@ -277,35 +290,6 @@ fn machines_that_do_not_do_are_named() {
     }
 }
 
-/// Every code of the driver arrives with its number, also those that `cust` has no name for.
-#[test]
-fn codes_of_the_driver_keep_their_number() {
-    if !software_driver() {
-        return;
-    }
-    for (code, words) in [
-        (46, "the device is lost"),
-        (221, "compiler for PTX is not there"),
-        (222, "too old for this version of PTX"),
-        (304, "OperatingSystemError"),
-        (401, "without a name"),
-        (719, "LaunchFailed; the device is lost to this process"),
-        (720, "without a name"),
-        (802, "the system is not ready for CUDA"),
-        (803, "of different versions"),
-        (804, "the system's driver is too old"),
-        (999, "without a name"),
-        (1234, "without a name"),
-    ] {
-        let output = run_child(&[("LOST_AT", "12"), ("LOST_CODE", &code.to_string())]);
-        let lost = ending(&output, "lost:").unwrap_or_default();
-        assert!(
-            lost.contains(words) && lost.ends_with(&format!("(CUDA error {code})")),
-            "{code}\n{output}"
-        );
-    }
-}
-
 /// `Device::Auto` loads the four modules once; where one does not load, it takes the CPU and says why.
 #[test]
 fn auto_opens_the_device_once() {
@@ -323,7 +307,7 @@ fn auto_opens_the_device_once() {
 /// What a child process of [`auto_opens_the_device_once`] does.
 #[test]
 fn auto() {
-    if std::env::var_os("SPIKEGRAD_CUDA_TEST_CHILD").is_none() {
+    if !is_child() {
         return;
     }
     let engine = Device::Auto.engine(network(), objective(), Adam::new(1e-3));

@@ -13,6 +13,8 @@
 #![cfg(feature = "cuda")]
 
 mod agree;
+mod answers;
+mod contexts;
 mod faults;
 
 use std::process::Command;

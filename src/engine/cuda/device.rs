@@ -4,11 +4,11 @@
 //! with [`Arg`]s whose kinds are checked against the kernel's parameters, read from its PTX. They run
 //! on one stream, one after another; batches are brought to [`Slot`]s by a second one, meanwhile.
 
-use std::{collections::HashMap, ffi::c_void, mem::size_of, ops::Range};
+use std::{collections::HashMap, ffi::c_void, mem::size_of, ops::Range, sync::Arc};
 
 use cust::{
     CudaApiVersion, CudaFlags,
-    context::{Context, CurrentContext},
+    context::Context,
     device::{Device, DeviceAttribute},
     error::{CudaError, CudaResult},
     event::{Event, EventFlags},
@@ -17,7 +17,11 @@ use cust::{
     stream::{Stream, StreamFlags, StreamWaitEventFlags},
 };
 
-use super::driver;
+use super::{
+    answers::{START, reason, where_devices_are},
+    context::{Entered, retain},
+    driver,
+};
 use crate::{Error, Result};
 
 const SOURCES: [&str; 4] = [
@@ -110,7 +114,7 @@ impl Slot {
 /// and 64 bits, floats and doubles.
 type Kernel = (usize, String);
 
-/// A device with the kernels loaded. Fields are dropped in this order: the context goes last.
+/// A device with the kernels loaded. Fields are dropped in this order, in the context that goes last.
 #[derive(Debug)]
 pub struct Gpu {
     name: String,
@@ -119,7 +123,15 @@ pub struct Gpu {
     modules: Vec<Module>,
     stream: Stream,
     copies: Stream,
-    context: Context,
+    context: Arc<Context>,
+    /// Made by [`close`](Self::close).
+    last: Option<Entered>,
+}
+
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 impl Gpu {
@@ -130,7 +142,7 @@ impl Gpu {
         if let Some(reason) = driver::missing() {
             return Err(fail(reason.into()));
         }
-        cust::init(CudaFlags::empty()).map_err(said("the driver does not start"))?;
+        cust::init(CudaFlags::empty()).map_err(said(START))?;
         let version = CudaApiVersion::get().map_err(said("the driver has no version"))?;
         let (major, minor) = (version.major(), version.minor());
         if (major, minor) < OLDEST {
@@ -141,9 +153,14 @@ impl Gpu {
         }
         let count = Device::num_devices().map_err(said("the driver names no devices"))? as usize;
         if index >= count {
-            return Err(fail(format!(
-                "there are {count} CUDA devices, counted from 0"
-            )));
+            return Err(fail(match count {
+                0 => format!("there is no CUDA device; {}", where_devices_are()),
+                1 => "there is one CUDA device, cuda:0".into(),
+                _ => format!(
+                    "there are {count} CUDA devices, cuda:0 to cuda:{}",
+                    count - 1
+                ),
+            }));
         }
         let device = Device::get_device(index as u32).map_err(said("the device does not open"))?;
         let attribute = |attribute| {
@@ -161,8 +178,9 @@ impl Gpu {
             )));
         }
         let name = device.name().map_err(said("the device has no name"))?;
-        let context = Context::new(device).map_err(said("the device makes no context"))?;
-        CurrentContext::set_current(&context).map_err(said("the context does not begin"))?;
+        let context = retain(device).map_err(said("the device makes no context"))?;
+        // Dropped after all that is made from here on, and before the context.
+        let _entered = Entered::new(&context).map_err(said("the context does not begin"))?;
         let stream = || Stream::new(StreamFlags::DEFAULT, None).map_err(said("no stream"));
         let (stream, copies) = (stream()?, stream()?);
         let mut modules = Vec::new();
@@ -182,6 +200,7 @@ impl Gpu {
             stream,
             copies,
             context,
+            last: None,
         })
     }
 
@@ -190,10 +209,21 @@ impl Gpu {
         format!("cuda:{}, {}", self.index, self.name)
     }
 
-    /// Whatever a thread does with the device begins here.
-    pub fn enter(&self) -> Result<()> {
-        let current = CurrentContext::set_current(&self.context);
-        self.said("the device does not answer", current)
+    /// Whatever a thread does with the device begins here, and ends where the result is dropped. Costs two
+    /// calls of the driver, which change the thread's stack of contexts and do not ask the device.
+    pub fn enter(&self) -> Result<Entered> {
+        self.said("the device does not answer", Entered::new(&self.context))
+    }
+
+    /// Waits for the device, and makes the context current until this is dropped, with all that is dropped
+    /// before. A device that is lost has nothing to give back, and there is nobody to tell.
+    pub fn close(&mut self) {
+        if self.last.is_none()
+            && let Ok(entered) = self.enter()
+        {
+            let _ = self.finish();
+            self.last = Some(entered);
+        }
     }
 
     fn said<T>(&self, what: &str, result: CudaResult<T>) -> Result<T> {
@@ -401,35 +431,4 @@ fn device_error(index: usize, reason: String) -> Error {
         device: format!("cuda:{index}"),
         reason,
     }
-}
-
-/// What the driver's answer means, and what would help, with its number.
-fn reason(what: &str, error: CudaError) -> String {
-    let code = match error {
-        CudaError::UnknownError => driver::behind(),
-        _ => error as u32,
-    };
-    let meaning = match code {
-        2 => "out of device memory; a smaller batch or fewer steps need less".into(),
-        46 => "the device is lost (unavailable)".into(),
-        100 => "there is no CUDA device".into(),
-        209 | 218 => {
-            "the driver is too old for this PTX, or broken; a newer driver would help".into()
-        }
-        214 | 700 | 702 | 709 | 714..=719 => {
-            format!("{error:?}; the device is lost to this process")
-        }
-        221 | 223 => "the driver's compiler for PTX is not there, or switched off".into(),
-        222 => "the driver is too old for this version of PTX; a newer driver would help".into(),
-        802 => "the system is not ready for CUDA: is every service of the driver running?".into(),
-        803 => "the driver's library and its kernel module are of different versions".into(),
-        804 => {
-            "the system's driver is too old for the CUDA library on this device; a newer driver \
-                would help"
-                .into()
-        }
-        _ if error == CudaError::UnknownError => "an error without a name here".into(),
-        _ => format!("{error:?}"),
-    };
-    format!("{what}: {meaning} (CUDA error {code})")
 }

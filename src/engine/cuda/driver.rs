@@ -12,7 +12,7 @@
 
 use std::{
     cell::Cell,
-    ffi::{c_int, c_uint, c_void},
+    ffi::{CStr, OsString, c_char, c_int, c_uint, c_void},
     sync::OnceLock,
 };
 
@@ -28,19 +28,26 @@ const UNKNOWN: c_uint = 999;
 thread_local! {
     /// The driver's own code behind this thread's last `CUDA_ERROR_UNKNOWN`.
     static BEHIND: Cell<c_uint> = const { Cell::new(UNKNOWN) };
+    /// The function behind this thread's last `CUDA_ERROR_NOT_FOUND`, if the library does not have it.
+    static ABSENT: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// The name that the driver's library is looked for by.
+fn name() -> OsString {
+    let system = if cfg!(windows) {
+        "nvcuda.dll"
+    } else {
+        "libcuda.so.1"
+    };
+    let named = std::env::var_os("SPIKEGRAD_CUDA_DRIVER").filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| system.into())
 }
 
 /// The driver's library, or why there is none.
 fn library() -> &'static Result<Library, String> {
     static LIBRARY: OnceLock<Result<Library, String>> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let system = if cfg!(windows) {
-            "nvcuda.dll"
-        } else {
-            "libcuda.so.1"
-        };
-        let name = std::env::var_os("SPIKEGRAD_CUDA_DRIVER").filter(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| system.into());
+        let name = name();
         // SAFETY: loading runs the library's initialisers. It is the system's CUDA driver, or the
         // library that the user named to take its place.
         unsafe { Library::new(&name) }.map_err(|e| {
@@ -64,6 +71,49 @@ pub fn behind() -> u32 {
     BEHIND.get()
 }
 
+/// The function behind this thread's last `CUDA_ERROR_NOT_FOUND`, if the library does not have it.
+pub fn absent() -> Option<&'static str> {
+    ABSENT.get()
+}
+
+/// What the driver says of a code, if it knows it.
+pub fn words(code: u32) -> Option<String> {
+    let mut text: *const c_char = std::ptr::null();
+    // SAFETY: the driver writes null or the address of a string of its own, which it never frees.
+    unsafe {
+        let known = cuGetErrorString(code, (&raw mut text).cast()) == 0 && !text.is_null();
+        known.then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}
+
+/// The file that the driver was loaded from, where the system tells, or else its name.
+pub fn file() -> String {
+    mapped().unwrap_or_else(|| name().display().to_string())
+}
+
+/// The file behind the memory that the driver's first function lies in.
+fn mapped() -> Option<String> {
+    let library = library().as_ref().ok()?;
+    // SAFETY: the symbol's address is looked at, and not followed; the library is never closed.
+    let address = unsafe { library.get::<Ptr>(b"cuInit\0").ok()?.try_as_raw_ptr()? } as usize;
+    file_at(&std::fs::read_to_string("/proc/self/maps").ok()?, address)
+}
+
+/// The file of the line of `/proc/self/maps` that has an address.
+fn file_at(maps: &str, address: usize) -> Option<String> {
+    let line = maps.lines().find(|line| {
+        let range = line
+            .split(' ')
+            .next()
+            .and_then(|range| range.split_once('-'));
+        let hex = |text| usize::from_str_radix(text, 16);
+        range.is_some_and(|(from, to)| {
+            matches!((hex(from), hex(to)), (Ok(from), Ok(to)) if (from..to).contains(&address))
+        })
+    })?;
+    line.find('/').map(|at| line[at..].to_owned())
+}
+
 /// `cust` has the driver's answers as an enum, in which a code that it does not have would be undefined
 /// behaviour; and of those that it has it tells only these apart. All others become
 /// `CUDA_ERROR_UNKNOWN`, and [`behind`] tells them.
@@ -75,11 +125,14 @@ fn known(code: c_uint) -> c_uint {
         | 205..=220
         | 300..=304
         | 400
-        | 500
         | 600
         | 700..=705
         | 708..=719
         | 800..=801 => code,
+        NOT_FOUND => {
+            ABSENT.set(None);
+            code
+        }
         _ => {
             BEHIND.set(code);
             UNKNOWN
@@ -109,7 +162,10 @@ macro_rules! forward {
                 match found {
                     // SAFETY: the arguments are the caller's, for the same function.
                     Ok(function) => known(unsafe { function($($arg),*) }),
-                    Err(code) => *code,
+                    Err(code) => {
+                        ABSENT.set(Some(stringify!($name)));
+                        *code
+                    }
                 }
             }
         )*
@@ -218,7 +274,7 @@ forward! {
     cuModuleUnload(a: Ptr);
     cuOccupancyAvailableDynamicSMemPerBlock(a: Ptr, b: Ptr, c: c_int, d: c_int);
     cuOccupancyMaxActiveBlocksPerMultiprocessor(a: Ptr, b: Ptr, c: c_int, d: usize);
-    cuOccupancyMaxPotentialBlockSize(a: Ptr, b: Ptr, c: Ptr, d: c_uint, e: usize, f: c_int);
+    cuOccupancyMaxPotentialBlockSize(a: Ptr, b: Ptr, c: Ptr, d: Ptr, e: usize, f: c_int);
     cuStreamCreateWithPriority(a: Ptr, b: c_uint, c: c_int);
     cuStreamDestroy_v2(a: Ptr);
     cuStreamGetFlags(a: Ptr, b: Ptr);
@@ -231,4 +287,25 @@ forward! {
     cuTexObjectCreate(a: Ptr, b: Ptr, c: Ptr, d: Ptr);
     cuTexObjectDestroy(a: u64);
     cuTexObjectGetResourceDesc(a: Ptr, b: u64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_at;
+
+    #[test]
+    fn the_file_of_an_address_is_found() {
+        let maps = "7f00-7f80 r--p 00000000 00:1f 42    /opt/other.so\n\
+                    7f80-8000 r-xp 00000000 00:1f 43    /opt/a folder/libcuda.so.1\n\
+                    8000-9000 rw-p 00000000 00:00 0 \n\
+                    ffff-not a line\n";
+        let file = |address| file_at(maps, address);
+        assert_eq!(file(0x7f7f).as_deref(), Some("/opt/other.so"));
+        for address in [0x7f80, 0x7fff] {
+            assert_eq!(file(address).as_deref(), Some("/opt/a folder/libcuda.so.1"));
+        }
+        for address in [0, 0x7eff, 0x8000, 0x9000] {
+            assert_eq!(file(address), None);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use ndarray::Array3;
 use super::{
     back::Piece,
     batch::{Batch, Flags, Report},
+    context::Entered,
     device::{Buffer, Gpu, Slot},
     layout::Layout,
     passes::{Arriving, words},
@@ -76,17 +77,15 @@ pub struct Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Memory is given back to the context that this thread has: make it the right one. If the
-        // device is lost there is nothing to give back, and nobody to tell.
-        if self.gpu.enter().is_ok() {
-            let _ = self.gpu.finish();
-        }
+        // Memory is given back to the context that this thread has: make it the right one.
+        self.gpu.close();
     }
 }
 
 impl Machine {
     /// Puts a network on the device, with moments if there are any.
     pub fn new(gpu: Gpu, network: &Network, adam: &Adam) -> Result<Self> {
+        let _entered = gpu.enter()?;
         let layout = Layout::new(network);
         let place = |values: &[f32]| {
             let mut buffer = Buffer::default();
@@ -126,8 +125,8 @@ impl Machine {
         })
     }
 
-    /// Every use of the device from a thread begins here.
-    pub fn enter(&self) -> Result<()> {
+    /// Every use of the device from a thread begins here, and ends where the result is dropped.
+    pub fn enter(&self) -> Result<Entered> {
         self.gpu.enter()
     }
 

@@ -11,8 +11,10 @@
 //! The device looks at loss and gradients, for NaN and infinity, before it changes any parameter, so a
 //! step that fails leaves parameters and moments alone.
 
+mod answers;
 mod back;
 mod batch;
+mod context;
 #[allow(unsafe_code)]
 mod device;
 #[allow(unsafe_code)]
@@ -35,6 +37,12 @@ use crate::{
 };
 
 /// The CUDA engine behind the [`Engine`] trait; feature `cuda`.
+///
+/// It works in the device's primary context, as the CUDA runtime and the libraries upon it do. Each method
+/// makes that context current on the calling thread and restores what was current before: two calls of
+/// the driver, without a way to the device. A custom loss finds the thread's own context. The primary
+/// context is let go of when the last engine on the device is dropped. What ends it before, such as
+/// `cudaDeviceReset`, ends the engine.
 #[derive(Debug)]
 pub struct CudaEngine {
     /// Structure, and the parameters as they were when last brought back.
@@ -128,6 +136,7 @@ impl CudaEngine {
             return Ok(report);
         }
         let network = self.network()?;
+        let _entered = self.machine.enter()?;
         let machine = &mut self.machine;
         let find = || find_not_finite(input, |one| machine.record(one, &Record::All, false));
         Err(loss_not_finite(report.loss, &network, find))
@@ -148,24 +157,32 @@ impl CudaEngine {
         update: Option<Update>,
     ) -> Result<(StepReport, Flags)> {
         self.check(input, targets)?;
-        self.machine.enter()?;
         let (report, flags) = if matches!(self.objective.loss, Loss::Custom(_)) {
             input.check_recording(&self.template, &Record::All)?;
-            let recording = self.machine.record(input, &Record::All, back)?;
+            let recording = {
+                let _entered = self.machine.enter()?;
+                self.machine.record(input, &Record::All, back)?
+            };
+            // The loss is the user's own code, and finds the thread's contexts as they were.
             let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
             let report = StepReport::new(loss, &recording, targets)?;
             let report = self.check_loss(report, input)?;
             let flags = match back {
-                true => self.machine.run_adjoints(input, &adjoints, update)?,
+                true => {
+                    let _entered = self.machine.enter()?;
+                    self.machine.run_adjoints(input, &adjoints, update)?
+                }
                 false => Flags::default(),
             };
             (report, flags)
         } else {
+            let _entered = self.machine.enter()?;
             let counted = (self.machine).run(input, targets, &self.objective, back, update)?;
             let report = self.step_report(&counted, input, targets);
             (self.check_loss(report, input)?, counted.flags)
         };
         if flags.refused {
+            let _entered = self.machine.enter()?;
             self.machine.gradients()?.check_finite()?;
         }
         Ok((report, flags))
@@ -181,7 +198,7 @@ impl Engine for CudaEngine {
         input.check(&self.template)?;
         record.check(self.template.layers().len())?;
         input.check_recording(&self.template, record)?;
-        self.machine.enter()?;
+        let _entered = self.machine.enter()?;
         self.machine.record(input, record, false)
     }
 
@@ -193,7 +210,7 @@ impl Engine for CudaEngine {
     ) -> Result<()> {
         input.check(&self.template)?;
         check_classes(input, classes)?;
-        self.machine.enter()?;
+        let _entered = self.machine.enter()?;
         let (by_count, by_membrane) = self.machine.classify(input)?;
         let found = match read_out {
             ReadOut::SpikeCount => by_count,
@@ -211,6 +228,7 @@ impl Engine for CudaEngine {
 
     fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
         let (report, _) = self.run(input, targets, true, None)?;
+        let _entered = self.machine.enter()?;
         Ok((report.loss, self.machine.gradients()?))
     }
 
@@ -228,12 +246,12 @@ impl Engine for CudaEngine {
             return Ok(()); // is computed on the host
         }
         self.check(input, targets)?;
-        self.machine.enter()?;
+        let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
     }
 
     fn network(&mut self) -> Result<Network> {
-        self.machine.enter()?;
+        let _entered = self.machine.enter()?;
         self.machine.parameters(&mut self.template)?;
         Ok(self.template.clone())
     }
@@ -245,7 +263,7 @@ impl Engine for CudaEngine {
     fn optimiser(&mut self) -> Result<Adam> {
         let mut adam = self.adam.clone();
         if adam.step > 0 {
-            self.machine.enter()?;
+            let _entered = self.machine.enter()?;
             adam.moments = Some(self.machine.moments()?);
         }
         Ok(adam)

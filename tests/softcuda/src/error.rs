@@ -46,6 +46,7 @@ codes! {
     ERROR_MISALIGNED_ADDRESS = 716, "misaligned address";
     ERROR_INVALID_ADDRESS_SPACE = 717, "operation not supported on global/shared address space";
     ERROR_LAUNCH_FAILED = 719, "unspecified launch failure";
+    ERROR_COOPERATIVE_LAUNCH_TOO_LARGE = 720, "too many blocks in cooperative launch";
     ERROR_NOT_SUPPORTED = 801, "operation not supported";
     ERROR_UNKNOWN = 999, "unknown error";
 }

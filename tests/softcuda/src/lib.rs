@@ -30,8 +30,8 @@
 //! Environment variables with the prefix `SOFTCUDA_`, or [`driver::control::softcuda_set`]; they are
 //! listed in [`driver::config::KEYS`]: the pretended machine (`DEVICES`, `MEMORY`, `DRIVER_VERSION`,
 //! `CAPABILITY`, `SHARED_LIMIT`), the checks (`BUDGET`, `RACES`), injected faults (`FAIL_ALLOC`,
-//! `FAIL_LAUNCH`, `FAIL_COPY`, `FAIL_MODULE`, `LOST_AT`, `LOST_CODE`), and what is reported and how
-//! (`DEFERRED`, `QUIET`, `STATS`, `STRICT_EXIT`). [`driver::control`] has the functions by which a test
+//! `FAIL_LAUNCH`, `FAIL_COPY`, `FAIL_MODULE`, `LOST_AT`, `LOST_CODE`, `FAIL_CALL`, `FAIL_CODE`), and what is
+//! reported and how (`DEFERRED`, `QUIET`, `STATS`, `STRICT_EXIT`). [`driver::control`] has the functions by which a test
 //! reads messages, counts and statistics.
 //!
 //! # Layout

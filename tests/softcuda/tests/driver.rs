@@ -205,7 +205,7 @@ fn every_call_can_lose_the_device() {
     let calls = count("calls");
     assert!(calls > 15);
     drop(_turn);
-    for code in [46, 719] {
+    for code in [214, 719] {
         for at in 1..=calls {
             let _turn = fresh(&[
                 ("LOST_AT", &at.to_string()),
@@ -218,6 +218,44 @@ fn every_call_can_lose_the_device() {
             assert!(fetch(softcuda_log).contains("injected: the device is lost"));
         }
     }
+}
+
+/// The answer of each function of a program can be chosen.
+#[test]
+fn calls_fail_by_name() {
+    for name in [
+        "cuInit",
+        "cuDevicePrimaryCtxRetain",
+        "cuCtxSetCurrent",
+        "cuModuleLoadDataEx",
+        "cuStreamCreateWithPriority",
+        "cuMemAlloc_v2",
+        "cuStreamSynchronize",
+    ] {
+        let _turn = fresh(&[("FAIL_CALL", name), ("FAIL_CODE", "46")]);
+        assert_eq!(program(100), Err(Code::ERROR_DEVICE_UNAVAILABLE), "{name}");
+        let line = format!("injected: {name} fails with code 46");
+        assert!(fetch(softcuda_log).contains(&line), "{name}");
+    }
+}
+
+/// A lost device leaves a thread its stack of contexts.
+#[test]
+fn the_stack_of_contexts_asks_no_device() {
+    let _turn = fresh(&[]);
+    context();
+    let mut found = [0; 3];
+    // SAFETY: pointers to locals of the type of a handle.
+    unsafe {
+        assert_eq!(cuCtxGetCurrent(&mut found[0]), Code::SUCCESS);
+        set("LOST_AT", "1");
+        assert_eq!(cuCtxPushCurrent_v2(found[0]), Code::SUCCESS);
+        assert_eq!(cuCtxSynchronize(), Code::ERROR_UNKNOWN);
+        assert_eq!(cuCtxPopCurrent_v2(&mut found[1]), Code::SUCCESS);
+        assert_eq!(cuCtxPopCurrent_v2(&mut found[2]), Code::SUCCESS);
+        assert_eq!(cuCtxPopCurrent_v2(null_mut()), Code::ERROR_INVALID_CONTEXT);
+    }
+    assert_eq!(found, [found[0]; 3]);
 }
 
 #[test]

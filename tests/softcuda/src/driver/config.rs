@@ -28,6 +28,8 @@ pub struct Config {
     pub fail_module: u64,
     pub lost_at: u64,
     pub lost_code: Code,
+    pub fail_call: String,
+    pub fail_code: Code,
     /// Ends the process with status 86 if there was a violation or a leak.
     pub strict_exit: bool,
 }
@@ -60,8 +62,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("LOST_AT", "from this driver call on the device is lost"),
     (
         "LOST_CODE",
-        "and this is what every call returns; 46, device unavailable",
+        "and this is what every call returns; 999, unknown error",
     ),
+    ("FAIL_CALL", "every call of this function fails"),
+    ("FAIL_CODE", "and returns this; 999, unknown error"),
     (
         "STRICT_EXIT",
         "1: exit status 86 after a violation or a leak; 0",
@@ -87,7 +91,9 @@ impl Default for Config {
             fail_copy: 0,
             fail_module: 0,
             lost_at: 0,
-            lost_code: Code::ERROR_DEVICE_UNAVAILABLE,
+            lost_code: Code::ERROR_UNKNOWN,
+            fail_call: String::new(),
+            fail_code: Code::ERROR_UNKNOWN,
             strict_exit: false,
         }
     }
@@ -145,6 +151,8 @@ impl Config {
             "FAIL_MODULE" => into(&mut self.fail_module, value),
             "LOST_AT" => into(&mut self.lost_at, value),
             "LOST_CODE" => into(&mut self.lost_code.0, value),
+            "FAIL_CALL" => into(&mut self.fail_call, value),
+            "FAIL_CODE" => into(&mut self.fail_code.0, value),
             "STRICT_EXIT" => flag(&mut self.strict_exit, value),
             _ => false,
         }

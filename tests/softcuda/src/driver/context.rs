@@ -247,18 +247,18 @@ entries! {
         put(context, handle)
     };
     fn cuCtxDestroy_v2(context: Handle) needs Cleanup |driver| driver.destroy(context);
-    fn cuCtxPushCurrent_v2(context: Handle) needs Init |driver| {
+    fn cuCtxPushCurrent_v2(context: Handle) needs Stack |driver| {
         if !driver.contexts.contains_key(&context) {
             return Err(Code::ERROR_INVALID_CONTEXT);
         }
         driver.with_current(|stack| stack.push(context));
         Ok(())
     };
-    fn cuCtxPopCurrent_v2(context: *mut Handle) needs Init |driver| {
+    fn cuCtxPopCurrent_v2(context: *mut Handle) needs Stack |driver| {
         let popped = driver.with_current(Vec::pop).ok_or(Code::ERROR_INVALID_CONTEXT)?;
         if context.is_null() { Ok(()) } else { put(context, popped) }
     };
-    fn cuCtxSetCurrent(context: Handle) needs Init |driver| {
+    fn cuCtxSetCurrent(context: Handle) needs Stack |driver| {
         if context != 0 && !driver.contexts.contains_key(&context) {
             return Err(Code::ERROR_INVALID_CONTEXT);
         }
@@ -270,7 +270,7 @@ entries! {
         });
         Ok(())
     };
-    fn cuCtxGetCurrent(context: *mut Handle) needs Init |driver| {
+    fn cuCtxGetCurrent(context: *mut Handle) needs Stack |driver| {
         put(context, driver.current().unwrap_or(0))
     };
     fn cuCtxGetDevice(device: *mut c_int) needs Context |driver| {

@@ -74,6 +74,16 @@ impl Driver {
         self.write_stats();
     }
 
+    /// At the end nobody owns a primary context any more.
+    pub fn report_retained(&mut self, index: usize) {
+        let retained = self.devices[index].retained;
+        if retained > 0 {
+            self.leak(format!(
+                "the primary context of device {index} has {retained} owners that never released it"
+            ));
+        }
+    }
+
     fn leak(&mut self, what: String) {
         self.leaks += 1;
         self.say(format!("leak: {what}"));
@@ -146,6 +156,7 @@ extern "C" fn at_exit() {
         };
         for index in 0..driver.devices.len() {
             driver.close(index);
+            driver.report_retained(index);
         }
         let pinned = driver.pinned.len();
         if pinned > 0 {

@@ -94,6 +94,8 @@ pub struct Driver {
 pub enum Needs {
     Nothing,
     Init,
+    /// The thread's own stack of contexts: no device is asked, so a lost one does not show.
+    Stack,
     /// A current context that has not failed.
     Context,
     /// Gives something back: does so also in a failed context, but returns its error.
@@ -177,10 +179,16 @@ impl Driver {
                 self.calls
             ));
         }
+        if name == self.config.fail_call {
+            let code = self.config.fail_code;
+            self.say(format!("injected: {name} fails with code {}", code.0));
+            return code;
+        }
         if needs != Needs::Nothing && !self.initialised {
             return Code::ERROR_NOT_INITIALIZED;
         }
-        let mut failed = self.lost.then_some(self.config.lost_code);
+        let lost = self.lost && needs != Needs::Stack;
+        let mut failed = lost.then_some(self.config.lost_code);
         if matches!(needs, Needs::Context | Needs::Cleanup) && failed.is_none() {
             failed = match self.device() {
                 Ok(device) => self.devices[device].failed,
