@@ -365,7 +365,8 @@ impl Trainer {
 
     /// [`resume`](Self::resume), with a history of the caller's, empty for a new run: after an error it
     /// holds all that was measured before. It and the engine stand at the same place, so that a checkpoint
-    /// can be made of them, or the run can go on.
+    /// can be made of them, or the run can go on (but where [`Error::NonFinite`] names a parameter after
+    /// its update).
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -397,10 +398,6 @@ impl Trainer {
         if let Some(validation) = validation {
             check_alike(train, validation)?;
         }
-        let network = engine.network()?;
-        warnings::check_labels(network.outputs(), train, validation)?;
-        history.warnings = self.warnings(&network, train, validation);
-        drop(network);
         history.check(train.len() / self.batch_size)?;
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {
@@ -408,6 +405,10 @@ impl Trainer {
             let expected = format!("at least {begun}, which the history has begun");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
+        let network = engine.network()?;
+        warnings::check_labels(network.outputs(), train, validation)?;
+        history.warnings = self.warnings(&network, train, validation);
+        drop(network);
         let (mut batch, mut next) = (Batch::default(), Batch::default());
         for epoch in from.epoch..self.epochs {
             let started = Instant::now();

@@ -207,7 +207,8 @@ fn choose(dir: &Path, sets: &BTreeMap<String, Set>, split: Option<&str>) -> Resu
     let whole: Vec<&str> = sets.iter().filter(whole).map(|(name, _)| &**name).collect();
     let one_of = |value: &str| {
         let named = whole.iter().filter(|name| !name.is_empty());
-        let named = named.copied().collect::<Vec<_>>().join(", ");
+        let named = named.map(|name| name.escape_debug().to_string());
+        let named = named.collect::<Vec<_>>().join(", ");
         let expected = format!("one of the data sets in {}: {named}", dir.display());
         Err(Error::parameter("split", value, expected))
     };
@@ -332,7 +333,7 @@ fn near(dir: &Path, set: &str) -> String {
 fn names(set: &str) -> [String; 4] {
     let (set, test) = match set {
         "" => (String::new(), "t10k"),
-        set => (format!("{set}-"), "test"),
+        set => (format!("{}-", set.escape_debug()), "test"),
     };
     let labels = match &*set {
         "qmnist-" => "labels-idx2-int",
