@@ -317,18 +317,18 @@ fn labels_outside_of_the_mapping_are_named() {
         (
             [1u8, 27, 2, 3, 4],
             [1u8, 2, 3],
-            ["train-labels", "label 1 is 27", "26 classes from 1 to 26"],
+            ["train-labels", "label 1 is 27", "26 labels from 1 to 26"],
         ),
         (
             [1, 26, 2, 3, 4],
             [1, 2, 255],
-            ["test-labels", "label 2 is 255", "26 classes from 1 to 26"],
+            ["test-labels", "label 2 is 255", "26 labels from 1 to 26"],
         ),
         // Neither from 0 nor from 1.
         (
             [1, 26, 2, 3, 4],
             [1, 0, 3],
-            ["test-labels", "label 1 is 0", "26 classes from 1 to 26"],
+            ["test-labels", "label 1 is 0", "26 labels from 1 to 26"],
         ),
     ] {
         let dir = folder();
@@ -443,6 +443,7 @@ fn near_names_are_listed() {
     let dir = folder();
     let put = |name: &str| fs::write(dir.path().join(name), "").unwrap();
     put("notes.md");
+    put("some-mapping.txt");
     let text = refused(Mnist::load(dir.path()), &["no train-images-idx3-ubyte, no"]).to_string();
     assert!(
         !text.contains("there is") && !text.contains("notes"),

@@ -62,7 +62,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             .build_global()?;
     }
 
-    // The data: 60,000 images to train on and 10,000 to test on.
+    // The data: of MNIST, 60,000 images to train on and 10,000 to test on.
     let data_dir = args.data_dir();
     let data = args.data_files()?;
     let Mnist { mut train, test } = data.load()?;

@@ -229,7 +229,8 @@ fn choose(dir: &Path, sets: &BTreeMap<String, Set>, split: Option<&str>) -> Resu
         [_, _, ..] => one_of("not given"),
         [] => {
             // The one that lacks least; of several the first, which the unnamed one would be.
-            let most = sets.iter().rev().max_by_key(|(_, set)| set.count());
+            let begun = sets.iter().filter(|(_, set)| set.count() > 0);
+            let most = begun.rev().max_by_key(|(_, set)| set.count());
             Ok(most.map(|(name, _)| name.clone()).unwrap_or_default())
         }
     }

@@ -138,10 +138,10 @@ impl std::fmt::Display for Mapping {
         match *self.labels.as_slice() {
             [first, .., last] => write!(
                 f,
-                "one of {} classes from {first} to {last}",
+                "one of the {} labels from {first} to {last}",
                 self.classes()
             ),
-            [only] => write!(f, "{only}, the only class"),
+            [only] => write!(f, "{only}, the only label"),
             [] => f.write_str("no label"),
         }
     }
