@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
 use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Uniform};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Error, Float, Leaky, Result, neuron::MIN_THRESHOLD, room};
+use crate::{Dynamics, Error, Float, Leaky, Result, neuron::MIN_THRESHOLD, room};
 
 /// A feed-forward spiking network: its structure and its parameters.
 ///
@@ -121,6 +121,35 @@ impl<F: Float> Network<F> {
         std::iter::once(self.inputs())
             .chain(self.layers.iter().map(Layer::neurons))
             .collect()
+    }
+
+    /// The fewest time steps `T` after which every output can have fired because of the input: 1, and one
+    /// more for each layer that fires before it integrates ([`FireThenIntegrate`], the default), since its
+    /// spikes come one step after their cause. In a single step such a layer never fires.
+    ///
+    /// With fewer steps spikes of the outputs do not depend on the input. Their membranes do with one step
+    /// less, where the last layer is such a layer, and otherwise do not either.
+    ///
+    /// ```
+    /// use spikegrad::{Dynamics, Leaky, Network};
+    ///
+    /// let layers = |dynamics| Network::builder(3)
+    ///     .layer(4, Leaky::new(0.9).dynamics(dynamics))
+    ///     .layer(2, Leaky::new(0.9).dynamics(dynamics))
+    ///     .build::<f32>();
+    /// assert_eq!(layers(Dynamics::FireThenIntegrate)?.min_steps(), 3);
+    /// assert_eq!(layers(Dynamics::IntegrateThenFire)?.min_steps(), 1);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    ///
+    /// [`FireThenIntegrate`]: crate::Dynamics::FireThenIntegrate
+    pub fn min_steps(&self) -> usize {
+        1 + late(&self.layers)
+    }
+
+    /// The same for the outputs' membranes, which do not wait for the last layer to fire.
+    pub(crate) fn min_steps_membrane(&self) -> usize {
+        1 + late(&self.layers[..self.layers.len() - 1])
     }
 
     /// Number of trained numbers.
@@ -275,6 +304,12 @@ impl<F: Float> Network<F> {
     pub(crate) fn check_targets(&self, targets: &[usize], batch: usize) -> Result<()> {
         check_targets(targets, batch, self.outputs())
     }
+}
+
+/// Layers whose spikes come one step after their cause.
+fn late<F: Float>(layers: &[Layer<F>]) -> usize {
+    let late = |layer: &&Layer<F>| layer.neuron.dynamics == Dynamics::FireThenIntegrate;
+    layers.iter().filter(late).count()
 }
 
 /// A learnt decay brought back into `[0, 1]`; a NaN stays one, to be seen.

@@ -21,6 +21,7 @@
 //! ```
 
 mod inactive;
+mod warnings;
 
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,9 @@ pub struct History {
     pub batches: Vec<BatchRecord>,
     /// Every epoch.
     pub epochs: Vec<EpochRecord>,
+    /// What was probably not meant: [`Trainer::warnings`] when the run began or went on. A checkpoint does
+    /// not hold them: a run that goes on finds them again.
+    pub warnings: Vec<String>,
 }
 
 impl History {
@@ -318,9 +322,13 @@ impl Trainer {
     /// # Ok::<(), spikegrad::Error>(())
     /// ```
     ///
+    /// An error ends the run, and the history with it: [`fit_into`](Self::fit_into) keeps what was
+    /// measured.
+    ///
     /// # Errors
-    /// [`Error::InvalidParameter`] as [`check`](Self::check); [`Error::Shape`] where training and
-    /// validation images differ in size; whatever the engine reports, at once: the engine then holds
+    /// Before the first step: [`Error::InvalidParameter`] as [`check`](Self::check), and for a label, in
+    /// either set, that the network has no output for; [`Error::Shape`] where training and validation images
+    /// differ in size. Then whatever the engine reports, at once: the engine holds
     /// the parameters from before the failing step (but where [`Error::NonFinite`] names a parameter
     /// after its update). [`Error::NonFinite`] names the update of the run besides.
     pub fn fit(
@@ -349,8 +357,43 @@ impl Trainer {
         train: &Dataset,
         validation: Option<&Dataset>,
         mut history: History,
-        mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
+        callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
     ) -> Result<History> {
+        self.fit_into(engine, train, validation, &mut history, callback)?;
+        Ok(history)
+    }
+
+    /// [`resume`](Self::resume), with a history of the caller's, empty for a new run: after an error it
+    /// holds all that was measured before. It and the engine stand at the same place, so that a checkpoint
+    /// can be made of them, or the run can go on (but where [`Error::NonFinite`] names a parameter after
+    /// its update).
+    ///
+    /// ```
+    /// # use ndarray::Array2;
+    /// # use spikegrad::{Adam, Device, History, Leaky, Loss, Network, Trainer, data::Dataset};
+    /// # use spikegrad::train::Flow;
+    /// # let images = Array2::from_shape_fn((8, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
+    /// # let data = Dataset::new(images, (0..8).map(|b| b % 2).collect(), 2)?;
+    /// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
+    /// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
+    /// let trainer = Trainer { epochs: 3, batch_size: 4, ..Trainer::default() };
+    /// let mut history = History::default();
+    /// let fitted = trainer.fit_into(&mut *engine, &data, None, &mut history, |_, _| Flow::Continue);
+    /// println!("{} batches, then {fitted:?}", history.batches.len());
+    /// # assert_eq!(history.batches.len(), 6);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn fit_into(
+        &self,
+        engine: &mut dyn Engine,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+        history: &mut History,
+        mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
+    ) -> Result<()> {
         self.check(train)?;
         if let Some(validation) = validation {
             check_alike(train, validation)?;
@@ -362,6 +405,10 @@ impl Trainer {
             let expected = format!("at least {begun}, which the history has begun");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
+        let network = engine.network()?;
+        warnings::check_labels(network.outputs(), train, validation)?;
+        history.warnings = self.warnings(&network, train, validation);
+        drop(network);
         let (mut batch, mut next) = (Batch::default(), Batch::default());
         for epoch in from.epoch..self.epochs {
             let started = Instant::now();
@@ -396,10 +443,10 @@ impl Trainer {
                 let event = Event::Batch {
                     record: &record,
                     batches: count,
-                    history: &history,
+                    history,
                 };
                 if callback(engine, event) == Flow::Stop {
-                    return Ok(history);
+                    return Ok(());
                 }
             }
             let validation = validation
@@ -421,13 +468,13 @@ impl Trainer {
             history.epochs.push(record.clone());
             let event = Event::Epoch {
                 record: &record,
-                history: &history,
+                history,
             };
             if callback(engine, event) == Flow::Stop {
                 break;
             }
         }
-        Ok(history)
+        Ok(())
     }
 
     /// Loss and correct answers over a whole data set, the last, smaller batch included; each

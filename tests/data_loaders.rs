@@ -55,6 +55,17 @@ fn labels_file(labels: &[u8]) -> Vec<u8> {
     idx_file(0x801, &[labels.len() as u32], labels)
 }
 
+/// QMNIST's labels: rows of whole numbers, the class first.
+fn int_labels_file(labels: &[i32], columns: u32) -> Vec<u8> {
+    let row = |label: &i32| -> Vec<u8> {
+        let rest = (1..columns as i32).map(|column| label * 1000 - column);
+        let row = [*label].into_iter().chain(rest);
+        row.flat_map(i32::to_be_bytes).collect()
+    };
+    let body: Vec<u8> = labels.iter().flat_map(row).collect();
+    idx_file(0xc02, &[labels.len() as u32, columns], &body)
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).unwrap();
@@ -433,7 +444,7 @@ fn bytes_left_over() {
         let text = assert_format(case.images(&longer), &path, "length");
         assert!(text.contains(&format!("{} bytes", longer.len())), "{text}");
         assert_format(case.images(&gzip(&longer)), &path, "length");
-        for garbage in [0u8, 0x1f, 0xff] {
+        for garbage in [1u8, 0x1f, 0xff] {
             let followed = [gzip(&images), vec![garbage; extra]].concat();
             assert_format(case.images(&followed), &path, "gzip stream");
         }
@@ -445,6 +456,101 @@ fn bytes_left_over() {
         &path,
         "length",
     );
+}
+
+/// Zeros behind the last member are passed over, as `gzip` does; nothing else is, nor anything behind
+/// them.
+#[test]
+fn zeros_behind_a_gzip_file() {
+    let case = Case::new();
+    let path = case.path();
+    let images = images_file(2, 3, 2);
+    let whole = case.images(&images).unwrap();
+    let (first, second) = images.split_at(9);
+    for packed in [gzip(&images), [gzip(first), gzip(second)].concat()] {
+        for zeros in [1usize, 2, 511, 512, 40_000] {
+            let padded = [&packed[..], &vec![0; zeros]].concat();
+            assert_eq!(case.images(&padded).unwrap(), whole, "{zeros} zeros");
+            for behind in [&[7u8][..], &gzip(&[])] {
+                let followed = [&padded[..], behind].concat();
+                let text = assert_format(case.images(&followed), &path, "gzip stream");
+                assert!(text.contains("something else"), "{text}");
+            }
+        }
+    }
+    // Between members they are not padding, and cut off or damaged files stay so.
+    let between = [gzip(first), vec![0; 3], gzip(second)].concat();
+    assert_format(case.images(&between), &path, "gzip stream");
+    let mut damaged = [gzip(&images), vec![0; 512]].concat();
+    let checksum = gzip(&images).len() - 8;
+    damaged[checksum] ^= 1;
+    assert_format(case.images(&damaged), &path, "gzip stream");
+    let cut = gzip(&images);
+    let cut = [&cut[..cut.len() - 9], &[0; 512]].concat();
+    assert_format(case.images(&cut), &path, "gzip stream");
+    // A raw file has no such padding.
+    let raw = [images, vec![0; 512]].concat();
+    assert_format(case.images(&raw), &path, "length");
+}
+
+/// Labels of whole numbers: the first column of any number of columns, over the bounds of the pieces in
+/// which they are read.
+#[test]
+fn labels_of_whole_numbers() {
+    let case = Case::new();
+    let path = case.path();
+    for (count, columns) in [
+        (1, 1),
+        (3, 8),
+        (5, 2),
+        (4000, 7),
+        (20_000, 3),
+        (70_000, 1),
+        (2, 50_000),
+    ] {
+        let labels: Vec<i32> = (0..count).map(|i| i * 31 % 256).collect();
+        let expected: Vec<u8> = labels.iter().map(|&label| label as u8).collect();
+        let file = int_labels_file(&labels, columns);
+        assert_eq!(case.labels(&gzip(&file)).unwrap(), expected);
+        assert_eq!(case.labels(&file).unwrap(), expected);
+    }
+    for (bad, place) in [(256, 0), (-1, 2), (i32::MIN, 1), (i32::MAX, 2)] {
+        let mut labels = [3, 1, 4];
+        labels[place] = bad;
+        let text = assert_format(
+            case.labels(&int_labels_file(&labels, 8)),
+            &path,
+            &format!("label {place}"),
+        );
+        assert!(text.contains(&bad.to_string()), "{text}");
+    }
+    let file = int_labels_file(&[3, 1, 4], 8);
+    for cut in 0..file.len() {
+        let what = match cut {
+            0..4 => "magic number",
+            4..12 => "header",
+            _ => "length",
+        };
+        assert_format(case.labels(&file[..cut]), &path, what);
+        assert_format(case.labels(&gzip(&file[..cut])), &path, what);
+    }
+    for longer in [[&file[..], &[0]].concat(), [&file[..], &[0; 32]].concat()] {
+        assert_format(case.labels(&longer), &path, "length");
+        assert_format(case.labels(&gzip(&longer)), &path, "length");
+    }
+    assert_format(case.images(&file), &path, "magic number");
+    // 2^34 bytes are claimed, 2^64 and more; and no rows or no columns.
+    let max = u32::MAX;
+    for (dims, raw, gzipped) in [
+        ([1 << 31, 2], "length", "gzipped length"),
+        ([max, max], "size by its header", "size by its header"),
+        ([0, 8], "dimension 0", "dimension 0"),
+        ([3, 0], "dimension 1", "dimension 1"),
+    ] {
+        let file = idx_file(0xc02, &dims, &[0; 8]);
+        assert_format(case.labels(&file), &path, raw);
+        assert_format(case.labels(&gzip(&file)), &path, gzipped);
+    }
 }
 
 #[test]
@@ -568,13 +674,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
-    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), start in 0..4) {
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), start in 0..5) {
         let case = Case::new();
         // Random bytes rarely get past the magic number, so most cases are helped over it.
         let start: &[u8] = match start {
             0 => &[],
             1 => &[0, 0, 8, 3],
             2 => &[0, 0, 8, 1],
+            3 => &[0, 0, 12, 2],
             _ => &[0x1f, 0x8b, 8],
         };
         let bytes = [start, &bytes].concat();
@@ -601,7 +708,11 @@ proptest! {
             bytes.extend(&tail);
             bytes
         };
-        for file in [images_file(3, 2, 2), labels_file(&[1, 2, 3, 4, 5])] {
+        for file in [
+            images_file(3, 2, 2),
+            labels_file(&[1, 2, 3, 4, 5]),
+            int_labels_file(&[1, 2, 3], 2),
+        ] {
             if outside {
                 read_anything(&case, &mutate(gzip(&file)));
             } else {

@@ -1,4 +1,4 @@
-//! What the idx reader allocates: the body once, and never what a header merely claims.
+//! What the idx reader allocates: images and labels once, and never what a header merely claims.
 #![cfg(feature = "mnist")]
 
 mod peak;
@@ -65,6 +65,19 @@ fn memory_follows_the_data() {
     let (result, most) = peak(|| idx::read_images(&path));
     assert!(result.is_err());
     assert!(most < 17 << 20, "{most} bytes for a header's claim");
+
+    // Labels of eight numbers a row, 12.8 MB: the first of each is kept, and the others are not.
+    let rows = 400_000;
+    let header = [0xc02, rows as u32, 8].map(u32::to_be_bytes).concat();
+    let row = [0, 0, 0, 7].into_iter().chain([200; 28]);
+    let body: Vec<u8> = row.cycle().take(rows * 32).collect();
+    let file = [header, body].concat();
+    for file in [gzip(&file), file] {
+        fs::write(&labels, file).unwrap();
+        let (read, most) = peak(|| idx::read_labels(&labels).unwrap());
+        assert_eq!((read.len(), read[0], read[rows - 1]), (rows, 7, 7));
+        assert!(most <= rows + (1 << 18), "{most} bytes at the peak");
+    }
 
     // Tiny files, raw and gzipped, which claim 2^31 images: nothing at all is allocated for them.
     let lie = images_file(1 << 31, &[1, 2, 3]);

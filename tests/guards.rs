@@ -3,10 +3,11 @@
 
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Device, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
-    ReferenceEngine, Trainer,
+    Adam, CpuEngine, Device, Dynamics, Engine, Error, Gradients, History, Input, Leaky, Loss,
+    Network, Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, StepReport, Trainer,
     data::Dataset,
-    train::{Activity, Flow},
+    engine::reference::forward,
+    train::{Activity, Flow, Position},
 };
 
 fn network(threshold: f64, bias: f32) -> Network {
@@ -299,6 +300,339 @@ fn a_validation_set_that_does_not_fit_is_refused_before_training() {
             _ => assert!(matches!(error, Error::InvalidParameter { .. }), "{error}"),
         }
         assert_eq!(events, 0);
+    }
+}
+
+/// A label that the network has no output for, in either set, whatever number of classes the sets say
+/// they have: found before the first step, and named with its set and place.
+#[test]
+fn labels_beyond_the_outputs_are_refused_before_training() {
+    let labelled = |label: u8, place: usize, classes: usize| {
+        let images = Array2::from_shape_fn((8, 4), |(b, n)| (b * 31 + n * 7) as u8);
+        let mut labels: Vec<u8> = (0..8).map(|b| b % 2).collect();
+        labels[place] = label;
+        Dataset::new(images, labels, classes).unwrap()
+    };
+    let trainer = Trainer {
+        batch_size: 4,
+        num_steps: 5,
+        ..Trainer::default()
+    };
+    let fine = labelled(1, 3, 200);
+    for (train, validation, expected) in [
+        (labelled(2, 7, 200), None, ("training label 7", "2")),
+        (labelled(2, 0, 3), Some(&fine), ("training label 0", "2")),
+        (
+            fine.clone(),
+            Some(&labelled(199, 5, 200)),
+            ("validation label 5", "199"),
+        ),
+        (
+            labelled(3, 1, 4),
+            Some(&labelled(2, 0, 4)),
+            ("training label 1", "3"),
+        ),
+    ] {
+        let (network, adam) = (network(1.0, 0.0), Adam::new(1e-3));
+        let mut engine = CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, adam).unwrap();
+        let mut events = 0;
+        let result = trainer.fit(&mut engine, &train, validation, |_, _| {
+            events += 1;
+            Flow::Continue
+        });
+        match result.unwrap_err() {
+            Error::InvalidParameter {
+                name,
+                value,
+                expected: range,
+            } => {
+                assert_eq!((&*name, &*value), expected);
+                assert!(
+                    range.contains("below 2") && range.contains("outputs"),
+                    "{range}"
+                );
+            }
+            error => panic!("{error}"),
+        }
+        assert_eq!((events, engine.network().unwrap()), (0, network));
+    }
+    // More classes than outputs that no label uses are no error.
+    let (network, adam) = (network(1.0, 0.0), Adam::new(1e-3));
+    let mut engine = CpuEngine::new(network, Loss::CrossEntropyMembrane, adam).unwrap();
+    trainer
+        .fit(&mut engine, &fine, Some(&fine), |_, _| Flow::Continue)
+        .unwrap();
+}
+
+/// An error ends a run, in a training step or in the validation: what was measured before it stays, it
+/// stands where the engine stands, and the run can go on from there to the same bits.
+#[test]
+fn what_was_measured_outlives_an_error() {
+    let images =
+        |pixel: u8| Dataset::new(Array2::from_elem((12, 4), pixel), vec![0; 12], 2).unwrap();
+    let (black, white, trainer) = (
+        images(0),
+        images(255),
+        Trainer {
+            epochs: 2,
+            batch_size: 4,
+            num_steps: 2,
+            seed: 0,
+        },
+    );
+    let engine = |weight: f32| {
+        let mut network: Network = Network::builder(4)
+            .layer(2, Leaky::new(0.9))
+            .build()
+            .unwrap();
+        network.parameters_mut()[0].1.fill(weight);
+        CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-3)).unwrap()
+    };
+    // In the validation: white images make weights of 3e38 overflow.
+    let (mut failing, mut history) = (engine(3e38), History::default());
+    let result = trainer.fit_into(&mut failing, &black, Some(&white), &mut history, |_, _| {
+        Flow::Continue
+    });
+    assert!(matches!(result, Err(Error::NonFinite { .. })), "{result:?}");
+    assert_eq!((history.batches.len(), history.epochs.len()), (3, 0));
+    assert_eq!(history.position(), Position { epoch: 0, batch: 3 });
+    trainer
+        .fit_into(&mut failing, &black, Some(&black), &mut history, |_, _| {
+            Flow::Continue
+        })
+        .unwrap();
+    assert_eq!((history.batches.len(), history.epochs.len()), (6, 2));
+    let mut whole = engine(3e38);
+    trainer
+        .fit(&mut whole, &black, Some(&black), |_, _| Flow::Continue)
+        .unwrap();
+    assert_eq!(failing.network().unwrap(), whole.network().unwrap());
+
+    // In a step: the fifth fails, once.
+    struct Failing(CpuEngine, usize);
+    impl Engine for Failing {
+        fn describe(&self) -> String {
+            self.0.describe()
+        }
+        fn forward(&mut self, input: Input<'_>, record: &Record) -> spikegrad::Result<Recording> {
+            self.0.forward(input, record)
+        }
+        fn classify(
+            &mut self,
+            input: Input<'_>,
+            read_out: ReadOut,
+            classes: &mut [usize],
+        ) -> spikegrad::Result<()> {
+            self.0.classify(input, read_out, classes)
+        }
+        fn evaluate(
+            &mut self,
+            input: Input<'_>,
+            targets: &[usize],
+        ) -> spikegrad::Result<StepReport> {
+            self.0.evaluate(input, targets)
+        }
+        fn gradients(
+            &mut self,
+            input: Input<'_>,
+            targets: &[usize],
+        ) -> spikegrad::Result<(f64, Gradients)> {
+            self.0.gradients(input, targets)
+        }
+        fn train_step(
+            &mut self,
+            input: Input<'_>,
+            targets: &[usize],
+        ) -> spikegrad::Result<StepReport> {
+            if self.1 == 0 {
+                self.1 = usize::MAX;
+                return Err(Error::Device {
+                    device: "cuda:0".into(),
+                    reason: "gone".into(),
+                });
+            }
+            self.1 -= 1;
+            self.0.train_step(input, targets)
+        }
+        fn network(&mut self) -> spikegrad::Result<Network> {
+            self.0.network()
+        }
+        fn objective(&self) -> &Objective {
+            self.0.objective()
+        }
+        fn optimiser(&mut self) -> spikegrad::Result<Adam> {
+            self.0.optimiser()
+        }
+    }
+    let (mut failing, mut history) = (Failing(engine(0.3), 4), History::default());
+    let result = trainer.fit_into(&mut failing, &white, None, &mut history, |_, _| {
+        Flow::Continue
+    });
+    assert!(matches!(result, Err(Error::Device { .. })), "{result:?}");
+    assert_eq!(history.position(), Position { epoch: 1, batch: 1 });
+    assert_eq!((history.batches.len(), history.epochs.len()), (4, 1));
+    let history = trainer
+        .resume(&mut failing, &white, None, history, |_, _| Flow::Continue)
+        .unwrap();
+    assert_eq!((history.batches.len(), history.epochs.len()), (6, 2));
+    let mut whole = engine(0.3);
+    trainer
+        .fit(&mut whole, &white, None, |_, _| Flow::Continue)
+        .unwrap();
+    assert_eq!(failing.network().unwrap(), whole.network().unwrap());
+}
+
+/// Images of 0 and 1, of which a network sees hardly anything, are told by the set and by the trainer,
+/// for either set.
+#[test]
+fn pixels_of_0_and_1_are_a_warning() {
+    let data = |pixels: [u8; 2]| {
+        let images = Array2::from_shape_fn((8, 4), |(b, n)| pixels[usize::from(b == 5 && n == 2)]);
+        Dataset::new(images, (0..8).map(|b| b % 2).collect(), 2).unwrap()
+    };
+    let (dark, bright) = (data([0, 1]), data([0, 2]));
+    for (set, range, warnings) in [
+        (&dark, (0, 1), 1),
+        (&bright, (0, 2), 0),
+        (&data([0, 0]), (0, 0), 1),
+        (&data([1, 1]), (1, 1), 1),
+        (&data([255, 0]), (0, 255), 0),
+        (&data([7, 200]), (7, 200), 0),
+        (&data([200, 7]), (7, 200), 0),
+    ] {
+        assert_eq!((set.range(), set.warnings().len()), (range, warnings));
+    }
+    let trainer = Trainer {
+        epochs: 1,
+        batch_size: 8,
+        num_steps: 5,
+        seed: 0,
+    };
+    let network = network(1.0, 0.0);
+    for (train, validation, expected) in [
+        (
+            &dark,
+            None,
+            &["training images: the largest pixel is 1"][..],
+        ),
+        (
+            &bright,
+            Some(&dark),
+            &["validation images: the largest pixel is 1"],
+        ),
+        (&bright, Some(&bright), &[]),
+        (
+            &dark,
+            Some(&dark),
+            &["training images: the", "validation images: the"],
+        ),
+    ] {
+        let warnings = trainer.warnings(&network, train, validation);
+        assert_eq!(warnings.len(), expected.len(), "{warnings:?}");
+        for (warning, start) in warnings.iter().zip(expected) {
+            assert!(warning.starts_with(start), "{warning}");
+            assert!(!warning.contains('\n'), "{warning}");
+        }
+        let mut engine =
+            CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-3)).unwrap();
+        let history = trainer.fit(&mut engine, train, validation, |_, event| {
+            assert_eq!(event.history().warnings, warnings);
+            Flow::Continue
+        });
+        assert_eq!(history.unwrap().warnings, warnings);
+    }
+}
+
+/// The fewest steps by which the input can reach the outputs, for every order of events: with them spikes,
+/// and membranes one step earlier where the output fires late, depend on the input, and with one less they
+/// do not. The trainer tells.
+#[test]
+fn too_few_steps_for_the_input_to_reach_the_outputs_are_a_warning() {
+    use Dynamics::{FireThenIntegrate as Late, IntegrateFireReset, IntegrateThenFire as Prompt};
+    for (orders, spikes, membranes) in [
+        (&[Late][..], 2, 1),
+        (&[Prompt], 1, 1),
+        (&[Late, Late], 3, 2),
+        (&[Late, Prompt], 2, 2),
+        (&[Prompt, Late], 2, 1),
+        (&[IntegrateFireReset, IntegrateFireReset], 1, 1),
+        (&[Late, Prompt, Late, Late], 4, 3),
+    ] {
+        let mut builder = Network::builder(4);
+        for &order in orders {
+            let neuron = Leaky::new(0.9).dynamics(order).reset(Reset::None);
+            builder = builder.layer(2, neuron);
+        }
+        let mut network: Network = builder.build().unwrap();
+        for (name, mut tensor) in network.parameters_mut() {
+            tensor.fill(if name.ends_with("weight") { 2.0 } else { 0.0 });
+        }
+        assert_eq!(network.min_steps(), spikes, "{orders:?}");
+        let (dark, lit) = (Array2::zeros((1, 4)), Array2::ones((1, 4)));
+        for steps in 1..6 {
+            let run = |x: &Array2<f32>| {
+                let input = Input::constant(x.view(), steps);
+                forward(&network, input).unwrap().output().clone()
+            };
+            let (dark, lit) = (run(&dark), run(&lit));
+            assert_eq!(dark.spk != lit.spk, steps >= spikes, "{orders:?}, {steps}");
+            assert_eq!(
+                dark.mem != lit.mem,
+                steps >= membranes,
+                "{orders:?}, {steps}"
+            );
+
+            let trainer = Trainer {
+                num_steps: steps,
+                batch_size: 4,
+                ..Trainer::default()
+            };
+            let warnings = trainer.warnings(&network, &data(4, 2), None);
+            assert_eq!(
+                warnings.len(),
+                usize::from(steps < spikes),
+                "{orders:?}, {steps}"
+            );
+            if let [warning] = &*warnings {
+                let expected = format!("num_steps is {steps}; expected at least {spikes}");
+                assert!(warning.starts_with(&expected), "{warning}");
+                let both = warning.contains("spikes and membranes of the outputs");
+                assert_eq!(both, steps < membranes, "{warning}");
+            }
+        }
+    }
+}
+
+/// A single step in the default order: the run is done, its history says that no neuron fires, and
+/// nobody is told to lower a threshold.
+#[test]
+fn a_single_step_in_the_default_order_is_told() {
+    let trainer = Trainer {
+        epochs: 1,
+        batch_size: 4,
+        num_steps: 1,
+        seed: 0,
+    };
+    let mut engine = CpuEngine::new(
+        network(1e-6, 50.0),
+        Loss::CrossEntropyMembrane,
+        Adam::new(1e-3),
+    )
+    .unwrap();
+    let history = trainer
+        .fit(&mut engine, &data(4, 2), None, |_, _| Flow::Continue)
+        .unwrap();
+    assert!(
+        history.warnings[0].contains("FireThenIntegrate"),
+        "{:?}",
+        history.warnings
+    );
+    let silent = trainer.inactive_layers(&history, 0);
+    assert_eq!(silent.len(), 2);
+    for layer in silent {
+        let text = layer.to_string();
+        assert!(text.contains("never fires; more steps"), "{text}");
+        assert!(!text.contains("threshold"), "{text}");
     }
 }
 

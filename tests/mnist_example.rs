@@ -439,6 +439,108 @@ fn malformed_files_are_one_line_and_exit_code_1() {
     }
 }
 
+/// Writes a split of EMNIST: 40 images of 3×4 pixels to train on and 8 to test on, each labelled
+/// `first`, `first + 1`, …, with pixels of 0 and `white`.
+fn write_split(dir: &Path, split: &str, first: u8, classes: u8, white: u8) {
+    let idx = |magic: u32, dims: &[u32], body: Vec<u8>| {
+        let header = [magic].into_iter().chain(dims.iter().copied());
+        header
+            .flat_map(u32::to_be_bytes)
+            .chain(body)
+            .collect::<Vec<u8>>()
+    };
+    for (part, count) in [("train", 40), ("test", 8)] {
+        let path = |rest: &str| dir.join(format!("emnist-{split}-{part}-{rest}-ubyte"));
+        let pixels = (0..count * 12).map(|i| if i * 7 % 5 < 2 { white } else { 0 });
+        let images = idx(0x803, &[count, 3, 4], pixels.collect());
+        let labels = (0..count).map(|i| first + (i as u8) % classes).collect();
+        fs::write(path("images-idx3"), images).unwrap();
+        fs::write(path("labels-idx1"), idx(0x801, &[count], labels)).unwrap();
+    }
+}
+
+/// Another data set than MNIST: the network has its size and its number of classes; what is probably not
+/// meant is said, and stands in the summary.
+#[test]
+fn emnist_with_its_options() {
+    let dir = tempdir().expect("a temporary folder");
+    let data = dir.path().join("gzip");
+    fs::create_dir(&data).unwrap();
+    write_split(&data, "letters", 1, 26, 1);
+    let out = dir.path().join("out");
+    let run = |options: &str| {
+        example()
+            .args("--epochs 1 --batch-size 8 --hidden 6 --steps 5".split(' '))
+            .args(options.split_whitespace())
+            .arg("--data")
+            .arg(&data)
+            .arg("--out")
+            .arg(&out)
+            .output()
+            .expect("the example starts")
+    };
+    let told = |options: &str, parts: &[&str], absent: &[&str]| {
+        let output = run(options);
+        assert!(output.status.success(), "{options}: {output:?}");
+        assert_eq!(output.stderr, b"", "{options}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        for part in parts {
+            assert!(
+                stdout.contains(part),
+                "{options}: no '{part}' in:\n{stdout}"
+            );
+        }
+        for part in absent {
+            assert!(!stdout.contains(part), "{options}: '{part}' in:\n{stdout}");
+        }
+        serde_json::from_str::<Value>(&text(&out, "summary.json")).expect("JSON")
+    };
+    let summary = told(
+        "",
+        &[
+            "network   12-6-26,",
+            "(emnist-letters), pixels from 0 to 1\n",
+            "note      EMNIST's images are transposed: --transpose",
+            "warning   training images: the largest pixel is 1;",
+            "warning   validation images: the largest pixel is 1;",
+        ],
+        &["num_steps"],
+    );
+    assert_eq!(summary["warnings"].as_array().map(Vec::len), Some(2));
+    assert_eq!(summary["configuration"]["transpose"], false);
+    let weights = read(&out, "model.safetensors");
+
+    let summary = told("--transpose --split letters", &["12-6-26"], &["note  "]);
+    assert_eq!(summary["configuration"]["transpose"], true);
+    assert_eq!(summary["configuration"]["split"], "letters");
+    assert_ne!(read(&out, "model.safetensors"), weights);
+
+    // Two splits: the choice is asked for, by the option's name.
+    write_split(&data, "digits", 0, 10, 255);
+    let both = "emnist-digits, emnist-letters";
+    assert_refused("two splits", &run(""), 1, &["--split is not given", both]);
+    assert_refused(
+        "a typo",
+        &run("--split lettres"),
+        1,
+        &["--split is lettres", both],
+    );
+    let absent = ["warning  ", "note  "];
+    let digits = "--split emnist-digits --transpose";
+    let summary = told(digits, &["12-6-10", "pixels from 0 to 255\n"], &absent);
+    assert_eq!(summary["warnings"], serde_json::json!([]));
+
+    // One step, in which nothing fires.
+    let options = format!("{digits} --steps 1");
+    let summary = told(
+        &options,
+        &["warning   num_steps is 1; expected at least 3"],
+        &["lower threshold"],
+    );
+    assert_eq!(summary["warnings"].as_array().map(Vec::len), Some(1));
+    assert_eq!(run(&format!("{options} --quiet")).stdout, b"");
+}
+
 #[test]
 #[cfg(unix)]
 fn a_folder_without_permission() {

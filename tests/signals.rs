@@ -293,7 +293,8 @@ fn wrong_uses_are_one_line_and_an_exit_code() {
     assert_line("a file", &output, 1, &["file"]);
 }
 
-/// A loss that is not finite: one line that says where, when, and that the checkpoint is as it was.
+/// A loss that is not finite: one line that says where, when, and that the checkpoint is as it was. What was
+/// measured before it is written.
 #[test]
 fn a_numerical_failure_ends_the_run_and_leaves_the_last_checkpoint() {
     if no_data() {
@@ -322,10 +323,23 @@ fn a_numerical_failure_ends_the_run_and_leaves_the_last_checkpoint() {
     let output = run(&options, &checkpoints, &out);
     let update = format!("in update {} of the run", done + 1);
     let place = checkpoints.display().to_string();
-    let parts = ["loss is", "layer 2, step", &update, &place, "after epoch 2"];
+    let measured = out.join("history.csv");
+    let said = format!("what was measured is in {}", measured.display());
+    let parts = [
+        "loss is",
+        "layer 2, step",
+        &update,
+        &said,
+        &place,
+        "after epoch 2",
+    ];
     assert_line("not finite", &output, 1, &parts);
     assert!(fs::read(&file).unwrap() == before, "another checkpoint");
     assert!(!out.join("model.safetensors").exists(), "results of NaN");
+    assert_eq!(
+        fs::read_to_string(measured).unwrap().lines().count(),
+        done + 1
+    );
 }
 
 /// Checkpoints that the example cannot go on from: it says so, and what to do.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Parser, error::ErrorKind};
-use spikegrad::{Device, Error, neuron::MIN_THRESHOLD};
+use spikegrad::{Device, Error, data::MnistFiles, neuron::MIN_THRESHOLD};
 
 use crate::report;
 
@@ -25,10 +25,19 @@ const MAX_THREADS: usize = 1024;
 #[derive(Debug, Parser)]
 #[command(name = "mnist", version)]
 pub struct Args {
-    /// Folder with the four idx files, gzipped or not [default: examples/data/mnist of the
-    /// repository]
+    /// Folder with the idx files of MNIST, Fashion-MNIST, KMNIST, QMNIST or EMNIST, under their
+    /// publishers' names, gzipped or not [default: examples/data/mnist of the repository]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// Which data set of several in the folder: letters for emnist-letters-train-images-idx3-ubyte
+    /// and its like
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
+
+    /// Exchanges rows and columns of each image: EMNIST's files hold them that way
+    #[arg(long)]
+    pub transpose: bool,
 
     /// Passes over the training images
     #[arg(long, value_name = "N", default_value = "5", value_parser = between(1, MAX_EPOCHS),
@@ -150,6 +159,22 @@ impl Args {
             None if Path::new(DATA).is_dir() => DATA.into(),
             None => Path::new(env!("CARGO_MANIFEST_DIR")).join(DATA),
         }
+    }
+
+    /// The files in `--data` that the other options choose.
+    pub fn data_files(&self) -> spikegrad::Result<MnistFiles> {
+        let files = MnistFiles::find(self.data_dir(), self.split.as_deref());
+        let files = files.map_err(|error| match error {
+            Error::InvalidParameter {
+                value, expected, ..
+            } => Error::InvalidParameter {
+                name: "--split".into(),
+                value,
+                expected,
+            },
+            error => error,
+        });
+        Ok(files?.transpose(self.transpose))
     }
 
     /// Refuses a `--limit` that is less than one batch or more than there is.

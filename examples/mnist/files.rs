@@ -129,6 +129,8 @@ pub fn summary(run: &Run<'_>) -> String {
     let summary = json!({
         "configuration": {
             "data": run.data_dir.to_string_lossy(),
+            "split": args.split,
+            "transpose": args.transpose,
             "training_images": run.train.len(),
             "sizes": run.sizes,
             "epochs": args.epochs,
@@ -143,6 +145,7 @@ pub fn summary(run: &Run<'_>) -> String {
             "threads": args.threads,
         },
         "device": run.engine.describe(),
+        "warnings": history.warnings,
         "epochs": history.epochs.iter().map(epoch).collect::<Vec<_>>(),
         "train_step_ms_median": history.median_step_time().as_secs_f64() * 1e3,
         "resumed_after": {"epochs": run.resumed.epoch, "batches": run.resumed.batch},

@@ -62,9 +62,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             .build_global()?;
     }
 
-    // The data: 60,000 images to train on and 10,000 to test on.
+    // The data: of MNIST, 60,000 images to train on and 10,000 to test on.
     let data_dir = args.data_dir();
-    let Mnist { mut train, test } = Mnist::load(&data_dir)?;
+    let data = args.data_files()?;
+    let Mnist { mut train, test } = data.load()?;
     if let Some(limit) = args.limit {
         args.check_limit(limit, train.len())?;
         train = train.head(limit)?;
@@ -114,11 +115,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut history = History::default();
     if let Some(found) = found {
         training = found.engine(args.device)?;
-        report.configuration(args, &sizes, &data_dir, &train, &*training);
+        report.configuration(args, &network, &data, &train, &*training);
         report.resumed(found.position);
         history = found.history;
     } else {
-        report.configuration(args, &sizes, &data_dir, &train, &*training);
+        report.configuration(args, &network, &data, &train, &*training);
         if args.resume {
             report.no_checkpoint_yet();
         }
@@ -132,11 +133,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     // Why the run has ended early, and which checkpoint could not be written.
     let mut failure: Option<Box<dyn Error>> = None;
     let mut unsaved: Option<spikegrad::Error> = None;
-    let trained = trainer.resume(
+    let trained = trainer.fit_into(
         &mut *training,
         &train,
         Some(&test),
-        history,
+        &mut history,
         |engine, event| {
             let mut go_on = || -> Result<bool, Box<dyn Error>> {
                 report.event(engine, event)?;
@@ -158,12 +159,20 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             }
         },
     );
-    let history = match (trained, &mut checkpoints) {
-        (Err(error), Some(checkpoints)) => {
-            return Err(checkpoints.explain(&error, "training stopped").into());
+    if let Err(error) = trained {
+        let mut run = String::from("training stopped");
+        if !history.batches.is_empty() {
+            // What was measured is not lost with what comes after it.
+            folder.write("history.csv", &files::history(&history))?;
+            let path = folder.path("history.csv");
+            run += &format!(", what was measured is in {}", path.display());
         }
-        (trained, _) => trained?,
-    };
+        return Err(match &mut checkpoints {
+            Some(checkpoints) => checkpoints.explain(&error, &run).into(),
+            None if history.batches.is_empty() => error.into(),
+            None => format!("{error}; {run}").into(),
+        });
+    }
     if let Some(error) = failure {
         return Err(error);
     }

@@ -2,14 +2,13 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 use spikegrad::{
-    Engine, Input, Record, Result, StepReport, Trainer,
-    data::{Batch, Dataset},
+    Engine, Input, Network, Record, Result, StepReport, Trainer,
+    data::{Batch, Dataset, MnistFiles},
     train::{BatchRecord, EpochRecord, Event, History, Position},
 };
 
@@ -69,12 +68,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// What will be done, on what.
+    /// What will be done, on what, and what is probably not meant.
     pub fn configuration(
         &mut self,
         args: &Args,
-        sizes: &[usize],
-        data_dir: &Path,
+        network: &Network,
+        data: &MnistFiles,
         train: &Dataset,
         engine: &dyn Engine,
     ) {
@@ -85,7 +84,7 @@ impl<'a> Report<'a> {
             seed,
         } = self.trainer;
         let (beta, threshold, lr) = (args.beta, args.threshold, args.lr);
-        let sizes = joined(sizes);
+        let sizes = joined(&network.sizes());
         let updates = train.len() / batch_size;
         self.say(&format!(
             "network   {sizes}, beta {beta}, threshold {threshold}, {num_steps} steps"
@@ -93,13 +92,28 @@ impl<'a> Report<'a> {
         self.say(&format!(
             "training  epochs: {epochs}, each of {updates} batches of {batch_size}; Adam, lr {lr}; seed {seed}"
         ));
+        let name = match &*data.name {
+            "" => String::new(),
+            name => format!(" ({name})"),
+        };
+        let pixels = |(low, high)| format!("{low} to {high}");
+        let range = match (train.range(), self.test.range()) {
+            (train, test) if train == test => pixels(train),
+            (train, test) => format!("{} and {}", pixels(train), pixels(test)),
+        };
         self.say(&format!(
-            "data      {} training and {} test images from {}",
+            "data      {} training and {} test images from {}{name}, pixels from {range}",
             train.len(),
             self.test.len(),
-            data_dir.display()
+            args.data_dir().display()
         ));
         self.say(&format!("device    {}", engine.describe()));
+        if data.is_emnist() && !data.transpose {
+            self.say("note      EMNIST's images are transposed: --transpose turns them upright");
+        }
+        for warning in self.trainer.warnings(network, train, Some(self.test)) {
+            self.say(&format!("warning   {warning}"));
+        }
     }
 
     /// Where the run goes on.

@@ -200,9 +200,9 @@ pub fn place(position: Position) -> String {
 fn option(name: &str) -> String {
     let field = name.split_once('.').map_or(name, |(_, field)| field);
     let option = match (name, field) {
-        ("network.sizes", _) => "the network (--hidden)",
+        ("network.sizes", _) => "the network (--hidden, --data)",
         ("setting.images", _) => "the number of training images (--limit)",
-        ("setting.pixels_crc32", _) => "the CRC-32 of the images (--data)",
+        ("setting.pixels_crc32", _) => "the CRC-32 of the images (--data, --split, --transpose)",
         (_, "beta") => "--beta",
         (_, "threshold") => "--threshold",
         ("adam.lr", _) => "--lr",

@@ -65,7 +65,7 @@ impl Dataset {
         if !(1..=256).contains(&classes) {
             return Err(Error::parameter("classes", classes, "1 to 256"));
         }
-        if let Some((index, label)) = first_bad_label(&labels, classes) {
+        if let Some((index, label)) = first_beyond(&labels, classes) {
             let expected = format!("a class below {classes}");
             return Err(Error::parameter(format!("label {index}"), label, expected));
         }
@@ -126,9 +126,97 @@ impl Dataset {
         (self.height, self.width)
     }
 
+    /// Refuses a label that a network with so many outputs has no output for; `what` names the set.
+    pub(crate) fn check_outputs(&self, what: &str, outputs: usize) -> Result<()> {
+        match first_beyond(&self.labels, outputs) {
+            Some((index, label)) => {
+                let expected =
+                    format!("a class below {outputs}, the number of the network's outputs");
+                Err(Error::parameter(
+                    format!("{what} label {index}"),
+                    label,
+                    expected,
+                ))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// All images, `[N, features]`, rows contiguous, 0–255.
     pub fn images(&self) -> ArrayView2<'_, u8> {
         self.images.view()
+    }
+
+    /// The smallest and the largest pixel, 0–255 each. Most sets have 0 and 255: one with 0 and 1 was
+    /// meant to be multiplied by 255, see [`warnings`](Self::warnings).
+    ///
+    /// ```
+    /// # use ndarray::array;
+    /// # use spikegrad::data::Dataset;
+    /// let data = Dataset::new(array![[0, 1], [1, 0]], vec![0, 1], 2)?;
+    /// assert_eq!(data.range(), (0, 1));
+    /// assert_eq!(data.warnings().len(), 1);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn range(&self) -> (u8, u8) {
+        let mut range = (u8::MAX, u8::MIN);
+        for row in self.images.rows() {
+            let (low, high) = range;
+            range = (
+                row.iter().fold(low, |low, &pixel| low.min(pixel)),
+                row.iter().fold(high, |high, &pixel| high.max(pixel)),
+            );
+            if range == (u8::MIN, u8::MAX) {
+                break;
+            }
+        }
+        range
+    }
+
+    /// What is probably not meant, a line each; empty as a rule. So far one thing: no pixel is above 1,
+    /// of which a network sees next to nothing, since pixels are divided by 255.
+    ///
+    /// [`Trainer::warnings`](crate::Trainer::warnings) includes them.
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = match self.range().1 {
+            0 => "every pixel is 0",
+            1 => {
+                "the largest pixel is 1; expected pixels up to 255. They are divided by 255, so the \
+                 network sees at most 0.004: multiply images of 0 and 1 by 255"
+            }
+            _ => return Vec::new(),
+        };
+        vec![warning.into()]
+    }
+
+    /// The same set with rows and columns of each image exchanged: `height` becomes `width`. EMNIST's
+    /// files hold their images that way.
+    ///
+    /// ```
+    /// # use ndarray::array;
+    /// # use spikegrad::data::Dataset;
+    /// let data = Dataset::new(array![[1, 2, 3, 4, 5, 6]], vec![0], 1)?.with_image_shape(2, 3)?;
+    /// let turned = data.transposed();
+    /// assert_eq!(turned.images(), array![[1, 4, 2, 5, 3, 6]]);
+    /// assert_eq!(turned.image_shape(), (3, 2));
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn transposed(mut self) -> Dataset {
+        let (height, width) = (self.height, self.width);
+        // One image at a time: the set may fill most of the memory.
+        let mut image = vec![0; self.features()];
+        for mut row in self.images.rows_mut() {
+            for y in 0..height {
+                for x in 0..width {
+                    image[x * height + y] = row[y * width + x];
+                }
+            }
+            row.iter_mut()
+                .zip(&image)
+                .for_each(|(to, &from)| *to = from);
+        }
+        (self.height, self.width) = (width, height);
+        self
     }
 
     /// All labels, `[N]`.
@@ -206,10 +294,7 @@ impl Dataset {
 }
 
 /// Position and value of the first label that is not below `classes`.
-pub(super) fn first_bad_label(labels: &[u8], classes: usize) -> Option<(usize, u8)> {
-    labels
-        .iter()
-        .copied()
-        .enumerate()
-        .find(|&(_, label)| usize::from(label) >= classes)
+fn first_beyond(labels: &[u8], classes: usize) -> Option<(usize, u8)> {
+    let mut labels = labels.iter().copied().enumerate();
+    labels.find(|&(_, label)| usize::from(label) >= classes)
 }

@@ -1,16 +1,18 @@
-//! Reads the idx format of MNIST and its relatives: bytes in one or three dimensions.
+//! Reads the idx format of MNIST and its relatives: images, and the class of each.
 //!
 //! A file is a big-endian header and then the bytes, row by row:
 //!
 //! | | magic number | dimensions, `u32` each | body |
 //! |---|---|---|---|
 //! | labels | `0x00000801` | `N` | `N` bytes |
+//! | labels of QMNIST | `0x00000c02` | `N`, columns | `N · columns` big-endian `i32`, the class first |
 //! | images | `0x00000803` | `N`, height, width | `N · height · width` bytes |
 //!
 //! The file may be raw or gzipped; its first two bytes tell, not its name. Nothing is believed
 //! before it is checked: a raw file must be exactly as long as its header says, a gzipped one must
 //! be able to hold that much, and its body grows with the bytes that really come out, stops where
-//! the header ends it, and is held once. A wrong file is an [`Error::Format`], never a panic.
+//! the header ends it, and is held once. Zeros behind a gzipped file are passed over, as `gzip` does.
+//! A wrong file is an [`Error::Format`], never a panic.
 //!
 //! It is not for the other element types of idx (`i16`, `f32`, …), nor for other numbers of
 //! dimensions, and it does not know what a label means.
@@ -27,16 +29,17 @@
 )]
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use ndarray::Array3;
 
+use super::gzip::Members;
 use crate::files::{self, format_error, io_error};
 use crate::{Error, Result};
 
 const LABELS_MAGIC: u32 = 0x0000_0801;
+const INT_LABELS_MAGIC: u32 = 0x0000_0c02;
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 
 /// The first bytes of every gzip file.
@@ -48,6 +51,12 @@ const MAX_GZIP_RATIO: u64 = 1032;
 /// Most bytes by which the memory of an unpacked body grows at a time.
 const GROWTH: usize = 16 << 20;
 
+/// Bytes of a body that is not kept whole, looked at together; a multiple of 4.
+const CHUNK: usize = 64 << 10;
+
+/// Bytes before the packed ones are asked for again.
+const PACKED: usize = 32 << 10;
+
 /// Reads the images of an idx file, raw or gzipped.
 ///
 /// # Shapes
@@ -58,19 +67,32 @@ const GROWTH: usize = 16 << 20;
 /// images, or has bytes left over.
 pub fn read_images(path: impl AsRef<Path>) -> Result<Array3<u8>> {
     let path = path.as_ref();
-    let ([count, height, width], body) = read(path, IMAGES_MAGIC, "images")?;
+    let mut source = Source::open(path)?;
+    let magic = source.word("magic number")?;
+    if magic != IMAGES_MAGIC {
+        let expected = format!("{IMAGES_MAGIC:#010x}, an idx file of images");
+        return Err(source.wrong("magic number", expected, format!("{magic:#010x}")));
+    }
+    let (dims, len) = source.header::<3>(1)?;
+    let body = source.body(len)?;
     let found = body.len();
-    Array3::from_shape_vec((count, height, width), body)
-        .map_err(|_| Error::shape("images", format!("[{count}, {height}, {width}]"), &[found]))
+    Array3::from_shape_vec(dims, body)
+        .map_err(|_| Error::shape("images", format!("{dims:?}"), &[found]))
 }
 
-/// Reads the labels of an idx file, raw or gzipped.
+/// Reads the labels of an idx file, raw or gzipped: of bytes (`idx1-ubyte`), or the first column of
+/// whole numbers (QMNIST's `idx2-int`).
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
 /// # let path = dir.path().join("labels");
 /// std::fs::write(&path, [0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]).unwrap();
 /// assert_eq!(spikegrad::data::idx::read_labels(&path)?, [7, 2, 1]);
+///
+/// // Two rows of two columns.
+/// let numbers: [u32; 7] = [0xc02, 2, 2, 7, 4000, 2, 1];
+/// std::fs::write(&path, numbers.map(u32::to_be_bytes).concat()).unwrap();
+/// assert_eq!(spikegrad::data::idx::read_labels(&path)?, [7, 2]);
 /// # Ok::<(), spikegrad::Error>(())
 /// ```
 ///
@@ -79,53 +101,24 @@ pub fn read_images(path: impl AsRef<Path>) -> Result<Array3<u8>> {
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a whole idx file of
-/// labels, or has bytes left over.
+/// labels, has bytes left over, or has a label that is not in 0–255.
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    let (_, labels) = read::<1>(path.as_ref(), LABELS_MAGIC, "labels")?;
-    Ok(labels)
-}
-
-/// Header and body of an idx file with `D` dimensions.
-fn read<const D: usize>(path: &Path, magic: u32, kind: &str) -> Result<([usize; D], Vec<u8>)> {
-    let mut source = Source::open(path)?;
-
-    let found = source.word("magic number")?;
-    if found != magic {
-        let expected = format!("{magic:#010x}, an idx file of {kind}");
-        return Err(format_error(
-            path,
-            "magic number",
-            expected,
-            format!("{found:#010x}"),
-        ));
-    }
-
-    let header_len = size_of_val(&magic).saturating_mul(D.saturating_add(1)) as u64;
-    let mut dims = [0; D];
-    let mut file_len = Some(1u64);
-    for (axis, dim) in dims.iter_mut().enumerate() {
-        let word = source.word("header")?;
-        if word == 0 {
-            return Err(format_error(
-                path,
-                format!("dimension {axis}"),
-                "at least 1",
-                "0",
-            ));
+    let mut source = Source::open(path.as_ref())?;
+    match source.word("magic number")? {
+        LABELS_MAGIC => {
+            let (_, len) = source.header::<1>(1)?;
+            source.body(len)
         }
-        file_len = file_len.and_then(|product| product.checked_mul(u64::from(word)));
-        *dim = to_usize(path, u64::from(word))?;
+        INT_LABELS_MAGIC => {
+            let (dims, len) = source.header::<2>(4)?;
+            source.first_column(dims, len)
+        }
+        magic => {
+            let expected =
+                format!("{LABELS_MAGIC:#010x} or {INT_LABELS_MAGIC:#010x}, an idx file of labels");
+            Err(source.wrong("magic number", expected, format!("{magic:#010x}")))
+        }
     }
-    let file_len = file_len
-        .and_then(|body| body.checked_add(header_len))
-        .ok_or_else(|| {
-            let expected = "fewer than 2^64 bytes";
-            format_error(path, "size by its header", expected, format!("{dims:?}"))
-        })?;
-
-    source.check_len(file_len, &format!("{dims:?}"))?;
-    let body = source.body(header_len, file_len)?;
-    Ok((dims, body))
 }
 
 /// An open idx file, and where its bytes come from.
@@ -138,7 +131,13 @@ struct Source<'a> {
 
 enum Bytes {
     Raw(File),
-    Gzip(Box<MultiGzDecoder<File>>),
+    Gzip(Members<BufReader<File>>),
+}
+
+/// How long a file is by its own header, in bytes, unpacked.
+struct Length {
+    header: u64,
+    whole: u64,
 }
 
 impl<'a> Source<'a> {
@@ -152,7 +151,7 @@ impl<'a> Source<'a> {
             .and_then(|_| file.rewind())
             .map_err(|source| io_error(path, source))?;
         let bytes = if start == GZIP_MAGIC {
-            Bytes::Gzip(Box::new(MultiGzDecoder::new(file)))
+            Bytes::Gzip(Members::new(BufReader::with_capacity(PACKED, file)))
         } else {
             Bytes::Raw(file)
         };
@@ -169,9 +168,33 @@ impl<'a> Source<'a> {
         self.append(4, &mut word)?;
         let word: [u8; 4] = word.try_into().map_err(|short: Vec<u8>| {
             let found = format!("cut off, {} of its next 4 bytes there", short.len());
-            format_error(self.path, what, "whole", found)
+            self.wrong(what, "whole", found)
         })?;
         Ok(u32::from_be_bytes(word))
+    }
+
+    /// The dimensions behind the magic number, none 0, and the length that they give a file with
+    /// elements of `size` bytes.
+    fn header<const D: usize>(&mut self, size: u64) -> Result<([usize; D], Length)> {
+        let header = size_of::<u32>().saturating_mul(D.saturating_add(1)) as u64;
+        let mut dims = [0; D];
+        let mut whole = Some(size);
+        for (axis, dim) in dims.iter_mut().enumerate() {
+            let word = self.word("header")?;
+            if word == 0 {
+                return Err(self.wrong(format!("dimension {axis}"), "at least 1", "0"));
+            }
+            whole = whole.and_then(|product| product.checked_mul(u64::from(word)));
+            *dim = to_usize(self.path, u64::from(word))?;
+        }
+        let whole = whole
+            .and_then(|body| body.checked_add(header))
+            .ok_or_else(|| {
+                let expected = "fewer than 2^64 bytes";
+                self.wrong("size by its header", expected, format!("{dims:?}"))
+            })?;
+        self.check_len(whole, &format!("{dims:?}"))?;
+        Ok((dims, Length { header, whole }))
     }
 
     /// Refuses a length that this file cannot have; `dims` is what the header says.
@@ -202,9 +225,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Everything after the header, which must end at `file_len` and not go on.
-    fn body(&mut self, header_len: u64, file_len: u64) -> Result<Vec<u8>> {
-        let expected_len = to_usize(self.path, file_len.saturating_sub(header_len))?;
+    /// Everything after the header, which must end there and not go on.
+    fn body(&mut self, len: Length) -> Result<Vec<u8>> {
+        let expected_len = to_usize(self.path, len.whole.saturating_sub(len.header))?;
         let growth = match self.bytes {
             Bytes::Raw(_) => expected_len, // the file has that many
             Bytes::Gzip(_) => GROWTH,
@@ -214,22 +237,76 @@ impl<'a> Source<'a> {
             let step = growth.min(expected_len.saturating_sub(body.len()));
             files::reserve(self.path, &mut body, step as u64)?;
             if self.append(step, &mut body)? < step {
-                let expected = format!("{file_len} bytes unpacked, by its header");
-                let found = format!("{} bytes", header_len.saturating_add(body.len() as u64));
-                return Err(format_error(self.path, "length", expected, found));
+                return Err(self.cut_off(&len, body.len() as u64));
             }
         }
-        // One byte more: a gzip decoder looks at the checksum and at what follows only now.
-        if self.append(1, &mut Vec::new())? != 0 {
-            let expected = format!("{file_len} bytes unpacked, by its header");
-            return Err(format_error(
-                self.path,
-                "length",
-                expected,
-                "more than that",
-            ));
-        }
+        self.end(&len)?;
         Ok(body)
+    }
+
+    /// The first of each row's `columns` big-endian `i32` after the header, from 0 to 255 each; the
+    /// others are not kept.
+    fn first_column(&mut self, [rows, columns]: [usize; 2], len: Length) -> Result<Vec<u8>> {
+        let expected_len = len.whole.saturating_sub(len.header);
+        let (mut labels, mut chunk, mut done) = (Vec::new(), Vec::new(), 0_u64);
+        // Numbers before the next row begins.
+        let mut left = 0_usize;
+        while done < expected_len {
+            let step = expected_len.saturating_sub(done).min(CHUNK as u64);
+            let step = to_usize(self.path, step)?;
+            chunk.clear();
+            let read = self.append(step, &mut chunk)?;
+            done = done.saturating_add(read as u64);
+            if read < step {
+                return Err(self.cut_off(&len, done));
+            }
+            let room = labels.capacity().saturating_sub(labels.len());
+            if room < step / 4 {
+                let more = rows.saturating_sub(labels.len()).min(GROWTH);
+                files::reserve(self.path, &mut labels, more as u64)?;
+            }
+            for &number in chunk.as_chunks().0 {
+                if left > 0 {
+                    left = left.saturating_sub(1);
+                    continue;
+                }
+                left = columns.saturating_sub(1);
+                let number = i32::from_be_bytes(number);
+                let label = u8::try_from(number).map_err(|_| {
+                    let what = format!("label {}", labels.len());
+                    self.wrong(what, "a class from 0 to 255", number.to_string())
+                })?;
+                labels.push(label);
+            }
+        }
+        self.end(&len)?;
+        Ok(labels)
+    }
+
+    /// Refuses what follows the body. A gzip decoder looks at the checksum and at what comes after it
+    /// only now.
+    fn end(&mut self, len: &Length) -> Result<()> {
+        if self.append(1, &mut Vec::new())? == 0 {
+            return Ok(());
+        }
+        let expected = format!("{} bytes unpacked, by its header", len.whole);
+        Err(self.wrong("length", expected, "more than that"))
+    }
+
+    /// The error for a body of which only `read` bytes are there.
+    fn cut_off(&self, len: &Length, read: u64) -> Error {
+        let expected = format!("{} bytes unpacked, by its header", len.whole);
+        let found = format!("{} bytes", len.header.saturating_add(read));
+        self.wrong("length", expected, found)
+    }
+
+    fn wrong(
+        &self,
+        what: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Error {
+        format_error(self.path, what, expected, found)
     }
 
     /// Appends up to `limit` bytes, fewer only at the end of the file, and returns how many.
@@ -249,7 +326,7 @@ impl<'a> Source<'a> {
                 format_error(
                     self.path,
                     "gzip stream",
-                    "whole and undamaged, with nothing behind it",
+                    "whole and undamaged, with nothing but zeros behind it",
                     format!("broken ({source})"),
                 )
             }

@@ -3,19 +3,25 @@
 //! - [`Dataset`] holds images as bytes, `[N, features]`, with a label each.
 //! - [`Batches`] walks a data set once, in order or shuffled, and yields each [`Batch`] as
 //!   `f32` pixels in [0, 1].
-//! - `Mnist` and `Dataset::from_idx` read idx files, raw or gzipped (feature `mnist`); `idx` reads
-//!   single ones.
+//! - `Mnist` reads the idx files of MNIST and its relatives, raw or gzipped (feature `mnist`);
+//!   `MnistFiles` finds them and has options, `idx` reads single ones.
 //!
 //! It is not for data sets larger than memory, and it does not turn pixels into spikes.
 
 mod batches;
 mod dataset;
 #[cfg(feature = "mnist")]
+mod find;
+#[cfg(feature = "mnist")]
+mod gzip;
+#[cfg(feature = "mnist")]
 pub mod idx;
+#[cfg(feature = "mnist")]
+mod mapping;
 #[cfg(feature = "mnist")]
 mod mnist;
 
 pub use batches::{Batch, Batches};
 pub use dataset::Dataset;
 #[cfg(feature = "mnist")]
-pub use mnist::Mnist;
+pub use mnist::{Mnist, MnistFiles};

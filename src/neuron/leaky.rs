@@ -47,7 +47,8 @@ use crate::{Error, Result, Surrogate};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Dynamics {
     /// The spike reads the membrane of the step before: the neuron class written out in snnTorch's
-    /// tutorial 5. The reset subtracts `β θ`, not `θ`.
+    /// tutorial 5. The reset subtracts `β θ`, not `θ`. A spike comes one step after its cause, so that in
+    /// a single step no neuron fires: see [`Network::min_steps`](crate::Network::min_steps).
     #[default]
     FireThenIntegrate,
     /// snnTorch's `Leaky`: the spike reads the new membrane, and resets it one step later.

@@ -16,6 +16,8 @@ pub struct InactiveLayer {
     pub activity: Activity,
     /// Its mean firing rate over the epoch, spikes per neuron and step.
     pub firing_rate: f64,
+    /// Steps of the run.
+    pub num_steps: usize,
 }
 
 /// How a layer is inactive.
@@ -31,6 +33,11 @@ pub enum Activity {
 impl fmt::Display for InactiveLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (state, advice) = match self.activity {
+            Activity::Silent if self.num_steps == 1 => (
+                "silent",
+                "in a single step a neuron that fires before it integrates, as by default, never fires; \
+                 more steps, or another order of events",
+            ),
             Activity::Silent => (
                 "silent",
                 "a lower threshold, a slower decay, larger weights or more steps may wake it",
@@ -74,6 +81,7 @@ impl Trainer {
                 layer,
                 activity,
                 firing_rate: rates.sum::<f64>() / count,
+                num_steps: self.num_steps,
             })
         };
         (0..layers).filter_map(inactive).collect()

@@ -4,14 +4,20 @@
 //! A target panics where a promise is broken: a reader that accepts nonsense, an engine that calls a
 //! NaN a loss. That the code does not panic, hang or allocate on its own is the fuzzer's to see.
 
-use std::{fs, io::Write, path::Path, str::FromStr};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Parser;
 use flate2::{Compression, Crc, write::GzEncoder};
 use ndarray::{Array1, Array2, Array3};
 use spikegrad::{
     Adam, Checkpoint, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate, data::idx,
+    Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate,
+    data::{Mnist, MnistFiles, idx},
 };
 
 use crate::{args, fixture::Fixture, verify_args};
@@ -20,9 +26,11 @@ use crate::{args, fixture::Fixture, verify_args};
 pub type Target = fn(&[u8], &Path);
 
 /// Every target by its name, which is that of its folders in `fuzz/corpus` and `fuzz/crashers`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("idx", idx),
     ("gzip", gzip),
+    ("mapping", mapping),
+    ("names", names),
     ("weights", weights),
     ("fixture", fixture),
     ("checkpoint", checkpoint),
@@ -44,7 +52,8 @@ pub fn idx(bytes: &[u8], file: &Path) {
 }
 
 /// The bytes but the first two as an idx file, zipped into members cut where the second says: a
-/// whole gzip file of broken content. An odd first byte damages the file at that place.
+/// whole gzip file of broken content. An odd first byte damages the file at that place; 2, 6, 10, … put
+/// so many zeros behind it.
 pub fn gzip(bytes: &[u8], file: &Path) {
     let [damage, cut, content @ ..] = bytes else {
         return;
@@ -59,8 +68,94 @@ pub fn gzip(bytes: &[u8], file: &Path) {
     if damage % 2 == 1 {
         let place = usize::from(*damage) * 31 % packed.len();
         packed[place] ^= cut | 1;
+    } else if damage % 4 == 2 {
+        packed.resize(packed.len() + usize::from(*damage), 0);
     }
     idx(&packed, file);
+}
+
+/// A data set with the mapping that the first byte gives the length of, and all other bytes as labels.
+pub fn mapping(bytes: &[u8], file: &Path) {
+    let Some((&length, rest)) = bytes.split_first() else {
+        return;
+    };
+    let (mapping, labels) = rest.split_at(rest.len().min(usize::from(length)));
+    let folder = Folder::new(file);
+    let count = labels.len() as u32;
+    let images = [0x803, count, 1, 1].map(u32::to_be_bytes).concat();
+    let header = [0x801, count].map(u32::to_be_bytes).concat();
+    for part in ["train", "test"] {
+        folder.write(
+            &format!("emnist-x-{part}-images-idx3-ubyte"),
+            &[&images, labels].concat(),
+        );
+        folder.write(
+            &format!("emnist-x-{part}-labels-idx1-ubyte"),
+            &[&header, labels].concat(),
+        );
+    }
+    folder.write("emnist-x-mapping.txt", mapping);
+    match Mnist::load(&folder.0) {
+        Ok(Mnist { train, test }) => {
+            assert_eq!(train, test);
+            let below = |&label: &u8| usize::from(label) < train.classes();
+            assert!(train.labels().iter().all(below));
+            assert_eq!(train.labels().len(), labels.len());
+        }
+        Err(error) => {
+            assert!(matches!(error, Error::Format { .. }), "{error}");
+            assert_clear(&error);
+        }
+    }
+}
+
+/// A folder with empty files of these names, one a line, and the choice of a data set in the first.
+pub fn names(bytes: &[u8], file: &Path) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.split('\n');
+    let split = lines.next().filter(|split| !split.is_empty());
+    let folder = Folder::new(file);
+    for name in lines.take(100) {
+        let usual = !name.contains(['/', '\0']) && !["", ".", ".."].contains(&name);
+        if usual && name.len() < 256 {
+            folder.write(name, b"");
+        }
+    }
+    match MnistFiles::find(&folder.0, split) {
+        Ok(files) => {
+            let paths = [
+                &files.train_images,
+                &files.train_labels,
+                &files.test_images,
+                &files.test_labels,
+            ];
+            assert!(paths.iter().all(|path| path.is_file()));
+            // They are empty.
+            assert_clear(&files.load().unwrap_err());
+        }
+        Err(error) => assert_clear(&error),
+    }
+}
+
+/// A folder that is gone in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(file: &Path) -> Folder {
+        let path = file.with_extension("folder");
+        fs::create_dir(&path).unwrap();
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.0.join(name), bytes).unwrap();
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
 }
 
 /// The bytes as a weights file of a small network.

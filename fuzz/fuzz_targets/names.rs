@@ -1,0 +1,5 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| spikegrad_fuzz::run(
+    spikegrad_fuzz::targets::names,
+    bytes
+));

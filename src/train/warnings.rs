@@ -1,0 +1,68 @@
+//! What is found before a run that its results would not tell: data and settings with which a network
+//! cannot learn what it is meant to.
+
+use super::Trainer;
+use crate::{Network, Result, data::Dataset};
+
+impl Trainer {
+    /// What is probably not meant in a run of this network on these data, a line each; empty as a rule.
+    /// [`fit`](Self::fit) goes on all the same, and keeps them in
+    /// [`History::warnings`](super::History::warnings). They are
+    ///
+    /// - each set's own [`Dataset::warnings`];
+    /// - fewer steps than [`Network::min_steps`], so that outputs do not depend on the input.
+    ///
+    /// ```
+    /// # use ndarray::Array2;
+    /// # use spikegrad::{Leaky, Network, Trainer, data::Dataset};
+    /// # let images = Array2::from_shape_fn((8, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
+    /// # let data = Dataset::new(images, (0..8).map(|b| b % 2).collect(), 2)?;
+    /// let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
+    /// let trainer = |num_steps| Trainer { num_steps, ..Trainer::default() };
+    /// assert!(trainer(2).warnings(&network, &data, None).is_empty());
+    /// let warnings = trainer(1).warnings(&network, &data, None);
+    /// assert!(warnings[0].starts_with("num_steps is 1; expected at least 2"));
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn warnings(
+        &self,
+        network: &Network,
+        train: &Dataset,
+        validation: Option<&Dataset>,
+    ) -> Vec<String> {
+        let of = |set: &Dataset, what: &str| -> Vec<String> {
+            let warnings = set.warnings().into_iter();
+            warnings.map(|w| format!("{what} images: {w}")).collect()
+        };
+        let mut warnings = of(train, "training");
+        warnings.extend(validation.into_iter().flat_map(|set| of(set, "validation")));
+        warnings.extend(self.too_few_steps(network));
+        warnings
+    }
+
+    fn too_few_steps(&self, network: &Network) -> Option<String> {
+        let (steps, least) = (self.num_steps, network.min_steps());
+        let what = if steps >= least {
+            return None;
+        } else if steps < network.min_steps_membrane() {
+            "spikes and membranes of the outputs"
+        } else {
+            "spikes of the outputs"
+        };
+        Some(format!(
+            "num_steps is {steps}; expected at least {least}, or another order of events: {what} do not \
+             depend on the input, since a layer that fires before it integrates (FireThenIntegrate, the \
+             default) fires one step after its cause"
+        ))
+    }
+}
+
+/// Refuses labels that the network has no output for, in either set.
+pub(super) fn check_labels(
+    outputs: usize,
+    train: &Dataset,
+    validation: Option<&Dataset>,
+) -> Result<()> {
+    train.check_outputs("training", outputs)?;
+    validation.map_or(Ok(()), |set| set.check_outputs("validation", outputs))
+}
