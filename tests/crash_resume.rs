@@ -9,7 +9,7 @@
 mod example;
 mod runs;
 
-use std::{
+use std::{ops::ControlFlow, 
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,7 +19,6 @@ use std::{
 
 use spikegrad::{
     Adam, Checkpoint, CheckpointDir, Device, Engine, History, Leaky, Loss, Network, Trainer,
-    train::Flow,
 };
 use tempfile::tempdir;
 
@@ -96,7 +95,7 @@ fn child() {
                 }
                 .expect("it is written");
             }
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         },
     );
     if let Some(folder) = &mut folder {

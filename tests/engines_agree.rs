@@ -414,7 +414,7 @@ fn same_spikes(
         let mut differs = false;
         for (k, layer) in network.layers().iter().enumerate() {
             let below = differs; // a flip in a layer below, at this very step, is reason enough
-            let (a, b) = (expected.layer(k).unwrap(), found.layer(k).unwrap());
+            let (a, b) = (expected.trace(k + 1).unwrap(), found.trace(k + 1).unwrap());
             for ((t, b, n), &spk) in b.spk.indexed_iter().filter(|((at, _, _), _)| *at == t) {
                 if f64::from(spk) == a.spk[[t, b, n]] {
                     continue;
@@ -518,10 +518,10 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
     if !same_spikes(&label, &case.network, &recording64, &recording) {
         return false;
     }
-    for k in 0..recording.num_layers() {
-        let (a, b) = (recording64.layer(k).unwrap(), recording.layer(k).unwrap());
+    for k in 1..=recording.num_layers() {
+        let (a, b) = (recording64.trace(k).unwrap(), recording.trace(k).unwrap());
         let (a, b) = (a.mem.clone().into_dyn(), b.mem.mapv(f64::from).into_dyn());
-        assert_close(&format!("{label}: mem{}", k + 1), &a, &b, 2e-5, largest(&a));
+        assert_close(&format!("{label}: mem{k}"), &a, &b, 2e-5, largest(&a));
     }
     let output = found.forward(input, &Record::Output).unwrap();
     assert_eq!(
@@ -530,7 +530,7 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
         "{label}: recording the output alone"
     );
     assert!(
-        recording.num_layers() == 1 || output.layer(0).is_none(),
+        recording.num_layers() == 1 || output.trace(1).is_none(),
         "{label}"
     );
 

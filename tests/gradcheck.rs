@@ -41,7 +41,7 @@ fn custom() -> Loss<f64> {
         let mut adjoints = Adjoints::none(recording.num_layers());
         let mut value = 0.0;
         for k in 0..recording.num_layers() {
-            let trace = recording.layer(k).expect("all layers are kept");
+            let trace = recording.trace(k + 1).expect("all layers are kept");
             let weight = Array3::from_shape_fn(trace.spk.raw_dim(), |(t, b, n)| {
                 1.0 + 0.1 * (t + 2 * b + 3 * n) as f64
             });

@@ -1,12 +1,14 @@
 //! What training watches for: settings out of range, gradients clipped as PyTorch clips them, layers
 //! that do not fire, losses that are no numbers, sets that do not fit.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CpuEngine, Device, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
     ReferenceEngine, Trainer,
     data::Dataset,
-    train::{Activity, Flow},
+    train::Activity,
 };
 
 fn network(threshold: f64, bias: f32) -> Network {
@@ -230,7 +232,7 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
             num_steps: 6,
             ..Trainer::default()
         };
-        let error = trainer.fit(&mut *engine, &data, None, |_, _| Flow::Continue);
+        let error = trainer.fit(&mut *engine, &data, None, |_, _| Ok(ControlFlow::Continue(())));
         let there = "layer 2, step 1, sample 0, neuron 0, in update 1 of the run";
         place(error.unwrap_err(), there);
         assert_eq!(engine.network().unwrap(), network);
@@ -249,26 +251,26 @@ fn silent_and_saturated_layers_are_reported() {
         let mut engine =
             CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-6)).unwrap();
         let history = trainer
-            .fit(&mut engine, &data, None, |_, _| Flow::Continue)
+            .fit(&mut engine, &data, None, |_, _| Ok(ControlFlow::Continue(())))
             .unwrap();
         assert!(trainer.inactive_layers(&history, 2).is_empty());
         trainer.inactive_layers(&history, 1)
     };
     // No current reaches a threshold of 1000, and what is above gets nothing but its bias.
     let silent = watch(network(1000.0, 0.0));
-    assert_eq!((silent[0].layer, silent[0].activity), (0, Activity::Silent));
+    assert_eq!((silent[0].layer, silent[0].activity), (1, Activity::Silent));
     assert_eq!(silent[0].firing_rate, 0.0);
     assert!(silent[0].to_string().starts_with("layer 1 was silent"));
     // A bias of 50 fires at each step but the first.
     let saturated = watch(network(1.0, 50.0));
     assert_eq!(
         (saturated[0].layer, saturated[0].activity),
-        (0, Activity::Saturated)
+        (1, Activity::Saturated)
     );
     assert_eq!(saturated[0].firing_rate, 0.96);
     // And in between there is nothing to say of the first layer.
     let healthy = watch(network(0.5, 0.2));
-    assert!(healthy.iter().all(|layer| layer.layer != 0), "{healthy:?}");
+    assert!(healthy.iter().all(|layer| layer.layer != 1), "{healthy:?}");
 }
 
 #[test]
@@ -291,7 +293,7 @@ fn a_validation_set_that_does_not_fit_is_refused_before_training() {
         let error = trainer
             .fit(&mut engine, &train, Some(&bad), |_, _| {
                 events += 1;
-                Flow::Continue
+                Ok(ControlFlow::Continue(()))
             })
             .unwrap_err();
         match what {
@@ -382,7 +384,7 @@ fn what_is_not_finite_is_named_with_its_place() {
     };
     let (black, white) = (images(0), images(255));
     let error = trainer.fit(&mut *engine(large), &black, Some(&white), |_, _| {
-        Flow::Continue
+        Ok(ControlFlow::Continue(()))
     });
     let place = place(error.unwrap_err());
     assert!(place.ends_with(", in the validation of epoch 1"), "{place}");
