@@ -179,10 +179,7 @@ pub fn gradcheck(
     for (which, (name, gradient)) in gradients.iter().enumerate() {
         // Tensors with hardly any gradient are measured against the others, and against rounding.
         let own = largest(&mut gradient.iter().copied());
-        let scale = own
-            .max(1e-3 * overall)
-            .max(1e-5 * loss.abs())
-            .max(1e-7);
+        let scale = own.max(1e-3 * overall).max(1e-5 * loss.abs()).max(1e-7);
         let mut check = TensorCheck {
             name: name.clone(),
             entries: gradient.len(),

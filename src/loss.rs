@@ -15,6 +15,8 @@
 //! `lse` is the log-sum-exp, shifted by the maximum. The values are snnTorch's
 //! (`snntorch.functional`, version 1.0), without its population codes and class weights.
 
+#[cfg(feature = "safetensors")]
+use std::any::Any;
 use std::{fmt, sync::Arc};
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
@@ -159,6 +161,35 @@ impl<F: Float> Loss<F> {
         L: Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync + 'static,
     {
         Loss::Custom(Arc::new(loss))
+    }
+
+    /// The same loss in another precision; `None` for a custom loss in another than its own.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn cast<G: Float>(&self) -> Option<Loss<G>> {
+        if let Some(same) = (self as &dyn Any).downcast_ref::<Loss<G>>() {
+            return Some(same.clone());
+        }
+        Some(match *self {
+            Loss::CrossEntropyMembrane => Loss::CrossEntropyMembrane,
+            Loss::CrossEntropyCount => Loss::CrossEntropyCount,
+            Loss::CrossEntropyRate => Loss::CrossEntropyRate,
+            Loss::CrossEntropyMaxMembrane => Loss::CrossEntropyMaxMembrane,
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            },
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => Loss::MseMembrane {
+                on_target,
+                off_target,
+            },
+            Loss::Custom(_) => return None,
+        })
     }
 
     /// The read-out that fits this loss: [`SpikeCount`](ReadOut::SpikeCount) for a loss on spikes,
@@ -356,6 +387,15 @@ impl<F: Float> Objective<F> {
             }
         }
         Ok((value, adjoints))
+    }
+
+    /// The same in another precision, where the loss [has one](Loss::cast).
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn cast<G: Float>(&self) -> Option<Objective<G>> {
+        Some(Objective {
+            loss: self.loss.cast()?,
+            rate_l1: self.rate_l1,
+        })
     }
 
     /// Refuses settings out of range.

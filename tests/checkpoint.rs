@@ -5,8 +5,9 @@
 
 mod runs;
 
-use std::{ops::ControlFlow, 
+use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -179,7 +180,9 @@ fn a_history_that_does_not_fit_is_refused() {
     let (data, checkpoint) = (data(), after(7));
     let resume = |trainer: Trainer, history: History| {
         let mut engine = checkpoint.engine(Device::Cpu).unwrap();
-        let result = trainer.resume(&mut *engine, &data, None, history, |_, _| Ok(ControlFlow::Continue(())));
+        let result = trainer.resume(&mut *engine, &data, None, history, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
         match result {
             Err(Error::InvalidParameter {
                 name,
@@ -225,7 +228,9 @@ fn more_epochs_go_on_from_the_end() {
         Ok(ControlFlow::Continue(()))
     });
     let mut straight = engine();
-    let expected = longer.fit(&mut *straight, &data, Some(&data), |_, _| Ok(ControlFlow::Continue(())));
+    let expected = longer.fit(&mut *straight, &data, Some(&data), |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
     assert_eq!(
         without_times(&history.unwrap()),
         without_times(&expected.unwrap())

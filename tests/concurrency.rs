@@ -53,7 +53,9 @@ fn trained(seed: u64) -> Network {
         num_steps: 10,
         seed,
     };
-    let history = trainer.fit(&mut *engine, &data, None, |_, _| Ok(ControlFlow::Continue(())));
+    let history = trainer.fit(&mut *engine, &data, None, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
     let rate = history.expect("it trains").batches[0].report.firing_rate[0];
     assert!(rate > 0.01, "it spikes: {rate}");
     engine.network().expect("a network")

@@ -9,8 +9,9 @@
 mod example;
 mod runs;
 
-use std::{ops::ControlFlow, 
+use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,

@@ -6,10 +6,11 @@
 
 mod runs;
 
-use std::{ops::ControlFlow, 
+use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };

@@ -6,9 +6,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CpuEngine, Device, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
-    ReferenceEngine, Trainer,
-    data::Dataset,
-    train::Activity,
+    ReferenceEngine, Trainer, data::Dataset, train::Activity,
 };
 
 fn network(threshold: f64, bias: f32) -> Network {
@@ -232,7 +230,9 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
             num_steps: 6,
             ..Trainer::default()
         };
-        let error = trainer.fit(&mut *engine, &data, None, |_, _| Ok(ControlFlow::Continue(())));
+        let error = trainer.fit(&mut *engine, &data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
         let there = "layer 2, step 1, sample 0, neuron 0, in update 1 of the run";
         place(error.unwrap_err(), there);
         assert_eq!(engine.network().unwrap(), network);
@@ -251,7 +251,9 @@ fn silent_and_saturated_layers_are_reported() {
         let mut engine =
             CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-6)).unwrap();
         let history = trainer
-            .fit(&mut engine, &data, None, |_, _| Ok(ControlFlow::Continue(())))
+            .fit(&mut engine, &data, None, |_, _| {
+                Ok(ControlFlow::Continue(()))
+            })
             .unwrap();
         assert!(trainer.inactive_layers(&history, 2).is_empty());
         trainer.inactive_layers(&history, 1)

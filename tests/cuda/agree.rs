@@ -263,7 +263,11 @@ fn same_gradients(
         found.forward(input, &Record::All).unwrap(),
     );
     for k in 0..network().layers().len() {
-        assert_eq!(a.trace(k + 1).unwrap().spk, b.trace(k + 1).unwrap().spk, "{what}");
+        assert_eq!(
+            a.trace(k + 1).unwrap().spk,
+            b.trace(k + 1).unwrap().spk,
+            "{what}"
+        );
     }
     let (loss, a) = expected.gradients(input, &targets).unwrap();
     let (found_loss, b) = found.gradients(input, &targets).unwrap();

@@ -1,8 +1,8 @@
 //! What the tests of checkpoints share: a small run, and where it stands after some batches.
 #![allow(dead_code)] // each test uses a part of it
 
-use std::ops::ControlFlow;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ndarray::Array2;
 use spikegrad::{
