@@ -12,7 +12,6 @@
 //!     .layer(6, Leaky::snntorch(0.875))
 //!     .layer(3, Leaky::snntorch(0.75).threshold(0.75))
 //!     .build()?;
-//! # std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
 //! let file = "tests/fixtures/reset_snntorch_subtract.safetensors";
 //! let report = verify(&network, Loss::CrossEntropyMembrane, file)?;
 //! assert!(report.passes(), "{report}");

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CpuEngine, Device, Engine, Error, Gradients, Input, Leaky, Loss, Network, Objective,
-    ReferenceEngine, Trainer, data::Dataset, train::Activity,
+    Record, ReferenceEngine, Trainer, data::Dataset, train::Activity,
 };
 
 fn network(threshold: f64, bias: f32) -> Network {
@@ -390,4 +390,105 @@ fn what_is_not_finite_is_named_with_its_place() {
     });
     let place = place(error.unwrap_err());
     assert!(place.ends_with(", in the validation of epoch 1"), "{place}");
+}
+
+/// A callback's own error ends the run and comes out of it as it went in; `Break` ends it in good order.
+/// A box of an engine is an engine, and so is a mutable reference to one.
+#[test]
+fn callbacks_can_fail_and_a_box_is_an_engine() {
+    let (data, loss) = (data(4, 2), Loss::CrossEntropyMembrane);
+    let trainer = Trainer {
+        epochs: 2,
+        batch_size: 4,
+        num_steps: 5,
+        ..Trainer::default()
+    };
+    let adam = Adam::new(1e-2);
+    let mut engine = (Device::Cpu.engine(network(0.5, 0.2), loss.clone(), adam.clone())).unwrap();
+    let mut events = 0;
+    let error = trainer.fit(&mut engine, &data, None, |_, _| {
+        events += 1;
+        match events {
+            1 => Ok(ControlFlow::Continue(())),
+            _ => Err(Error::callback(std::io::Error::other("the disk is full"))),
+        }
+    });
+    let error = error.unwrap_err();
+    assert_eq!(
+        (events, error.to_string()),
+        (2, "callback: the disk is full".into())
+    );
+    let Error::Callback(source) = error else {
+        panic!("{error}");
+    };
+    assert!(source.downcast_ref::<std::io::Error>().is_some());
+    // The library's errors go through `?` as they are.
+    let missing = trainer.fit(&mut engine, &data, None, |engine, _| {
+        engine
+            .network()?
+            .set_parameter("fc9.bias", ndarray::arr1(&[0.0]).into_dyn().view())?;
+        Ok(ControlFlow::Continue(()))
+    });
+    assert!(matches!(missing, Err(Error::InvalidParameter { value, .. }) if value == "fc9.bias"));
+
+    // Through a box, a reference to it, and bare: the same run.
+    fn run(trainer: &Trainer, mut engine: impl Engine, data: &Dataset) -> Network {
+        let history = trainer.fit(&mut engine, data, None, |_, event| {
+            Ok(match event.history().batches.len() {
+                3 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+        });
+        assert_eq!(history.unwrap().batches.len(), 3);
+        engine.network().unwrap()
+    }
+    let make = || CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
+    let expected = run(&trainer, make(), &data);
+    assert_ne!(expected, network(0.5, 0.2));
+    let boxed: Box<dyn Engine> = Box::new(make());
+    assert_eq!(run(&trainer, boxed, &data), expected);
+    assert_eq!(run(&trainer, &mut make(), &data), expected);
+    let mut boxed: Box<dyn Engine> = Box::new(make());
+    assert_eq!(run(&trainer, &mut *boxed, &data), expected);
+    assert_eq!(
+        run(&trainer, Box::new(&mut boxed), &data).sizes(),
+        expected.sizes()
+    );
+}
+
+/// `fn main() -> spikegrad::Result<()>` and `unwrap` print the message, not the fields.
+#[test]
+fn debug_of_an_error_is_its_message() {
+    let error = Network::builder(4).layer(2, Leaky::new(1.5)).build::<f32>();
+    let error = error.unwrap_err();
+    assert_eq!(
+        format!("{error:?}"),
+        "layer 1: beta is 1.5; expected a decay from 0 to 1"
+    );
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+/// Layers count from 1, as their tensors do.
+#[test]
+fn layers_count_from_one() {
+    let x = Array2::from_elem((1, 4), 0.9);
+    let input = Input::constant(x.view(), 3);
+    let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
+    let mut cpu = CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
+    let mut reference = ReferenceEngine::new(network(0.5, 0.2), loss, adam).unwrap();
+    for engine in [&mut cpu as &mut dyn Engine, &mut reference] {
+        let first = engine.forward(input, &Record::Layers(vec![1])).unwrap();
+        assert_eq!(first.trace(1).unwrap().spk.dim(), (3, 1, 6));
+        assert_eq!(first.trace(2), Some(first.output()));
+        assert!(first.trace(0).is_none() && first.trace(3).is_none());
+        let output = engine.forward(input, &Record::Layers(vec![2])).unwrap();
+        assert!(output.trace(1).is_none());
+        for bad in [0, 3] {
+            let error = engine
+                .forward(input, &Record::Layers(vec![bad]))
+                .unwrap_err();
+            let says = format!("record: layer is {bad}; expected a layer from 1 to 2");
+            assert_eq!(error.to_string(), says);
+        }
+    }
 }

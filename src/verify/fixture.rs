@@ -43,7 +43,6 @@ type Checked<T> = std::result::Result<T, Wrong>;
 /// ```
 /// use spikegrad::{CpuEngine, verify::Fixture};
 ///
-/// # std::env::set_current_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
 /// let fixture = Fixture::load("tests/fixtures/reset_tutorial5.safetensors")?;
 /// // This file describes its network; `fill` takes the parameters into a network of the program.
 /// let network = fixture.network().expect("sizes, decays, thresholds, rule").cast();

@@ -23,6 +23,10 @@ fn twenty_updates_agree_with_the_cpu() {
         for n in 0..20 {
             let expected = cpu.train_step(input, &targets(8, 5)).unwrap();
             let found = gpu.train_step(input, &targets(8, 5)).unwrap();
+            assert!(
+                expected.firing_rate.iter().all(|&rate| rate > 0.01),
+                "{expected:?}"
+            );
             let error = (expected.loss - found.loss).abs() / expected.loss.abs();
             assert!(error <= 1e-3, "update {n}: {expected:?} against {found:?}");
         }
@@ -207,6 +211,10 @@ fn training_has_the_bits_of_the_cpu() {
             let a = cpu.train_step(input, &targets).unwrap();
             let b = gpu.train_step(input, &targets).unwrap();
             assert_eq!(a.firing_rate, b.firing_rate, "{what}");
+            assert!(
+                a.firing_rate.iter().all(|&rate| rate > 0.01),
+                "{what}: {a:?}"
+            );
             assert!((a.loss - b.loss).abs() <= 1e-6 * a.loss, "{a:?} {b:?}");
         }
         let (a, b) = (cpu.network().unwrap(), gpu.network().unwrap());
