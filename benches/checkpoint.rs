@@ -7,14 +7,14 @@
 mod common;
 
 use std::{
+    ops::ControlFlow,
     path::Path,
     time::{Duration, Instant},
 };
 
 use criterion::Criterion;
 use spikegrad::{
-    Checkpoint, CheckpointDir, CpuEngine, Engine, History, Input, Trainer,
-    train::{Event, Flow},
+    Checkpoint, CheckpointDir, CpuEngine, Engine, History, Input, Trainer, train::Event,
 };
 
 fn checkpoint(criterion: &mut Criterion) {
@@ -69,7 +69,9 @@ fn history(trainer: &Trainer, images: &spikegrad::data::Dataset) -> History {
         .expect("a network");
     let loss = spikegrad::Loss::CrossEntropyMembrane;
     let mut engine = CpuEngine::new(network, loss, spikegrad::Adam::new(1e-3)).expect("an engine");
-    let history = trainer.fit(&mut engine, images, None, |_, _| Flow::Continue);
+    let history = trainer.fit(&mut engine, images, None, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
     history.expect("it trains")
 }
 
@@ -100,7 +102,7 @@ fn epochs() {
                 let saved = folder.save_in_background(checkpoint.expect("a checkpoint"));
                 saved.expect("it is written");
             }
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         };
         let history = trainer.fit(&mut engine, &images, Some(&validation), callback);
         folder.wait().expect("it is written");

@@ -16,7 +16,7 @@
 //! # let dir = tempfile::tempdir().expect("a folder");
 //! # let dir = dir.path().join("run");
 //! use spikegrad::{Adam, Checkpoint, CheckpointDir, Device, History, Leaky, Loss, Network, Trainer};
-//! use spikegrad::train::Flow;
+//! use std::ops::ControlFlow;
 //!
 //! let trainer = Trainer { epochs: 3, batch_size: 4, ..Trainer::default() };
 //! let run = |stop_after| -> spikegrad::Result<History> {
@@ -30,17 +30,16 @@
 //!             (engine, History::default())
 //!         }
 //!     };
-//!     let mut saved = Ok(());
-//!     let history = trainer.resume(&mut *engine, &data, None, history, |engine, event| {
+//!     let history = trainer.resume(&mut engine, &data, None, history, |engine, event| {
 //!         let history = event.history();
 //!         if history.batches.len() % 5 == 0 {
-//!             saved = Checkpoint::new(engine, &trainer, history)
-//!                 .and_then(|checkpoint| folder.save_in_background(checkpoint));
+//!             folder.save_in_background(Checkpoint::new(engine, &trainer, history)?)?;
 //!         }
-//!         let stop = saved.is_err() || history.batches.len() == stop_after;
-//!         if stop { Flow::Stop } else { Flow::Continue }
+//!         Ok(match history.batches.len() == stop_after {
+//!             true => ControlFlow::Break(()),
+//!             false => ControlFlow::Continue(()),
+//!         })
 //!     })?;
-//!     saved?;
 //!     folder.wait()?;
 //!     Ok(history)
 //! };

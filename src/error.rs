@@ -3,10 +3,21 @@
 //! Every variant carries what was found, what would have been right, and the place, and prints
 //! them in one line. Match on the variant, not on the text.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 /// What went wrong: the value, the expected, and the place.
-#[derive(Debug, thiserror::Error)]
+///
+/// `Debug` prints the same line as `Display`, so `fn main() -> spikegrad::Result<()>` and `unwrap`
+/// show the message.
+///
+/// ```
+/// use spikegrad::{Leaky, Network};
+///
+/// let error = Network::<f32>::builder(4).layer(2, Leaky::new(1.5)).build::<f32>().unwrap_err();
+/// assert_eq!(error.to_string(), "layer 1: beta is 1.5; expected a decay from 0 to 1");
+/// assert_eq!(format!("{error:?}"), error.to_string());
+/// ```
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting is outside the range in which it means something.
@@ -90,12 +101,36 @@ pub enum Error {
     /// A loss function supplied by the user reported a failure of its own.
     #[error("custom loss: {0}")]
     CustomLoss(String),
+
+    /// A callback of [`Trainer::fit`](crate::Trainer::fit) reported a failure of the program's own;
+    /// see [`Error::callback`].
+    #[error("callback: {0}")]
+    Callback(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// `Result` with this crate's [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// Wraps any error, or a text, so that a callback of [`Trainer::fit`](crate::Trainer::fit) can
+    /// return it.
+    ///
+    /// ```
+    /// use spikegrad::Error;
+    ///
+    /// let full = std::io::Error::other("the disk is full");
+    /// assert_eq!(Error::callback(full).to_string(), "callback: the disk is full");
+    /// ```
+    pub fn callback(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error::Callback(error.into())
+    }
+
     /// A setting outside its range.
     #[cold]
     pub(crate) fn parameter(

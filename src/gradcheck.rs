@@ -10,13 +10,17 @@
 //! That network is smooth (but for the kinks of some surrogates), so central differences of its
 //! loss must agree with the backward pass in every parameter. Where they do, the code that trains
 //! is right.
+//!
+//! Zeros prove nothing: a wrong loss agrees with its differences where both are 0. A tensor whose
+//! gradient is all zero is reported as "nothing to compare", and a report in which every tensor is
+//! one does not pass.
 
 use std::fmt;
 
 use ndarray::{Dimension, IxDyn};
 
 use crate::{
-    Input, Network, Objective, Record, Recording, Result,
+    Dynamics, Input, Network, Objective, Record, Recording, Result,
     engine::reference::{run, run_back},
     neuron::{Held, Relaxed, rows::Spikes},
 };
@@ -46,6 +50,9 @@ pub struct TensorCheck {
     pub numeric: f64,
     /// Their distance over the largest entry of the tensor.
     pub error: f64,
+    /// Whether the gradient is zero, or so small that zeros would have agreed as well. Nothing is
+    /// compared then.
+    pub zero: bool,
 }
 
 /// The outcome of [`gradcheck`]; prints as a table with the worst entry of each tensor.
@@ -56,6 +63,10 @@ pub struct GradcheckReport {
     pub tensors: Vec<TensorCheck>,
     /// The relaxed network's loss.
     pub loss: f64,
+    /// Layers that cannot fire in so few steps, from 1: with `T = 1` those of
+    /// [`Dynamics::FireThenIntegrate`], whose spike reads the membrane before the first step, which
+    /// is 0. In the relaxed network their soft spikes are constants.
+    pub cannot_fire: Vec<usize>,
 }
 
 impl GradcheckReport {
@@ -66,30 +77,61 @@ impl GradcheckReport {
             .fold(0.0, |max, t| if t.error <= max { max } else { t.error })
     }
 
-    /// Whether every entry agrees within [`TOLERANCE`].
+    /// The tensors whose gradient is [zero](TensorCheck::zero), by name: nothing was compared there.
+    pub fn nothing_to_compare(&self) -> Vec<&str> {
+        let zero = self.tensors.iter().filter(|tensor| tensor.zero);
+        zero.map(|tensor| tensor.name.as_str()).collect()
+    }
+
+    /// Whether every entry agrees within [`TOLERANCE`], and at least one tensor has a gradient.
+    ///
+    /// Single tensors of zeros do not fail the check: a parameter may rightly have no gradient, as
+    /// the weights of a layer have under an input of zeros. They are in
+    /// [`nothing_to_compare`](Self::nothing_to_compare), and the table names them. A test that wants
+    /// every tensor proved asserts that this list is empty.
     pub fn passes(&self) -> bool {
-        self.max_error() <= TOLERANCE
+        self.max_error() <= TOLERANCE && self.tensors.iter().any(|tensor| !tensor.zero)
     }
 }
 
 impl fmt::Display for GradcheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "gradcheck at loss {:.6}: {}",
-            self.loss,
-            if self.passes() { "passed" } else { "FAILED" }
-        )?;
+        let zero = self.nothing_to_compare();
+        let verdict = match self.max_error() <= TOLERANCE {
+            true if zero.len() == self.tensors.len() => {
+                "NOTHING TO COMPARE, every gradient is zero".into()
+            }
+            true if zero.is_empty() => "passed".into(),
+            true => format!("passed, but nothing to compare in {}", zero.join(", ")),
+            false => "FAILED".to_string(),
+        };
+        writeln!(f, "gradcheck at loss {:.6}: {verdict}", self.loss)?;
+        if !self.cannot_fire.is_empty() {
+            let layers: Vec<String> = self.cannot_fire.iter().map(usize::to_string).collect();
+            let layers = match &layers[..] {
+                [layer] => format!("layer {layer}"),
+                layers => format!("layers {}", layers.join(", ")),
+            };
+            writeln!(
+                f,
+                "{layers} cannot fire: in FireThenIntegrate a spike reads the membrane of the step \
+                 before, and T = 1 has none; take T of at least 2"
+            )?;
+        }
         writeln!(
             f,
             "{:<16} {:>8} {:>14} {:>14} {:>9}  worst at",
             "tensor", "entries", "backward", "difference", "error"
         )?;
         for t in &self.tensors {
+            let worst = match t.zero && t.error <= TOLERANCE {
+                true => "nothing to compare".into(),
+                false => format!("{:?}", t.worst),
+            };
             writeln!(
                 f,
-                "{:<16} {:>8} {:>14.6e} {:>14.6e} {:>9.1e}  {:?}",
-                t.name, t.entries, t.analytic, t.numeric, t.error, t.worst
+                "{:<16} {:>8} {:>14.6e} {:>14.6e} {:>9.1e}  {worst}",
+                t.name, t.entries, t.analytic, t.numeric, t.error
             )?;
         }
         Ok(())
@@ -109,7 +151,7 @@ impl fmt::Display for GradcheckReport {
 ///     .build()?;
 /// let x = Array2::from_shape_fn((2, 3), |(b, n)| 0.5 + 0.25 * (b + n) as f64);
 /// let report = gradcheck(&network, Input::constant(x.view(), 6), &[0, 1], Loss::CrossEntropyMembrane)?;
-/// assert!(report.passes(), "{report}");
+/// assert!(report.passes() && report.nothing_to_compare().is_empty(), "{report}");
 /// # Ok::<(), spikegrad::Error>(())
 /// ```
 ///
@@ -140,10 +182,8 @@ pub fn gradcheck(
     let mut tensors = Vec::with_capacity(gradients.len());
     for (which, (name, gradient)) in gradients.iter().enumerate() {
         // Tensors with hardly any gradient are measured against the others, and against rounding.
-        let scale = largest(&mut gradient.iter().copied())
-            .max(1e-3 * overall)
-            .max(1e-5 * loss.abs())
-            .max(1e-7);
+        let own = largest(&mut gradient.iter().copied());
+        let scale = own.max(1e-3 * overall).max(1e-5 * loss.abs()).max(1e-7);
         let mut check = TensorCheck {
             name: name.clone(),
             entries: gradient.len(),
@@ -151,6 +191,8 @@ pub fn gradcheck(
             analytic: 0.0,
             numeric: 0.0,
             error: -1.0,
+            // Zeros in its place would be within the tolerance.
+            zero: own <= TOLERANCE * scale,
         };
         for (index, &analytic) in gradient.indexed_iter() {
             let mut loss_at = |step: f64| -> Result<f64> {
@@ -186,7 +228,15 @@ pub fn gradcheck(
         }
         tensors.push(check);
     }
-    Ok(GradcheckReport { tensors, loss })
+    let layers = network.layers().iter().zip(1..);
+    let silent = layers.filter(|(layer, _)| {
+        input.num_steps() == 1 && layer.neuron().dynamics == Dynamics::FireThenIntegrate
+    });
+    Ok(GradcheckReport {
+        tensors,
+        loss,
+        cannot_fire: silent.map(|(_, layer)| layer).collect(),
+    })
 }
 
 /// Moves one entry of one tensor; returns what stood there.

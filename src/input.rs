@@ -98,6 +98,32 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
+    /// Adds to an error of shape how the axes of this input were read: `[B, T, N]` in place of
+    /// `[T, B, N]` shows there, and nowhere else. Other errors stay as they are.
+    #[cold]
+    pub(crate) fn name_axes(&self, mut error: Error) -> Error {
+        if let Error::Shape { expected, .. } = &mut error {
+            let (steps, batch) = (self.num_steps(), self.batch());
+            let s = |n: usize| if n == 1 { "" } else { "s" };
+            let axes = match self {
+                Input::Constant { x, .. } => format!(
+                    "input [B, N] = {:?} was read as B = {batch} sample{}, for T = {steps} step{}",
+                    x.shape(),
+                    s(batch),
+                    s(steps)
+                ),
+                Input::Sequence { x } => format!(
+                    "input [T, B, N] = {:?} was read as T = {steps} step{} of B = {batch} sample{}",
+                    x.shape(),
+                    s(steps),
+                    s(batch)
+                ),
+            };
+            *expected = format!("{expected} ({axes})");
+        }
+        error
+    }
+
     /// Refuses an input that [`check_shape`](Self::check_shape) refuses, or that holds a NaN or an
     /// infinity.
     pub(crate) fn check(&self, network: &Network<F>) -> Result<()> {
@@ -130,7 +156,7 @@ impl<'a, F: Float> Input<'a, F> {
         };
         if self.features() != network.inputs() {
             let expected = format!("{expected}{}], the network's inputs", network.inputs());
-            return Err(Error::shape("input", expected, found));
+            return Err(self.name_axes(Error::shape("input", expected, found)));
         }
         // What an engine holds of one sample at least: current, spikes, membranes, adjoints.
         let neurons = network.layers().iter().map(|layer| layer.neurons());
@@ -139,11 +165,8 @@ impl<'a, F: Float> Input<'a, F> {
         if let Input::Sequence { x } = self {
             let (num_steps, _, features) = x.dim();
             if num_steps.saturating_mul(features) > MAX_SAMPLE {
-                return Err(Error::shape(
-                    "input",
-                    "fewer than 2^32 numbers for each sample",
-                    x.shape(),
-                ));
+                let expected = "fewer than 2^32 numbers for each sample";
+                return Err(self.name_axes(Error::shape("input", expected, x.shape())));
             }
         }
         Ok(())

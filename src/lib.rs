@@ -107,6 +107,8 @@ mod room;
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]
+pub mod verify;
+#[cfg(feature = "safetensors")]
 mod weights;
 
 #[cfg(feature = "safetensors")]

@@ -15,11 +15,13 @@
 //! `lse` is the log-sum-exp, shifted by the maximum. The values are snnTorch's
 //! (`snntorch.functional`, version 1.0), without its population codes and class weights.
 
+#[cfg(feature = "safetensors")]
+use std::any::Any;
 use std::{fmt, sync::Arc};
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
 
-use crate::{Error, Float, Recording, Result, network::check_targets};
+use crate::{Error, Float, ReadOut, Recording, Result};
 
 /// The signature of a loss of the user's own; see [`Loss::custom`].
 pub type LossFn<F> = dyn Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync;
@@ -161,6 +163,60 @@ impl<F: Float> Loss<F> {
         Loss::Custom(Arc::new(loss))
     }
 
+    /// The same loss in another precision; `None` for a custom loss in another than its own.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn cast<G: Float>(&self) -> Option<Loss<G>> {
+        if let Some(same) = (self as &dyn Any).downcast_ref::<Loss<G>>() {
+            return Some(same.clone());
+        }
+        Some(match *self {
+            Loss::CrossEntropyMembrane => Loss::CrossEntropyMembrane,
+            Loss::CrossEntropyCount => Loss::CrossEntropyCount,
+            Loss::CrossEntropyRate => Loss::CrossEntropyRate,
+            Loss::CrossEntropyMaxMembrane => Loss::CrossEntropyMaxMembrane,
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            },
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => Loss::MseMembrane {
+                on_target,
+                off_target,
+            },
+            Loss::Custom(_) => return None,
+        })
+    }
+
+    /// The read-out that fits this loss: [`SpikeCount`](ReadOut::SpikeCount) for a loss on spikes,
+    /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss, of which only
+    /// its author knows.
+    ///
+    /// A network trained on spikes has membranes that nothing has trained to be the largest, and a
+    /// network trained on membranes may hardly spike, so the other read-out is often far worse.
+    ///
+    /// ```
+    /// use spikegrad::{Loss, ReadOut};
+    ///
+    /// assert_eq!(Loss::<f32>::CrossEntropyMembrane.read_out(), Some(ReadOut::Membrane));
+    /// assert_eq!(Loss::<f32>::CrossEntropyCount.read_out(), Some(ReadOut::SpikeCount));
+    /// ```
+    pub fn read_out(&self) -> Option<ReadOut> {
+        match self {
+            Loss::CrossEntropyMembrane
+            | Loss::CrossEntropyMaxMembrane
+            | Loss::MseMembrane { .. } => Some(ReadOut::Membrane),
+            Loss::CrossEntropyCount | Loss::CrossEntropyRate | Loss::MseCount { .. } => {
+                Some(ReadOut::SpikeCount)
+            }
+            Loss::Custom(_) => None,
+        }
+    }
+
     /// Refuses rates outside `[0, 1]` and infinite potentials.
     ///
     /// # Errors
@@ -207,7 +263,7 @@ impl<F: Float> Loss<F> {
         recording.check()?;
         let (spk, mem) = (&recording.output().spk, &recording.output().mem);
         let (num_steps, batch, classes) = mem.dim();
-        check_targets(targets, batch, classes)?;
+        recording.check_targets(targets)?;
         let layers = recording.num_layers();
         let per_step = F::of(1.0 / num_steps as f64);
         let element = 1.0 / (num_steps * batch * classes) as f64;
@@ -331,6 +387,15 @@ impl<F: Float> Objective<F> {
             }
         }
         Ok((value, adjoints))
+    }
+
+    /// The same in another precision, where the loss [has one](Loss::cast).
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn cast<G: Float>(&self) -> Option<Objective<G>> {
+        Some(Objective {
+            loss: self.loss.cast()?,
+            rate_l1: self.rate_l1,
+        })
     }
 
     /// Refuses settings out of range.

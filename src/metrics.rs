@@ -1,20 +1,22 @@
 //! How good the answers are: accuracy by either read-out, and firing rates.
 //!
 //! Two read-outs of the output layer, `[T, B, N]`, name a class: the neuron with the most spikes
-//! over time (the tutorial's), and the one with the largest membrane summed over time, which is
-//! the better classifier of the two. Ties go to the lowest index, as `torch.max` has it on a CPU.
+//! over time (the tutorial's), and the one with the largest membrane summed over time. Which of them
+//! is the better classifier depends on what the network was trained by: the one that the loss reads
+//! ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the lowest index, as `torch.max` has it on
+//! a CPU.
 
 use ndarray::{ArrayView2, Axis};
 
-use crate::{Float, Recording, Result, network::check_targets};
+use crate::{Float, Recording, Result};
 
 /// How the output layer names a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ReadOut {
-    /// The neuron with the most spikes: the tutorial's.
+    /// The neuron with the most spikes: the tutorial's. It fits losses on spikes.
     #[default]
     SpikeCount,
-    /// The neuron with the largest membrane summed over time: the more accurate.
+    /// The neuron with the largest membrane summed over time. It fits losses on membranes.
     Membrane,
 }
 
@@ -53,9 +55,8 @@ impl StepReport {
     /// [`Error::Shape`](crate::Error::Shape) or [`Error::Target`](crate::Error::Target) where the
     /// targets do not fit.
     pub fn new<F: Float>(loss: f64, recording: &Recording<F>, targets: &[usize]) -> Result<Self> {
-        let (_, batch, classes) = recording.output().mem.dim();
         recording.check()?;
-        check_targets(targets, batch, classes)?;
+        recording.check_targets(targets)?;
         let correct = |read_out| {
             let answers = recording.classify(read_out);
             answers
@@ -66,7 +67,7 @@ impl StepReport {
         };
         Ok(StepReport {
             loss,
-            samples: batch,
+            samples: targets.len(),
             correct_spike_count: correct(ReadOut::SpikeCount),
             correct_membrane: correct(ReadOut::Membrane),
             firing_rate: (0..recording.num_layers())

@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
 use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Uniform};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Dynamics, Error, Float, Leaky, Result, neuron::MIN_THRESHOLD, room};
+use crate::{Dynamics, Error, Float, Input, Leaky, Result, neuron::MIN_THRESHOLD, room};
 
 /// A feed-forward spiking network: its structure and its parameters.
 ///
@@ -300,9 +300,10 @@ impl<F: Float> Network<F> {
         Ok(())
     }
 
-    /// Checks a batch's targets.
-    pub(crate) fn check_targets(&self, targets: &[usize], batch: usize) -> Result<()> {
-        check_targets(targets, batch, self.outputs())
+    /// Checks the targets of an input.
+    pub(crate) fn check_targets(&self, targets: &[usize], input: Input<'_, F>) -> Result<()> {
+        check_targets(targets, input.batch(), self.outputs())
+            .map_err(|error| input.name_axes(error))
     }
 }
 

@@ -4,6 +4,7 @@ use ndarray::{Array3, Axis};
 
 use crate::{
     Error, Float, Input, Layer, Network, Result,
+    network::check_targets,
     neuron::rows::{Around, StepMut},
 };
 
@@ -16,7 +17,8 @@ pub enum Record {
     Output,
     /// Every layer.
     All,
-    /// The layers with these indices, from 0; the last layer is kept in any case.
+    /// The layers of these numbers, from 1 (`fc1` and `lif1` are layer 1); the last layer is kept in
+    /// any case.
     Layers(Vec<usize>),
 }
 
@@ -24,9 +26,9 @@ impl Record {
     /// Refuses layers that a network of `layers` layers does not have.
     pub(crate) fn check(&self, layers: usize) -> Result<()> {
         match self {
-            Record::Layers(kept) => match kept.iter().find(|&&k| k >= layers) {
+            Record::Layers(kept) => match kept.iter().find(|k| !(1..=layers).contains(*k)) {
                 Some(k) => {
-                    let expected = format!("indices below {layers}, the number of layers");
+                    let expected = format!("a layer from 1 to {layers}");
                     Err(Error::parameter("record: layer", k, expected))
                 }
                 None => Ok(()),
@@ -35,13 +37,13 @@ impl Record {
         }
     }
 
-    /// Whether layer `k` of `layers` is kept.
+    /// Whether the layer with index `k`, from 0, of `layers` is kept.
     pub(crate) fn keeps(&self, k: usize, layers: usize) -> bool {
         k + 1 == layers
             || match self {
                 Record::Output => false,
                 Record::All => true,
-                Record::Layers(kept) => kept.contains(&k),
+                Record::Layers(kept) => kept.contains(&(k + 1)),
             }
     }
 }
@@ -144,8 +146,26 @@ impl<F: Float> Recording<F> {
         self.layers.len() + 1
     }
 
-    /// Layer `k` from 0, if it was kept.
-    pub fn layer(&self, k: usize) -> Option<&Trace<F>> {
+    /// Spikes and membranes of layer `layer`, from 1 (`fc1` and `lif1` are layer 1), if they were
+    /// kept.
+    ///
+    /// ```
+    /// # use spikegrad::{Input, Leaky, Network, engine::reference::forward};
+    /// # let network: Network =
+    /// #     Network::builder(3).layer(4, Leaky::new(0.9)).layer(2, Leaky::new(0.9)).build()?;
+    /// # let x = ndarray::Array2::from_elem((1, 3), 0.7);
+    /// let recording = forward(&network, Input::constant(x.view(), 5))?;
+    /// assert_eq!(recording.trace(1).map(|hidden| hidden.spk.dim()), Some((5, 1, 4)));
+    /// assert_eq!(recording.trace(2), Some(recording.output()));
+    /// assert_eq!(recording.trace(3), None);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn trace(&self, layer: usize) -> Option<&Trace<F>> {
+        self.layer(layer.checked_sub(1)?)
+    }
+
+    /// The layer with index `k`, from 0, if it was kept.
+    pub(crate) fn layer(&self, k: usize) -> Option<&Trace<F>> {
         if k == self.layers.len() {
             Some(&self.output)
         } else {
@@ -210,6 +230,18 @@ impl<F: Float> Recording<F> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses targets that do not fit the output layer.
+    pub(crate) fn check_targets(&self, targets: &[usize]) -> Result<()> {
+        let (steps, batch, classes) = self.output.mem.dim();
+        check_targets(targets, batch, classes).map_err(|mut error| {
+            if let Error::Shape { expected, .. } = &mut error {
+                let axes = format!("output membranes [T, B, N] = [{steps}, {batch}, {classes}]");
+                *expected = format!("{expected} ({axes})");
+            }
+            error
+        })
     }
 
     /// Keeps only what `record` asks for.

@@ -23,7 +23,10 @@
 mod inactive;
 mod warnings;
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
 
 pub use inactive::{Activity, InactiveLayer};
 
@@ -252,15 +255,6 @@ impl<'a> Event<'a> {
     }
 }
 
-/// What a callback wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    /// Go on.
-    Continue,
-    /// End the run here; [`Trainer::fit`] returns what there is.
-    Stop,
-}
-
 impl Trainer {
     /// Refuses settings that train nothing on this data.
     ///
@@ -295,12 +289,15 @@ impl Trainer {
 
     /// Trains, validates after each epoch where there is a validation set, and calls back after
     /// every batch and every epoch. The callback may use the engine: to evaluate something else,
-    /// or to take the network as it is then.
+    /// or to take the network as it is then. `Ok(ControlFlow::Continue(()))` goes on,
+    /// `Ok(ControlFlow::Break(()))` ends the run here and returns what there is, and an error ends it
+    /// and is returned. [`Error::callback`] makes one of an error of the program's own.
     ///
     /// ```
     /// # use ndarray::Array2;
     /// # use spikegrad::{Adam, Device, Leaky, Loss, Network, Trainer, data::Dataset};
-    /// use spikegrad::train::{Event, Flow};
+    /// use spikegrad::train::Event;
+    /// use std::ops::ControlFlow;
     /// # let images = Array2::from_shape_fn((8, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
     /// # let data = Dataset::new(images, (0..8).map(|b| b % 2).collect(), 2)?;
     /// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
@@ -308,14 +305,14 @@ impl Trainer {
     ///
     /// let trainer = Trainer { epochs: 3, batch_size: 4, ..Trainer::default() };
     /// let mut best = None;
-    /// let history = trainer.fit(&mut *engine, &data, Some(&data), |engine, event| {
+    /// let history = trainer.fit(&mut engine, &data, Some(&data), |engine, event| {
     ///     if let Event::Epoch { record, .. } = event
-    ///         && let (Some(validation), Ok(network)) = (&record.validation, engine.network())
+    ///         && let Some(validation) = &record.validation
     ///         && best.as_ref().is_none_or(|(loss, _)| validation.loss < *loss)
     ///     {
-    ///         best = Some((validation.loss, network));
+    ///         best = Some((validation.loss, engine.network()?));
     ///     }
-    ///     Flow::Continue
+    ///     Ok(ControlFlow::Continue(()))
     /// })?;
     /// assert_eq!((history.batches.len(), history.epochs.len()), (6, 3));
     /// assert!(best.is_some());
@@ -330,13 +327,14 @@ impl Trainer {
     /// either set, that the network has no output for; [`Error::Shape`] where training and validation images
     /// differ in size. Then whatever the engine reports, at once: the engine holds
     /// the parameters from before the failing step (but where [`Error::NonFinite`] names a parameter
-    /// after its update). [`Error::NonFinite`] names the update of the run besides.
+    /// after its update). [`Error::NonFinite`] names the update of the run besides. Whatever the
+    /// callback returns.
     pub fn fit(
         &self,
         engine: &mut dyn Engine,
         train: &Dataset,
         validation: Option<&Dataset>,
-        callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
+        callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<History> {
         self.resume(engine, train, validation, History::default(), callback)
     }
@@ -357,7 +355,7 @@ impl Trainer {
         train: &Dataset,
         validation: Option<&Dataset>,
         mut history: History,
-        callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
+        callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<History> {
         self.fit_into(engine, train, validation, &mut history, callback)?;
         Ok(history)
@@ -371,14 +369,16 @@ impl Trainer {
     /// ```
     /// # use ndarray::Array2;
     /// # use spikegrad::{Adam, Device, History, Leaky, Loss, Network, Trainer, data::Dataset};
-    /// # use spikegrad::train::Flow;
+    /// # use std::ops::ControlFlow;
     /// # let images = Array2::from_shape_fn((8, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
     /// # let data = Dataset::new(images, (0..8).map(|b| b % 2).collect(), 2)?;
     /// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
     /// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
     /// let trainer = Trainer { epochs: 3, batch_size: 4, ..Trainer::default() };
     /// let mut history = History::default();
-    /// let fitted = trainer.fit_into(&mut *engine, &data, None, &mut history, |_, _| Flow::Continue);
+    /// let fitted = trainer.fit_into(&mut engine, &data, None, &mut history, |_, _| {
+    ///     Ok(ControlFlow::Continue(()))
+    /// });
     /// println!("{} batches, then {fitted:?}", history.batches.len());
     /// # assert_eq!(history.batches.len(), 6);
     /// # Ok::<(), spikegrad::Error>(())
@@ -392,7 +392,7 @@ impl Trainer {
         train: &Dataset,
         validation: Option<&Dataset>,
         history: &mut History,
-        mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Flow,
+        mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.check(train)?;
         if let Some(validation) = validation {
@@ -445,7 +445,7 @@ impl Trainer {
                     batches: count,
                     history,
                 };
-                if callback(engine, event) == Flow::Stop {
+                if callback(engine, event)?.is_break() {
                     return Ok(());
                 }
             }
@@ -470,7 +470,7 @@ impl Trainer {
                 record: &record,
                 history,
             };
-            if callback(engine, event) == Flow::Stop {
+            if callback(engine, event)?.is_break() {
                 break;
             }
         }

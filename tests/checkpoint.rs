@@ -7,6 +7,7 @@ mod runs;
 
 use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
@@ -17,7 +18,7 @@ use spikegrad::{
     Adam, Adjoints, Checkpoint, CheckpointDir, CpuEngine, Device, Engine, Error, History, Loss,
     ReferenceEngine, Trainer,
     checkpoint::disk::{Disk, Os},
-    train::{Event, Flow, Position},
+    train::{Event, Position},
 };
 use tempfile::{TempDir, tempdir};
 
@@ -82,7 +83,7 @@ fn checkpoints_change_no_bits() {
             let checkpoint = Checkpoint::new(engine, &trainer(), event.history());
             let saved = folder.save_in_background(checkpoint.expect("a checkpoint"));
             saved.expect("it is written");
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         })
         .expect("it trains");
     folder.wait().expect("it is written");
@@ -132,8 +133,8 @@ fn a_checkpoint_moves_between_engines() {
             Some(&data),
             checkpoint.history.clone(),
             |_, event| match event.history().batches.len() == batches {
-                true => Flow::Stop,
-                false => Flow::Continue,
+                true => Ok(ControlFlow::Break(())),
+                false => Ok(ControlFlow::Continue(())),
             },
         );
         reload(&Checkpoint::new(engine, &checkpoint.trainer, &history.unwrap()).unwrap())
@@ -179,7 +180,9 @@ fn a_history_that_does_not_fit_is_refused() {
     let (data, checkpoint) = (data(), after(7));
     let resume = |trainer: Trainer, history: History| {
         let mut engine = checkpoint.engine(Device::Cpu).unwrap();
-        let result = trainer.resume(&mut *engine, &data, None, history, |_, _| Flow::Continue);
+        let result = trainer.resume(&mut *engine, &data, None, history, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
         match result {
             Err(Error::InvalidParameter {
                 name,
@@ -222,10 +225,12 @@ fn more_epochs_go_on_from_the_end() {
     let mut resumed = end.engine(Device::Cpu).unwrap();
     let data = data();
     let history = longer.resume(&mut *resumed, &data, Some(&data), end.history, |_, _| {
-        Flow::Continue
+        Ok(ControlFlow::Continue(()))
     });
     let mut straight = engine();
-    let expected = longer.fit(&mut *straight, &data, Some(&data), |_, _| Flow::Continue);
+    let expected = longer.fit(&mut *straight, &data, Some(&data), |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
     assert_eq!(
         without_times(&history.unwrap()),
         without_times(&expected.unwrap())
@@ -362,8 +367,8 @@ fn a_custom_loss_is_asked_for() {
     let mut engine = CpuEngine::new(network(), loss(), Adam::new(0.01)).unwrap();
     let data = data();
     let history = trainer().fit(&mut engine, &data, None, |_, event| match event {
-        Event::Epoch { .. } => Flow::Stop,
-        _ => Flow::Continue,
+        Event::Epoch { .. } => Ok(ControlFlow::Break(())),
+        _ => Ok(ControlFlow::Continue(())),
     });
     let saved = Checkpoint::new(&mut engine, &trainer(), &history.unwrap()).unwrap();
     let loaded = Checkpoint::from_bytes(&saved.to_bytes().unwrap()).unwrap();
@@ -376,7 +381,7 @@ fn a_custom_loss_is_asked_for() {
         .engine(loaded.network.clone(), loss(), adam)
         .unwrap();
     let mut straight = CpuEngine::new(network(), loss(), Adam::new(0.01)).unwrap();
-    let goes_on = |_: &mut dyn Engine, _: Event<'_>| Flow::Continue;
+    let goes_on = |_: &mut dyn Engine, _: Event<'_>| Ok(ControlFlow::Continue(()));
     trainer()
         .resume(&mut *resumed, &data, None, loaded.history, goes_on)
         .unwrap();

@@ -1,12 +1,12 @@
 //! Several engines in one process: side by side they give the bits that each gives alone, and within a
 //! thread pool of the user's own no other is started. The pool is the process's, so it is one test.
 
+use std::ops::ControlFlow;
 use std::thread;
 
 use ndarray::Array2;
 use spikegrad::{
     Adam, CpuEngine, Device, Engine, Leaky, Loss, Network, ReferenceEngine, Trainer, data::Dataset,
-    train::Flow,
 };
 
 fn assert_send<T: Send>() {}
@@ -53,7 +53,9 @@ fn trained(seed: u64) -> Network {
         num_steps: 10,
         seed,
     };
-    let history = trainer.fit(&mut *engine, &data, None, |_, _| Flow::Continue);
+    let history = trainer.fit(&mut *engine, &data, None, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
     let rate = history.expect("it trains").batches[0].report.firing_rate[0];
     assert!(rate > 0.01, "it spikes: {rate}");
     engine.network().expect("a network")

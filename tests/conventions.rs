@@ -88,6 +88,11 @@ fn engines_take_the_first_of_equal_maxima() {
     let loss = || Loss::CrossEntropyMaxMembrane;
     let mut reference = ReferenceEngine::new(network.clone(), loss(), Adam::new(1e-3)).unwrap();
     let (_, expected) = reference.gradients(input, &[1]).unwrap();
+    let biases = &expected.tensors()[3];
+    assert!(
+        biases.0 == "fc2.bias" && biases.1.iter().all(|g| g.abs() > 0.1),
+        "{biases:?}"
+    );
     for isa in CpuEngine::instruction_sets() {
         let engine = CpuEngine::with_instruction_set(network.clone(), loss(), Adam::new(1e-3), isa);
         let (_, found) = engine.unwrap().gradients(input, &[1]).unwrap();

@@ -11,6 +11,7 @@ mod runs;
 
 use std::{
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -19,7 +20,6 @@ use std::{
 
 use spikegrad::{
     Adam, Checkpoint, CheckpointDir, Device, Engine, History, Leaky, Loss, Network, Trainer,
-    train::Flow,
 };
 use tempfile::tempdir;
 
@@ -96,7 +96,7 @@ fn child() {
                 }
                 .expect("it is written");
             }
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         },
     );
     if let Some(folder) = &mut folder {

@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     io,
+    ops::ControlFlow,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -637,7 +638,7 @@ fn a_small_disk_that_fills_up() {
 
 #[cfg(target_os = "linux")]
 fn train_until_full(dir: &Path) {
-    use spikegrad::{Adam, Device, Leaky, Loss, Network, train::Flow};
+    use spikegrad::{Adam, Device, Leaky, Loss, Network};
     let network: Network = Network::builder(6)
         .layer(800, Leaky::new(0.9).threshold(0.3))
         .layer(2, Leaky::new(0.8))
@@ -653,13 +654,13 @@ fn train_until_full(dir: &Path) {
     let history = trainer.fit(&mut *engine, &data, None, |engine, event| {
         let checkpoint = Checkpoint::new(engine, &trainer, event.history()).unwrap();
         states.push(checkpoint.clone());
-        match folder.save(&checkpoint) {
-            Ok(()) => Flow::Continue,
+        Ok(match folder.save(&checkpoint) {
+            Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failure = Some(error);
-                Flow::Stop
+                ControlFlow::Break(())
             }
-        }
+        })
     });
     let history = history.unwrap();
     let error = failure.expect("three checkpoints of 90 kB do not fit");

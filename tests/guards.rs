@@ -1,13 +1,15 @@
 //! What training watches for: settings out of range, gradients clipped as PyTorch clips them, layers
 //! that do not fire, losses that are no numbers, sets that do not fit.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CpuEngine, Device, Dynamics, Engine, Error, Gradients, History, Input, Leaky, Loss,
     Network, Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, StepReport, Trainer,
     data::Dataset,
     engine::reference::forward,
-    train::{Activity, Flow, Position},
+    train::{Activity, Position},
 };
 
 fn network(threshold: f64, bias: f32) -> Network {
@@ -231,7 +233,9 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
             num_steps: 6,
             ..Trainer::default()
         };
-        let error = trainer.fit(&mut *engine, &data, None, |_, _| Flow::Continue);
+        let error = trainer.fit(&mut *engine, &data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
         let there = "layer 2, step 1, sample 0, neuron 0, in update 1 of the run";
         place(error.unwrap_err(), there);
         assert_eq!(engine.network().unwrap(), network);
@@ -250,26 +254,28 @@ fn silent_and_saturated_layers_are_reported() {
         let mut engine =
             CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-6)).unwrap();
         let history = trainer
-            .fit(&mut engine, &data, None, |_, _| Flow::Continue)
+            .fit(&mut engine, &data, None, |_, _| {
+                Ok(ControlFlow::Continue(()))
+            })
             .unwrap();
         assert!(trainer.inactive_layers(&history, 2).is_empty());
         trainer.inactive_layers(&history, 1)
     };
     // No current reaches a threshold of 1000, and what is above gets nothing but its bias.
     let silent = watch(network(1000.0, 0.0));
-    assert_eq!((silent[0].layer, silent[0].activity), (0, Activity::Silent));
+    assert_eq!((silent[0].layer, silent[0].activity), (1, Activity::Silent));
     assert_eq!(silent[0].firing_rate, 0.0);
     assert!(silent[0].to_string().starts_with("layer 1 was silent"));
     // A bias of 50 fires at each step but the first.
     let saturated = watch(network(1.0, 50.0));
     assert_eq!(
         (saturated[0].layer, saturated[0].activity),
-        (0, Activity::Saturated)
+        (1, Activity::Saturated)
     );
     assert_eq!(saturated[0].firing_rate, 0.96);
     // And in between there is nothing to say of the first layer.
     let healthy = watch(network(0.5, 0.2));
-    assert!(healthy.iter().all(|layer| layer.layer != 0), "{healthy:?}");
+    assert!(healthy.iter().all(|layer| layer.layer != 1), "{healthy:?}");
 }
 
 #[test]
@@ -292,7 +298,7 @@ fn a_validation_set_that_does_not_fit_is_refused_before_training() {
         let error = trainer
             .fit(&mut engine, &train, Some(&bad), |_, _| {
                 events += 1;
-                Flow::Continue
+                Ok(ControlFlow::Continue(()))
             })
             .unwrap_err();
         match what {
@@ -338,7 +344,7 @@ fn labels_beyond_the_outputs_are_refused_before_training() {
         let mut events = 0;
         let result = trainer.fit(&mut engine, &train, validation, |_, _| {
             events += 1;
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         });
         match result.unwrap_err() {
             Error::InvalidParameter {
@@ -360,7 +366,9 @@ fn labels_beyond_the_outputs_are_refused_before_training() {
     let (network, adam) = (network(1.0, 0.0), Adam::new(1e-3));
     let mut engine = CpuEngine::new(network, Loss::CrossEntropyMembrane, adam).unwrap();
     trainer
-        .fit(&mut engine, &fine, Some(&fine), |_, _| Flow::Continue)
+        .fit(&mut engine, &fine, Some(&fine), |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
         .unwrap();
 }
 
@@ -391,20 +399,22 @@ fn what_was_measured_outlives_an_error() {
     // In the validation: white images make weights of 3e38 overflow.
     let (mut failing, mut history) = (engine(3e38), History::default());
     let result = trainer.fit_into(&mut failing, &black, Some(&white), &mut history, |_, _| {
-        Flow::Continue
+        Ok(ControlFlow::Continue(()))
     });
     assert!(matches!(result, Err(Error::NonFinite { .. })), "{result:?}");
     assert_eq!((history.batches.len(), history.epochs.len()), (3, 0));
     assert_eq!(history.position(), Position { epoch: 0, batch: 3 });
     trainer
         .fit_into(&mut failing, &black, Some(&black), &mut history, |_, _| {
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         })
         .unwrap();
     assert_eq!((history.batches.len(), history.epochs.len()), (6, 2));
     let mut whole = engine(3e38);
     trainer
-        .fit(&mut whole, &black, Some(&black), |_, _| Flow::Continue)
+        .fit(&mut whole, &black, Some(&black), |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
         .unwrap();
     assert_eq!(failing.network().unwrap(), whole.network().unwrap());
 
@@ -466,18 +476,22 @@ fn what_was_measured_outlives_an_error() {
     }
     let (mut failing, mut history) = (Failing(engine(0.3), 4), History::default());
     let result = trainer.fit_into(&mut failing, &white, None, &mut history, |_, _| {
-        Flow::Continue
+        Ok(ControlFlow::Continue(()))
     });
     assert!(matches!(result, Err(Error::Device { .. })), "{result:?}");
     assert_eq!(history.position(), Position { epoch: 1, batch: 1 });
     assert_eq!((history.batches.len(), history.epochs.len()), (4, 1));
     let history = trainer
-        .resume(&mut failing, &white, None, history, |_, _| Flow::Continue)
+        .resume(&mut failing, &white, None, history, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
         .unwrap();
     assert_eq!((history.batches.len(), history.epochs.len()), (6, 2));
     let mut whole = engine(0.3);
     trainer
-        .fit(&mut whole, &white, None, |_, _| Flow::Continue)
+        .fit(&mut whole, &white, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
         .unwrap();
     assert_eq!(failing.network().unwrap(), whole.network().unwrap());
 }
@@ -537,7 +551,7 @@ fn pixels_of_0_and_1_are_a_warning() {
             CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-3)).unwrap();
         let history = trainer.fit(&mut engine, train, validation, |_, event| {
             assert_eq!(event.history().warnings, warnings);
-            Flow::Continue
+            Ok(ControlFlow::Continue(()))
         });
         assert_eq!(history.unwrap().warnings, warnings);
     }
@@ -620,7 +634,9 @@ fn a_single_step_in_the_default_order_is_told() {
     )
     .unwrap();
     let history = trainer
-        .fit(&mut engine, &data(4, 2), None, |_, _| Flow::Continue)
+        .fit(&mut engine, &data(4, 2), None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
         .unwrap();
     assert!(
         history.warnings[0].contains("FireThenIntegrate"),
@@ -716,8 +732,109 @@ fn what_is_not_finite_is_named_with_its_place() {
     };
     let (black, white) = (images(0), images(255));
     let error = trainer.fit(&mut *engine(large), &black, Some(&white), |_, _| {
-        Flow::Continue
+        Ok(ControlFlow::Continue(()))
     });
     let place = place(error.unwrap_err());
     assert!(place.ends_with(", in the validation of epoch 1"), "{place}");
+}
+
+/// A callback's own error ends the run and comes out of it as it went in; `Break` ends it in good order.
+/// A box of an engine is an engine, and so is a mutable reference to one.
+#[test]
+fn callbacks_can_fail_and_a_box_is_an_engine() {
+    let (data, loss) = (data(4, 2), Loss::CrossEntropyMembrane);
+    let trainer = Trainer {
+        epochs: 2,
+        batch_size: 4,
+        num_steps: 5,
+        ..Trainer::default()
+    };
+    let adam = Adam::new(1e-2);
+    let mut engine = (Device::Cpu.engine(network(0.5, 0.2), loss.clone(), adam.clone())).unwrap();
+    let mut events = 0;
+    let error = trainer.fit(&mut engine, &data, None, |_, _| {
+        events += 1;
+        match events {
+            1 => Ok(ControlFlow::Continue(())),
+            _ => Err(Error::callback(std::io::Error::other("the disk is full"))),
+        }
+    });
+    let error = error.unwrap_err();
+    assert_eq!(
+        (events, error.to_string()),
+        (2, "callback: the disk is full".into())
+    );
+    let Error::Callback(source) = error else {
+        panic!("{error}");
+    };
+    assert!(source.downcast_ref::<std::io::Error>().is_some());
+    // The library's errors go through `?` as they are.
+    let missing = trainer.fit(&mut engine, &data, None, |engine, _| {
+        engine
+            .network()?
+            .set_parameter("fc9.bias", ndarray::arr1(&[0.0]).into_dyn().view())?;
+        Ok(ControlFlow::Continue(()))
+    });
+    assert!(matches!(missing, Err(Error::InvalidParameter { value, .. }) if value == "fc9.bias"));
+
+    // Through a box, a reference to it, and bare: the same run.
+    fn run(trainer: &Trainer, mut engine: impl Engine, data: &Dataset) -> Network {
+        let history = trainer.fit(&mut engine, data, None, |_, event| {
+            Ok(match event.history().batches.len() {
+                3 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+        });
+        assert_eq!(history.unwrap().batches.len(), 3);
+        engine.network().unwrap()
+    }
+    let make = || CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
+    let expected = run(&trainer, make(), &data);
+    assert_ne!(expected, network(0.5, 0.2));
+    let boxed: Box<dyn Engine> = Box::new(make());
+    assert_eq!(run(&trainer, boxed, &data), expected);
+    assert_eq!(run(&trainer, &mut make(), &data), expected);
+    let mut boxed: Box<dyn Engine> = Box::new(make());
+    assert_eq!(run(&trainer, &mut *boxed, &data), expected);
+    assert_eq!(
+        run(&trainer, Box::new(&mut boxed), &data).sizes(),
+        expected.sizes()
+    );
+}
+
+/// `fn main() -> spikegrad::Result<()>` and `unwrap` print the message, not the fields.
+#[test]
+fn debug_of_an_error_is_its_message() {
+    let error = Network::builder(4).layer(2, Leaky::new(1.5)).build::<f32>();
+    let error = error.unwrap_err();
+    assert_eq!(
+        format!("{error:?}"),
+        "layer 1: beta is 1.5; expected a decay from 0 to 1"
+    );
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+/// Layers count from 1, as their tensors do.
+#[test]
+fn layers_count_from_one() {
+    let x = Array2::from_elem((1, 4), 0.9);
+    let input = Input::constant(x.view(), 3);
+    let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
+    let mut cpu = CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
+    let mut reference = ReferenceEngine::new(network(0.5, 0.2), loss, adam).unwrap();
+    for engine in [&mut cpu as &mut dyn Engine, &mut reference] {
+        let first = engine.forward(input, &Record::Layers(vec![1])).unwrap();
+        assert_eq!(first.trace(1).unwrap().spk.dim(), (3, 1, 6));
+        assert_eq!(first.trace(2), Some(first.output()));
+        assert!(first.trace(0).is_none() && first.trace(3).is_none());
+        let output = engine.forward(input, &Record::Layers(vec![2])).unwrap();
+        assert!(output.trace(1).is_none());
+        for bad in [0, 3] {
+            let error = engine
+                .forward(input, &Record::Layers(vec![bad]))
+                .unwrap_err();
+            let says = format!("record: layer is {bad}; expected a layer from 1 to 2");
+            assert_eq!(error.to_string(), says);
+        }
+    }
 }

@@ -3,8 +3,6 @@
 #![cfg(all(feature = "mnist", feature = "safetensors", unix))]
 
 #[allow(dead_code)]
-#[path = "../examples/verify/fixture.rs"]
-mod fixture;
 mod peak;
 mod runs;
 
@@ -18,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-use fixture::Fixture;
 use ndarray::{Array2, Array3};
 use peak::peak;
 use spikegrad::{
@@ -28,6 +25,7 @@ use spikegrad::{
     engine::reference::{backward, forward},
     files,
     gradcheck::gradcheck,
+    verify::Fixture,
 };
 use tempfile::TempDir;
 
@@ -53,7 +51,9 @@ const READERS: [(&str, Reader); 7] = [
     ("checkpoint", |path| {
         Checkpoint::read(path).map(drop).map_err(text)
     }),
-    ("fixture", |path| Fixture::load(path).map(drop)),
+    ("fixture", |path| {
+        Fixture::load(path).map(drop).map_err(text)
+    }),
 ];
 
 fn text(error: Error) -> String {
@@ -275,7 +275,7 @@ fn a_fixture_of_claims_is_refused() {
         ("{".repeat(1 << 19), "1".into(), "expected JSON"),
     ] {
         fs::write(&path, fixture(&sizes, &steps)).unwrap();
-        let (result, held) = peak(|| Fixture::load(&path).map(drop));
+        let (result, held) = peak(|| Fixture::load(&path).map(drop).map_err(text));
         let message = result.unwrap_err();
         assert!(
             message.contains(part),

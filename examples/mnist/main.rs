@@ -27,12 +27,12 @@ mod report;
 mod resume;
 mod signals;
 
-use std::{error::Error, process::ExitCode, time::Instant};
+use std::{error::Error, ops::ControlFlow, process::ExitCode, time::Instant};
 
 use spikegrad::{
     Adam, Leaky, Loss, Network, Trainer,
     data::Mnist,
-    train::{Flow, History, Position},
+    train::{History, Position},
 };
 
 use args::Args;
@@ -130,8 +130,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let resumed = history.position();
 
-    // Why the run has ended early, and which checkpoint could not be written.
-    let mut failure: Option<Box<dyn Error>> = None;
+    // Which checkpoint could not be written.
     let mut unsaved: Option<spikegrad::Error> = None;
     let trained = trainer.fit_into(
         &mut *training,
@@ -139,24 +138,15 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(&test),
         &mut history,
         |engine, event| {
-            let mut go_on = || -> Result<bool, Box<dyn Error>> {
-                report.event(engine, event)?;
-                let Some(checkpoints) = &mut checkpoints else {
-                    return Ok(true);
-                };
-                Ok(checkpoints.event(engine, event).unwrap_or_else(|error| {
-                    unsaved = Some(error);
-                    false
-                }))
+            report.event(engine, event)?;
+            let Some(checkpoints) = &mut checkpoints else {
+                return Ok(ControlFlow::Continue(()));
             };
-            match go_on() {
-                Ok(true) => Flow::Continue,
-                Ok(false) => Flow::Stop,
-                Err(error) => {
-                    failure = Some(error);
-                    Flow::Stop
-                }
-            }
+            // What was measured outlives a checkpoint that could not be written.
+            Ok(checkpoints.event(engine, event).unwrap_or_else(|error| {
+                unsaved = Some(error);
+                ControlFlow::Break(())
+            }))
         },
     );
     if let Err(error) = trained {
@@ -172,9 +162,6 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             None if history.batches.is_empty() => error.into(),
             None => format!("{error}; {run}").into(),
         });
-    }
-    if let Some(error) = failure {
-        return Err(error);
     }
     let mut exit_code = ExitCode::SUCCESS;
     if let Some(checkpoints) = &mut checkpoints {

@@ -77,9 +77,9 @@ impl Sample {
 
     /// Spikes of the outputs and of neurons spread evenly over the last hidden layer.
     pub fn raster(&self) -> Result<String> {
-        let last = self.recording.num_layers() - 2;
+        let last = self.recording.num_layers() - 1;
         let spikes = |trace: &spikegrad::Trace| trace.spk.slice(s![.., 0, ..]).to_owned();
-        let all: Array2<f32> = (self.recording.layer(last)).map(spikes).unwrap_or_default();
+        let all: Array2<f32> = (self.recording.trace(last)).map(spikes).unwrap_or_default();
         let shown = all.ncols().min(NEURONS);
         let spread: Vec<usize> = (0..shown).map(|i| i * all.ncols() / shown).collect();
         let (height, width) = self.shape;

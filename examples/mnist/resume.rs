@@ -1,6 +1,6 @@
 //! `--checkpoint` and `--resume`: when a checkpoint is written, and whether a run may go on from one.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, process::ExitCode};
 
 use spikegrad::{
     Checkpoint, CheckpointDir, Engine, Error, History, Trainer,
@@ -111,8 +111,12 @@ impl Checkpoints {
         Ok(Some(checkpoint))
     }
 
-    /// What a callback of the trainer does about checkpoints; whether the run is to go on.
-    pub fn event(&mut self, engine: &mut dyn Engine, event: Event<'_>) -> spikegrad::Result<bool> {
+    /// What a callback of the trainer does about checkpoints; a signal ends the run.
+    pub fn event(
+        &mut self,
+        engine: &mut dyn Engine,
+        event: Event<'_>,
+    ) -> spikegrad::Result<ControlFlow<()>> {
         let history = event.history();
         let signal = self.signals.received();
         let due = match event {
@@ -134,7 +138,10 @@ impl Checkpoints {
             let checkpoint = self.checkpoint(engine, history)?;
             self.folder.save_in_background(checkpoint)?;
         }
-        Ok(signal.is_none())
+        Ok(match signal {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     /// Waits until the last checkpoint is on the disk. The exit code, its message printed, where a

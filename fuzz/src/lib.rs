@@ -9,9 +9,6 @@ use tempfile::TempDir;
 #[allow(dead_code)]
 #[path = "../../examples/mnist/args.rs"]
 mod args;
-#[allow(dead_code)]
-#[path = "../../examples/verify/fixture.rs"]
-mod fixture;
 #[path = "../../tests/fuzz_corpus/targets.rs"]
 pub mod targets;
 #[path = "../../examples/verify/args.rs"]

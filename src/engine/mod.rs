@@ -7,6 +7,7 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod forward;
 pub mod reference;
 
 use std::{fmt, str::FromStr};
@@ -20,7 +21,8 @@ pub use cpu::CpuEngine;
 pub use cuda::CudaEngine;
 pub use reference::ReferenceEngine;
 
-/// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives.
+/// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives, and
+/// is itself an engine, as `&mut E` is of any engine `E`.
 ///
 /// A method that fails leaves parameters and moments as they were. The one exception is an update
 /// that makes a parameter infinite, which takes a learning rate out of all proportion: it is an
@@ -219,7 +221,7 @@ fn loss_not_finite<F: Float>(
     }
     let position = match find() {
         Ok(Some([k, t, b, n])) => format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1),
-        Ok(None) => "the loss itself, of finite membranes".into(),
+        Ok(None) => "the value that the loss returned, although every membrane is finite".into(),
         Err(error) => return error,
     };
     Error::NonFinite {
@@ -271,7 +273,7 @@ fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()>
         return Ok(());
     }
     let expected = format!("[{}], one for each sample", input.batch());
-    Err(Error::shape("classes", expected, &[classes.len()]))
+    Err(input.name_axes(Error::shape("classes", expected, &[classes.len()])))
 }
 
 /// Refuses moments of another network.

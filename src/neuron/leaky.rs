@@ -152,6 +152,54 @@ impl Leaky {
         }
     }
 
+    /// snnTorch's `snn.Leaky(beta)` with its own defaults: threshold 1, integrate then fire, reset by
+    /// subtraction one step later and detached, `surrogate.atan(alpha=2)`.
+    ///
+    /// [`Leaky::new`] is the class of snnTorch's tutorial 5 instead, which fires before it integrates.
+    ///
+    /// ```
+    /// use spikegrad::{Dynamics, Leaky};
+    ///
+    /// let leaky = Leaky::new(0.9).dynamics(Dynamics::IntegrateThenFire);
+    /// assert_eq!(Leaky::snntorch(0.9), leaky);
+    /// ```
+    pub fn snntorch(beta: impl Into<PerNeuron>) -> Self {
+        Leaky::new(beta)
+            .threshold(1.0)
+            .dynamics(Dynamics::IntegrateThenFire)
+            .reset(Reset::Subtract)
+            .detach_reset(true)
+            .surrogate(Surrogate::Arctan { alpha: 2.0 })
+    }
+
+    /// SpikingJelly's `LIFNode(tau)` with its own defaults: decay `1 − 1/tau`, threshold 1, integrate,
+    /// fire and reset to zero within one step, reset attached, `Sigmoid(alpha=4)`. `tau` is at least
+    /// 1, in steps.
+    ///
+    /// There the default `decay_input=True` divides the input by `tau` as well. Here the input is not
+    /// scaled: divide the layer's weights and bias by `tau` when they are brought over. With
+    /// `decay_input=False` they stay as they are. At the threshold itself SpikingJelly fires, and
+    /// this neuron does not.
+    ///
+    /// ```
+    /// use spikegrad::{Dynamics, Leaky, Reset, Surrogate};
+    ///
+    /// let leaky = Leaky::new(0.5)
+    ///     .dynamics(Dynamics::IntegrateFireReset)
+    ///     .reset(Reset::Zero)
+    ///     .detach_reset(false)
+    ///     .surrogate(Surrogate::Sigmoid { slope: 4.0 });
+    /// assert_eq!(Leaky::spikingjelly(2.0), leaky);
+    /// ```
+    pub fn spikingjelly(tau: f64) -> Self {
+        Leaky::new(1.0 - 1.0 / tau)
+            .threshold(1.0)
+            .dynamics(Dynamics::IntegrateFireReset)
+            .reset(Reset::Zero)
+            .detach_reset(false)
+            .surrogate(Surrogate::Sigmoid { slope: 4.0 })
+    }
+
     /// Sets the threshold (one for the layer, or a `Vec` with one for each neuron).
     pub fn threshold(mut self, threshold: impl Into<PerNeuron>) -> Self {
         self.threshold = threshold.into();

@@ -10,7 +10,7 @@ use super::{History, Trainer};
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct InactiveLayer {
-    /// From 0.
+    /// Its number, from 1 (`fc1` and `lif1` are layer 1).
     pub layer: usize,
     /// Silent or saturated.
     pub activity: Activity,
@@ -47,7 +47,7 @@ impl fmt::Display for InactiveLayer {
                 "a higher threshold, a faster decay, smaller weights or a price on spikes may calm it",
             ),
         };
-        let (layer, rate) = (self.layer + 1, self.firing_rate);
+        let (layer, rate) = (self.layer, self.firing_rate);
         write!(
             f,
             "layer {layer} was {state} for the whole epoch ({rate:.2e} spikes per neuron and step): {advice}"
@@ -78,7 +78,7 @@ impl Trainer {
             };
             let count = rates.clone().count() as f64;
             Some(InactiveLayer {
-                layer,
+                layer: layer + 1,
                 activity,
                 firing_rate: rates.sum::<f64>() / count,
                 num_steps: self.num_steps,

@@ -23,6 +23,10 @@ fn twenty_updates_agree_with_the_cpu() {
         for n in 0..20 {
             let expected = cpu.train_step(input, &targets(8, 5)).unwrap();
             let found = gpu.train_step(input, &targets(8, 5)).unwrap();
+            assert!(
+                expected.firing_rate.iter().all(|&rate| rate > 0.01),
+                "{expected:?}"
+            );
             let error = (expected.loss - found.loss).abs() / expected.loss.abs();
             assert!(error <= 1e-3, "update {n}: {expected:?} against {found:?}");
         }
@@ -135,7 +139,7 @@ fn spikes_and_membranes_have_the_bits_of_the_cpu() {
                 gpu.forward(input, &Record::All).unwrap(),
             );
             for k in 0..3 {
-                let (a, b) = (a.layer(k).unwrap(), b.layer(k).unwrap());
+                let (a, b) = (a.trace(k + 1).unwrap(), b.trace(k + 1).unwrap());
                 let rate = a.spk.mean().unwrap();
                 assert!(rate > 0.01 && rate < 0.99, "{rule}, {name}: {rate}");
                 assert_bits(&format!("{rule}, {name}: spikes {k}"), &a.spk, &b.spk);
@@ -207,6 +211,10 @@ fn training_has_the_bits_of_the_cpu() {
             let a = cpu.train_step(input, &targets).unwrap();
             let b = gpu.train_step(input, &targets).unwrap();
             assert_eq!(a.firing_rate, b.firing_rate, "{what}");
+            assert!(
+                a.firing_rate.iter().all(|&rate| rate > 0.01),
+                "{what}: {a:?}"
+            );
             assert!((a.loss - b.loss).abs() <= 1e-6 * a.loss, "{a:?} {b:?}");
         }
         let (a, b) = (cpu.network().unwrap(), gpu.network().unwrap());
@@ -228,7 +236,7 @@ fn reads_hidden_layers(membranes: bool, spikes: bool) -> Loss {
     Loss::custom(move |recording: &Recording, targets: &[usize]| {
         let (mut loss, mut adjoints) = Loss::CrossEntropyMembrane.evaluate(recording, targets)?;
         for k in 0..recording.num_layers() - 1 {
-            let trace = recording.layer(k).expect("all layers are kept");
+            let trace = recording.trace(k + 1).expect("all layers are kept");
             let mut add =
                 |terms: Array3<f32>| loss += terms.iter().map(|&x| f64::from(x)).sum::<f64>();
             if membranes {
@@ -263,7 +271,11 @@ fn same_gradients(
         found.forward(input, &Record::All).unwrap(),
     );
     for k in 0..network().layers().len() {
-        assert_eq!(a.layer(k).unwrap().spk, b.layer(k).unwrap().spk, "{what}");
+        assert_eq!(
+            a.trace(k + 1).unwrap().spk,
+            b.trace(k + 1).unwrap().spk,
+            "{what}"
+        );
     }
     let (loss, a) = expected.gradients(input, &targets).unwrap();
     let (found_loss, b) = found.gradients(input, &targets).unwrap();
@@ -376,8 +388,8 @@ fn large_products_agree_with_the_cpu() {
     );
     let pairs = [0, 1].map(|k| {
         (
-            &expected.layer(k).unwrap().mem,
-            &found.layer(k).unwrap().mem,
+            &expected.trace(k + 1).unwrap().mem,
+            &found.trace(k + 1).unwrap().mem,
         )
     });
     for (a, b) in pairs {

@@ -77,7 +77,9 @@ fn steps() {
             num_steps: 5,
             seed: 0,
         };
-        let history = trainer.fit(&mut engine, &data, None, |_, _| Flow::Continue);
+        let history = trainer.fit(&mut engine, &data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
         assert_eq!(history.unwrap().batches.len(), steps);
     } else {
         let batches: Vec<_> = data.batches(batch_size).unwrap().collect();

@@ -23,7 +23,7 @@ use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
     Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Trainer,
-    data::Dataset, train::Flow,
+    data::Dataset,
 };
 
 /// Whether there is a device; says so if not.

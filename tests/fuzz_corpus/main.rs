@@ -4,9 +4,6 @@
 #[allow(dead_code)]
 #[path = "../../examples/mnist/args.rs"]
 mod args;
-#[allow(dead_code)]
-#[path = "../../examples/verify/fixture.rs"]
-mod fixture;
 mod targets;
 #[path = "../../examples/verify/args.rs"]
 mod verify_args;

@@ -18,9 +18,10 @@ use spikegrad::{
     Adam, Checkpoint, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network,
     Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate,
     data::{Mnist, MnistFiles, idx},
+    verify::Fixture,
 };
 
-use crate::{args, fixture::Fixture, verify_args};
+use crate::{args, verify_args};
 
 /// A target: the bytes, and a file that it may write.
 pub type Target = fn(&[u8], &Path);
@@ -189,18 +190,31 @@ pub fn weights(bytes: &[u8], file: &Path) {
     }
 }
 
-/// The bytes as a fixture of the example `verify`.
+/// The bytes as a fixture: by the network that it describes, and by one of the program's.
 pub fn fixture(bytes: &[u8], file: &Path) {
     fs::write(file, bytes).unwrap();
-    match Fixture::load(file) {
-        Ok(fixture) => {
-            assert_eq!(fixture.network.inputs(), fixture.network.sizes()[0]);
-            let (objective, adam) = (fixture.objective(), fixture.adam());
-            if let Err(error) = ReferenceEngine::<f64>::new(fixture.network, objective, adam) {
-                assert_clear(&error);
-            }
+    let fixture = match Fixture::load(file) {
+        Ok(fixture) => fixture,
+        Err(error) => {
+            assert!(error.to_string().contains("file"), "no path in: {error}");
+            return assert_clear(&error);
         }
-        Err(message) => assert!(message.contains("file"), "no path in: {message}"),
+    };
+    let own = Network::builder(5).layer(6, Leaky::snntorch(0.9));
+    let own: Network<f64> = own.layer(3, Leaky::snntorch(0.9)).build().unwrap();
+    for network in [fixture.network(), Some(&own)].into_iter().flatten() {
+        let (objective, adam) = (fixture.objective(), fixture.adam());
+        let checked = fixture.fill(network).and_then(|filled| {
+            let mut engine = ReferenceEngine::new(filled, objective, adam)?;
+            // Updates cost time, and nothing that a file says bounds their number.
+            match fixture.updates() {
+                0..10 => fixture.check(&mut engine).map(drop),
+                _ => Ok(()),
+            }
+        });
+        if let Err(error) = checked {
+            assert_clear(&error);
+        }
     }
 }
 

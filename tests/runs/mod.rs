@@ -2,11 +2,12 @@
 #![allow(dead_code)] // each test uses a part of it
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use ndarray::Array2;
 use spikegrad::{
     Adam, Checkpoint, Device, Dynamics, Engine, History, Leaky, Loss, Network, Objective, Reset,
-    Surrogate, Trainer, data::Dataset, train::Flow,
+    Surrogate, Trainer, data::Dataset,
 };
 
 /// Images of 6 pixels in 2 classes.
@@ -70,10 +71,10 @@ pub fn after(batches: usize) -> Checkpoint {
     if batches > 0 {
         history = trainer()
             .fit(&mut *engine, &data, Some(&data), |_, event| {
-                match event.history().batches.len() == batches {
-                    true => Flow::Stop,
-                    false => Flow::Continue,
-                }
+                Ok(match event.history().batches.len() == batches {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
             })
             .expect("it trains");
     }
@@ -108,7 +109,7 @@ pub fn go_on(checkpoint: Checkpoint, engine: &mut dyn Engine) -> (Network, Histo
         checkpoint
             .trainer
             .resume(engine, &data, Some(&data), checkpoint.history, |_, _| {
-                Flow::Continue
+                Ok(ControlFlow::Continue(()))
             });
     (
         engine.network().expect("a network"),

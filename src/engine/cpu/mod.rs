@@ -155,7 +155,7 @@ impl CpuEngine {
     /// Refuses what can be refused without looking at the input's numbers: a pass does that.
     fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
         input.check_shape(&self.template)?;
-        self.template.check_targets(targets, input.batch())
+        self.template.check_targets(targets, input)
     }
 
     /// Refuses a loss that is not finite, and says what made it so.

@@ -144,7 +144,7 @@ impl CudaEngine {
 
     fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
         input.check(&self.template)?;
-        self.template.check_targets(targets, input.batch())
+        self.template.check_targets(targets, input)
     }
 
     /// One batch; `back` leaves its gradients, all finite, on the device, and `update` applies them. A

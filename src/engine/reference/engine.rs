@@ -43,7 +43,7 @@ impl<F: Float> ReferenceEngine<F> {
         input: Input<'_, F>,
         targets: &[usize],
     ) -> Result<(Recording<F>, Adjoints<F>, StepReport)> {
-        self.network.check_targets(targets, input.batch())?;
+        self.network.check_targets(targets, input)?;
         let recording = forward(&self.network, input)?;
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         if !loss.is_finite() {

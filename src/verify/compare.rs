@@ -1,26 +1,28 @@
-//! Compares what an engine computed with what the fixture expects, and prints it as a table.
+//! Compares what an engine computed with what the fixture expects.
 //!
 //! The error of an entry is its distance from the expected value, relative to the largest entry of
-//! the tensor (so that entries near zero do not ask for digits that rounding has taken). A NaN, a
-//! missing tensor or another shape never passes.
+//! the tensor: near zero, rounding has left no digits to compare. A NaN, a missing tensor or another
+//! shape never passes.
 
 use ndarray::{ArrayD, Dimension, IxDyn};
-use spikegrad::Dynamics;
 
-use crate::{
-    compute::Tensors,
-    fixture::{Fixture, Source},
-    rounding::{self, NEAR_THRESHOLD, largest},
+use super::{
+    Fixture, Report, Row, Tensors, Verdict,
+    compute::compute,
+    fixture::Source,
+    rounding::{self, Case, NEAR_THRESHOLD, largest},
+    settings,
 };
+use crate::{Dynamics, Engine, Float, Loss, Result};
 
 /// Float64 must agree to this, relative to the tensor's largest entry.
-pub const TOLERANCE_F64: f64 = 1e-10;
+const TOLERANCE_F64: f64 = 1e-10;
 /// Float32 must agree to this.
-pub const TOLERANCE_F32: f64 = 1e-4;
+const TOLERANCE_F32: f64 = 1e-4;
 /// Gradients that were rounded to float32 on their way through the other library agree to this.
-pub const TOLERANCE_ROUNDED: f64 = 1e-6;
+const TOLERANCE_ROUNDED: f64 = 1e-6;
 /// What a file in float32 can be met to.
-pub const TOLERANCE_SINGLE_FILE: f64 = 1e-5;
+const TOLERANCE_SINGLE_FILE: f64 = 1e-5;
 /// What noise a pass through float32 leaves on a gradient, relative to the largest.
 const SINGLE_ROUNDING: f64 = 1e-7;
 /// Gradients smaller than this part of the largest gradient of the file are measured against that:
@@ -28,27 +30,6 @@ const SINGLE_ROUNDING: f64 = 1e-7;
 const SMALL_F64: f64 = 1e-4;
 /// The same in float32.
 const SMALL_F32: f64 = 1e-2;
-
-/// One tensor's comparison.
-pub struct Row {
-    pub name: String,
-    pub absolute: f64,
-    pub relative: f64,
-    pub worst: Vec<usize>,
-    pub tolerance: f64,
-    pub verdict: Verdict,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Pass,
-    Fail,
-    /// A float32 spike flipped within rounding of the threshold: what follows from it is another
-    /// run, and is not judged.
-    Flipped,
-    /// Off by no more than the updates move under a rounding's worth of noise on the gradients.
-    Rounding,
-}
 
 /// Largest absolute distance; the same relative to the largest entry, or to `least` if that is more;
 /// and where it stands. `slack` is what an entry may be off beyond that.
@@ -83,28 +64,88 @@ fn distance(
     )
 }
 
+impl Fixture {
+    /// Runs an engine on the file's input and targets, makes the file's updates with it, and compares
+    /// every number with the file's. The engine is made of a network that [`fill`](Self::fill) or
+    /// [`network`](Self::network) gives, and of [`adam`](Self::adam).
+    ///
+    /// Double precision has to agree to 1e-10 of each tensor's largest entry, single precision to 1e-4;
+    /// [`docs::port`](crate::docs::port) lists the exceptions.
+    ///
+    /// # Errors
+    /// [`Error::Format`](crate::Error::Format) where a file that describes no network does not fit the
+    /// engine's, [`Error::InvalidParameter`](crate::Error::InvalidParameter) where it
+    /// [needs images](Self::needs_images), and whatever the engine reports. A disagreement is not an
+    /// error but a report that does not [pass](Report::passes).
+    pub fn check<F: Float>(&self, engine: &mut dyn Engine<F>) -> Result<Report> {
+        self.compared(engine, None)
+    }
+
+    /// [`check`](Self::check) with a tolerance of the caller's, relative to each tensor's largest
+    /// entry.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_within<F: Float>(
+        &self,
+        engine: &mut dyn Engine<F>,
+        tolerance: f64,
+    ) -> Result<Report> {
+        self.compared(engine, Some(tolerance))
+    }
+
+    fn compared<F: Float>(
+        &self,
+        engine: &mut dyn Engine<F>,
+        tolerance: Option<f64>,
+    ) -> Result<Report> {
+        let network = engine.network()?;
+        if self.network().is_none() {
+            self.check_contents(&network)?;
+        }
+        let (objective, adam) = (engine.objective().clone(), engine.optimiser()?);
+        let differences = settings::differences(self, &network, &objective, &adam);
+        let found = compute(self, engine)?;
+        let case = Case {
+            fixture: self,
+            network: self.fill(&settings::widened(&network))?,
+            custom: matches!(objective.loss, Loss::Custom(_)),
+            objective: objective.cast(),
+        };
+        let silent = |k: &usize| {
+            let spikes = self.expected().get(&format!("spk{k}"));
+            spikes.is_some_and(|spikes| spikes.iter().all(|&s| s == 0.0))
+        };
+        Ok(Report {
+            fixture: self.name().into(),
+            engine: engine.describe(),
+            precision: F::NAME,
+            rows: compare(&case, &found, F::NAME == "f32", tolerance),
+            differences,
+            silent_layers: (1..=network.layers().len()).filter(silent).collect(),
+            found,
+        })
+    }
+}
+
 /// Compares every expected tensor; `single` says that the engine computed in float32.
-pub fn compare(
-    fixture: &Fixture,
-    found: &Tensors,
-    single: bool,
-    tolerance: Option<f64>,
-) -> Vec<Row> {
+fn compare(case: &Case<'_>, found: &Tensors, single: bool, tolerance: Option<f64>) -> Vec<Row> {
+    let fixture = case.fixture;
     // A float32 file cannot be met more closely than its own rounding.
     let base = tolerance.unwrap_or(match (single, fixture.single) {
         (true, _) => TOLERANCE_F32,
         (false, true) => TOLERANCE_SINGLE_FILE,
         (false, false) => TOLERANCE_F64,
     });
-    let mnist = matches!(fixture.source, Source::Mnist { .. });
-    let gradients = fixture.expected.iter();
+    let images = matches!(fixture.source, Source::Images { .. });
+    let gradients = fixture.expected().iter();
     let gradients = gradients.filter(|(name, _)| name.starts_with("grad."));
     let largest_gradient = largest(gradients.flat_map(|(_, gradient)| gradient.iter()));
     let small = if single { SMALL_F32 } else { SMALL_F64 };
     let mut rows = Vec::new();
     let mut push =
         |name: &str, expected: &ArrayD<f64>, found: Option<&ArrayD<f64>>, tolerance: f64| {
-            let least = match name.starts_with("grad.") && !mnist {
+            let least = match name.starts_with("grad.") && !images {
                 true => small * largest_gradient,
                 false => 0.0,
             };
@@ -112,10 +153,11 @@ pub fn compare(
                 .map_or((f64::INFINITY, f64::INFINITY, Vec::new()), |found| {
                     distance(expected, found, least, |_| 0.0)
                 });
-            let verdict = if relative <= tolerance {
-                Verdict::Pass
-            } else {
-                Verdict::Fail
+            let zero = can_be_silent(name) && expected.iter().all(|&x| x == 0.0);
+            let verdict = match relative <= tolerance {
+                true if zero => Verdict::Nothing,
+                true => Verdict::Pass,
+                false => Verdict::Fail,
             };
             rows.push(Row {
                 name: name.into(),
@@ -126,11 +168,13 @@ pub fn compare(
                 verdict,
             });
         };
-    for (name, expected) in &fixture.expected {
+    for (name, expected) in fixture.expected() {
         let values = found.get(name);
         match name.as_str() {
+            // What it means, the library's own cross entropy says alone.
+            "loss_per_step" if case.custom => {}
             // Later updates drift with every spike that flips on the last bit, in every library.
-            "adam_loss" if mnist => {
+            "adam_loss" if images => {
                 let first = expected.len().min(4);
                 let part =
                     |values: &ArrayD<f64>, n: usize| values.iter().take(n).copied().collect();
@@ -149,8 +193,8 @@ pub fn compare(
                 }
             }
             // Counts of answers: one image in a batch may tip with such a spike.
-            "adam_accuracy" if mnist => push(name, expected, values, tolerance.unwrap_or(0.03)),
-            _ if fixture.rounded_gradients
+            "adam_accuracy" if images => push(name, expected, values, tolerance.unwrap_or(0.03)),
+            _ if fixture.rounded_gradients()
                 && (name.starts_with("grad.") || name.starts_with("adam")) =>
             {
                 push(
@@ -163,33 +207,42 @@ pub fn compare(
             _ => push(name, expected, values, base),
         }
     }
-    if single && excused_flip(fixture, found) {
+    if single && excused_flip(case, found) {
         let failed = rows.iter_mut().filter(|row| row.verdict == Verdict::Fail);
         failed.for_each(|row| row.verdict = Verdict::Flipped);
     }
-    excuse_updates(fixture, found, &mut rows, single);
+    excuse_updates(case, found, &mut rows, single);
     rows
+}
+
+/// Whether zeros in a tensor mean that nothing happened. A loss or an accuracy of 0 is a result.
+fn can_be_silent(name: &str) -> bool {
+    ["spk", "mem", "grad."]
+        .iter()
+        .any(|start| name.starts_with(start))
+        || ["spike_count", "firing_rate"].contains(&name)
 }
 
 /// A spike that flips in a later update, or a gradient lost in rounding, shows in nothing but what
 /// follows from it.
-fn excuse_updates(fixture: &Fixture, found: &Tensors, rows: &mut [Row], single: bool) {
+fn excuse_updates(case: &Case<'_>, found: &Tensors, rows: &mut [Row], single: bool) {
+    let fixture = case.fixture;
     let of_updates = |row: &&mut Row| row.verdict == Verdict::Fail && row.name.starts_with("adam");
     if !rows.iter_mut().any(|row| of_updates(&row)) {
         return;
     }
-    let noise = match (single, fixture.rounded_gradients || fixture.single) {
+    let noise = match (single, fixture.rounded_gradients() || fixture.single) {
         (true, _) => SMALL_F32 * TOLERANCE_F32,
         (false, true) => SINGLE_ROUNDING,
         (false, false) => SMALL_F64 * TOLERANCE_F64,
     };
-    let Some(updates) = rounding::of_updates(fixture, noise, single) else {
+    let Some(updates) = rounding::of_updates(case, noise, single) else {
         return;
     };
     for row in rows.iter_mut().filter(of_updates) {
         let after = row.name[4..].split_once('.');
         // `adam_loss` and `adam_accuracy` go to the last update.
-        let after = after.map_or(Some(fixture.updates), |(n, _)| n.parse().ok());
+        let after = after.map_or(Some(fixture.updates()), |(n, _)| n.parse().ok());
         if updates
             .another_run
             .is_some_and(|n| after.is_some_and(|after| n <= after))
@@ -198,7 +251,7 @@ fn excuse_updates(fixture: &Fixture, found: &Tensors, rows: &mut [Row], single: 
         } else if let (Some(values), Some(spread)) =
             (found.get(&row.name), updates.spread.get(&row.name))
         {
-            let expected = &fixture.expected[&row.name];
+            let expected = &fixture.expected()[&row.name];
             if distance(expected, values, 0.0, |at| spread[at]).1 <= row.tolerance {
                 row.verdict = Verdict::Rounding;
             }
@@ -208,11 +261,12 @@ fn excuse_updates(fixture: &Fixture, found: &Tensors, rows: &mut [Row], single: 
 
 /// Whether some float32 spike differs, and, in the lowest layer of the first step at which any does,
 /// every such spike is one where the float64 membrane is within rounding of the threshold.
-fn excused_flip(fixture: &Fixture, found: &Tensors) -> bool {
+fn excused_flip(case: &Case<'_>, found: &Tensors) -> bool {
+    let fixture = case.fixture;
     let mut first: Option<(usize, usize, bool)> = None; // step, layer, all near
-    for (k, layer) in fixture.network.layers().iter().enumerate() {
+    for (k, layer) in case.network.layers().iter().enumerate() {
         let [spk, mem] =
-            ["spk", "mem"].map(|name| fixture.expected.get(&format!("{name}{}", k + 1)));
+            ["spk", "mem"].map(|name| fixture.expected().get(&format!("{name}{}", k + 1)));
         let [ours, our_mem] = ["spk", "mem"].map(|name| found.get(&format!("{name}{}", k + 1)));
         let (Some(spk), Some(mem), Some(ours), Some(our_mem)) = (spk, mem, ours, our_mem) else {
             return false;
@@ -241,26 +295,4 @@ fn excused_flip(fixture: &Fixture, found: &Tensors) -> bool {
         }
     }
     matches!(first, Some((_, _, true)))
-}
-
-/// The rows as text, and whether none failed.
-pub fn table(title: &str, rows: &[Row]) -> (String, bool) {
-    let mut text = format!("{title}\n");
-    text += &format!(
-        "  {:<20} {:>12} {:>12} {:>9}  {:<8} {}\n",
-        "tensor", "max abs err", "max rel err", "allowed", "", "worst at"
-    );
-    for row in rows {
-        let verdict = match row.verdict {
-            Verdict::Pass => "ok",
-            Verdict::Fail => "FAIL",
-            Verdict::Flipped => "flipped",
-            Verdict::Rounding => "rounding",
-        };
-        text += &format!(
-            "  {:<20} {:>12.3e} {:>12.3e} {:>9.0e}  {:<8} {:?}\n",
-            row.name, row.absolute, row.relative, row.tolerance, verdict, row.worst
-        );
-    }
-    (text, rows.iter().all(|row| row.verdict != Verdict::Fail))
 }

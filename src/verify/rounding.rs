@@ -8,15 +8,28 @@
 use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayD, Zip};
-use spikegrad::{Dynamics, Engine, Input, Network, Record, Recording, ReferenceEngine, Reset};
 
-use crate::fixture::{Fixture, Source};
+use super::{Fixture, fixture::Source};
+use crate::{
+    Dynamics, Engine, Input, Network, Objective, Record, Recording, ReferenceEngine, Reset,
+};
 
 /// A float32 spike may differ where the float64 membrane is this close to the threshold.
-pub const NEAR_THRESHOLD: f64 = 1e-5;
+pub(super) const NEAR_THRESHOLD: f64 = 1e-5;
+
+/// A fixture, and what is compared with it.
+pub(super) struct Case<'a> {
+    pub fixture: &'a Fixture,
+    /// In double precision, with the file's parameters.
+    pub network: Network<f64>,
+    /// Whether the loss is the program's own.
+    pub custom: bool,
+    /// `None` for a custom loss in single precision.
+    pub objective: Option<Objective<f64>>,
+}
 
 /// What rounding does to the updates of a fixture.
-pub struct Updates {
+pub(super) struct Updates {
     /// From this update on a spike may flip on the last digit, and what follows is another run, in any
     /// library.
     pub another_run: Option<usize>,
@@ -35,9 +48,10 @@ struct Run {
 }
 
 /// Repeats the updates in float64, with noise of `rounding` times the largest gradient. `single` also
-/// asks whether a membrane comes close to its threshold. `None` where this cannot be said: MNIST.
-pub fn of_updates(fixture: &Fixture, rounding: f64, single: bool) -> Option<Updates> {
-    let base = run(fixture, 0.0, 0)?;
+/// asks whether a membrane comes close to its threshold. `None` where this cannot be said: of images, and
+/// of a custom loss in single precision.
+pub(super) fn of_updates(case: &Case<'_>, rounding: f64, single: bool) -> Option<Updates> {
+    let base = run(case, 0.0, 0)?;
     // The spikes before the first update are in the file, and judged there.
     let near = base.near.iter().copied().find(|&n| single && n > 1);
     let mut another_run = near;
@@ -45,7 +59,7 @@ pub fn of_updates(fixture: &Fixture, rounding: f64, single: bool) -> Option<Upda
         .map(|(name, values)| (name.clone(), ArrayD::zeros(values.raw_dim())))
         .collect();
     for (noise, seed) in [(rounding, 1), (-rounding, 1), (rounding, 2), (-rounding, 2)] {
-        let noisy = run(fixture, noise, seed)?;
+        let noisy = run(case, noise, seed)?;
         let differ = |(a, b): (&Recording<f64>, &Recording<f64>)| {
             (0..a.num_layers()).any(|k| a.layer(k).map(|l| &l.spk) != b.layer(k).map(|l| &l.spk))
         };
@@ -74,24 +88,26 @@ pub fn of_updates(fixture: &Fixture, rounding: f64, single: bool) -> Option<Upda
 /// The fixture's updates in float64, each gradient but those of 0 off by `±noise` times the largest
 /// of all. The signs
 /// depend on `seed` and the entry, not on the update: an error that persists does the most.
-fn run(fixture: &Fixture, noise: f64, seed: u64) -> Option<Run> {
+fn run(case: &Case<'_>, noise: f64, seed: u64) -> Option<Run> {
+    let fixture = case.fixture;
     let input = match &fixture.source {
-        Source::Constant(x) => Input::constant(x.view(), fixture.num_steps),
+        Source::Constant(x) => Input::constant(x.view(), fixture.num_steps()),
         Source::Sequence(x) => Input::sequence(x.view()),
-        Source::Mnist { .. } => return None,
+        Source::Images { .. } => return None,
     };
-    let (mut network, mut adam) = (fixture.network.clone(), fixture.adam());
+    let objective = case.objective.as_ref()?;
+    let (mut network, mut adam) = (case.network.clone(), fixture.adam());
     let (mut tensors, mut losses) = (BTreeMap::new(), Vec::new());
     let (mut recordings, mut near) = (Vec::new(), Vec::new());
-    for n in 1..=fixture.updates {
+    for n in 1..=fixture.updates() {
         let mut engine =
-            ReferenceEngine::new(network.clone(), fixture.objective(), fixture.adam()).ok()?;
+            ReferenceEngine::new(network.clone(), objective.clone(), fixture.adam()).ok()?;
         let recording = engine.forward(input, &Record::All).ok()?;
         if comes_near(&network, &recording) {
             near.push(n);
         }
         recordings.push(recording);
-        let (loss, mut gradients) = engine.gradients(input, &fixture.targets).ok()?;
+        let (loss, mut gradients) = engine.gradients(input, fixture.targets()).ok()?;
         losses.push(loss);
         let size = noise * largest(gradients.tensors().iter().flat_map(|(_, g)| g.iter()));
         let mut state = seed;
@@ -121,7 +137,7 @@ fn run(fixture: &Fixture, noise: f64, seed: u64) -> Option<Run> {
 }
 
 /// The largest magnitude.
-pub fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
+pub(super) fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
     values.fold(0.0, |max, x| max.max(x.abs()))
 }
 

@@ -1,0 +1,141 @@
+//! Where the program's network, objective and optimiser differ from what a file's metadata state.
+//!
+//! The numbers show most of it as well, but not what a setting that differs had no occasion to do.
+
+use std::fmt::Debug;
+
+use super::Fixture;
+use crate::{Adam, Float, Layer, Network, Objective, Reset};
+
+/// The network in double precision. A decay or threshold that is not learnt is what the program wrote,
+/// not what single precision made of it.
+pub(super) fn widened<F: Float>(network: &Network<F>) -> Network<f64> {
+    let widen = |layer: &Layer<F>| {
+        let (neuron, to) = (layer.neuron.clone(), |x: &F| x.widen());
+        Layer {
+            weight: layer.weight.map(to),
+            bias: layer.bias.map(to),
+            beta: match neuron.learn_beta {
+                true => layer.beta.map(to),
+                false => neuron.beta.values().iter().copied().collect(),
+            },
+            threshold: match neuron.learn_threshold {
+                true => layer.threshold.map(to),
+                false => neuron.threshold.values().iter().copied().collect(),
+            },
+            neuron,
+        }
+    };
+    Network::from_layers(network.layers().iter().map(widen).collect())
+}
+
+/// Each setting that the file states otherwise, in a line.
+pub(super) fn differences<F: Float>(
+    fixture: &Fixture,
+    network: &Network<F>,
+    objective: &Objective<F>,
+    adam: &Adam<F>,
+) -> Vec<String> {
+    let mut found = Differences(Vec::new());
+    if let Some(described) = fixture.network() {
+        found.compare("sizes", &network.sizes(), &described.sizes());
+        for ((ours, theirs), k) in network.layers().iter().zip(described.layers()).zip(1..) {
+            found.layer(k, ours, theirs);
+        }
+    }
+    let own = network.parameters();
+    for (name, values) in &own {
+        let same = |theirs: &ndarray::ArrayD<f64>| {
+            theirs.shape() == values.shape()
+                && theirs
+                    .iter()
+                    .zip(values)
+                    .all(|(&theirs, &own)| F::of(theirs) == own)
+        };
+        match fixture.parameters().get(name) {
+            None => found.add(format!("{name} is learnt here, and not in the file")),
+            Some(theirs) if !same(theirs) => {
+                found.add(format!(
+                    "{name} is not the file's; Fixture::fill takes it over"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    for name in fixture.parameters().keys() {
+        if !own.iter().any(|(known, _)| known == name) {
+            found.add(format!(
+                "{name} is in the file, and the network does not learn it"
+            ));
+        }
+    }
+    if let (Some(theirs), Some(ours)) = (&fixture.loss, objective.loss.cast::<f64>())
+        && !matches!(ours, crate::Loss::Custom(_))
+    {
+        found.compare("loss", &ours, theirs);
+    }
+    if let Some(theirs) = fixture.rate_l1 {
+        found.compare("rate_l1", &objective.rate_l1, &theirs);
+    }
+    if fixture.updates() > 0 {
+        let theirs: Adam<F> = fixture.adam();
+        let settings = |adam: &Adam<F>| [adam.lr, adam.beta1, adam.beta2, adam.eps];
+        let names = ["Adam's lr", "Adam's beta1", "Adam's beta2", "Adam's eps"];
+        for ((name, ours), theirs) in names.iter().zip(settings(adam)).zip(settings(&theirs)) {
+            found.compare(name, &ours, &theirs);
+        }
+        found.compare("Adam's clip_norm", &adam.clip_norm, &None);
+        found.compare("number of updates before the first", &adam.steps(), &0);
+    }
+    found.0
+}
+
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn add(&mut self, line: String) {
+        self.0.push(line);
+    }
+
+    fn compare<T: Debug>(&mut self, name: &str, ours: &T, theirs: &T) {
+        let (ours, theirs) = (format!("{ours:?}"), format!("{theirs:?}"));
+        if ours != theirs {
+            self.add(format!("{name} is {ours} here, and {theirs} in the file"));
+        }
+    }
+
+    fn layer<F: Float>(&mut self, k: usize, ours: &Layer<F>, theirs: &Layer<f64>) {
+        let (own, other) = (&ours.neuron, &theirs.neuron);
+        let name = |setting: &str| format!("layer {k}: {setting}");
+        self.compare(&name("dynamics"), &own.dynamics, &other.dynamics);
+        self.compare(&name("reset"), &own.reset, &other.reset);
+        if (own.reset, other.reset) != (Reset::None, Reset::None) {
+            self.compare(
+                &name("detach_reset"),
+                &own.detach_reset,
+                &other.detach_reset,
+            );
+        }
+        self.compare(&name("surrogate"), &own.surrogate, &other.surrogate);
+        self.compare(&name("learn_beta"), &own.learn_beta, &other.learn_beta);
+        self.compare(
+            &name("learn_threshold"),
+            &own.learn_threshold,
+            &other.learn_threshold,
+        );
+        // Learnt ones come from the file.
+        let rounded = |values: &[f64]| values.iter().map(|&x| F::of(x)).collect::<Vec<F>>();
+        if !own.learn_beta && !other.learn_beta {
+            let (own, other) = (own.beta.values(), other.beta.values());
+            if rounded(own) != rounded(other) {
+                self.compare(&name("beta"), &own, &other);
+            }
+        }
+        if !own.learn_threshold && !other.learn_threshold {
+            let (own, other) = (own.threshold.values(), other.threshold.values());
+            if rounded(own) != rounded(other) {
+                self.compare(&name("threshold"), &own, &other);
+            }
+        }
+    }
+}
