@@ -451,6 +451,7 @@ pub struct ReferenceEngine<F: Float = f32> {
     network: Network<F>,
     objective: Objective<F>,
     adam: Adam<F>,
+    measures: bool,
 }
 
 impl<F: Float> ReferenceEngine<F> {
@@ -470,6 +471,7 @@ impl<F: Float> ReferenceEngine<F> {
             network,
             objective,
             adam,
+            measures: false,
         })
     }
 
@@ -533,9 +535,14 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
     }
 
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-        let (report, gradients) = self.run_back(input, targets)?;
+        let (mut report, gradients) = self.run_back(input, targets)?;
         self.adam.step(&mut self.network, &gradients)?;
+        report.gradient_norms = self.measures.then(|| gradients.layer_norms());
         Ok(report)
+    }
+
+    fn measure_gradients(&mut self, on: bool) {
+        self.measures = on;
     }
 
     fn network(&mut self) -> Result<Network<F>> {
