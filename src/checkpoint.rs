@@ -95,6 +95,11 @@ const DIGITS: usize = 8;
 const FIRST: &str = "adam.exp_avg.";
 const SECOND: &str = "adam.exp_avg_sq.";
 
+/// The tensors of measured gradients: norms `[M, layers]`, and the batches `[M]` that they are of,
+/// counted from 0 over all epochs.
+const NORMS: &str = "history.batch.gradient_norms";
+const MEASURED: &str = "history.batch.gradient_norms.batch";
+
 /// A run as it stands between two batches.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

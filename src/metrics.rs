@@ -45,6 +45,10 @@ pub struct StepReport {
     pub correct_membrane: usize,
     /// Share of neuron-steps with a spike, for each layer.
     pub firing_rate: Vec<f64>,
+    /// The Euclidean norm of each layer's gradients before any clipping, as
+    /// [`Gradients::layer_norms`](crate::Gradients::layer_norms) defines it: of a training step, where
+    /// [`Engine::measure_gradients`](crate::Engine::measure_gradients) has asked for it.
+    pub gradient_norms: Option<Vec<f64>>,
 }
 
 impl StepReport {
@@ -77,10 +81,12 @@ impl StepReport {
                         .map_or(f64::NAN, |trace| trace.firing_rate())
                 })
                 .collect(),
+            gradient_norms: None,
         })
     }
 
-    /// Two batches taken together, each sample counting the same.
+    /// Two batches taken together, each sample counting the same. The norms of their gradients do not
+    /// tell that of both together, so it has none.
     #[must_use]
     pub fn merge(&self, other: &StepReport) -> StepReport {
         let samples = self.samples.saturating_add(other.samples);
@@ -95,6 +101,7 @@ impl StepReport {
                 .saturating_add(other.correct_spike_count),
             correct_membrane: self.correct_membrane.saturating_add(other.correct_membrane),
             firing_rate: rates.map(|(&a, &b)| mean(a, b)).collect(),
+            gradient_norms: None,
         }
     }
 

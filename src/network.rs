@@ -496,6 +496,14 @@ impl<F: Float> LayerGradients<F> {
             }
         }
     }
+
+    /// The sum of the squares of all of them.
+    fn squares(&self) -> f64 {
+        let square = |x: &F| x.widen() * x.widen();
+        let learnt = [&self.beta, &self.threshold].into_iter().flatten();
+        let vectors = std::iter::once(&self.bias).chain(learnt);
+        self.weight.iter().map(square).sum::<f64>() + vectors.flatten().map(square).sum::<f64>()
+    }
 }
 
 impl<F: Float> Gradients<F> {
@@ -573,10 +581,34 @@ impl<F: Float> Gradients<F> {
 
     /// The Euclidean norm of all gradients taken together.
     pub fn norm(&self) -> f64 {
-        let squares = |(_, v): (String, ArrayViewD<'_, F>)| {
-            v.iter().map(|x| x.widen() * x.widen()).sum::<f64>()
-        };
-        self.tensors().into_iter().map(squares).sum::<f64>().sqrt()
+        self.layers
+            .iter()
+            .map(LayerGradients::squares)
+            .sum::<f64>()
+            .sqrt()
+    }
+
+    /// The Euclidean norm of each layer's gradients, from the first layer up: of its weights, biases
+    /// and what it learns of decays and thresholds, taken together.
+    ///
+    /// ```
+    /// use spikegrad::{Gradients, Leaky, Network};
+    ///
+    /// let network: Network = Network::builder(2)
+    ///     .layer(3, Leaky::new(0.9))
+    ///     .layer(1, Leaky::new(0.9))
+    ///     .build()?;
+    /// let mut gradients = Gradients::zeros(&network);
+    /// for (_, mut g) in gradients.tensors_mut() {
+    ///     g.fill(2.0);
+    /// }
+    /// // 3 · 2 weights and 3 biases; 3 weights and 1 bias.
+    /// assert_eq!(gradients.layer_norms(), [6.0, 4.0]);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn layer_norms(&self) -> Vec<f64> {
+        let norm = |layer: &LayerGradients<F>| layer.squares().sqrt();
+        self.layers.iter().map(norm).collect()
     }
 
     /// Refuses a NaN or an infinity in any tensor, by name.

@@ -118,6 +118,38 @@ impl<F: Float> Trace<F> {
         arrays.map(|array| array.shape())
     }
 
+    /// The neurons that never fire: those without a spike in any sample at any step, ascending. None
+    /// where there is no sample or no step to tell by.
+    pub fn silent_neurons(&self) -> Vec<usize> {
+        self.neurons_with(0, |spike| spike == F::zero())
+    }
+
+    /// The neurons that never pause: those with a spike in every sample at every step from the second
+    /// on, ascending. (Where neurons fire before they integrate, none can at the first step.) If there
+    /// is one step only, it counts. None where there is no sample or no step to tell by.
+    pub fn saturated_neurons(&self) -> Vec<usize> {
+        let first = usize::from(self.spk.len_of(Axis(0)) > 1);
+        self.neurons_with(first, |spike| spike == F::one())
+    }
+
+    /// The neurons whose spikes from step `first` on are all as `fits` wants them.
+    fn neurons_with(&self, first: usize, fits: impl Fn(F) -> bool) -> Vec<usize> {
+        if self.spk.is_empty() {
+            return Vec::new();
+        }
+        // Row by row, as the spikes lie in memory.
+        let mut all = vec![true; self.spk.len_of(Axis(2))];
+        for step in self.spk.outer_iter().skip(first) {
+            for row in step.rows() {
+                for (all, &spike) in all.iter_mut().zip(row) {
+                    *all &= fits(spike);
+                }
+            }
+        }
+        let neurons = all.iter().enumerate();
+        neurons.filter_map(|(n, &all)| all.then_some(n)).collect()
+    }
+
     /// Share of neuron-steps with a spike.
     pub fn firing_rate(&self) -> f64 {
         let spikes = |row: ndarray::ArrayView1<'_, F>| row.sum().widen();
@@ -181,6 +213,34 @@ impl<F: Float> Recording<F> {
     /// Spikes of each output neuron, added over time, `[B, N]`.
     pub fn spike_count(&self) -> ndarray::Array2<F> {
         self.output.spk.sum_axis(Axis(0))
+    }
+
+    /// Each layer's silent neurons ([`Trace::silent_neurons`]), from the first layer up; `None` for a
+    /// layer that was not kept.
+    ///
+    /// ```
+    /// use ndarray::Array2;
+    /// use spikegrad::{Input, Leaky, Network, engine::reference::forward};
+    ///
+    /// let mut network: Network = Network::builder(1).layer(3, Leaky::new(0.5)).build()?;
+    /// network.set_parameter("fc1.weight", ndarray::array![[9.0], [1.0], [0.1]].view().into_dyn())?;
+    /// network.set_parameter("fc1.bias", ndarray::array![0.0, 0.0, 0.0].view().into_dyn())?;
+    /// let x = Array2::ones((1, 1));
+    /// let recording = forward(&network, Input::constant(x.view(), 8))?;
+    /// assert_eq!(recording.silent_neurons(), [Some(vec![2])]);
+    /// assert_eq!(recording.saturated_neurons(), [Some(vec![0])]);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn silent_neurons(&self) -> Vec<Option<Vec<usize>>> {
+        let layers = (0..self.num_layers()).map(|k| self.layer(k));
+        layers.map(|t| t.map(Trace::silent_neurons)).collect()
+    }
+
+    /// Each layer's saturated neurons ([`Trace::saturated_neurons`]), from the first layer up; `None`
+    /// for a layer that was not kept.
+    pub fn saturated_neurons(&self) -> Vec<Option<Vec<usize>>> {
+        let layers = (0..self.num_layers()).map(|k| self.layer(k));
+        layers.map(|t| t.map(Trace::saturated_neurons)).collect()
     }
 
     /// Every layer's trace, if they are all here and fit the network and its input.

@@ -517,6 +517,17 @@ fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
         let what = format!("{what}: correct answers");
         return Err(Error::parameter(what, correct, expected));
     }
+    if let Some(norms) = &report.gradient_norms {
+        if norms.len() != layers {
+            let expected = format!("[{layers}], one for each layer");
+            let what = format!("{what}: norms of gradients");
+            return Err(Error::shape(what, expected, &[norms.len()]));
+        }
+        if let Some(bad) = norms.iter().find(|x| !(0.0..f64::INFINITY).contains(*x)) {
+            let what = format!("{what}: norm of gradients");
+            return Err(Error::parameter(what, bad, "a finite number of at least 0"));
+        }
+    }
     // NaN where a layer was not looked at.
     let rate = |x: &&f64| !(x.is_nan() || (0.0..=1.0).contains(*x));
     match report.firing_rate.iter().find(rate) {

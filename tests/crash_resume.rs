@@ -237,10 +237,11 @@ mod mnist {
     use super::*;
 
     const OPTIONS: &str = "--epochs 2 --limit 512 --batch-size 16 --hidden 64 --steps 5 --quiet";
-    const FILES: [&str; 6] = [
+    const FILES: [&str; 7] = [
         "history.csv",
         "loss.svg",
         "accuracy.svg",
+        "gradients.svg",
         "raster.svg",
         "traces.svg",
         "model.safetensors",

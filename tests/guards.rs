@@ -464,6 +464,9 @@ fn what_was_measured_outlives_an_error() {
             self.1 -= 1;
             self.0.train_step(input, targets)
         }
+        fn measure_gradients(&mut self, on: bool) {
+            self.0.measure_gradients(on)
+        }
         fn network(&mut self) -> spikegrad::Result<Network> {
             self.0.network()
         }

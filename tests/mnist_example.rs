@@ -19,11 +19,12 @@ use serde_json::Value;
 use spikegrad::{Leaky, Network};
 use tempfile::{TempDir, tempdir};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "summary.json",
     "history.csv",
     "loss.svg",
     "accuracy.svg",
+    "gradients.svg",
     "raster.svg",
     "traces.svg",
     "model.safetensors",
@@ -78,11 +79,12 @@ fn text(dir: &Path, name: &str) -> String {
 }
 
 /// What must not depend on anything but the configuration.
-fn results(dir: &Path) -> [Vec<u8>; 6] {
+fn results(dir: &Path) -> [Vec<u8>; 7] {
     [
         "history.csv",
         "loss.svg",
         "accuracy.svg",
+        "gradients.svg",
         "raster.svg",
         "traces.svg",
         "model.safetensors",
@@ -131,7 +133,20 @@ fn writes_every_file_and_they_are_well_formed() {
     assert!(number(&epochs[0]["val_loss"]) > 0.0);
     fraction(&epochs[0]["val_accuracy_spike_count"]);
     fraction(&epochs[0]["val_accuracy_membrane"]);
+    let norms = epochs[0]["gradient_norms"].as_array().expect("an array");
+    assert_eq!(norms.len(), 2);
+    assert!(norms.iter().all(|norm| number(norm) > 0.0), "{norms:?}");
     assert!(number(&epochs[0]["seconds"]) > 0.0);
+    let neurons = &summary["neurons"];
+    assert_eq!(neurons["test_images"], 128);
+    let layers = neurons["layers"].as_array().expect("an array");
+    for (layer, size) in layers.iter().zip([32, 10]) {
+        assert_eq!(layer["neurons"], size);
+        for key in ["silent", "saturated"] {
+            assert!(layer[key].as_u64().is_some_and(|n| n <= size), "{layer}");
+        }
+    }
+    assert_eq!(layers.len(), 2);
     assert!(number(&summary["train_step_ms_median"]) > 0.0);
     assert!(number(&summary["total_seconds"]) >= number(&epochs[0]["seconds"]));
     if cfg!(target_os = "linux") {
@@ -161,8 +176,20 @@ fn writes_every_file_and_they_are_well_formed() {
     for (name, words) in [
         ("loss.svg", vec!["batch", "loss", "test"]),
         ("accuracy.svg", vec!["test, spike count", "test, membrane"]),
-        ("raster.svg", vec!["time step", "a 7", "32 of 32 hidden"]),
-        ("traces.svg", vec!["7 (target)", "threshold"]),
+        (
+            "gradients.svg",
+            vec!["batch", "layer 1 (last:", "layer 2 (last:"],
+        ),
+        (
+            "raster.svg",
+            vec![
+                "time step",
+                "a 7",
+                "layer 1: 32 neurons",
+                "layer 2 (output): 10 neurons",
+            ],
+        ),
+        ("traces.svg", vec!["output 7 (target)", "threshold"]),
     ] {
         let svg = text(dir, name);
         assert!(
@@ -228,7 +255,10 @@ fn two_hidden_layers() {
         .load_safetensors(dir.path().join("model.safetensors"))
         .expect("the weights fit");
     assert_ne!(network, before);
-    assert!(text(dir.path(), "raster.svg").contains("16 of 16 hidden"));
+    let raster = text(dir.path(), "raster.svg");
+    for panel in ["layer 3 (output): 10", "layer 2: 16", "layer 1: 32"] {
+        assert!(raster.contains(&format!("\n{panel} neurons\n")), "{panel}");
+    }
 }
 
 #[test]

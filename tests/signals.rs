@@ -17,10 +17,11 @@ use spikegrad::{Checkpoint, CheckpointDir, History, train::Position};
 use tempfile::tempdir;
 
 const SMALL: &str = "--epochs 2 --limit 256 --batch-size 64 --hidden 32 --steps 5";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "history.csv",
     "loss.svg",
     "accuracy.svg",
+    "gradients.svg",
     "model.safetensors",
 ];
 
@@ -37,7 +38,7 @@ fn run(options: &str, checkpoints: &Path, out: &Path) -> Output {
     command.output().expect("the example starts")
 }
 
-fn results(out: &Path) -> [Vec<u8>; 4] {
+fn results(out: &Path) -> [Vec<u8>; 5] {
     FILES.map(|name| fs::read(out.join(name)).expect("results"))
 }
 

@@ -17,14 +17,15 @@ use spikegrad::{
     train::{History, Position},
 };
 
-use crate::{args::Args, memory};
+use crate::{args::Args, inside, memory};
 
 /// Every file, in the order in which they are listed at the end.
-pub const NAMES: [&str; 7] = [
+pub const NAMES: [&str; 8] = [
     "summary.json",
     "history.csv",
     "loss.svg",
     "accuracy.svg",
+    "gradients.svg",
     "raster.svg",
     "traces.svg",
     "model.safetensors",
@@ -76,6 +77,17 @@ impl Folder {
         written
     }
 
+    /// Removes the file `name` of an earlier run, if there is one.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &path, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where the file `name` is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -103,13 +115,15 @@ pub struct Run<'a> {
     pub engine: &'a dyn Engine,
     pub trainer: &'a Trainer,
     pub history: &'a History,
+    pub neurons: &'a inside::Neurons,
     /// Where it went on from.
     pub resumed: Position,
     pub seconds: f64,
 }
 
-/// `summary.json`: configuration, device, the epochs' results (accuracies as fractions), times and
-/// memory (of this process alone, where it went on from a checkpoint).
+/// `summary.json`: configuration, device, the epochs' results (accuracies as fractions, mean norms of
+/// the gradients that were measured), neurons that are silent or saturated in the trained network,
+/// times and memory (of this process alone, where it went on from a checkpoint).
 pub fn summary(run: &Run<'_>) -> String {
     let (args, history) = (run.args, run.history);
     let epoch = |record: &spikegrad::train::EpochRecord| {
@@ -122,6 +136,7 @@ pub fn summary(run: &Run<'_>) -> String {
             "val_accuracy_spike_count": validation.map(|v| v.accuracy_spike_count()),
             "val_accuracy_membrane": validation.map(|v| v.accuracy_membrane()),
             "firing_rate": validation.map(|v| v.firing_rate.clone()),
+            "gradient_norms": inside::mean_norms(history, record.epoch),
             "warnings": inactive.iter().map(|layer| layer.to_string()).collect::<Vec<_>>(),
             "seconds": record.time.as_secs_f64(),
         })
@@ -147,6 +162,7 @@ pub fn summary(run: &Run<'_>) -> String {
         "device": run.engine.describe(),
         "warnings": history.warnings,
         "epochs": history.epochs.iter().map(epoch).collect::<Vec<_>>(),
+        "neurons": run.neurons.json(),
         "train_step_ms_median": history.median_step_time().as_secs_f64() * 1e3,
         "resumed_after": {"epochs": run.resumed.epoch, "batches": run.resumed.batch},
         "total_seconds": run.seconds,

@@ -12,6 +12,7 @@
 //! - `memory`: refuses what would not fit, before it is tried;
 //! - `report`: what is printed;
 //! - `resume`: checkpoints, and going on from one, and `signals`: what makes a run end early;
+//! - `inside`: gradients that are measured, neurons that take no part;
 //! - `files`: what is written into `--out`, and `pictures`: the plots among it.
 //!
 //! Epochs and batches are counted from 1 in all output. Errors are one line on stderr; the exit
@@ -21,6 +22,7 @@
 
 mod args;
 mod files;
+mod inside;
 mod memory;
 mod pictures;
 mod report;
@@ -129,6 +131,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let resumed = history.position();
+    inside::measure(
+        &mut *training,
+        resumed.batch % (train.len() / args.batch_size),
+    );
 
     // Which checkpoint could not be written.
     let mut unsaved: Option<spikegrad::Error> = None;
@@ -138,6 +144,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Some(&test),
         &mut history,
         |engine, event| {
+            inside::event(engine, event);
             report.event(engine, event)?;
             let Some(checkpoints) = &mut checkpoints else {
                 return Ok(ControlFlow::Continue(()));
@@ -184,6 +191,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
 
     let network = training.network()?;
+    let neurons = inside::Neurons::look(&mut *training, &test, args.steps)?;
     let seconds = started.elapsed().as_secs_f64();
     let summary = files::summary(&files::Run {
         args,
@@ -193,6 +201,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         engine: &*training,
         trainer: &trainer,
         history: &history,
+        neurons: &neurons,
         resumed,
         seconds,
     });
@@ -201,9 +210,8 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     folder.replace("model.safetensors", |path| network.save_safetensors(path))?;
 
     let sample = pictures::Sample::record(&mut *training, &test, args.steps)?;
-    folder.write("loss.svg", &pictures::loss(&history)?)?;
-    folder.write("accuracy.svg", &pictures::accuracy(&history)?)?;
-    folder.write("raster.svg", &sample.raster()?)?;
+    pictures::history(&history, &folder)?;
+    folder.write("raster.svg", &sample.raster(&network)?)?;
     folder.write("traces.svg", &sample.traces(&network)?)?;
 
     report.end(&history, seconds, &folder)?;

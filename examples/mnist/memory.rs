@@ -33,9 +33,9 @@ fn estimate(sizes: &[usize], batch: usize, steps: usize, checkpoints: bool) -> f
         .sum();
     let neurons: f64 = sizes[1..].iter().map(|&n| n as f64).sum();
     // Weights as they were drawn, and in the engine those and both moments of Adam; the sanity test's
-    // engine has as many. A checkpoint is one of weights and moments, its bytes are another, and the
+    // engine has as many. The gradients that are measured are one more. A checkpoint is one of weights and moments, its bytes are another, and the
     // next is made while one is written.
-    let parameters = (8.0 + if checkpoints { 9.0 } else { 0.0 }) * weights;
+    let parameters = (9.0 + if checkpoints { 9.0 } else { 0.0 }) * weights;
     // For each thread one sample's traces, currents and adjoints at every step; the batch's spikes
     // and adjoints are bounded; the first layer's currents.
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;

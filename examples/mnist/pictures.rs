@@ -1,57 +1,35 @@
-//! The four plots: which numbers go into them.
+//! The plots: which numbers go into them.
 
-use ndarray::{Array2, Axis, s};
+use ndarray::Axis;
 use spikegrad::{
     Engine, Input, Network, Record, Recording, Result,
     data::{Batch, Dataset},
     metrics::argmax_rows,
-    plot::{self, Curves, Image, Raster, Series, Traces},
+    plot::{self, Curves, Image, Panel, Raster, Traces},
     train::History,
 };
 
+use crate::files::Folder;
+
 /// The test image that is shown to the trained network.
 const IMAGE: usize = 0;
-/// Hidden neurons in the raster.
+/// Neurons of each layer in the raster, at most.
 const NEURONS: usize = 100;
+/// Outputs among the traces, at most: as many as the plot takes.
+const OUTPUTS: usize = 20;
 
-/// The loss of every training batch, and the test set's after each epoch.
-pub fn loss(history: &History) -> Result<String> {
-    let train: Vec<f64> = history.batches.iter().map(|b| b.report.loss).collect();
-    let test = validation(history, |report| report.loss);
-    plot::loss(&Curves {
-        train: &train,
-        validation: &[Series {
-            label: "test",
-            points: &test,
-        }],
-    })
-}
-
-/// The accuracy of every training batch, and the test set's by both read-outs after each epoch.
-pub fn accuracy(history: &History) -> Result<String> {
-    let train: Vec<f64> = (history.batches.iter())
-        .map(|b| b.report.accuracy_spike_count())
-        .collect();
-    let spike_count = validation(history, |report| report.accuracy_spike_count());
-    let membrane = validation(history, |report| report.accuracy_membrane());
-    let series = |label, points| Series { label, points };
-    plot::accuracy(&Curves {
-        train: &train,
-        validation: &[
-            series("test, spike count", &spike_count),
-            series("test, membrane", &membrane),
-        ],
-    })
-}
-
-/// A value of each epoch's validation, at the batch where the epoch ended.
-fn validation(history: &History, value: impl Fn(&spikegrad::StepReport) -> f64) -> Vec<(f64, f64)> {
-    let batches = history.batches.len() / history.epochs.len().max(1);
-    let point = |record: &spikegrad::train::EpochRecord| {
-        let end = (record.epoch + 1) * batches;
-        Some((end as f64, value(record.validation.as_ref()?)))
-    };
-    history.epochs.iter().filter_map(point).collect()
+/// Loss, accuracy and norms of gradients over the run.
+pub fn history(history: &History, folder: &Folder) -> Result<()> {
+    let loss = plot::loss(&Curves::loss(history, "test"))?;
+    folder.write("loss.svg", &loss)?;
+    let accuracy = plot::accuracy(&Curves::accuracy(history, "test"))?;
+    folder.write("accuracy.svg", &accuracy)?;
+    let norms = plot::gradient_norms(history);
+    // A run that went on from a checkpoint of an older version may have measured none.
+    if norms.is_empty() {
+        return folder.remove("gradients.svg");
+    }
+    folder.write("gradients.svg", &plot::gradients(&norms)?)
 }
 
 /// One test image, and what the trained network does when it sees it.
@@ -75,13 +53,18 @@ impl Sample {
         })
     }
 
-    /// Spikes of the outputs and of neurons spread evenly over the last hidden layer.
-    pub fn raster(&self) -> Result<String> {
-        let last = self.recording.num_layers() - 1;
-        let spikes = |trace: &spikegrad::Trace| trace.spk.slice(s![.., 0, ..]).to_owned();
-        let all: Array2<f32> = (self.recording.trace(last)).map(spikes).unwrap_or_default();
-        let shown = all.ncols().min(NEURONS);
-        let spread: Vec<usize> = (0..shown).map(|i| i * all.ncols() / shown).collect();
+    /// Spikes of neurons spread evenly over each layer, the outputs on top.
+    pub fn raster(&self, network: &Network) -> Result<String> {
+        let layers = (1..)
+            .zip(network.layers())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev();
+        let panels = layers.map(|(k, layer)| {
+            let neurons = plot::spread(layer.neurons(), NEURONS);
+            Panel::layer(&self.recording, k, 0, &neurons)
+        });
+        let panels = panels.collect::<Result<Vec<Panel>>>()?;
         let (height, width) = self.shape;
         let label = format!("a {}", self.batch.targets[0]);
         let image = Image {
@@ -90,36 +73,30 @@ impl Sample {
             width,
             label: &label,
         };
-        let title = format!(
-            "Spikes for test image {IMAGE}: {shown} of {} hidden neurons, and the outputs ({})",
-            all.ncols(),
-            self.answer()
-        );
         plot::raster(&Raster {
-            hidden: all.select(Axis(1), &spread).view(),
-            output: spikes(self.recording.output()).view(),
+            panels: &panels,
             // A larger one than the plot takes is left out.
             image: (height.max(width) <= 256).then_some(image),
-            title: &title,
+            title: &format!("Spikes for test image {IMAGE} ({})", self.answer()),
         })
     }
 
-    /// Membranes of the outputs.
+    /// Membranes of the outputs: if there are many, of the target and those that rise highest.
     pub fn traces(&self, network: &Network) -> Result<String> {
-        let output = &network.layers()[network.layers().len() - 1];
-        let (target, title) = (
-            self.batch.targets[0],
-            format!(
-                "Output membranes for test image {IMAGE}, a {} ({})",
-                self.batch.targets[0],
+        let (target, last) = (self.batch.targets[0], network.layers().len());
+        let sums = self.recording.output().mem.sum_axis(Axis(0));
+        let mut outputs: Vec<usize> = (0..network.outputs()).collect();
+        outputs.sort_by(|&a, &b| sums[[0, b]].total_cmp(&sums[[0, a]]));
+        outputs.sort_by_key(|&n| n != target);
+        outputs.truncate(OUTPUTS);
+        outputs.sort_unstable();
+        plot::traces(&Traces {
+            target: outputs.iter().position(|&n| n == target),
+            title: format!(
+                "Output membranes for test image {IMAGE}, a {target} ({})",
                 self.answer()
             ),
-        );
-        plot::traces(&Traces {
-            mem: self.recording.output().mem.slice(s![.., 0, ..]),
-            threshold: &output.threshold().to_vec(),
-            target: Some(target),
-            title: &title,
+            ..Traces::layer(&self.recording, network, last, 0, &outputs)?
         })
     }
 

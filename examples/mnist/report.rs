@@ -265,8 +265,10 @@ impl<'a> Report<'a> {
             "{} in all, {step:.1} ms per training step (median); results:",
             clock(Duration::from_secs_f64(seconds))
         ));
-        for name in files::NAMES {
-            self.say(&format!("  {}", folder.path(name).display()));
+        for path in files::NAMES.map(|name| folder.path(name)) {
+            if path.exists() {
+                self.say(&format!("  {}", path.display()));
+            }
         }
         match self.closed {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -19,7 +19,7 @@ use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors};
 
 use super::{
-    Checkpoint, DIGITS, FIRST, FORMAT, SECOND, VERSION, encode,
+    Checkpoint, DIGITS, FIRST, FORMAT, MEASURED, NORMS, SECOND, VERSION, encode,
     text::{self, CUSTOM, DYNAMICS, Fields, RESETS, SETTING, Unfit, shortened},
 };
 use crate::{
@@ -353,7 +353,8 @@ fn history(tensors: &mut Tensors<'_, '_>, layers: usize) -> Result<History, Unfi
     let count = Some(epochs.len());
     let batches = tensors.whole("history.batch.batch", count)?;
     let times = tensors.times("history.batch.nanoseconds", count)?;
-    let reports = reports(tensors, "history.batch", epochs.len(), layers)?;
+    let mut reports = reports(tensors, "history.batch", epochs.len(), layers)?;
+    gradient_norms(tensors, &mut reports, layers)?;
     let records = epochs.into_iter().zip(batches).zip(reports).zip(times);
     for (((epoch, batch), report), step_time) in records {
         let Some(report) = report else {
@@ -401,7 +402,7 @@ fn reports(
     let samples = tensors.whole(&name("samples"), Some(count))?;
     let by_count = tensors.whole(&name("correct_spike_count"), Some(count))?;
     let by_membrane = tensors.whole(&name("correct_membrane"), Some(count))?;
-    let rates = tensors.rates(&name("firing_rate"), count, layers)?;
+    let rates = tensors.rows(&name("firing_rate"), count, layers)?;
     let reports = losses.into_iter().zip(samples);
     let reports = reports
         .zip(by_count.into_iter().zip(by_membrane))
@@ -414,9 +415,38 @@ fn reports(
             correct_spike_count,
             correct_membrane,
             firing_rate,
+            gradient_norms: None,
         }));
     }
     Ok(out)
+}
+
+/// The norms of those batches that were measured; a file of a run that measured none has no such
+/// tensors.
+fn gradient_norms(
+    tensors: &mut Tensors<'_, '_>,
+    reports: &mut [Option<StepReport>],
+    layers: usize,
+) -> Result<(), Unfit> {
+    if !tensors.0.contains_key(MEASURED) {
+        return Ok(());
+    }
+    let measured = tensors.whole(MEASURED, None)?;
+    let norms = tensors.rows(NORMS, measured.len(), layers)?;
+    for (index, norms) in measured.into_iter().zip(norms) {
+        let report = reports.get_mut(index).and_then(Option::as_mut);
+        match report.filter(|report| report.gradient_norms.is_none()) {
+            Some(report) => report.gradient_norms = Some(norms),
+            None => {
+                return Err(Unfit {
+                    what: format!("tensor {MEASURED}"),
+                    expected: "numbers of batches, each once".into(),
+                    found: index.to_string(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The tensors of a file, each of which is taken once.
@@ -478,10 +508,10 @@ impl<'f, 'd> Tensors<'f, 'd> {
     }
 
     /// `[count, layers]`.
-    fn rates(&mut self, name: &str, count: usize, layers: usize) -> Result<Vec<Vec<f64>>, Unfit> {
+    fn rows(&mut self, name: &str, count: usize, layers: usize) -> Result<Vec<Vec<f64>>, Unfit> {
         let values = self.take(name, Dtype::F64, Some(&[count, layers]))?;
-        let rates = |bytes: &[[u8; 8]]| bytes.iter().map(|b| f64::from_le_bytes(*b)).collect();
-        Ok(values.chunks_exact(layers.max(1)).map(rates).collect())
+        let row = |bytes: &[[u8; 8]]| bytes.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        Ok(values.chunks_exact(layers.max(1)).map(row).collect())
     }
 
     fn u64(&mut self, name: &str, length: Option<usize>) -> Result<Vec<u64>, Unfit> {

@@ -18,7 +18,9 @@ use std::{fmt::Write, time::Duration};
 use crc32fast::Hasher;
 use ndarray::ArrayViewD;
 
-use super::{CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, Position, SECOND, VERSION, text};
+use super::{
+    CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, MEASURED, NORMS, Position, SECOND, VERSION, text,
+};
 use crate::{Error, History, Result, StepReport, files, network::check_finite, optim::check_same};
 
 /// Length of the header's length: where the header begins.
@@ -223,6 +225,7 @@ fn history<'a>(history: &History, layers: usize) -> Result<Vec<Tensor<'a>>> {
     ];
     let reports = batches.iter().map(|b| Some(&b.report)).collect();
     columns(&mut tensors, "history.batch", reports, layers)?;
+    gradient_norms(&mut tensors, history, layers);
     let reports = epochs.iter().map(|e| e.validation.as_ref()).collect();
     columns(&mut tensors, "history.epoch.validation", reports, layers)?;
     Ok(tensors)
@@ -264,6 +267,22 @@ fn columns<'a>(
         values: Values::F64(rates),
     });
     Ok(())
+}
+
+/// The norms of those batches that were measured, and which they are; nothing if none was.
+fn gradient_norms(tensors: &mut Vec<Tensor<'_>>, history: &History, layers: usize) {
+    let batches = history.batches.iter().enumerate();
+    let norms = batches.filter_map(|(n, b)| Some((n, b.report.gradient_norms.as_ref()?)));
+    let (measured, norms): (Vec<usize>, Vec<&Vec<f64>>) = norms.unzip();
+    if measured.is_empty() {
+        return;
+    }
+    tensors.push(Tensor {
+        name: NORMS.into(),
+        shape: vec![measured.len(), layers],
+        values: Values::F64(norms.into_iter().flatten().copied().collect()),
+    });
+    tensors.push(whole(MEASURED, measured.into_iter()));
 }
 
 fn whole<'a>(name: &str, values: impl Iterator<Item = usize>) -> Tensor<'a> {

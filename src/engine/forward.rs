@@ -49,6 +49,10 @@ macro_rules! go_through {
                 (**self).prefetch(input, targets)
             }
 
+            fn measure_gradients(&mut self, on: bool) {
+                (**self).measure_gradients(on)
+            }
+
             fn network(&mut self) -> Result<Network<F>> {
                 (**self).network()
             }

@@ -1,8 +1,11 @@
-//! What the four plots share: the page, text, axes, and the thinning of long series.
+//! What the plots share: the page, text, axes, and the thinning of long series.
 //!
 //! Lengths are given in pixels of the finished picture. plotters places everything on whole
 //! drawing units, so the page is drawn [`UNIT`] times too large and shown through its `viewBox`:
 //! curves then bend at quarter pixels instead of climbing in stairs.
+//!
+//! What plotters cannot write in few bytes (thousands of dots, dashed lines of thousands of points) is
+//! SVG text of our own, put behind what plotters drew and so shown on top of it.
 //!
 //! plotters has no font metrics here (its `ttf` feature is off). Widths are taken as
 //! [`text_width`] says, which is on the wide side for the usual sans-serif fonts.
@@ -29,6 +32,8 @@ pub(super) const MEDIUM: f64 = 13.0;
 pub(super) const LARGE: f64 = 15.0;
 /// Pixel columns that [`thin`] counts on.
 const COLUMNS: usize = 1000;
+/// Most markers on the points of a series.
+const MARKERS: usize = 200;
 
 /// Okabe and Ito's palette, <https://jfly.uni-koeln.de/color/>, without its yellow, too pale for
 /// a line on white.
@@ -59,23 +64,55 @@ pub(super) fn style(colour: &impl Color, width: f64) -> ShapeStyle {
     }
 }
 
-/// Draws a white page of `width` × `height` pixels and returns its SVG text.
+/// Draws a white page of `width` × `height` pixels and returns its SVG text. What `draw` writes into
+/// its String is SVG in drawing units, shown on top of all else.
 pub(super) fn page(
     width: f64,
     height: f64,
-    draw: impl FnOnce(&Area) -> Result<()>,
+    draw: impl FnOnce(&Area, &mut String) -> Result<()>,
 ) -> Result<String> {
     let size = (px(width) as u32, px(height) as u32);
-    let mut svg = String::new();
+    let (mut svg, mut top) = (String::new(), String::new());
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         root.fill(&WHITE).map_err(failed)?;
-        draw(&root)?;
+        draw(&root, &mut top)?;
         root.present().map_err(failed)?;
     }
+    let end = svg.rfind("</svg>").unwrap_or(svg.len());
+    svg.insert_str(end, &top);
     let drawn = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
     let shown = format!("width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\"");
     Ok(svg.replacen(&drawn, &shown, 1))
+}
+
+/// `stroke="#0072B2"`
+pub(super) fn stroke(colour: RGBColor) -> String {
+    let RGBColor(r, g, b) = colour;
+    format!("stroke=\"#{r:02X}{g:02X}{b:02X}\"")
+}
+
+/// A line through points in drawing units, `width` pixels wide, as one element also where it is dashed.
+pub(super) fn polyline(
+    points: impl IntoIterator<Item = (i32, i32)>,
+    colour: RGBColor,
+    opacity: f64,
+    width: f64,
+    dashed: bool,
+) -> String {
+    let (stroke, width) = (stroke(colour), px(width));
+    let dashes = match dashed {
+        true => format!(" stroke-dasharray=\"{} {}\"", px(6.0), px(4.0)),
+        false => String::new(),
+    };
+    let points: Vec<String> = points
+        .into_iter()
+        .map(|(x, y)| format!("{x},{y}"))
+        .collect();
+    format!(
+        "<polyline fill=\"none\" opacity=\"{opacity}\" {stroke} stroke-width=\"{width}\"{dashes} points=\"{}\"/>\n",
+        points.join(" ")
+    )
 }
 
 /// plotters' own error as this crate's. The backend writes into memory, so none is expected.
@@ -148,17 +185,16 @@ pub(super) fn title(area: &Area, text: &str, width: f64) -> Result<()> {
 pub(super) struct Axis {
     pub lo: f64,
     pub hi: f64,
-    pub ticks: Vec<f64>,
+    /// Where each tick stands and what it says.
+    pub ticks: Vec<(f64, String)>,
     /// Name beside the axis; none if empty.
-    pub name: &'static str,
-    /// Decimals of the tick labels; none for powers of ten.
-    decimals: Option<usize>,
+    pub name: String,
 }
 
 impl Axis {
     /// An axis over `lo..hi` with about `count` ticks at multiples of 1, 2 or 5 times a power of
     /// ten, at least `step` apart. A range too narrow for labels that differ is widened.
-    pub(super) fn new(name: &'static str, lo: f64, hi: f64, count: usize, step: f64) -> Self {
+    pub(super) fn new(name: &str, lo: f64, hi: f64, count: usize, step: f64) -> Self {
         let narrow = 1e-3 * lo.abs().max(hi.abs()).max(1e-12);
         let (lo, hi) = if hi - lo < narrow {
             let (middle, half) = (
@@ -179,37 +215,87 @@ impl Axis {
         let first = (lo / step - 1e-6).ceil();
         // Adding 0 turns a negative zero into a zero.
         let tick = |i: usize| (first + i as f64) * step + 0.0;
+        let plain = hi.abs().max(lo.abs()) < 1e5 && step > 9e-5;
+        let decimals = plain.then(|| (-(step.log10() + 1e-9).floor()).max(0.0) as usize);
         let ticks = (0..4 * count.max(1))
             .map(tick)
             .take_while(|t| *t <= hi + 1e-6 * step)
+            .map(|t| (t, number(t, decimals)))
             .collect();
-        let plain = hi.abs().max(lo.abs()) < 1e5 && step > 9e-5;
-        let decimals = plain.then(|| (-(step.log10() + 1e-9).floor()).max(0.0) as usize);
         Axis {
             lo,
             hi,
             ticks,
-            name,
-            decimals,
+            name: name.into(),
+        }
+    }
+
+    /// An axis for the decimal logarithms of `lo..hi`, both above 0: ticks at powers of ten, and at
+    /// twice and five times those where there are few.
+    pub(super) fn logarithmic(name: &str, lo: f64, hi: f64) -> Self {
+        let (lo, hi) = (lo.log10(), hi.log10());
+        // A narrow range is widened to a factor of two at least.
+        let room = (0.05 * (hi - lo)).max((0.301 - (hi - lo)) / 2.0).max(0.0);
+        let (lo, hi) = (lo - room, hi + room);
+        let between = if hi - lo < 3.0 {
+            &[1.0, 2.0, 5.0][..]
+        } else {
+            &[1.0]
+        };
+        let step = ((hi - lo) / 8.0).ceil().max(1.0) as i32;
+        let ticks = (lo.floor() as i32..=hi.ceil() as i32)
+            .filter(|power| power % step == 0)
+            .flat_map(|power| between.iter().map(move |m| (m, power)))
+            .map(|(m, power)| {
+                let decimals = usize::try_from(-power).unwrap_or(0);
+                let value = m * 10f64.powi(power);
+                let plain = (-3..5).contains(&power);
+                let label = number(value, plain.then_some(decimals));
+                (m.log10() + f64::from(power), label)
+            })
+            .filter(|(at, _)| (lo..=hi).contains(at))
+            .collect();
+        Axis {
+            lo,
+            hi,
+            ticks,
+            name: name.into(),
         }
     }
 
     fn label(&self, value: f64) -> String {
-        let plain = match self.decimals {
-            Some(decimals) => format!("{value:.decimals$}"),
-            None if value == 0.0 => "0".to_string(),
-            // Four decimals tell ticks apart in the narrowest range that `new` allows.
-            None => {
-                let digits = format!("{value:.4e}");
-                let (mantissa, power) = digits.split_once('e').unwrap_or((&digits, "0"));
-                format!(
-                    "{}e{power}",
-                    mantissa.trim_end_matches('0').trim_end_matches('.')
-                )
-            }
-        };
-        plain.replace('-', "−")
+        let found = self.ticks.iter().find(|(tick, _)| *tick == value);
+        found.map_or_else(String::new, |(_, label)| label.clone())
     }
+}
+
+/// A tick's label, with so many decimals or, if none are given, as a power of ten.
+fn number(value: f64, decimals: Option<usize>) -> String {
+    let plain = match decimals {
+        Some(decimals) => format!("{value:.decimals$}"),
+        None if value == 0.0 => "0".to_string(),
+        // Four decimals tell ticks apart in the narrowest range that `Axis::new` allows.
+        None => {
+            let digits = format!("{value:.4e}");
+            let (mantissa, power) = digits.split_once('e').unwrap_or((&digits, "0"));
+            format!(
+                "{}e{power}",
+                mantissa.trim_end_matches('0').trim_end_matches('.')
+            )
+        }
+    };
+    plain.replace('-', "−")
+}
+
+/// `value` with about three digits.
+pub(super) fn significant(value: f64) -> String {
+    let size = value.abs();
+    let decimals = match size {
+        0.0 => 0,
+        _ if !(1e-3..1e5).contains(&size) => return format!("{value:.2e}"),
+        _ => (2.0 - size.log10().floor()).max(0.0) as usize,
+    };
+    format!("{value:.decimals$}")
 }
 
 /// An axis as plotters wants it: a linear scale whose grid lines and labels stand at our ticks.
@@ -222,7 +308,7 @@ impl From<&Axis> for Scale {
     fn from(axis: &Axis) -> Self {
         Scale {
             linear: (axis.lo..axis.hi).into(),
-            ticks: axis.ticks.clone(),
+            ticks: axis.ticks.iter().map(|(tick, _)| *tick).collect(),
         }
     }
 }
@@ -292,36 +378,39 @@ pub(super) fn panel<'a, 'b>(
         .x_label_formatter(&x_label)
         .y_label_formatter(&y_label);
     if !x.name.is_empty() {
-        mesh.x_desc(x.name);
+        mesh.x_desc(&x.name);
     }
     if !y.name.is_empty() {
-        mesh.y_desc(y.name);
+        mesh.y_desc(&y.name);
     }
     mesh.draw().map_err(failed)?;
     Ok(chart)
 }
 
-/// The points of `values` at x = `first`, `first + 1`, …; of long series only the lowest and the
-/// highest of each pixel column, so that the line looks the same.
-pub(super) fn thin(values: &[f64], first: f64) -> Vec<(f64, f64)> {
-    let at = |i: usize| (first + i as f64, values[i]);
-    if values.len() <= 2 * COLUMNS {
-        return (0..values.len()).map(at).collect();
+/// The points of `values` at x = `first`, `first + 1`, ….
+pub(super) fn numbered(values: &[f64], first: f64) -> Vec<(f64, f64)> {
+    let values = values.iter().enumerate();
+    values.map(|(i, &v)| (first + i as f64, v)).collect()
+}
+
+/// Points of a line; of long ones only the lowest and the highest of each pixel column, so that the
+/// line looks the same.
+pub(super) fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    if points.len() <= 2 * COLUMNS {
+        return points;
     }
-    let chunk = values.len().div_ceil(COLUMNS);
-    let extremes = |start: usize| {
-        let indices = start..(start + chunk).min(values.len());
-        let low = indices
-            .clone()
-            .min_by(|&a, &b| values[a].total_cmp(&values[b]))
-            .unwrap_or(start);
-        let high = indices
-            .max_by(|&a, &b| values[a].total_cmp(&values[b]))
-            .unwrap_or(start);
-        [at(low.min(high)), at(low.max(high))]
+    let extremes = |chunk: &[(f64, f64)]| {
+        let by_value = |a: &usize, b: &usize| chunk[*a].1.total_cmp(&chunk[*b].1);
+        let low = (0..chunk.len()).min_by(by_value).unwrap_or(0);
+        let high = (0..chunk.len()).max_by(by_value).unwrap_or(0);
+        [chunk[low.min(high)], chunk[low.max(high)]]
     };
-    (0..values.len())
-        .step_by(chunk)
-        .flat_map(extremes)
-        .collect()
+    let chunks = points.chunks(points.len().div_ceil(COLUMNS));
+    chunks.flat_map(extremes).collect()
+}
+
+/// The points of a series that get a marker: all, or some with equal distances and the last.
+pub(super) fn marked(points: &[(f64, f64)]) -> impl Iterator<Item = &(f64, f64)> {
+    let every = points.len().div_ceil(MARKERS).max(1);
+    points.iter().rev().step_by(every)
 }

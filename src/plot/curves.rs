@@ -9,10 +9,13 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{self, Area, Axis, Chart, Frame, failed, px, style, thin};
-use super::finite;
+use super::canvas::{self, Area, Axis, Chart, Frame, failed, numbered, px, style, thin};
 use super::legend::{self, Entry, Marker};
-use crate::error::{Error, Result};
+use super::{check_series, finite};
+use crate::{
+    History, StepReport,
+    error::{Error, Result},
+};
 
 const WIDTH: f64 = 880.0;
 const PLOT_HEIGHT: f64 = 360.0;
@@ -23,30 +26,92 @@ const EPOCHS: f64 = 24.0;
 /// Largest magnitude drawn; beyond it the axis arithmetic would lose its footing.
 const LARGEST: f64 = 1e100;
 
-/// A validation series: one value per epoch.
-#[derive(Debug, Clone, Copy)]
-pub struct Series<'a> {
+/// A named series of points: of validation, one per epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
     /// What the legend calls it.
-    pub label: &'a str,
+    pub label: String,
     /// `(x, value)`: `x` is the number of batches trained before the value was measured, counted
-    /// over all epochs, increasing and within `0..=train.len()`. It need not be whole.
-    pub points: &'a [(f64, f64)],
+    /// over all epochs, increasing. In [`Curves`] it lies within `0..=train.len()`. It need not be whole.
+    pub points: Vec<(f64, f64)>,
 }
 
 /// What [`loss`] and [`accuracy`] draw.
-#[derive(Debug, Clone, Copy)]
-pub struct Curves<'a> {
+///
+/// ```
+/// # use ndarray::Array2;
+/// # use spikegrad::{Adam, Device, Leaky, Loss, Network, Trainer, data::Dataset};
+/// # use std::ops::ControlFlow;
+/// use spikegrad::plot::{self, Curves};
+/// # let images = Array2::from_shape_fn((40, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
+/// # let data = Dataset::new(images, (0..40).map(|b| b % 2).collect(), 2)?;
+/// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
+/// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
+/// # let trainer = Trainer { epochs: 2, batch_size: 4, ..Trainer::default() };
+///
+/// let history = trainer.fit(&mut *engine, &data, Some(&data), |_, _| Ok(ControlFlow::Continue(())))?;
+/// let svg = plot::loss(&Curves::loss(&history, "validation"))?;
+/// assert!(svg.contains("epoch 2"));
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curves {
     /// The value on each training batch, over all epochs; batch `i` (from 0) stands at `i + 1`.
-    pub train: &'a [f64],
-    /// Any number of validation series, none included.
-    pub validation: &'a [Series<'a>],
+    pub train: Vec<f64>,
+    /// Up to 20 validation series, or none.
+    pub validation: Vec<Series>,
+}
+
+impl Curves {
+    /// The loss of every training batch, and of the validation after each epoch, if there is any, as
+    /// a series of that label.
+    pub fn loss(history: &History, validation: &str) -> Self {
+        Self::of(history, |r| r.loss, vec![(validation.into(), |r| r.loss)])
+    }
+
+    /// The accuracy by spike count of every training batch, and of the validation after each epoch by
+    /// spike count and by membrane, if there is any: two series, `validation, spike count` and
+    /// `validation, membrane`, with the given label in place of `validation`.
+    pub fn accuracy(history: &History, validation: &str) -> Self {
+        let (count, membrane) = (
+            StepReport::accuracy_spike_count,
+            StepReport::accuracy_membrane,
+        );
+        let series: Vec<(String, fn(&StepReport) -> f64)> = vec![
+            (format!("{validation}, spike count"), count),
+            (format!("{validation}, membrane"), membrane),
+        ];
+        Self::of(history, count, series)
+    }
+
+    fn of(
+        history: &History,
+        train: fn(&StepReport) -> f64,
+        validation: Vec<(String, fn(&StepReport) -> f64)>,
+    ) -> Self {
+        let series = |(label, value): (String, fn(&StepReport) -> f64)| {
+            let point = |record: &crate::train::EpochRecord| {
+                let trained = history.batches.partition_point(|b| b.epoch <= record.epoch);
+                Some((trained as f64, value(record.validation.as_ref()?)))
+            };
+            Series {
+                label,
+                points: history.epochs.iter().filter_map(point).collect(),
+            }
+        };
+        let validation = validation.into_iter().map(series);
+        Curves {
+            train: history.batches.iter().map(|b| train(&b.report)).collect(),
+            validation: validation.filter(|s| !s.points.is_empty()).collect(),
+        }
+    }
 }
 
 /// Draws the loss over the batches, on a linear axis that starts at 0 (lower if a loss is
 /// negative). The legend gives each validation series' last value.
 ///
 /// # Errors
-/// - [`Error::Shape`] if `train` or the points of a series are empty.
+/// - [`Error::Shape`] if `train` or the points of a series are empty, or there are more than 20 series.
 /// - [`Error::NonFinite`] if a value or an x is NaN or infinite.
 /// - [`Error::InvalidParameter`] if an x is outside `0..=train.len()` or not above the one before,
 ///   or a loss is beyond ±1e100.
@@ -62,14 +127,14 @@ pub fn loss(curves: &Curves) -> Result<String> {
         6,
         0.0,
     );
-    draw(curves, &y, 1.0, significant)
+    draw(curves, &y, 1.0, canvas::significant)
 }
 
 /// Draws the accuracy over the batches, in percent from the lowest value (rounded down to a ten)
 /// to 100 %. Values are fractions in `0..=1`. The legend gives each validation series' last value.
 ///
 /// # Errors
-/// - [`Error::Shape`] if `train` or the points of a series are empty.
+/// - [`Error::Shape`] if `train` or the points of a series are empty, or there are more than 20 series.
 /// - [`Error::NonFinite`] if a value or an x is NaN or infinite.
 /// - [`Error::InvalidParameter`] if an accuracy is outside `0..=1`, or an x is outside
 ///   `0..=train.len()` or not above the one before.
@@ -104,7 +169,8 @@ fn check(what: &str, curves: &Curves, lowest: f64, highest: f64) -> Result<()> {
         value(format!("training {what}"), v, i)?;
     }
     let batches = curves.train.len() as f64;
-    for series in curves.validation {
+    check_series(&format!("validation {what}"), &curves.validation)?;
+    for series in &curves.validation {
         let name = format!("{what} of '{}'", series.label);
         if series.points.is_empty() {
             return Err(Error::shape(name, "[epochs], at least 1", &[0]));
@@ -141,17 +207,6 @@ fn range(curves: &Curves) -> (f64, f64) {
         .fold((f64::INFINITY, f64::NEG_INFINITY), extend)
 }
 
-/// Three digits, or so.
-fn significant(value: f64) -> String {
-    let size = value.abs();
-    let decimals = match size {
-        0.0 => 0,
-        _ if !(1e-3..1e5).contains(&size) => return format!("{value:.2e}"),
-        _ => (2.0 - size.log10().floor()).max(0.0) as usize,
-    };
-    format!("{value:.decimals$}")
-}
-
 /// Means over windows of `2 half + 1`, cut off at both ends; linear in the number of values.
 fn smooth(values: &[f64], half: usize) -> Vec<f64> {
     if half == 0 {
@@ -177,24 +232,13 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
     let pale = style(&canvas::BLUE.mix(0.4), 0.8);
     let strong = style(&canvas::BLUE, 2.2);
 
-    let line = |label: String, line, marker| Entry {
-        label,
-        line,
-        dashed: false,
-        marker,
-        bold: false,
-        breaks: false,
-    };
     let mut entries = Vec::new();
     if half == 0 {
-        entries.push(line("training, each batch".into(), strong, None));
+        entries.push(Entry::new("training, each batch".into(), strong));
     } else {
-        entries.push(line("training, each batch".into(), pale, None));
-        entries.push(line(
-            format!("training, mean of {} batches", 2 * half + 1),
-            strong,
-            None,
-        ));
+        entries.push(Entry::new("training, each batch".into(), pale));
+        let label = format!("training, mean of {} batches", 2 * half + 1);
+        entries.push(Entry::new(label, strong));
     }
     let width = WIDTH - LEFT - RIGHT;
     for (i, series) in curves.validation.iter().enumerate() {
@@ -202,12 +246,11 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
         let value = series.points.last().map_or(String::new(), |p| {
             format!(" (last: {})", last(p.1 * factor))
         });
-        let name = canvas::fit(series.label, canvas::SMALL, width - 180.0);
-        entries.push(line(
-            name + &value,
-            style(&colour, 1.8),
-            Some((marker, colour)),
-        ));
+        let name = canvas::fit(&series.label, canvas::SMALL, width - 180.0);
+        entries.push(Entry {
+            marker: Some((marker, colour)),
+            ..Entry::new(name + &value, style(&colour, 1.8))
+        });
     }
 
     // Training and validation each have their row if one row is too short for both.
@@ -218,7 +261,7 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
     let rows = legend::height(&entries, width + 20.0);
     let top = 12.0 + rows + EPOCHS;
     let height = top + PLOT_HEIGHT + canvas::X_LABELS + 10.0;
-    canvas::page(WIDTH, height, |area| {
+    canvas::page(WIDTH, height, |area, _| {
         legend::draw(area, &entries, (LEFT, 10.0), width + 20.0)?;
         let frame = Frame {
             left: LEFT,
@@ -235,11 +278,12 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
 
         if half > 0 {
             chart
-                .draw_series(LineSeries::new(thin(&train, 1.0), pale))
+                .draw_series(LineSeries::new(thin(numbered(&train, 1.0)), pale))
                 .map_err(failed)?;
         }
+        let mean = thin(numbered(&smooth(&train, half), 1.0));
         chart
-            .draw_series(LineSeries::new(thin(&smooth(&train, half), 1.0), strong))
+            .draw_series(LineSeries::new(mean, strong))
             .map_err(failed)?;
         if n == 1 {
             legend::mark(
@@ -257,17 +301,30 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
                 .iter()
                 .map(|&(x, v)| (x, v * factor))
                 .collect();
-            // Markers that would touch shrink.
-            let radius = (width / points.len() as f64 / 3.0).clamp(1.5, 4.0);
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), style(&colour, 1.8)))
-                .map_err(failed)?;
-            for point in &points {
-                legend::mark(area, marker, chart.backend_coord(point), radius, colour)?;
-            }
+            series_of(area, &mut chart, points, colour, marker)?;
         }
         Ok(())
     })
+}
+
+/// A line through a series' points, and markers on them.
+pub(super) fn series_of(
+    area: &Area,
+    chart: &mut Chart,
+    points: Vec<(f64, f64)>,
+    colour: RGBColor,
+    marker: Marker,
+) -> Result<()> {
+    let marked: Vec<_> = canvas::marked(&points).copied().collect();
+    // Markers that would touch shrink.
+    let radius = ((WIDTH - LEFT - RIGHT) / marked.len() as f64 / 3.0).clamp(1.5, 4.0);
+    chart
+        .draw_series(LineSeries::new(thin(points), style(&colour, 1.8)))
+        .map_err(failed)?;
+    for point in &marked {
+        legend::mark(area, marker, chart.backend_coord(point), radius, colour)?;
+    }
+    Ok(())
 }
 
 /// Colour and marker of validation series `i`.
@@ -300,11 +357,10 @@ fn epochs(area: &Area, chart: &Chart, curves: &Curves, top: f64, scale: f64) -> 
     };
     let mean = scale * end / ends.len() as f64;
     let every = |pixels: f64| {
-        let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+        let mut steps = (0..18).flat_map(|p| [1, 2, 5].map(|m: usize| m * 10usize.pow(p)));
         steps
-            .into_iter()
             .find(|step| *step as f64 * mean >= pixels)
-            .unwrap_or(10_000)
+            .unwrap_or(usize::MAX)
     };
     let long = mean >= canvas::text_width("epoch 99", canvas::SMALL);
     let (lines, numbers) = (every(20.0), every(32.0));

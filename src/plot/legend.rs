@@ -55,6 +55,18 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// A solid line.
+    pub(super) fn new(label: String, line: ShapeStyle) -> Self {
+        Entry {
+            label,
+            line,
+            dashed: false,
+            marker: None,
+            bold: false,
+            breaks: false,
+        }
+    }
+
     fn width(&self) -> f64 {
         SWATCH + 7.0 + text_width(&self.label, SMALL) + 20.0
     }

@@ -1,27 +1,35 @@
-//! The spikes of one sample: hidden and output neurons over time, and the input beside them.
+//! The spikes of one sample: neurons of any layers over time, and the input beside them.
 //!
-//! One dot per spike and no other circle in the picture. Outputs stand above, with the number of
-//! their spikes at the right (bold: the most), hidden neurons below; time runs from 0 to T − 1.
+//! Where there is a pixel for each step and each neuron, a spike is a dot. Where there is not, steps
+//! and neurons that share a pixel share a cell, which is the darker the more spikes it holds. All marks
+//! of a panel are a few SVG paths: a dot or a run of cells takes some bytes, not an element.
 
-use ndarray::{ArrayView1, ArrayView2};
+use std::{fmt::Write, ops::Range};
+
+use ndarray::{Array2, ArrayView1};
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{self, Area, Axis, Frame, failed, px, style};
-use super::finite;
-use super::legend::{self, Marker};
+use super::canvas::{self, Area, Axis, Frame, px, stroke};
+use super::{finite, layer_of, selected};
 use crate::error::{Error, Result};
+use crate::{Float, Recording};
 
 const WIDTH: f64 = 900.0;
-const GAP: f64 = 26.0;
+/// Between panels, with a panel's label in it.
+const GAP: f64 = 30.0;
 /// Right of the plots: the column with the spike counts.
 const RIGHT: f64 = 58.0;
 /// Side of the square into which the image is fitted, and the room it takes.
 const IMAGE: f64 = 168.0;
 const IMAGE_LEFT: f64 = 20.0;
 const IMAGE_ROOM: f64 = 196.0;
-/// Most neurons of a panel: below a pixel each, a raster says nothing.
-const MOST: usize = 512;
+/// Most panels of a picture.
+const MOST_PANELS: usize = 32;
+/// Most dots or cells of a picture: eight bytes each at the worst.
+const MOST_CELLS: usize = 150_000;
+/// How dark a cell can be.
+const LEVELS: usize = 4;
 /// Most pixels along a side of the image.
 const MOST_PIXELS: usize = 256;
 
@@ -38,106 +46,163 @@ pub struct Image<'a> {
     pub label: &'a str,
 }
 
+/// One panel of a raster: some neurons of one layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    /// What is written above: which layer, which neurons.
+    pub label: String,
+    /// The number of each neuron in its layer, as the axis shows it, `[n]`.
+    pub neurons: Vec<usize>,
+    /// Spikes, 0 or 1, `[T, n]`, with at least one step and one neuron.
+    pub spikes: Array2<f32>,
+}
+
+impl Panel {
+    /// A panel of neurons 0, 1, … from spikes `[T, n]`.
+    pub fn new(label: impl Into<String>, spikes: Array2<f32>) -> Self {
+        Panel {
+            label: label.into(),
+            neurons: (0..spikes.ncols()).collect(),
+            spikes,
+        }
+    }
+
+    /// Neurons (from 0) of layer `layer` (from 1) as they fired for sample `sample` (from 0) of a
+    /// recording. The label says `layer 1: 100 of 1000 neurons`, with the first layer as 1.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a layer that was not recorded, or a sample or a neuron that
+    /// there is not.
+    pub fn layer<F: Float>(
+        recording: &Recording<F>,
+        layer: usize,
+        sample: usize,
+        neurons: &[usize],
+    ) -> Result<Self> {
+        let (trace, name) = layer_of(recording, layer)?;
+        let spikes = selected(&trace.spk, sample, neurons)?;
+        let (shown, all) = (neurons.len(), trace.spk.dim().2);
+        let plural = if all == 1 { "" } else { "s" };
+        let of = match shown == all {
+            true => String::new(),
+            false => format!("{shown} of "),
+        };
+        Ok(Panel {
+            label: format!("{name}: {of}{all} neuron{plural}"),
+            neurons: neurons.to_vec(),
+            spikes,
+        })
+    }
+
+    /// Height of its plotting area in pixels.
+    fn height(&self) -> f64 {
+        let neurons = self.spikes.ncols() as f64;
+        let loose = (16.0 * neurons).clamp(110.0, 400.0);
+        loose.max((3.4 * neurons).min(520.0)).min(520.0)
+    }
+}
+
 /// What [`raster()`] draws.
 #[derive(Debug, Clone, Copy)]
 pub struct Raster<'a> {
-    /// Spikes of the hidden neurons, 0 or 1, shape `[T, n_hidden]`, at most 512 neurons. About a
-    /// hundred look best; pick them by slicing.
-    pub hidden: ArrayView2<'a, f32>,
-    /// Spikes of the outputs, 0 or 1, shape `[T, n_out]`, at most 512 neurons.
-    pub output: ArrayView2<'a, f32>,
+    /// The panels from top to bottom, 1 to 32, all with the same number of steps.
+    pub panels: &'a [Panel],
     /// The input of the sample, if it is an image.
     pub image: Option<Image<'a>>,
     /// What is written above; may be empty.
     pub title: &'a str,
 }
 
-/// Draws one dot per spike. No spikes at all is fine; T = 1 too.
+/// Draws one dot per spike; in panels with more steps or neurons than pixels, one mark for all spikes
+/// that share a pixel, in four shades up to the panel's densest. Where rows have room, the number of
+/// each neuron's spikes stands at the right, the largest bold. No spikes at all is fine; T = 1 too.
 ///
 /// # Errors
-/// - [`Error::Shape`] if there is no time step or no neuron, `hidden` and `output` differ in T, a
-///   panel has more than 512 neurons, or the image's sides are outside 1 to 256 or do not multiply
-///   to its number of pixels.
+/// - [`Error::Shape`] if there is no panel or more than 32, no time step or no neuron, panels differ
+///   in T, a panel has another number of `neurons` than of spike columns, or the image's sides are
+///   outside 1 to 256 or do not multiply to its number of pixels.
 /// - [`Error::NonFinite`] if a spike or a pixel is NaN or infinite.
 /// - [`Error::InvalidParameter`] if a spike is neither 0 nor 1 or a pixel is outside `0..=1`.
 pub fn raster(data: &Raster) -> Result<String> {
     check(data)?;
-    let (steps, n_hidden, n_out) = (
-        data.output.nrows(),
-        data.hidden.ncols(),
-        data.output.ncols(),
-    );
+    let steps = data.panels[0].spikes.nrows();
     let left = if data.image.is_some() {
         IMAGE_ROOM + 84.0
     } else {
         84.0
     };
-    let top = if data.title.is_empty() { 28.0 } else { 44.0 };
-    let output_height = (n_out as f64 * 16.0).clamp(110.0, 400.0);
-    let hidden_height = (n_hidden as f64 * 3.4).clamp(110.0, 520.0);
-    let height = top + output_height + GAP + hidden_height + canvas::X_LABELS + 10.0;
+    let title = if data.title.is_empty() { 4.0 } else { 30.0 };
+    let below = canvas::X_LABELS + 10.0;
+    let heights = data.panels.iter().map(|panel| GAP + panel.height());
+    let height = title + heights.sum::<f64>() + below;
 
-    canvas::page(WIDTH, height, |area| {
+    canvas::page(WIDTH, height, |area, marks| {
         canvas::title(area, data.title, WIDTH)?;
         let x = Axis::new("time step", -0.5, steps as f64 - 0.5, 10, 1.0);
-        let hidden_top = top + output_height + GAP;
-        let below = height - hidden_top - hidden_height;
-        let upper = Frame {
-            left,
-            right: RIGHT,
-            top,
-            bottom: height - top - output_height,
-            x_labels: false,
-        };
-        let lower = Frame {
-            left,
-            right: RIGHT,
-            top: hidden_top,
-            bottom: below,
-            x_labels: true,
-        };
-        let y = Axis::new("output", -0.5, n_out as f64 - 0.5, 10, 1.0);
-        spikes(area, upper, &x, &y, data.output, canvas::VERMILLION)?;
-        counts(area, data.output, top, output_height)?;
-        let y = Axis::new("hidden neuron", -0.5, n_hidden as f64 - 0.5, 6, 1.0);
-        spikes(area, lower, &x, &y, data.hidden, canvas::BLUE)?;
+        // A pixel each, or less if that makes too many cells of all panels together.
+        let rows: usize = data.panels.iter().map(|p| rows(p, p.height())).sum();
+        let columns = (WIDTH - left - RIGHT).min((MOST_CELLS / rows) as f64) as usize;
+        let (mut top, last) = (title, data.panels.len() - 1);
+        let colours = [
+            canvas::VERMILLION,
+            canvas::BLUE,
+            canvas::GREEN,
+            canvas::PURPLE,
+        ];
+        for (i, panel) in data.panels.iter().enumerate() {
+            top += GAP;
+            let frame = Frame {
+                left,
+                right: RIGHT,
+                top,
+                bottom: height - top - panel.height(),
+                x_labels: i == last,
+            };
+            head(area, panel, frame)?;
+            spikes(area, marks, panel, frame, &x, columns, colours[i % 4])?;
+            counts(area, panel, top)?;
+            top += panel.height();
+        }
         data.image
-            .map_or(Ok(()), |image| picture(area, &image, top))
+            .map_or(Ok(()), |image| picture(area, marks, &image, title + GAP))
     })
 }
 
 fn check(data: &Raster) -> Result<()> {
-    let steps = data.output.nrows();
-    for (name, spikes) in [
-        ("output spikes", data.output),
-        ("hidden spikes", data.hidden),
-    ] {
-        if steps == 0 || spikes.nrows() != steps || !(1..=MOST).contains(&spikes.ncols()) {
-            let t = if steps == 0 {
-                "at least 1".to_string()
-            } else {
-                steps.to_string()
+    let panels = data.panels.len();
+    if !(1..=MOST_PANELS).contains(&panels) {
+        let expected = format!("[panels], 1 to {MOST_PANELS}");
+        return Err(Error::shape("raster", expected, &[panels]));
+    }
+    let steps = data.panels[0].spikes.nrows();
+    for (i, panel) in data.panels.iter().enumerate() {
+        let name = format!("spikes of panel {i}, '{}'", panel.label);
+        let spikes = &panel.spikes;
+        if spikes.is_empty() || spikes.nrows() != steps {
+            let t = match (i, steps) {
+                (0, _) | (_, 0) => "at least 1".to_string(),
+                _ => format!("{steps}, as in panel 0"),
             };
-            return Err(Error::shape(
-                name,
-                format!("[T = {t}, 1 to {MOST} neurons]"),
-                spikes.shape(),
-            ));
+            let expected = format!("[T, n] with T {t}, n at least 1");
+            return Err(Error::shape(name, expected, spikes.shape()));
         }
-        for ((t, i), &spike) in spikes.indexed_iter() {
-            finite(name, spike.into(), || format!("step {t}, neuron {i}"))?;
+        if panel.neurons.len() != spikes.ncols() {
+            let expected = format!("[{}], a number for each neuron", spikes.ncols());
+            let name = format!("neurons of panel {i}, '{}'", panel.label);
+            return Err(Error::shape(name, expected, &[panel.neurons.len()]));
+        }
+        for ((t, n), &spike) in spikes.indexed_iter() {
+            finite(&name, spike.into(), || format!("step {t}, row {n}"))?;
             if spike != 0.0 && spike != 1.0 {
-                return Err(Error::parameter(
-                    format!("{name}, step {t}, neuron {i}"),
-                    spike,
-                    "0 or 1",
-                ));
+                let name = format!("{name}, step {t}, row {n}");
+                return Err(Error::parameter(name, spike, "0 or 1"));
             }
         }
     }
-    let Some(image) = data.image else {
-        return Ok(());
-    };
+    data.image.map_or(Ok(()), |image| check_image(&image))
+}
+
+fn check_image(image: &Image) -> Result<()> {
     let sides = 1..=MOST_PIXELS;
     if !sides.contains(&image.height) || !sides.contains(&image.width) {
         let expected = format!("[height, width], each 1 to {MOST_PIXELS}");
@@ -173,100 +238,199 @@ fn check(data: &Raster) -> Result<()> {
     Ok(())
 }
 
-/// One panel: a dot at (t, neuron) for each spike.
+/// Rows that a panel of this height can show: a pixel each.
+fn rows(panel: &Panel, height: f64) -> usize {
+    panel.spikes.ncols().min(height as usize)
+}
+
+/// The panel's label.
+fn head(area: &Area, panel: &Panel, frame: Frame) -> Result<()> {
+    let label = canvas::fit(&panel.label, canvas::MEDIUM, WIDTH - frame.left - RIGHT);
+    let font = canvas::font(canvas::MEDIUM, canvas::INK, false, HPos::Left);
+    canvas::write(area, &label, &font, (frame.left, frame.top - 11.0))
+}
+
+/// The panel's axes, and a mark for each spike or cell.
 fn spikes(
     area: &Area,
+    marks: &mut String,
+    panel: &Panel,
     frame: Frame,
     x: &Axis,
-    y: &Axis,
-    spikes: ArrayView2<f32>,
+    columns: usize,
     colour: RGBColor,
 ) -> Result<()> {
-    let chart = canvas::panel(area, frame, x, y)?;
-    let (steps, neurons) = spikes.dim();
-    let (w, h) = chart.plotting_area().dim_in_pixel();
-    // In pixels of the page: plotters counts in drawing units.
-    let unit = f64::from(px(1.0));
-    let cell = (f64::from(w) / steps as f64).min(f64::from(h) / neurons as f64) / unit;
-    let radius = (0.5 * cell).clamp(0.75, 3.5);
-    for ((t, i), _) in spikes.indexed_iter().filter(|(_, spike)| **spike == 1.0) {
-        legend::mark(
-            area,
-            Marker::Circle,
-            chart.backend_coord(&(t as f64, i as f64)),
-            radius,
+    let (steps, neurons) = panel.spikes.dim();
+    let mut y = Axis::new("neuron", -0.5, neurons as f64 - 0.5, 6, 1.0);
+    for (row, label) in &mut y.ticks {
+        *label = panel.neurons[*row as usize].to_string();
+    }
+    let chart = canvas::panel(area, frame, x, &y)?;
+    let (across, down) = chart.plotting_area().get_pixel_range();
+    let (columns, rows) = (steps.min(columns), rows(panel, panel.height()));
+    if columns < steps || rows < neurons {
+        cells(
+            marks,
+            &panel.spikes,
+            (across, down),
+            (columns, rows),
             colour,
-        )?;
+        );
+        return Ok(());
+    }
+    // In drawing units.
+    let cell = (length(&across) / steps as f64).min(length(&down) / neurons as f64);
+    let radius = (0.5 * cell).clamp(f64::from(px(0.75)), f64::from(px(3.5)));
+    // A dot is a line of no length with round ends.
+    let mut dots = String::new();
+    for n in 0..neurons {
+        let mut before = None;
+        for (t, _) in panel
+            .spikes
+            .column(n)
+            .indexed_iter()
+            .filter(|(_, s)| **s == 1.0)
+        {
+            let (x, y) = chart.backend_coord(&(t as f64, n as f64));
+            // A String takes all text.
+            let _ = match before {
+                None => write!(dots, "M{x} {y}h0"),
+                Some(before) => write!(dots, "m{} 0h0", x - before),
+            };
+            before = Some(x);
+        }
+    }
+    if !dots.is_empty() {
+        let (stroke, width) = (stroke(colour), (2.0 * radius).round());
+        let _ = writeln!(
+            marks,
+            "<path fill=\"none\" {stroke} stroke-width=\"{width}\" stroke-linecap=\"round\" d=\"{dots}\"/>"
+        );
     }
     Ok(())
 }
 
-/// The number of spikes of each output, at the right of its row, where the rows have room.
-fn counts(area: &Area, output: ArrayView2<f32>, top: f64, height: f64) -> Result<()> {
-    let row = height / output.ncols() as f64;
+/// Of a range of drawing units.
+fn length(range: &Range<i32>) -> f64 {
+    f64::from(range.end - range.start)
+}
+
+/// A path for each shade, over all cells that have it; equal neighbours in a row are one line.
+fn cells(
+    marks: &mut String,
+    spikes: &Array2<f32>,
+    (across, down): (Range<i32>, Range<i32>),
+    (columns, rows): (usize, usize),
+    colour: RGBColor,
+) {
+    let (steps, neurons) = spikes.dim();
+    let mut counts = Array2::<usize>::zeros((rows, columns));
+    let bin = |i: usize, of: usize, bins: usize| (i as u128 * bins as u128 / of as u128) as usize;
+    for ((t, n), _) in spikes.indexed_iter().filter(|(_, spike)| **spike == 1.0) {
+        counts[[bin(n, neurons, rows), bin(t, steps, columns)]] += 1;
+    }
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let mut paths = vec![String::new(); LEVELS];
+    let mut ends = [None; LEVELS];
+    for (row, counts) in counts.outer_iter().enumerate() {
+        let mut column = 0;
+        while column < columns {
+            let level = |column: usize| (counts[column] * LEVELS).div_ceil(most);
+            let (start, shade) = (column, level(column));
+            while column < columns && level(column) == shade {
+                column += 1;
+            }
+            let Some(shade) = shade.checked_sub(1) else {
+                continue;
+            };
+            let (path, length) = (&mut paths[shade], column - start);
+            // A String takes all text.
+            let _ = match ends[shade] {
+                Some((r, end)) if r == row => write!(path, "m{} 0h{length}", start - end),
+                _ => write!(path, "M{start} {row}.5h{length}"),
+            };
+            ends[shade] = Some((row, column));
+        }
+    }
+    let (left, bottom) = (across.start, down.end);
+    let wide = length(&across) / columns as f64;
+    let high = length(&down) / rows as f64;
+    // Rows of some pixels keep a gap between them.
+    let width = if high > f64::from(px(3.0)) { 0.8 } else { 1.0 };
+    let _ = writeln!(
+        marks,
+        "<g transform=\"translate({left} {bottom}) scale({wide:.4} {:.4})\" fill=\"none\" {} stroke-width=\"{width}\">",
+        -high,
+        stroke(colour)
+    );
+    for (shade, path) in paths
+        .iter()
+        .enumerate()
+        .filter(|(_, path)| !path.is_empty())
+    {
+        let opacity = (shade + 1) as f64 / LEVELS as f64;
+        let _ = writeln!(marks, "<path stroke-opacity=\"{opacity}\" d=\"{path}\"/>");
+    }
+    marks.push_str("</g>\n");
+}
+
+/// The number of spikes of each neuron, at the right of its row, where the rows have room.
+fn counts(area: &Area, panel: &Panel, top: f64) -> Result<()> {
+    let (neurons, height) = (panel.spikes.ncols(), panel.height());
+    let row = height / neurons as f64;
     if row < 12.0 {
         return Ok(());
     }
-    let count = |i: usize| {
-        output
-            .column(i)
-            .iter()
-            .filter(|spike| **spike == 1.0)
-            .count()
-    };
-    let most = (0..output.ncols()).map(count).max().unwrap_or(0);
+    let spikes = |column: ArrayView1<f32>| column.iter().filter(|spike| **spike == 1.0).count();
+    let counts: Vec<usize> = panel.spikes.columns().into_iter().map(spikes).collect();
+    let most = counts.iter().copied().max().unwrap_or(0);
     let x = WIDTH - RIGHT / 2.0 + 6.0;
-    canvas::write(
-        area,
-        "spikes",
-        &canvas::font(canvas::SMALL, canvas::SOFT, false, HPos::Center),
-        (x, top - 9.0),
-    )?;
-    for i in 0..output.ncols() {
-        let font = canvas::font(
-            canvas::SMALL,
-            canvas::INK,
-            count(i) == most && most > 0,
-            HPos::Center,
-        );
-        canvas::write(
-            area,
-            &count(i).to_string(),
-            &font,
-            (x, top + height - (i as f64 + 0.5) * row),
-        )?;
+    let soft = canvas::font(canvas::SMALL, canvas::SOFT, false, HPos::Center);
+    canvas::write(area, "spikes", &soft, (x, top - 11.0))?;
+    for (n, &count) in counts.iter().enumerate() {
+        let bold = count == most && most > 0;
+        let font = canvas::font(canvas::SMALL, canvas::INK, bold, HPos::Center);
+        let y = top + height - (n as f64 + 0.5) * row;
+        canvas::write(area, &count.to_string(), &font, (x, y))?;
     }
     Ok(())
 }
 
-/// The image: a black ground, and a rectangle for each run of equal grey in a row.
-fn picture(area: &Area, image: &Image, top: f64) -> Result<()> {
+/// The image: a black ground, and a path for each other grey.
+fn picture(area: &Area, marks: &mut String, image: &Image, top: f64) -> Result<()> {
     let cell = px(IMAGE) / image.height.max(image.width) as i32;
-    let (x0, y0) = (px(IMAGE_LEFT), px(top));
-    let place = |row: usize, column: usize| (x0 + column as i32 * cell, y0 + row as i32 * cell);
-    let rectangle = |a, b, grey: u8| {
-        area.draw(&Rectangle::new(
-            [a, b],
-            style(&RGBColor(grey, grey, grey), 1.0),
-        ))
-        .map_err(failed)
-    };
-    rectangle(place(0, 0), place(image.height, image.width), 0)?;
     let grey = |row: usize, column: usize| {
         (image.pixels[row * image.width + column] * 255.0).round() as u8
     };
+    let mut paths = vec![String::new(); 256];
     for row in 0..image.height {
         let mut column = 0;
         while column < image.width {
-            let start = column;
-            while column < image.width && grey(row, column) == grey(row, start) {
+            let (start, shade) = (column, grey(row, column));
+            while column < image.width && grey(row, column) == shade {
                 column += 1;
             }
-            if grey(row, start) > 0 {
-                rectangle(place(row, start), place(row + 1, column), grey(row, start))?;
-            }
+            // A String takes all text.
+            let _ = write!(
+                paths[usize::from(shade)],
+                "M{start} {row}.5h{}",
+                column - start
+            );
         }
     }
+    let (left, y, height, width) = (px(IMAGE_LEFT), px(top), image.height, image.width);
+    let _ = writeln!(
+        marks,
+        "<g transform=\"translate({left} {y}) scale({cell})\" fill=\"none\" shape-rendering=\"crispEdges\">\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#000000\"/>"
+    );
+    for (shade, path) in (0u8..=255).zip(&paths).skip(1) {
+        if !path.is_empty() {
+            let stroke = stroke(RGBColor(shade, shade, shade));
+            let _ = writeln!(marks, "<path {stroke} d=\"{path}\"/>");
+        }
+    }
+    marks.push_str("</g>\n");
     let label = canvas::fit(image.label, canvas::MEDIUM, IMAGE_ROOM - IMAGE_LEFT);
     let bottom = top + f64::from(cell * image.height as i32) / f64::from(px(1.0));
     canvas::write(

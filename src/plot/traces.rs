@@ -1,25 +1,28 @@
-//! The membrane potentials of the output neurons over time, for one sample.
+//! The membrane potentials of some neurons of a layer over time, for one sample.
 //!
 //! Drawn as they were recorded, step by step from 0 to T − 1, after or before the reset as the
-//! caller recorded them. Each class has its colour; the target's line is thick and on top.
+//! caller recorded them. Each neuron has its colour; the target's line is thick and on top.
 
-use ndarray::ArrayView2;
+use ndarray::Array2;
 use plotters::prelude::*;
 
-use super::canvas::{self, Axis, Frame, failed, px, style, thin};
-use super::finite;
+use super::canvas::{self, Axis, Chart, Frame, numbered, polyline, style, thin};
 use super::legend::{self, Entry, Marker};
-use crate::error::{Error, Result};
+use super::{finite, layer_of, selected};
+use crate::{
+    Float, Network, Recording,
+    error::{Error, Result},
+};
 
 const WIDTH: f64 = 880.0;
 const LEFT: f64 = 84.0;
 /// Right of the plot: the legend.
 const RIGHT: f64 = 160.0;
-/// Most outputs: twice the palette.
+/// Most neurons: twice the palette.
 const MOST: usize = 20;
 
 /// Paul Tol's *muted* palette, <https://sronpersonalpages.nl/~pault/>, and a grey as the tenth.
-const CLASSES: [RGBColor; 10] = [
+pub(super) const COLOURS: [RGBColor; 10] = [
     RGBColor(51, 34, 136),
     RGBColor(136, 204, 238),
     RGBColor(68, 170, 153),
@@ -33,67 +36,134 @@ const CLASSES: [RGBColor; 10] = [
 ];
 
 /// What [`traces()`] draws.
-#[derive(Debug, Clone, Copy)]
-pub struct Traces<'a> {
-    /// Membrane potentials of the outputs, in the unit of the threshold, shape `[T, n_out]`, at
-    /// most 20 outputs.
-    pub mem: ArrayView2<'a, f32>,
-    /// The threshold of all outputs (length 1), or of each (length `n_out`).
-    pub threshold: &'a [f32],
-    /// The class to draw with emphasis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// What is written beside the axis, behind `membrane potential`: which layer. May be empty.
+    pub label: String,
+    /// What the legend calls each neuron, `[n]`.
+    pub names: Vec<String>,
+    /// Membrane potentials, in the unit of the threshold, `[T, n]`, of 1 to 20 neurons.
+    pub mem: Array2<f32>,
+    /// The threshold of all neurons (length 1), or of each (`[n]`).
+    pub threshold: Vec<f32>,
+    /// The neuron to draw with emphasis: its column of `mem`.
     pub target: Option<usize>,
     /// What is written above; may be empty.
-    pub title: &'a str,
+    pub title: String,
+}
+
+impl Traces {
+    /// Traces of neurons 0, 1, … from their membranes `[T, n]` and thresholds (`[1]` or `[n]`).
+    pub fn new(mem: Array2<f32>, threshold: Vec<f32>) -> Self {
+        Traces {
+            label: String::new(),
+            names: (0..mem.ncols()).map(|n| n.to_string()).collect(),
+            mem,
+            threshold,
+            target: None,
+            title: String::new(),
+        }
+    }
+
+    /// The membranes of neurons (from 0) of layer `layer` (from 1) for sample `sample` (from 0) of a
+    /// recording of `network`, with their thresholds as they stand now. They are called `neuron 17`
+    /// and, in the last layer, `output 7`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for a layer that was not recorded, or a sample or a neuron that
+    /// there is not; [`Error::Shape`] where the recording is one of another network.
+    pub fn layer<F: Float>(
+        recording: &Recording<F>,
+        network: &Network<F>,
+        layer: usize,
+        sample: usize,
+        neurons: &[usize],
+    ) -> Result<Self> {
+        let (trace, label) = layer_of(recording, layer)?;
+        let mem = selected(&trace.mem, sample, neurons)?;
+        let layers = network.layers();
+        let own = layers.get(layer - 1);
+        let own = own.map_or(0, |layer| layer.neurons());
+        if layers.len() != recording.num_layers() || own != trace.mem.dim().2 {
+            let expected = format!("[T, B, {own}] of {} layers, as the network", layers.len());
+            let found = trace.mem.shape();
+            return Err(Error::shape(
+                format!("recording of {label}"),
+                expected,
+                found,
+            ));
+        }
+        let threshold = layers[layer - 1].threshold();
+        let threshold = match threshold.len() {
+            1 => vec![threshold[0].widen() as f32],
+            _ => (neurons.iter().map(|&n| threshold[n].widen() as f32)).collect(),
+        };
+        let kind = match layer == layers.len() {
+            true => "output",
+            false => "neuron",
+        };
+        Ok(Traces {
+            label,
+            names: neurons.iter().map(|n| format!("{kind} {n}")).collect(),
+            ..Traces::new(mem, threshold)
+        })
+    }
 }
 
 /// Draws the membranes as lines (the eleventh to twentieth dashed) and the threshold as a dashed
-/// line; thresholds that differ each get a dashed line in the class's colour. T = 1 gives points.
+/// line; thresholds that differ each get a dashed line in the neuron's colour. T = 1 gives points.
 ///
 /// # Errors
-/// - [`Error::Shape`] if `mem` has no step, no output or more than 20, or `threshold` is neither
-///   of length 1 nor `n_out`.
+/// - [`Error::Shape`] if `mem` has no step, no neuron or more than 20, there is not a name for each
+///   neuron, or `threshold` is neither of length 1 nor `n`.
 /// - [`Error::NonFinite`] if a membrane or a threshold is NaN or infinite.
-/// - [`Error::Target`] if `target` is not below `n_out`.
+/// - [`Error::Target`] if `target` is not below `n`.
 pub fn traces(data: &Traces) -> Result<String> {
     check(data)?;
-    let (steps, n_out) = data.mem.dim();
-    let colour = |class: usize| CLASSES[class % CLASSES.len()];
-    let is_target = |class: usize| data.target == Some(class);
-    let line = |class: usize| match is_target(class) {
-        true => style(&colour(class), 3.6),
-        false => style(&colour(class).mix(0.9), 1.5),
+    let (steps, neurons) = data.mem.dim();
+    let is_target = |n: usize| data.target == Some(n);
+    // Opacity and width.
+    let look = |n: usize| match is_target(n) {
+        true => (1.0, 3.6),
+        false => (0.9, 1.5),
     };
     let common = data.threshold.iter().all(|t| *t == data.threshold[0]);
-    let threshold = style(&canvas::INK, 1.4);
 
-    let mut entries: Vec<Entry> = (0..n_out)
-        .map(|class| Entry {
-            label: format!("{class}{}", if is_target(class) { " (target)" } else { "" }),
-            line: line(class),
-            dashed: class >= CLASSES.len(),
-            marker: None,
-            bold: is_target(class),
-            breaks: true,
+    let mut entries: Vec<Entry> = (0..neurons)
+        .map(|n| {
+            let name = format!(
+                "{}{}",
+                data.names[n],
+                if is_target(n) { " (target)" } else { "" }
+            );
+            let (opacity, width) = look(n);
+            Entry {
+                dashed: n >= COLOURS.len(),
+                bold: is_target(n),
+                breaks: true,
+                ..Entry::new(
+                    canvas::fit(&name, canvas::SMALL, RIGHT - 50.0),
+                    style(&colour(n).mix(opacity), width),
+                )
+            }
         })
         .collect();
     let label = if common { "threshold" } else { "thresholds" };
     entries.push(Entry {
-        label: label.into(),
-        line: threshold,
         dashed: true,
-        marker: None,
-        bold: false,
         breaks: true,
+        ..Entry::new(label.into(), style(&canvas::INK, 1.4))
     });
 
     let top = if data.title.is_empty() { 16.0 } else { 44.0 };
     let plot_height = legend::height(&entries, RIGHT).max(320.0);
     let below = canvas::X_LABELS + 10.0;
-    canvas::page(WIDTH, top + plot_height + below, |area| {
-        canvas::title(area, data.title, WIDTH)?;
+    canvas::page(WIDTH, top + plot_height + below, |area, lines| {
+        canvas::title(area, &data.title, WIDTH)?;
         legend::draw(area, &entries, (WIDTH - RIGHT + 16.0, top), RIGHT)?;
 
-        let all = data.mem.iter().chain(data.threshold).map(|v| f64::from(*v));
+        let all = data.mem.iter().chain(&data.threshold);
+        let all = all.map(|v| f64::from(*v));
         let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
             (l.min(v), h.max(v))
         });
@@ -101,7 +171,12 @@ pub fn traces(data: &Traces) -> Result<String> {
         // A single step gets room on both sides.
         let side = if steps == 1 { 0.5 } else { 0.0 };
         let x = Axis::new("time step", -side, (steps - 1) as f64 + side, 10, 1.0);
-        let y = Axis::new("membrane potential", low - room, high + room, 7, 0.0);
+        let name = match data.label.is_empty() {
+            true => "membrane potential".to_string(),
+            false => format!("membrane potential, {}", data.label),
+        };
+        let name = canvas::fit(&name, canvas::MEDIUM, plot_height);
+        let y = Axis::new(&name, low - room, high + room, 7, 0.0);
         let frame = Frame {
             left: LEFT,
             right: RIGHT,
@@ -109,77 +184,75 @@ pub fn traces(data: &Traces) -> Result<String> {
             bottom: below,
             x_labels: true,
         };
-        let mut chart = canvas::panel(area, frame, &x, &y)?;
+        let chart = canvas::panel(area, frame, &x, &y)?;
 
-        let level = |value: f32| [(x.lo, f64::from(value)), (x.hi, f64::from(value))];
-        let shown = if common {
-            &data.threshold[..1]
-        } else {
-            data.threshold
-        };
-        for (class, value) in shown.iter().enumerate() {
-            let dashes = if common {
-                threshold
-            } else {
-                style(&colour(class), 1.2)
+        let shown = if common { 1 } else { neurons };
+        for (n, value) in data.threshold[..shown].iter().enumerate() {
+            let (colour, width) = match common {
+                true => (canvas::INK, 1.4),
+                false => (colour(n), 1.2),
             };
-            let series = DashedLineSeries::new(level(*value), px(6.0), px(4.0), dashes);
-            chart.draw_series(series).map_err(failed)?;
+            let level = [x.lo, x.hi].map(|x| (x, f64::from(*value)));
+            lines.push_str(&polyline(placed(&chart, &level), colour, 1.0, width, true));
         }
-        let order = (0..n_out).filter(|c| !is_target(*c)).chain(data.target);
-        for class in order {
-            let values: Vec<f64> = data
-                .mem
-                .column(class)
-                .iter()
-                .map(|v| f64::from(*v))
-                .collect();
-            let points = thin(&values, 0.0);
+        let order = (0..neurons).filter(|n| !is_target(*n)).chain(data.target);
+        for n in order {
+            let values: Vec<f64> = data.mem.column(n).iter().map(|v| f64::from(*v)).collect();
+            let points = thin(numbered(&values, 0.0));
             if steps == 1 {
-                let radius = if is_target(class) { 5.0 } else { 3.0 };
-                legend::mark(
-                    area,
-                    Marker::Circle,
-                    chart.backend_coord(&points[0]),
-                    radius,
-                    colour(class),
-                )?;
-            } else if class < CLASSES.len() {
-                chart
-                    .draw_series(LineSeries::new(points, line(class)))
-                    .map_err(failed)?;
-            } else {
-                let series = DashedLineSeries::new(points, px(6.0), px(4.0), line(class));
-                chart.draw_series(series).map_err(failed)?;
+                let radius = if is_target(n) { 5.0 } else { 3.0 };
+                let at = chart.backend_coord(&points[0]);
+                legend::mark(area, Marker::Circle, at, radius, colour(n))?;
+                continue;
             }
+            let (opacity, width) = look(n);
+            let dashed = n >= COLOURS.len();
+            let points = placed(&chart, &points);
+            lines.push_str(&polyline(points, colour(n), opacity, width, dashed));
         }
         Ok(())
     })
 }
 
+fn colour(neuron: usize) -> RGBColor {
+    COLOURS[neuron % COLOURS.len()]
+}
+
+/// Points in drawing units of the page.
+fn placed(chart: &Chart, points: &[(f64, f64)]) -> Vec<(i32, i32)> {
+    points.iter().map(|p| chart.backend_coord(p)).collect()
+}
+
 fn check(data: &Traces) -> Result<()> {
-    let (steps, n_out) = data.mem.dim();
-    if steps == 0 || !(1..=MOST).contains(&n_out) {
-        let expected = format!("[T, n_out], at least 1 step and 1 to {MOST} outputs");
-        return Err(Error::shape("output membranes", expected, data.mem.shape()));
+    let (steps, neurons) = data.mem.dim();
+    if steps == 0 || !(1..=MOST).contains(&neurons) {
+        let expected = format!("[T, n], at least 1 step and 1 to {MOST} neurons");
+        return Err(Error::shape("membranes", expected, data.mem.shape()));
     }
-    if data.threshold.len() != 1 && data.threshold.len() != n_out {
-        let expected = format!("[1] or [n_out = {n_out}]");
+    if data.names.len() != neurons {
+        let expected = format!("[{neurons}], one for each neuron");
+        return Err(Error::shape(
+            "names of the neurons",
+            expected,
+            &[data.names.len()],
+        ));
+    }
+    if data.threshold.len() != 1 && data.threshold.len() != neurons {
+        let expected = format!("[1] or [n = {neurons}]");
         return Err(Error::shape("threshold", expected, &[data.threshold.len()]));
     }
-    for ((t, class), &value) in data.mem.indexed_iter() {
-        finite("output membrane", value.into(), || {
-            format!("step {t}, class {class}")
-        })?;
+    for ((t, n), &value) in data.mem.indexed_iter() {
+        let position = || format!("step {t}, {}", data.names[n]);
+        finite("membrane", value.into(), position)?;
     }
     for (i, &value) in data.threshold.iter().enumerate() {
         finite("threshold", value.into(), || format!("index {i}"))?;
     }
     match data.target {
-        Some(value) if value >= n_out => Err(Error::Target {
+        Some(value) if value >= neurons => Err(Error::Target {
             index: 0,
             value,
-            classes: n_out,
+            classes: neurons,
         }),
         _ => Ok(()),
     }

@@ -207,7 +207,9 @@ fn training_has_the_bits_of_the_cpu() {
         for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
             assert_bits(&format!("{what}: gradient of {name}"), a, b);
         }
-        for _ in 0..3 {
+        for step in 0..3 {
+            cpu.measure_gradients(step == 1);
+            gpu.measure_gradients(step == 1);
             let a = cpu.train_step(input, &targets).unwrap();
             let b = gpu.train_step(input, &targets).unwrap();
             assert_eq!(a.firing_rate, b.firing_rate, "{what}");
@@ -216,6 +218,15 @@ fn training_has_the_bits_of_the_cpu() {
                 "{what}: {a:?}"
             );
             assert!((a.loss - b.loss).abs() <= 1e-6 * a.loss, "{a:?} {b:?}");
+            let norms = [&a, &b].map(|report| report.gradient_norms.clone().unwrap_or_default());
+            assert_eq!(
+                norms.each_ref().map(|n| n.len() > 1),
+                [step == 1; 2],
+                "{what}"
+            );
+            for (a, b) in norms[0].iter().zip(&norms[1]) {
+                assert!(*a > 0.0 && (a - b).abs() <= 1e-12 * a, "{what}: {a} {b}");
+            }
         }
         let (a, b) = (cpu.network().unwrap(), gpu.network().unwrap());
         for ((name, a), (_, b)) in a.parameters().iter().zip(b.parameters()) {

@@ -17,10 +17,10 @@ fn five_epochs_show_every_part_and_stay_small() {
     let svg = check(
         "loss",
         loss(&Curves {
-            train: &train,
-            validation: &[Series {
-                label: "validation",
-                points: &val,
+            train: train.clone(),
+            validation: vec![Series {
+                label: "validation".into(),
+                points: val.clone(),
             }],
         }),
     );
@@ -45,21 +45,21 @@ fn five_epochs_show_every_part_and_stay_small() {
         points([0.9, 0.94, 0.955, 0.962, 0.9684]),
         points([0.92, 0.95, 0.961, 0.968, 0.9712]),
     );
-    let validation = [
+    let validation = vec![
         Series {
-            label: "validation, spike count",
-            points: &count,
+            label: "validation, spike count".into(),
+            points: count,
         },
         Series {
-            label: "validation, membrane",
-            points: &mem,
+            label: "validation, membrane".into(),
+            points: mem,
         },
     ];
     let svg = check(
         "accuracy",
         accuracy(&Curves {
-            train: &train,
-            validation: &validation,
+            train: train.clone(),
+            validation,
         }),
     );
     assert!(svg.len() < 100_000, "{} bytes", svg.len());
@@ -78,8 +78,8 @@ fn a_short_curve_has_a_point_for_each_batch() {
     let svg = check(
         "137",
         loss(&Curves {
-            train: &train,
-            validation: &[],
+            train: train.clone(),
+            validation: vec![],
         }),
     );
     assert_eq!(
@@ -96,8 +96,8 @@ fn a_spike_in_a_long_curve_survives_thinning() {
     let svg = check(
         "100000",
         loss(&Curves {
-            train: &train,
-            validation: &[],
+            train: train.clone(),
+            validation: vec![],
         }),
     );
     assert!(svg.len() < 100_000, "{} bytes", svg.len());
@@ -128,12 +128,12 @@ fn a_spike_in_a_long_curve_survives_thinning() {
 fn curves_at_the_edges() {
     let label = "validation";
     for n in [1, 2, 9, 10, 99, 100] {
-        let (train, points) = (losses(n), [(n as f64, 9.0)]);
+        let (train, points) = (losses(n), vec![(n as f64, 9.0)]);
         let curves = Curves {
-            train: &train,
-            validation: &[Series {
-                label,
-                points: &points,
+            train: train.clone(),
+            validation: vec![Series {
+                label: label.into(),
+                points: points.clone(),
             }],
         };
         check(&format!("{n} batches, one epoch"), loss(&curves));
@@ -142,41 +142,41 @@ fn curves_at_the_edges() {
         check(
             &format!("all {value}"),
             loss(&Curves {
-                train: &[value; 30],
-                validation: &[],
+                train: vec![value; 30],
+                validation: vec![],
             }),
         );
     }
     check(
         "nearly equal",
         loss(&Curves {
-            train: &[1.0, 1.0 + f64::EPSILON],
-            validation: &[],
+            train: vec![1.0, 1.0 + f64::EPSILON],
+            validation: vec![],
         }),
     );
     check(
         "the largest range",
         loss(&Curves {
-            train: &[-1e100, 1e100],
-            validation: &[],
+            train: vec![-1e100, 1e100],
+            validation: vec![],
         }),
     );
     for value in [0.0, 0.1, 0.5, 1.0] {
         check(
             &format!("all {value}"),
             accuracy(&Curves {
-                train: &[value; 30],
-                validation: &[],
+                train: vec![value; 30],
+                validation: vec![],
             }),
         );
     }
     // Many epochs: their numbers are thinned.
     let points: Vec<_> = (1..=300).map(|e| (e as f64 * 2.0, 0.5)).collect();
     let curves = Curves {
-        train: &[0.5; 600],
-        validation: &[Series {
-            label,
-            points: &points,
+        train: vec![0.5; 600],
+        validation: vec![Series {
+            label: label.into(),
+            points: points.clone(),
         }],
     };
     assert!(
@@ -191,15 +191,18 @@ fn curves_at_the_edges() {
 fn wrong_curves_are_errors() {
     let with = |train: &[f64], points: &[(f64, f64)]| {
         loss(&Curves {
-            train,
-            validation: &[Series { label: "v", points }],
+            train: train.to_vec(),
+            validation: vec![Series {
+                label: "v".into(),
+                points: points.to_vec(),
+            }],
         })
         .unwrap_err()
     };
     let of = |train: &[f64]| {
         accuracy(&Curves {
-            train,
-            validation: &[],
+            train: train.to_vec(),
+            validation: vec![],
         })
         .unwrap_err()
     };

@@ -1,7 +1,7 @@
 //! Invented data that looks like a training run, the same on every machine.
 
 use ndarray::{Array1, Array2};
-use spikegrad::plot::Raster;
+use spikegrad::plot::{Panel, Raster};
 
 /// Noise in -1..1, the same on every machine.
 pub fn noise(i: usize) -> f64 {
@@ -60,10 +60,17 @@ pub fn membranes(steps: usize, classes: usize, winner: usize) -> Array2<f32> {
     mem
 }
 
-pub fn plain_raster<'a>(hidden: &'a Array2<f32>, output: &'a Array2<f32>) -> Raster<'a> {
+/// Outputs above hidden neurons.
+pub fn panels(output: &Array2<f32>, hidden: &Array2<f32>) -> [Panel; 2] {
+    [
+        Panel::new("output", output.clone()),
+        Panel::new("hidden", hidden.clone()),
+    ]
+}
+
+pub fn plain_raster(panels: &[Panel]) -> Raster<'_> {
     Raster {
-        hidden: hidden.view(),
-        output: output.view(),
+        panels,
         image: None,
         title: "",
     }

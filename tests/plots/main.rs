@@ -1,20 +1,23 @@
 //! The plots: well-formed SVG that shows the data it was given, and errors instead of panics.
 //!
-//! How they look is not tested here. Numbers are counted in the SVG text: a raster has a circle
+//! How they look is not tested here. Numbers are counted in the SVG text: a raster has a dot
 //! for each spike and no other, a curve a point for each batch.
 
 #![cfg(feature = "plot")]
 
 mod curves;
 mod data;
+mod gradients;
+mod inside;
 mod rasters;
+mod sizes;
 mod svg;
 mod traces;
 
-use data::{membranes, plain_raster, ring, spikes};
+use data::{membranes, panels, plain_raster, ring, spikes};
 use spikegrad::Error;
 use spikegrad::plot::{
-    Curves, Image, Raster, Series, Traces, accuracy, loss, raster, save, traces,
+    Curves, Image, Panel, Raster, Series, Traces, accuracy, gradients, loss, raster, save, traces,
 };
 use svg::check;
 
@@ -29,31 +32,45 @@ fn hostile_texts_are_escaped_and_cut() {
         width: 6,
         label: &evil,
     };
+    let (plain, named) = (
+        panels(&spikes, &spikes),
+        [Panel::new(evil.as_str(), spikes.clone())],
+    );
     let data = Raster {
         image: Some(image),
         title: &evil,
-        ..plain_raster(&spikes, &spikes)
+        ..plain_raster(&plain)
     };
-    let mem = membranes(5, 4, 1);
-    let trace = Traces {
-        mem: mem.view(),
-        threshold: &[1.0],
-        target: None,
-        title: &evil,
+    let trace = Traces::new(membranes(5, 4, 1), vec![1.0]);
+    let title = Traces {
+        title: evil.clone(),
+        ..trace.clone()
     };
-    let series = [Series {
-        label: &evil,
-        points: &[(1.0, 0.5)],
+    let label = Traces {
+        label: evil.clone(),
+        ..trace.clone()
+    };
+    let names = Traces {
+        names: vec![evil.clone(); 4],
+        ..trace
+    };
+    let series = vec![Series {
+        label: evil.clone(),
+        points: vec![(1.0, 0.5)],
     }];
     let curves = Curves {
-        train: &[0.5, 0.25],
-        validation: &series,
+        train: vec![0.5, 0.25],
+        validation: series.clone(),
     };
     for svg in [
         raster(&data),
-        traces(&trace),
+        raster(&plain_raster(&named)),
+        traces(&title),
+        traces(&label),
+        traces(&names),
         loss(&curves),
         accuracy(&curves),
+        gradients(&series),
     ] {
         let svg = check("evil", svg);
         assert!(svg.contains('…') && !svg.contains("<script"));
@@ -64,8 +81,8 @@ fn hostile_texts_are_escaped_and_cut() {
 fn saving_writes_the_text_or_names_the_path() {
     let folder = tempfile::tempdir().unwrap();
     let svg = loss(&Curves {
-        train: &[1.0, 0.5],
-        validation: &[],
+        train: vec![1.0, 0.5],
+        validation: vec![],
     })
     .unwrap();
     let path = folder.path().join("loss.svg");

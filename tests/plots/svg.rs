@@ -59,6 +59,12 @@ pub fn assert_well_formed(svg: &str) {
     assert!(open.is_empty() && rest.is_empty());
 }
 
+/// Dots of a raster: lines of no length.
+pub fn dots(svg: &str) -> usize {
+    let paths = svg.lines().filter(|line| line.contains("stroke-linecap"));
+    paths.map(|line| line.matches("h0").count()).sum()
+}
+
 /// Number of points of each polyline.
 pub fn polylines(svg: &str) -> Vec<usize> {
     let points = |line: &str| {

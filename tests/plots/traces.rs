@@ -1,6 +1,6 @@
 //! Membrane traces.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use spikegrad::Error;
 use spikegrad::plot::{Traces, traces};
 
@@ -9,12 +9,11 @@ use crate::svg::{check, polylines};
 
 #[test]
 fn traces_show_a_line_for_each_output() {
-    let mem = membranes(50, 10, 7);
     let data = Traces {
-        mem: mem.view(),
-        threshold: &[1.0],
         target: Some(7),
-        title: "Sample 7",
+        label: "layer 2".into(),
+        title: "Sample 7".into(),
+        ..Traces::new(membranes(50, 10, 7), vec![1.0])
     };
     let svg = check("traces", traces(&data));
     assert_eq!(polylines(&svg).iter().filter(|n| **n == 50).count(), 10);
@@ -22,7 +21,7 @@ fn traces_show_a_line_for_each_output() {
         "7 (target)",
         "\nthreshold\n",
         "Sample 7",
-        "membrane potential",
+        "membrane potential, layer 2",
         "time step",
     ] {
         assert!(svg.contains(text), "{text}");
@@ -39,7 +38,7 @@ fn traces_show_a_line_for_each_output() {
         check(
             "thresholds",
             traces(&Traces {
-                threshold: &each,
+                threshold: each,
                 ..data
             })
         )
@@ -49,36 +48,39 @@ fn traces_show_a_line_for_each_output() {
 
 #[test]
 fn traces_at_the_edges() {
-    let of = |mem: ArrayView2<f32>, target| {
+    let of = |mem: Array2<f32>, target| {
         traces(&Traces {
-            mem,
-            threshold: &[1.0],
             target,
-            title: "",
+            ..Traces::new(mem, vec![1.0])
         })
     };
     assert_eq!(
-        check("T = 1", of(membranes(1, 10, 3).view(), Some(3)))
+        check("T = 1", of(membranes(1, 10, 3), Some(3)))
             .matches("<circle")
             .count(),
         10
     );
-    check("T = 2, one class", of(membranes(2, 1, 0).view(), None));
-    check("twenty classes", of(membranes(30, 20, 15).view(), Some(15)));
-    assert!(check("long", of(membranes(20_000, 10, 3).view(), None)).len() < 400_000);
+    check("T = 2, one class", of(membranes(2, 1, 0), None));
+    check("twenty classes", of(membranes(30, 20, 15), Some(15)));
+    assert!(check("long", of(membranes(20_000, 10, 3), None)).len() < 400_000);
     check(
         "transposed",
-        of(membranes(10, 30, 3).t().slice(ndarray::s![..;2, ..]), None),
+        of(
+            membranes(10, 30, 3)
+                .reversed_axes()
+                .slice_move(ndarray::s![..;2, ..]),
+            None,
+        ),
     );
     for value in [1.0, 0.0, -1.0, f32::MAX, f32::MIN_POSITIVE] {
         check(
             &format!("all {value}"),
-            of(Array2::from_elem((5, 10), value).view(), Some(0)),
+            of(Array2::from_elem((5, 10), value), Some(0)),
         );
     }
     check(
         "the largest range",
-        of(ndarray::arr2(&[[f32::MIN], [f32::MAX]]).view(), None),
+        of(ndarray::arr2(&[[f32::MIN], [f32::MAX]]), None),
     );
 }
 
@@ -87,10 +89,8 @@ fn wrong_traces_are_errors() {
     let mem = membranes(5, 4, 1);
     let of = |mem: &Array2<f32>, threshold: &[f32], target| {
         traces(&Traces {
-            mem: mem.view(),
-            threshold,
             target,
-            title: "",
+            ..Traces::new(mem.clone(), threshold.to_vec())
         })
         .unwrap_err()
     };
@@ -102,6 +102,9 @@ fn wrong_traces_are_errors() {
     }
     assert!(matches!(of(&mem, &[], None), Error::Shape { .. }));
     assert!(matches!(of(&mem, &[1.0; 3], None), Error::Shape { .. }));
+    let mut unnamed = Traces::new(mem.clone(), vec![1.0]);
+    unnamed.names.pop();
+    assert!(matches!(traces(&unnamed), Err(Error::Shape { .. })));
     assert!(matches!(
         of(&mem, &[1.0], Some(4)),
         Error::Target {

@@ -55,6 +55,8 @@ pub struct CpuEngine {
     /// Settings and count of updates; the moments lie with the layers.
     adam: Adam,
     machine: Machine,
+    /// Whether training steps report the norms of their gradients.
+    measures: bool,
     /// Why it is not another device, for the log.
     note: Option<String>,
 }
@@ -141,6 +143,7 @@ impl CpuEngine {
             objective,
             adam: settings,
             machine,
+            measures: false,
             note: None,
         })
     }
@@ -206,9 +209,11 @@ impl CpuEngine {
         Ok(gradients)
     }
 
-    /// Adam on the gradients in the machine's buffers, clipped if asked for.
-    fn apply(&mut self, update: Update) -> Result<()> {
-        let norm = self.machine.gradient_norm();
+    /// Adam on the gradients in the machine's buffers, clipped if asked for. Returns the norm of each
+    /// layer's before that.
+    fn apply(&mut self, update: Update) -> Result<Vec<f64>> {
+        let squares = self.machine.gradient_squares();
+        let norm = squares.iter().sum::<f64>().sqrt();
         if !norm.is_finite() {
             self.finite_gradients()?;
         }
@@ -217,7 +222,7 @@ impl CpuEngine {
             self.machine.scale_gradients(factor);
         }
         self.machine.apply(update);
-        Ok(())
+        Ok(squares.into_iter().map(f64::sqrt).collect())
     }
 
     fn export(&self, layer: impl Fn(&LayerState, usize) -> LayerGradients<f32>) -> Gradients {
@@ -272,18 +277,23 @@ impl Engine for CpuEngine {
         self.check(input, targets)?;
         check_parameters(self.machine.finite, "before", self.adam.step + 1, self)?;
         let update = self.adam.next_update();
-        let mode = match self.adam.clip_norm {
-            None => Mode::Train(update),
-            Some(_) => Mode::Gradients,
+        let mode = match self.adam.clip_norm.is_some() || self.measures {
+            false => Mode::Train(update),
+            true => Mode::Gradients,
         };
-        let report = self.run(input, targets, mode)?;
+        let mut report = self.run(input, targets, mode)?;
         if !self.machine.updated {
-            // To be clipped, or so large that one may have overflowed: look before using them.
-            self.apply(update)?;
+            // To be clipped or measured, or so large that one may have overflowed: look before using them.
+            let norms = self.apply(update)?;
+            report.gradient_norms = self.measures.then_some(norms);
         }
         self.adam.step += 1;
         check_parameters(self.machine.finite, "after", self.adam.step, self)?;
         Ok(report)
+    }
+
+    fn measure_gradients(&mut self, on: bool) {
+        self.measures = on;
     }
 
     fn network(&mut self) -> Result<Network> {

@@ -372,6 +372,7 @@ impl Tally {
             correct_spike_count: self.correct.0,
             correct_membrane: self.correct.1,
             firing_rate: self.spikes.iter().zip(layers).map(rate).collect(),
+            gradient_norms: None,
         }
     }
 }

@@ -188,11 +188,10 @@ impl Machine {
         }
     }
 
-    /// The Euclidean norm of all gradients in the buffers, in double precision: block by block, each
-    /// in sixteen sums, so that neither threads nor registers change its bits.
-    pub fn gradient_norm(&self) -> f64 {
-        let mut squares = 0.0;
-        for (k, layer) in self.layers.iter().enumerate() {
+    /// The sum of the squares of each layer's gradients in the buffers, in double precision: block by
+    /// block, each in sixteen sums, so that neither threads nor registers change its bits.
+    pub fn gradient_squares(&self) -> Vec<f64> {
+        let of = |(k, layer): (usize, &LayerState)| {
             let blocks = self.gradients[k].chunks_exact(layer.block_len());
             let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
             for_each(&mut blocks, |_, (block, sum)| {
@@ -204,7 +203,7 @@ impl Machine {
                 }
                 *sum = sums.iter().sum();
             });
-            squares += blocks.iter().map(|(_, sum)| sum).sum::<f64>();
+            let mut squares = blocks.iter().map(|(_, sum)| sum).sum::<f64>();
             let (beta, theta) = self.learnt_gradients(k);
             let square = |g: &Array1<f32>| g.mapv(|x| f64::from(x) * f64::from(x)).sum();
             if layer.neuron.learn_beta {
@@ -213,8 +212,9 @@ impl Machine {
             if layer.neuron.learn_threshold {
                 squares += square(&theta);
             }
-        }
-        squares.sqrt()
+            squares
+        };
+        self.layers.iter().enumerate().map(of).collect()
     }
 
     /// Multiplies all gradients in the buffers by a factor.

@@ -51,6 +51,8 @@ pub struct CudaEngine {
     /// Settings and count of updates; the moments lie on the device.
     adam: Adam,
     machine: Machine,
+    /// Whether training steps report the norms of their gradients.
+    measures: bool,
     /// Whether all parameters are finite numbers.
     finite: bool,
 }
@@ -94,6 +96,7 @@ impl CudaEngine {
                 ..adam
             },
             machine,
+            measures: false,
             finite,
         })
     }
@@ -127,6 +130,7 @@ impl CudaEngine {
             firing_rate: layers
                 .map(|(layer, &n)| n as f64 / (steps * samples * layer.neurons() as f64))
                 .collect(),
+            gradient_norms: None,
         }
     }
 
@@ -234,11 +238,20 @@ impl Engine for CudaEngine {
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         check_parameters(self.finite, "before", self.adam.step + 1, self)?;
-        let (report, flags) = self.run(input, targets, true, Some(self.adam.next_update()))?;
+        let update = self.adam.next_update();
+        let (mut report, flags) = self.run(input, targets, true, Some(update))?;
         self.adam.step += 1;
+        if self.measures {
+            // The update reads them and leaves them there.
+            report.gradient_norms = Some(self.machine.gradients()?.layer_norms());
+        }
         self.finite &= !flags.infinite;
         check_parameters(self.finite, "after", self.adam.step, self)?;
         Ok(report)
+    }
+
+    fn measure_gradients(&mut self, on: bool) {
+        self.measures = on;
     }
 
     fn prefetch(&mut self, input: Input<'_>, targets: &[usize]) -> Result<()> {

@@ -16,6 +16,7 @@ pub struct ReferenceEngine<F: Float = f32> {
     network: Network<F>,
     objective: Objective<F>,
     adam: Adam<F>,
+    measures: bool,
 }
 
 impl<F: Float> ReferenceEngine<F> {
@@ -35,6 +36,7 @@ impl<F: Float> ReferenceEngine<F> {
             network,
             objective,
             adam,
+            measures: false,
         })
     }
 
@@ -98,9 +100,14 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
     }
 
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-        let (report, gradients) = self.run_back(input, targets)?;
+        let (mut report, gradients) = self.run_back(input, targets)?;
+        report.gradient_norms = self.measures.then(|| gradients.layer_norms());
         self.adam.step(&mut self.network, &gradients)?;
         Ok(report)
+    }
+
+    fn measure_gradients(&mut self, on: bool) {
+        self.measures = on;
     }
 
     fn network(&mut self) -> Result<Network<F>> {

@@ -1,0 +1,151 @@
+//! The norms of the gradients over a training run, layer by layer, on a logarithmic axis: they lie
+//! orders of magnitude apart where gradients vanish or explode from layer to layer.
+
+use super::canvas::{self, Axis, Frame, style};
+use super::curves::series_of;
+use super::legend::{self, Entry, Marker};
+use super::traces::COLOURS;
+use super::{Series, check_series, finite};
+use crate::{
+    History,
+    error::{Error, Result},
+};
+
+const WIDTH: f64 = 880.0;
+const PLOT_HEIGHT: f64 = 360.0;
+const LEFT: f64 = 84.0;
+const RIGHT: f64 = 28.0;
+/// Largest and smallest norm that the axis can show.
+const LARGEST: f64 = 1e100;
+const SMALLEST: f64 = 1e-100;
+
+/// The norms of each layer's gradients that a run has measured
+/// ([`Engine::measure_gradients`](crate::Engine::measure_gradients)), a series for each layer:
+/// `layer 1`, `layer 2`, …, and `x` the number of batches trained with that one. No series where
+/// nothing was measured.
+pub fn gradient_norms(history: &History) -> Vec<Series> {
+    let norms = |layer: usize| {
+        let batches = (1..).zip(&history.batches);
+        let point = |(x, record): (usize, &crate::train::BatchRecord)| {
+            let norms = record.report.gradient_norms.as_ref()?;
+            Some((x as f64, *norms.get(layer)?))
+        };
+        Series {
+            label: format!("layer {}", layer + 1),
+            points: batches.filter_map(point).collect(),
+        }
+    };
+    let measured = history.batches.iter();
+    let measured = measured.filter_map(|b| b.report.gradient_norms.as_ref());
+    let layers = measured.map(Vec::len).max().unwrap_or(0);
+    (0..layers).map(norms).collect()
+}
+
+/// Draws norms of gradients over the batches, a line for each of up to 20 series, on a logarithmic
+/// axis; a norm of 0 lies at its lower end, as does one below 1e-100. The legend gives each series'
+/// last value.
+///
+/// ```
+/// use spikegrad::plot::{Series, gradients};
+///
+/// let layer = |k: usize, norm: f64| Series {
+///     label: format!("layer {k}"),
+///     points: (1..=40).map(|x| (x as f64, norm / (x as f64).sqrt())).collect(),
+/// };
+/// let svg = gradients(&[layer(1, 0.02), layer(2, 1.5)])?;
+/// assert!(svg.contains("layer 2 (last: 0.237)"));
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+///
+/// # Errors
+/// - [`Error::Shape`] if there is no series, more than 20, or a series without points.
+/// - [`Error::NonFinite`] if a norm or an x is NaN or infinite.
+/// - [`Error::InvalidParameter`] if a norm is negative or above 1e100, or an x is negative or not above
+///   the one before.
+pub fn gradients(layers: &[Series]) -> Result<String> {
+    check(layers)?;
+    let points = layers.iter().flat_map(|series| &series.points);
+    let end = points.clone().map(|p| p.0).fold(0.0, f64::max);
+    let norms = points.map(|p| p.1).filter(|norm| *norm > SMALLEST);
+    let (low, high) = norms.fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
+    let y = match high > 0.0 {
+        true => Axis::logarithmic("norm of the gradients", low, high),
+        false => Axis::logarithmic("norm of the gradients", 0.1, 1.0),
+    };
+    let markers = [Marker::Circle, Marker::Square, Marker::Triangle];
+    let look = |i: usize| (COLOURS[i % COLOURS.len()], markers[i / COLOURS.len() % 3]);
+    let width = WIDTH - LEFT - RIGHT;
+    let entries: Vec<Entry> = (layers.iter().enumerate())
+        .map(|(i, series)| {
+            let (colour, marker) = look(i);
+            let last = series.points.last().map_or(0.0, |p| p.1);
+            let name = canvas::fit(&series.label, canvas::SMALL, width - 180.0);
+            let label = format!("{name} (last: {})", canvas::significant(last));
+            Entry {
+                marker: Some((marker, colour)),
+                ..Entry::new(label, style(&colour, 1.8))
+            }
+        })
+        .collect();
+    let top = 22.0 + legend::height(&entries, width + 20.0);
+    let below = canvas::X_LABELS + 10.0;
+    canvas::page(WIDTH, top + PLOT_HEIGHT + below, |area, _| {
+        legend::draw(area, &entries, (LEFT, 10.0), width + 20.0)?;
+        let frame = Frame {
+            left: LEFT,
+            right: RIGHT,
+            top,
+            bottom: below,
+            x_labels: true,
+        };
+        let x = Axis::new("batch", 0.0, end.max(1.0), 9, 1.0);
+        let mut chart = canvas::panel(area, frame, &x, &y)?;
+        for (i, series) in layers.iter().enumerate() {
+            let (colour, marker) = look(i);
+            let height = |norm: f64| match norm > SMALLEST {
+                true => norm.log10(),
+                false => y.lo,
+            };
+            let points = series.points.iter().map(|&(x, norm)| (x, height(norm)));
+            series_of(area, &mut chart, points.collect(), colour, marker)?;
+        }
+        Ok(())
+    })
+}
+
+fn check(layers: &[Series]) -> Result<()> {
+    if layers.is_empty() {
+        let expected = "[layers], at least 1; engines measure where measure_gradients asks them to";
+        return Err(Error::shape("norms of gradients", expected, &[0]));
+    }
+    check_series("norms of gradients", layers)?;
+    for series in layers {
+        let name = format!("norm of gradients of '{}'", series.label);
+        if series.points.is_empty() {
+            return Err(Error::shape(name, "[points], at least 1", &[0]));
+        }
+        let mut before = None;
+        for (i, &(x, norm)) in series.points.iter().enumerate() {
+            finite(&name, norm, || format!("index {i}"))?;
+            finite(&format!("x of {name}"), x, || format!("index {i}"))?;
+            if x < 0.0 || before.is_some_and(|before| x <= before) {
+                let expected = "a number of batches of at least 0, above the x before";
+                return Err(Error::parameter(
+                    format!("x of {name}, index {i}"),
+                    x,
+                    expected,
+                ));
+            }
+            if !(0.0..=LARGEST).contains(&norm) {
+                let expected = format!("0 to {LARGEST:e}");
+                return Err(Error::parameter(
+                    format!("{name}, index {i}"),
+                    norm,
+                    expected,
+                ));
+            }
+            before = Some(x);
+        }
+    }
+    Ok(())
+}
