@@ -11,11 +11,14 @@ pub mod reference;
 
 use std::{fmt, str::FromStr};
 
+use ndarray::ArrayViewMut2;
+
 use crate::{
     Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
     StepReport, optim::check_same,
 };
 pub use cpu::CpuEngine;
+pub(crate) use cpu::Inference;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaEngine;
 pub use reference::ReferenceEngine;
@@ -48,6 +51,26 @@ pub trait Engine<F: Float = f32>: Send {
         read_out: ReadOut,
         classes: &mut [usize],
     ) -> Result<()>;
+
+    /// Each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer: the number of
+    /// their spikes, or their membrane summed over time. [`classify`](Self::classify) gives the class of
+    /// the largest.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for `scores` of another shape. Some of them may
+    /// have been written then.
+    fn scores(
+        &mut self,
+        input: Input<'_, F>,
+        read_out: ReadOut,
+        mut scores: ArrayViewMut2<'_, F>,
+    ) -> Result<()> {
+        let recording = self.forward(input, &Record::Output)?;
+        let found = recording.scores(read_out);
+        check_scores(input, found.ncols(), &scores)?;
+        scores.assign(&found);
+        Ok(())
+    }
 
     /// Loss and correct answers for one batch, without training on it.
     ///
@@ -266,12 +289,28 @@ fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Eng
 }
 
 /// Refuses room for more or fewer classes than there are samples.
-fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
+pub(crate) fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
     if classes.len() == input.batch() {
         return Ok(());
     }
     let expected = format!("[{}], one for each sample", input.batch());
     Err(Error::shape("classes", expected, &[classes.len()]))
+}
+
+/// Refuses room for other scores than one for each sample and output.
+pub(crate) fn check_scores<F: Float>(
+    input: Input<'_, F>,
+    outputs: usize,
+    scores: &ArrayViewMut2<'_, F>,
+) -> Result<()> {
+    if scores.dim() == (input.batch(), outputs) {
+        return Ok(());
+    }
+    let expected = format!(
+        "[B, N] = [{}, {outputs}], one for each sample and output",
+        input.batch()
+    );
+    Err(Error::shape("scores", expected, scores.shape()))
 }
 
 /// Refuses moments of another network.
