@@ -15,7 +15,7 @@ use ndarray::ArrayViewMut2;
 
 use crate::{
     Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport, optim::check_same,
+    StepReport, network::check_finite, optim::check_same,
 };
 pub use cpu::CpuEngine;
 pub(crate) use cpu::Inference;
@@ -26,8 +26,16 @@ pub use reference::ReferenceEngine;
 /// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives.
 ///
 /// A method that fails leaves parameters and moments as they were. The one exception is an update
-/// that makes a parameter infinite, which takes a learning rate out of all proportion: it is an
-/// [`Error::NonFinite`] that names the parameter and the update, and such a network is of no use.
+/// that makes a parameter infinite, which takes a learning rate out of all proportion (on a GPU also one
+/// that makes a second moment of Adam's infinite): it is an [`Error::NonFinite`] that names the tensor and
+/// the update, and such a network is of no use.
+///
+/// # Threads
+/// An engine is `Send`; its methods take `&mut self`. To serve answers from several threads, make a
+/// [`Predictor`](crate::Predictor) of it. **Do not share an engine through a mutex among rayon tasks: it
+/// can hang for ever.** The engine shares its own work out over the thread pool, and while a thread waits
+/// for that work rayon gives it another task. If that one locks the same mutex, the thread waits for
+/// itself. The same holds for any lock that a task holds while it calls an engine.
 pub trait Engine<F: Float = f32>: Send {
     /// What computes, in a few words: for a log's first line.
     fn describe(&self) -> String;
@@ -90,8 +98,9 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] where a parameter is not finite:
-    /// nothing has changed then. [`Error::NonFinite`] as well where the update has made a parameter
-    /// infinite or NaN, which takes gradients or a learning rate out of all proportion.
+    /// nothing has changed then. [`Error::NonFinite`] as well where the update would make a second moment
+    /// of [`Adam`] infinite, or has made a parameter infinite or NaN, which takes gradients or a learning
+    /// rate out of all proportion.
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
     /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with memory of its own
@@ -277,15 +286,20 @@ fn find_not_finite<'a>(
     Ok(first)
 }
 
-/// Refuses parameters that are no finite numbers, and says which, before or after an update; whether
-/// they all are, an engine knows without bringing them back.
+/// Refuses parameters and second moments that are not finite, and says which, before or after an update;
+/// whether they all are, an engine knows without bringing them back.
 fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Engine) -> Result<()> {
     if finite {
         return Ok(());
     }
-    engine
-        .network()?
-        .check_finite(&format!(" {when} update {update}"))
+    let when = format!(" {when} update {update}");
+    engine.network()?.check_finite(&when)?;
+    if let Some((_, second)) = engine.optimiser()?.moments() {
+        for (name, v) in second.tensors() {
+            check_finite(&format!("second moment of {name}{when}"), v.iter())?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses room for more or fewer classes than there are samples.

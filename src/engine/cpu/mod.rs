@@ -36,6 +36,8 @@ mod strip;
 mod update;
 mod weights;
 
+use ndarray::ArrayViewMut2;
+
 pub(crate) use self::infer::Inference;
 use self::{
     infer::{classify, record, scores},
@@ -46,11 +48,11 @@ use self::{
 use super::{
     adam_fits, check_classes, check_parameters, check_scores, find_not_finite, loss_not_finite,
 };
-use ndarray::ArrayViewMut2;
-
 use crate::{
     Adam, Engine, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record, Recording,
-    Result, StepReport, network::LayerGradients, optim::Update,
+    Result, StepReport,
+    network::LayerGradients,
+    optim::{Update, check_second},
 };
 
 /// The fast CPU engine behind the [`Engine`] trait; single precision.
@@ -219,6 +221,11 @@ impl CpuEngine {
         let factor = self.adam.clip_factor(norm);
         if factor < 1.0 {
             self.machine.learning.scale_gradients(factor);
+        }
+        if norm * factor >= Update::SAFE {
+            let (gradients, before) = (self.finite_gradients()?, self.optimiser()?);
+            let second = |v, g| update.second(v, g);
+            check_second(&gradients, before.moments(), before.steps() + 1, second)?;
         }
         let Machine {
             kit,

@@ -52,7 +52,7 @@ impl Machine {
     }
 
     /// Runs a batch, as the mode says. With [`Mode::Train`], parameters change only if the loss is
-    /// finite and no gradient can have overflowed. `None`, here and below: the input holds a NaN or an
+    /// finite and no gradient, nor its square, can have overflowed. `None`, here and below: the input holds a NaN or an
     /// infinity.
     pub fn run(
         &mut self,
@@ -133,7 +133,7 @@ impl Machine {
                 // |Σ_r x_r a_r| ≤ max|x| · Σ|a|
                 largest = largest.max(max);
                 let safe = report.loss.is_finite()
-                    && size * f64::from(largest) < f64::from(f32::MAX) / 4.0
+                    && size * f64::from(largest) < Update::SAFE
                     && learning.learnt_safe(layers);
                 match mode {
                     Mode::Train(update) if whole && safe => {

@@ -314,7 +314,7 @@ impl Learning {
         }
     }
 
-    /// Whether no gradient of a decay or threshold can have overflowed, nor is a NaN: they take in
+    /// Whether no gradient of a decay or threshold, nor its square, can have overflowed, nor is a NaN: they take in
     /// membranes, which may have, where no `a` has.
     pub fn learnt_safe(&self, layers: &[LayerState]) -> bool {
         let size = |sums: &[f64]| sums.iter().map(|x| x.abs()).sum::<f64>();
@@ -322,7 +322,7 @@ impl Learning {
             .iter()
             .zip(&self.learnt)
             .all(|(layer, (beta, theta))| {
-                !layer.learns() || size(beta) + size(theta) < f64::from(f32::MAX) / 4.0
+                !layer.learns() || size(beta) + size(theta) < Update::SAFE
             })
     }
 
