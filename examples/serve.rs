@@ -15,7 +15,7 @@ const THREADS: usize = 8;
 const REQUESTS: usize = 2000;
 const STEPS: usize = 25;
 
-/// An image `[784]` of class `n % 10`: every tenth pixel is lit, and some others.
+/// A pixel of an image of class `n % 10`: every tenth one is lit, and some others.
 fn image(n: usize, pixel: usize) -> f32 {
     let noise = ((n * 784 + pixel) as u32).wrapping_mul(0x9E37_79B1) >> 16;
     f32::from(pixel % 10 == n % 10 || noise % 10 == 0)
@@ -34,10 +34,8 @@ fn serve(predictor: &Predictor, images: &Array2<f32>) -> spikegrad::Result<Vec<(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut network: Network = Network::builder(784)
-        .layer(1000, Leaky::new(0.95))
-        .layer(10, Leaky::new(0.95))
-        .build()?;
+    let builder = Network::builder(784).layer(1000, Leaky::new(0.95));
+    let mut network: Network = builder.layer(10, Leaky::new(0.95)).build()?;
     let images = Array2::from_shape_fn((1280, 784), |(n, pixel)| image(n, pixel));
     let classes: Vec<usize> = (0..1280).map(|n| n % 10).collect();
     let predictor = match env::args().nth(1) {
@@ -56,7 +54,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             Predictor::from_engine(&mut engine)?
         }
     };
-
     // Each thread has a handle; the weights are shared.
     let (mut answers, start) = (Vec::new(), Instant::now());
     let threads = [(); THREADS].map(|()| {
@@ -67,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         answers.extend(thread.join().expect("a server does not panic")?);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let right = answers.iter().filter(|(_, right)| *right).count();
+    let right = answers.iter().filter(|answer| answer.1).count();
     println!("{right} of {} answers are right", answers.len());
     answers.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     for percent in [50, 90, 99, 100] {

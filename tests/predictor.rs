@@ -21,7 +21,7 @@ use spikegrad::{
 };
 
 /// Long enough for a busy machine; a deadlock lasts for ever.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 const STEPS: usize = 25;
 

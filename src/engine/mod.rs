@@ -37,7 +37,8 @@ pub use reference::ReferenceEngine;
 /// for that work rayon gives it another task. If that one locks the same mutex, the thread waits for
 /// itself. The same holds for any lock that a task holds while it calls an engine.
 pub trait Engine<F: Float = f32>: Send {
-    /// What computes, in a few words: for a log's first line.
+    /// What computes, in a few words: for a log's first line. It tells where the library was compiled
+    /// without optimization, which makes it far slower: see [`Device`].
     fn describe(&self) -> String;
 
     /// Runs the network over an input `[B, N]` or `[T, B, N]`, and keeps spikes and membranes
@@ -133,6 +134,18 @@ pub trait Engine<F: Float = f32>: Send {
 }
 
 /// Where to compute.
+///
+/// # Debug builds
+/// Cargo compiles dependencies of a debug build without optimization, and the kernels of this crate are then
+/// about a hundred times slower; [`Engine::describe`] tells. Three lines in the manifest of the program (of
+/// the workspace) optimize this crate and all other dependencies, while the program itself stays a debug
+/// build:
+///
+/// ```toml
+/// # Cargo.toml
+/// [profile.dev.package."*"]
+/// opt-level = 3
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
     /// A GPU if this build and this machine have one, else the CPU.
@@ -233,6 +246,15 @@ impl FromStr for Device {
                 )),
             },
         }
+    }
+}
+
+/// What engines add to their description where this crate was compiled without optimization, as the
+/// build script knows.
+fn build_note() -> &'static str {
+    match option_env!("SPIKEGRAD_OPT_LEVEL") {
+        Some("0") => "; SLOW: compiled without optimization (opt-level 0)",
+        _ => "",
     }
 }
 

@@ -29,7 +29,7 @@ use ndarray::{
     Array, Array1, Array2, Array3, ArrayBase, ArrayView3, Axis, CowArray, Data, Dimension, Ix2,
 };
 
-use super::{check_classes, first_not_finite, loss_not_finite};
+use super::{build_note, check_classes, first_not_finite, loss_not_finite};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
@@ -503,7 +503,7 @@ impl<F: Float> ReferenceEngine<F> {
 
 impl<F: Float> Engine<F> for ReferenceEngine<F> {
     fn describe(&self) -> String {
-        format!("CPU, reference engine ({})", F::NAME)
+        format!("CPU, reference engine ({}){}", F::NAME, build_note())
     }
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {

@@ -46,7 +46,8 @@ use self::{
     step::{Machine, Mode},
 };
 use super::{
-    adam_fits, check_classes, check_parameters, check_scores, find_not_finite, loss_not_finite,
+    adam_fits, build_note, check_classes, check_parameters, check_scores, find_not_finite,
+    loss_not_finite,
 };
 use crate::{
     Adam, Engine, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record, Recording,
@@ -249,10 +250,11 @@ impl Engine for CpuEngine {
     fn describe(&self) -> String {
         let note = self.note.as_ref().map(|note| format!("; {note}"));
         format!(
-            "CPU, {}, {} threads{}",
+            "CPU, {}, {} threads{}{}",
             self.machine.kit.isa.name(),
             parallel::threads(),
-            note.unwrap_or_default()
+            note.unwrap_or_default(),
+            build_note(),
         )
     }
 
