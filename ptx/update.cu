@@ -123,7 +123,8 @@ extern "C" __global__ __launch_bounds__(256) void adam(float *w, const float *g,
             return;
         }
         const float gradient = blocks ? g[i] * shrink : g[i];
-        const float first = __builtin_fmaf(beta1, m[i], gain1 * gradient);
+        float first = __builtin_fmaf(beta1, m[i], gain1 * gradient);
+        first = __builtin_fabsf(first) < 0x1p-126f ? 0.0f : first; // faded, as there
         const float second = __builtin_fmaf(beta2, v[i], gain2 * (gradient * gradient));
         const float below = __builtin_fmaf(__nvvm_sqrt_rn_f(second), scale, eps);
         float updated = w[i] - step_size * first / below;

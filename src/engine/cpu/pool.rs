@@ -50,3 +50,41 @@ fn shelf() -> usize {
     }
     OWN.with(|own| *own)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is asked for while one is in use is another one; each is found again, up to a number.
+    #[test]
+    fn uses_may_be_nested() {
+        fn nest(pool: &Pool<Vec<usize>>, depth: usize, found: &mut Vec<Vec<usize>>) {
+            if depth > 0 {
+                pool.with(|item| {
+                    found.push(item.clone());
+                    item.push(depth);
+                    nest(pool, depth - 1, found);
+                });
+            }
+        }
+        let pool = Pool::default();
+        let mut found = Vec::new();
+        nest(&pool, 2 * KEPT, &mut found);
+        assert!(found.iter().all(Vec::is_empty));
+        found.clear();
+        // The innermost were put back first, and there was no room for the others.
+        nest(&pool, 2 * KEPT, &mut found);
+        let kept = (1..=KEPT).rev().map(|depth| vec![depth]);
+        let expected = kept.chain(vec![Vec::new(); KEPT]);
+        assert_eq!(found, expected.collect::<Vec<_>>());
+    }
+
+    /// An item that a panic has taken along is not missed.
+    #[test]
+    fn a_panic_takes_its_item_along() {
+        let pool = Pool::<Vec<usize>>::default();
+        let use_it = std::panic::AssertUnwindSafe(|| pool.with(|_| panic!("as intended")));
+        assert!(std::panic::catch_unwind(use_it).is_err());
+        assert!(pool.with(|item| item.is_empty()));
+    }
+}
