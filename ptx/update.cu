@@ -91,7 +91,7 @@ extern "C" __global__ __launch_bounds__(256) void collect(const Piece *pieces, u
 
 // One update of all trained numbers, as in src/engine/cpu/weights.rs bit for bit, unless flag[0] refuses
 // the batch; those from `free` on are kept between low and high, [count - free]. flag[1] is set where a
-// number has become infinite. If `blocks` is not 0, gradients are scaled first by
+// number or its second moment has become infinite. If `blocks` is not 0, gradients are scaled first by
 // min(1, max_norm / (norm + 1e-6)), with the norm of all of them from `squares`, [blocks].
 // Grid: a thread for four entries, 256 apart. Traffic: 16 bytes read, 12 written an entry, coalesced;
 // 8 bytes for each of `squares` a block, from L2.
@@ -123,7 +123,8 @@ extern "C" __global__ __launch_bounds__(256) void adam(float *w, const float *g,
             return;
         }
         const float gradient = blocks ? g[i] * shrink : g[i];
-        const float first = __builtin_fmaf(beta1, m[i], gain1 * gradient);
+        float first = __builtin_fmaf(beta1, m[i], gain1 * gradient);
+        first = __builtin_fabsf(first) < 0x1p-126f ? 0.0f : first; // faded, as there
         const float second = __builtin_fmaf(beta2, v[i], gain2 * (gradient * gradient));
         const float below = __builtin_fmaf(__nvvm_sqrt_rn_f(second), scale, eps);
         float updated = w[i] - step_size * first / below;
@@ -135,7 +136,7 @@ extern "C" __global__ __launch_bounds__(256) void adam(float *w, const float *g,
         m[i] = first;
         v[i] = second;
         w[i] = updated;
-        if (!finite(updated)) {
+        if (!finite(updated) || !finite(second)) {
             refuse(flag + 1, ParameterNotFinite);
         }
     }

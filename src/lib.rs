@@ -102,6 +102,7 @@ pub mod neuron;
 pub mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
+mod predictor;
 mod recording;
 mod room;
 pub mod surrogate;
@@ -124,6 +125,7 @@ pub use metrics::{ReadOut, StepReport};
 pub use network::{Gradients, Layer, Network, NetworkBuilder};
 pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
 pub use optim::Adam;
+pub use predictor::Predictor;
 pub use recording::{Record, Recording, Trace};
 pub use surrogate::Surrogate;
 pub use train::{History, Trainer};

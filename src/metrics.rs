@@ -6,7 +6,7 @@
 //! ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the lowest index, as `torch.max` has it on
 //! a CPU.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 
 use crate::{Float, Recording, Result};
 
@@ -21,13 +21,22 @@ pub enum ReadOut {
 }
 
 impl<F: Float> Recording<F> {
-    /// Each sample's class by a read-out, `[B]`.
-    pub fn classify(&self, read_out: ReadOut) -> Vec<usize> {
-        let scores = match read_out {
-            ReadOut::SpikeCount => self.spike_count(),
-            ReadOut::Membrane => self.output().mem.sum_axis(Axis(0)),
+    /// Each sample's scores by a read-out, `[B, N]`: of each neuron of the last layer the number of its
+    /// spikes, or its membrane summed over time.
+    pub fn scores(&self, read_out: ReadOut) -> Array2<F> {
+        let trace = match read_out {
+            ReadOut::SpikeCount => &self.output().spk,
+            ReadOut::Membrane => &self.output().mem,
         };
-        argmax_rows(scores.view())
+        // Step by step, as the engines add: `sum_axis` has another order for some shapes.
+        let (_, batch, neurons) = trace.dim();
+        let start = Array2::zeros((batch, neurons));
+        trace.outer_iter().fold(start, |sums, row| sums + row)
+    }
+
+    /// Each sample's class by a read-out, `[B]`: the neuron with the largest score.
+    pub fn classify(&self, read_out: ReadOut) -> Vec<usize> {
+        argmax_rows(self.scores(read_out).view())
     }
 }
 

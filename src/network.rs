@@ -611,6 +611,13 @@ impl<F: Float> Gradients<F> {
         self.layers.iter().map(norm).collect()
     }
 
+    /// Whether the squares of all gradients, times `factor` each, are finite.
+    pub(crate) fn squares_fit(&self, factor: F) -> bool {
+        let fits = |fits: bool, g: &F| fits & (*g * factor * (*g * factor)).is_finite();
+        let mut tensors = self.tensors().into_iter();
+        tensors.all(|(_, v)| v.iter().fold(true, fits))
+    }
+
     /// Refuses a NaN or an infinity in any tensor, by name.
     pub(crate) fn check_finite(&self) -> Result<()> {
         self.tensors()

@@ -17,15 +17,16 @@
 //! Source: Kingma & Ba, *Adam: A Method for Stochastic
 //! Optimization*, ICLR 2015, algorithm 1, in PyTorch's arrangement of the bias corrections.
 
-use ndarray::{Array1, Zip};
+use ndarray::{Array1, ArrayD, Zip};
 
-use crate::{Error, Float, Gradients, Network, Result};
+use crate::{Error, Float, Gradients, Network, Result, network::check_finite};
 
 /// The Adam optimiser: settings and moments.
 ///
-/// In `f32`, `(1 − β₂) g²` is infinite for a gradient beyond 5.8e20, and so is `v` from then on: the weight
-/// stands still for good, as in PyTorch and in every engine here. Gradients that grow so large through
-/// the steps want a smaller surrogate, fewer steps or `f64`.
+/// A gradient so large that `(1 − β₂) g²` overflows would make `v` infinite for good, and its weight would
+/// never move again. Such an update is an [`Error::NonFinite`] that names the tensor and the update, here and
+/// in every engine. In `f32` that is a gradient beyond 5.8e20 (1.8e19 in the engines, which square it first):
+/// use a smaller surrogate, fewer steps, [`clip_norm`](Adam::clip_norm) or `f64`.
 ///
 /// ```
 /// use spikegrad::{Adam, Gradients, Leaky, Network};
@@ -159,10 +160,10 @@ impl<F: Float> Adam<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] where gradients or
-    /// moments belong to another network, [`Error::NonFinite`] where a parameter is no finite number, or
-    /// the gradients to be clipped have no finite norm. Nothing has changed then. [`Error::NonFinite`]
-    /// as well where the update has made a parameter infinite, which takes a learning rate out of all
-    /// proportion.
+    /// moments belong to another network, [`Error::NonFinite`] where a parameter or a gradient is not a
+    /// finite number, or where a second moment would become infinite. Nothing has changed then.
+    /// [`Error::NonFinite`] as well where the update has made a parameter infinite, which takes a learning
+    /// rate out of all proportion.
     pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
         self.check()?;
         check_same(network, gradients, "gradients")?;
@@ -175,6 +176,12 @@ impl<F: Float> Adam<F> {
             gradients.check_finite()?;
         }
         let factor = F::of(self.clip_factor(norm));
+        if !gradients.squares_fit(factor) {
+            gradients.check_finite()?;
+            let (beta2, gain2) = (F::of(self.beta2), F::of(1.0 - self.beta2));
+            let second = |v: F, g: F| beta2 * v + gain2 * (g * factor) * (g * factor);
+            check_second(gradients, self.moments(), self.step + 1, second)?;
+        }
         let (m, v) = self
             .moments
             .get_or_insert_with(|| (Gradients::zeros(network), Gradients::zeros(network)));
@@ -202,6 +209,29 @@ impl<F: Float> Adam<F> {
         network.clamp();
         network.check_finite(&format!(" after update {}", self.step))
     }
+}
+
+/// Refuses gradients that would make a second moment infinite in update `update`, by tensor: `second` is
+/// the moment that follows one by a gradient.
+pub(crate) fn check_second<F: Float>(
+    gradients: &Gradients<F>,
+    moments: Option<(&Gradients<F>, &Gradients<F>)>,
+    update: u64,
+    second: impl Fn(F, F) -> F,
+) -> Result<()> {
+    let before = moments.map(|(_, v)| v.tensors());
+    for (n, (name, g)) in gradients.tensors().into_iter().enumerate() {
+        let mut v = match &before {
+            Some(before) => before[n].1.to_owned(),
+            None => ArrayD::zeros(g.raw_dim()),
+        };
+        v.zip_mut_with(&g, |v, &g| *v = second(*v, g));
+        check_finite(
+            &format!("second moment of {name} in update {update}"),
+            v.iter(),
+        )?;
+    }
+    Ok(())
 }
 
 /// The constants of one update, as the engines in single precision have them.
@@ -237,6 +267,15 @@ impl Adam {
 }
 
 impl Update {
+    /// Gradients below this have squares that the second moments can take in: 9e18² is less than a
+    /// quarter of the largest `f32`.
+    pub const SAFE: f64 = 9e18;
+
+    /// The second moment after `v` by a gradient, as the engines form it.
+    pub fn second(&self, v: f32, g: f32) -> f32 {
+        self.beta2 * v + self.gain2 * (g * g)
+    }
+
     /// One update of a few numbers: learnt decays or thresholds.
     pub fn apply(
         &self,

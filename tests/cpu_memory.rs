@@ -1,12 +1,17 @@
 //! Classifying allocates nothing once the engine has seen a batch of that shape and as few zeros: one image
-//! on any number of threads, a batch on one thread (a thread pool keeps books of its own).
+//! on any number of threads, a batch on one thread (a thread pool keeps books of its own). Nor does a
+//! predictor, on each thread after the first call there.
 #![allow(unsafe_code)] // an allocator that counts
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::Barrier,
+    thread,
+};
 
 use ndarray::{Array2, Array3};
-use spikegrad::{Adam, CpuEngine, Engine, Input, Leaky, Loss, Network, ReadOut};
+use spikegrad::{Adam, CpuEngine, Engine, Input, Leaky, Loss, Network, Predictor, ReadOut};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -51,6 +56,10 @@ fn engine() -> CpuEngine {
         }
     }
     CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-3)).unwrap()
+}
+
+fn predictor() -> Predictor {
+    Predictor::from_engine(&mut engine()).unwrap()
 }
 
 /// `batch` images of which ever more pixels are lit, the larger `n`.
@@ -115,5 +124,57 @@ fn a_sequence_on_one_thread() {
         };
         assert!(allocations(&mut classify) > 0);
         assert_eq!(allocations(&mut classify), 0);
+    });
+}
+
+/// Classes and scores of one image and of a batch, alone.
+#[test]
+fn a_predictor() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(|| {
+        for batch in [1, 33] {
+            let predictor = predictor();
+            let (mut classes, mut scores) = (vec![0; batch], Array2::zeros((batch, 10)));
+            let mut ask = |n: usize| {
+                let x = images(batch, n);
+                allocations(|| {
+                    let input = Input::constant(x.view(), 12);
+                    for by in [ReadOut::SpikeCount, ReadOut::Membrane] {
+                        predictor.classify(input, by, &mut classes).unwrap();
+                        predictor.scores(input, by, scores.view_mut()).unwrap();
+                    }
+                })
+            };
+            assert!(ask(1) > 0);
+            for n in [1, 2, 4, 6] {
+                assert_eq!(ask(n), 0, "batch {batch}, density {n}");
+            }
+        }
+    });
+}
+
+/// Eight threads at once, none of which has waited for another's first call.
+#[test]
+fn a_predictor_on_many_threads() {
+    let (predictor, start) = (predictor(), Barrier::new(8));
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let (predictor, start) = (predictor.clone(), &start);
+            scope.spawn(move || {
+                let x = images(1, 3 + thread % 3);
+                let (mut class, mut scores) = ([0], Array2::zeros((1, 10)));
+                let mut ask = || {
+                    let input = Input::constant(x.view(), 12);
+                    let by = ReadOut::Membrane;
+                    predictor.classify(input, by, &mut class).unwrap();
+                    predictor.scores(input, by, scores.view_mut()).unwrap();
+                };
+                assert!(allocations(&mut ask) > 0);
+                start.wait();
+                for call in 0..200 {
+                    assert_eq!(allocations(&mut ask), 0, "thread {thread}, call {call}");
+                }
+            });
+        }
     });
 }

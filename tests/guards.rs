@@ -197,6 +197,47 @@ fn clipping_refuses_gradients_without_a_norm() {
     assert_eq!((network, adam.steps()), (before, 0));
 }
 
+/// A gradient without a finite square is refused by its tensor and the update before anything changes; in
+/// double precision it has one. So is a gradient that is itself not finite.
+#[test]
+fn adam_refuses_an_infinite_second_moment() {
+    let mut network = network(1.0, 0.1);
+    let before = network.clone();
+    let mut gradients = Gradients::zeros(&network);
+    let mut adam = Adam::new(1e-3);
+    adam.step(&mut network, &gradients).unwrap();
+    for (value, says) in [
+        (
+            6e20,
+            "second moment of fc2.weight in update 2 is inf at element 3",
+        ),
+        (
+            -1e30,
+            "second moment of fc2.weight in update 2 is inf at element 3",
+        ),
+        (f32::INFINITY, "gradient of fc2.weight is inf at element 3"),
+        (f32::NAN, "gradient of fc2.weight is NaN at element 3"),
+    ] {
+        gradients.tensors_mut()[2].1[[0, 3]] = value;
+        let optimiser = adam.clone();
+        let error = adam.step(&mut network, &gradients).unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+        assert_eq!((&network, &adam), (&before, &optimiser));
+    }
+    // Its square is infinite, but not the moment, which PyTorch's order of products forms.
+    gradients.tensors_mut()[2].1[[0, 3]] = 5e20;
+    adam.step(&mut network, &gradients).unwrap();
+    let (_, second) = adam.moments().unwrap();
+    assert!(second.tensors()[2].1[[0, 3]] > 1e38);
+    assert_ne!(network, before);
+
+    let mut wide = before.cast::<f64>();
+    let mut gradients = Gradients::zeros(&wide);
+    gradients.tensors_mut()[2].1[[0, 3]] = 1e30;
+    Adam::new(1e-3).step(&mut wide, &gradients).unwrap();
+    assert_ne!(wide, before.cast());
+}
+
 /// One sample of a batch whose output overflows: each engine says where, the trainer says when.
 #[test]
 fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {

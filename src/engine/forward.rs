@@ -1,6 +1,8 @@
 //! A box of an engine and a mutable reference to one are engines: each call goes through to the one
 //! behind it.
 
+use ndarray::ArrayViewMut2;
+
 use super::Engine;
 use crate::{
     Adam, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
@@ -27,6 +29,15 @@ macro_rules! go_through {
                 classes: &mut [usize],
             ) -> Result<()> {
                 (**self).classify(input, read_out, classes)
+            }
+
+            fn scores(
+                &mut self,
+                input: Input<'_, F>,
+                read_out: ReadOut,
+                scores: ArrayViewMut2<'_, F>,
+            ) -> Result<()> {
+                (**self).scores(input, read_out, scores)
             }
 
             fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {

@@ -12,11 +12,14 @@ pub mod reference;
 
 use std::{fmt, str::FromStr};
 
+use ndarray::ArrayViewMut2;
+
 use crate::{
     Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport, optim::check_same,
+    StepReport, network::check_finite, optim::check_same,
 };
 pub use cpu::CpuEngine;
+pub(crate) use cpu::Inference;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaEngine;
 pub use reference::ReferenceEngine;
@@ -25,10 +28,19 @@ pub use reference::ReferenceEngine;
 /// is itself an engine, as `&mut E` is of any engine `E`.
 ///
 /// A method that fails leaves parameters and moments as they were. The one exception is an update
-/// that makes a parameter infinite, which takes a learning rate out of all proportion: it is an
-/// [`Error::NonFinite`] that names the parameter and the update, and such a network is of no use.
+/// that makes a parameter infinite, which takes a learning rate out of all proportion (on a GPU also one
+/// that makes a second moment of Adam's infinite): it is an [`Error::NonFinite`] that names the tensor and
+/// the update, and such a network is of no use.
+///
+/// # Threads
+/// An engine is `Send`; its methods take `&mut self`. To serve answers from several threads, make a
+/// [`Predictor`](crate::Predictor) of it. **Do not share an engine through a mutex among rayon tasks: it
+/// can hang for ever.** The engine shares its own work out over the thread pool, and while a thread waits
+/// for that work rayon gives it another task. If that one locks the same mutex, the thread waits for
+/// itself. The same holds for any lock that a task holds while it calls an engine.
 pub trait Engine<F: Float = f32>: Send {
-    /// What computes, in a few words: for a log's first line.
+    /// What computes, in a few words: for a log's first line. It tells where the library was compiled
+    /// without optimization, which makes it far slower: see [`Device`].
     fn describe(&self) -> String;
 
     /// Runs the network over an input `[B, N]` or `[T, B, N]`, and keeps spikes and membranes
@@ -51,6 +63,26 @@ pub trait Engine<F: Float = f32>: Send {
         classes: &mut [usize],
     ) -> Result<()>;
 
+    /// Each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer: the number of
+    /// their spikes, or their membrane summed over time. [`classify`](Self::classify) gives the class of
+    /// the largest.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for `scores` of another shape. Some of them may
+    /// have been written then.
+    fn scores(
+        &mut self,
+        input: Input<'_, F>,
+        read_out: ReadOut,
+        mut scores: ArrayViewMut2<'_, F>,
+    ) -> Result<()> {
+        let recording = self.forward(input, &Record::Output)?;
+        let found = recording.scores(read_out);
+        check_scores(input, found.ncols(), &scores)?;
+        scores.assign(&found);
+        Ok(())
+    }
+
     /// Loss and correct answers for one batch, without training on it.
     ///
     /// # Errors
@@ -69,8 +101,9 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] where a parameter is not finite:
-    /// nothing has changed then. [`Error::NonFinite`] as well where the update has made a parameter
-    /// infinite or NaN, which takes gradients or a learning rate out of all proportion.
+    /// nothing has changed then. [`Error::NonFinite`] as well where the update would make a second moment
+    /// of [`Adam`] infinite, or has made a parameter infinite or NaN, which takes gradients or a learning
+    /// rate out of all proportion.
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
     /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with memory of its own
@@ -132,6 +165,18 @@ pub trait Engine<F: Float = f32>: Send {
 }
 
 /// Where to compute.
+///
+/// # Debug builds
+/// Cargo compiles dependencies of a debug build without optimization, and the kernels of this crate are then
+/// about a hundred times slower; [`Engine::describe`] tells. Three lines in the manifest of the program (of
+/// the workspace) optimize this crate and all other dependencies, while the program itself stays a debug
+/// build:
+///
+/// ```toml
+/// # Cargo.toml
+/// [profile.dev.package."*"]
+/// opt-level = 3
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
     /// A GPU if this build and this machine have one, else the CPU.
@@ -235,6 +280,15 @@ impl FromStr for Device {
     }
 }
 
+/// What engines add to their description where this crate was compiled without optimization, as the
+/// build script knows.
+fn build_note() -> &'static str {
+    match option_env!("SPIKEGRAD_OPT_LEVEL") {
+        Some("0") => "; SLOW: compiled without optimization (opt-level 0)",
+        _ => "",
+    }
+}
+
 /// Where a membrane stands: layer, step, sample, neuron, each from 0.
 type Place = [usize; 4];
 
@@ -285,24 +339,45 @@ fn find_not_finite<'a>(
     Ok(first)
 }
 
-/// Refuses parameters that are no finite numbers, and says which, before or after an update; whether
-/// they all are, an engine knows without bringing them back.
+/// Refuses parameters and second moments that are not finite, and says which, before or after an update;
+/// whether they all are, an engine knows without bringing them back.
 fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Engine) -> Result<()> {
     if finite {
         return Ok(());
     }
-    engine
-        .network()?
-        .check_finite(&format!(" {when} update {update}"))
+    let when = format!(" {when} update {update}");
+    engine.network()?.check_finite(&when)?;
+    if let Some((_, second)) = engine.optimiser()?.moments() {
+        for (name, v) in second.tensors() {
+            check_finite(&format!("second moment of {name}{when}"), v.iter())?;
+        }
+    }
+    Ok(())
 }
 
 /// Refuses room for more or fewer classes than there are samples.
-fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
+pub(crate) fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
     if classes.len() == input.batch() {
         return Ok(());
     }
     let expected = format!("[{}], one for each sample", input.batch());
     Err(input.name_axes(Error::shape("classes", expected, &[classes.len()])))
+}
+
+/// Refuses room for other scores than one for each sample and output.
+pub(crate) fn check_scores<F: Float>(
+    input: Input<'_, F>,
+    outputs: usize,
+    scores: &ArrayViewMut2<'_, F>,
+) -> Result<()> {
+    if scores.dim() == (input.batch(), outputs) {
+        return Ok(());
+    }
+    let expected = format!(
+        "[B, N] = [{}, {outputs}], one for each sample and output",
+        input.batch()
+    );
+    Err(Error::shape("scores", expected, scores.shape()))
 }
 
 /// Refuses moments of another network.

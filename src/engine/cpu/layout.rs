@@ -32,16 +32,14 @@ pub(super) struct LayerState {
     pub lanes: usize,
     /// `[block][inputs + 1][lanes]`, the bias last.
     pub params: Vec<Lane>,
-    /// Adam's moments, as `params`; empty before the first update.
-    pub first: Vec<Lane>,
-    pub second: Vec<Lane>,
     /// `[block][lanes]`.
     pub beta: Vec<Lane>,
     pub theta: Vec<Lane>,
-    /// Learnt values and their moments, in their own shapes `[1]` or `[N]`.
+    /// Decays and thresholds in their own shapes `[1]` or `[N]`.
     pub learnt: Learnt,
     /// The weights the other way round, `[block below][neuron][lanes below]`: what the adjoints of
-    /// the inputs are formed from. Empty in the first layer, whose inputs need none.
+    /// the inputs are formed from. Empty where they need none: in the first layer, and where nothing
+    /// is trained.
     pub across: Vec<Lane>,
     /// Blocks and lanes of the layer below (or of the input, in blocks of 4).
     pub below: Shape,
@@ -82,17 +80,34 @@ pub(super) fn live(neurons: usize, lanes: usize, block: usize) -> usize {
     (neurons.div_ceil(LANES) - block * lanes).min(lanes)
 }
 
-/// `β` and `θ` as they are trained, with their gradients' moments.
+/// `β` and `θ` as they are trained.
 #[derive(Clone, Debug)]
 pub(super) struct Learnt {
     pub beta: Array1<f32>,
     pub theta: Array1<f32>,
-    pub beta_moments: Option<(Array1<f32>, Array1<f32>)>,
-    pub theta_moments: Option<(Array1<f32>, Array1<f32>)>,
+}
+
+/// Adam's moments of one layer, the first and the second; there are none before the first update.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moments {
+    /// As the layer's `params`.
+    pub first: Vec<Lane>,
+    pub second: Vec<Lane>,
+    pub beta: Option<(Array1<f32>, Array1<f32>)>,
+    pub theta: Option<(Array1<f32>, Array1<f32>)>,
+}
+
+impl Moments {
+    /// Room for `len` vectors each.
+    pub fn resize(&mut self, len: usize) {
+        self.first.resize(len, Lane::ZERO);
+        self.second.resize(len, Lane::ZERO);
+    }
 }
 
 impl LayerState {
-    pub fn new(layer: &Layer, first: bool) -> Self {
+    /// `across`: whether adjoints of the inputs will be asked for.
+    pub fn new(layer: &Layer, across: bool) -> Self {
         let shape = Shape::of(layer.neurons());
         let mut state = LayerState {
             inputs: layer.inputs(),
@@ -100,15 +115,11 @@ impl LayerState {
             blocks: shape.blocks,
             lanes: shape.lanes,
             params: Vec::new(),
-            first: Vec::new(),
-            second: Vec::new(),
             beta: Vec::new(),
             theta: Vec::new(),
             learnt: Learnt {
                 beta: layer.beta.clone(),
                 theta: layer.threshold.clone(),
-                beta_moments: None,
-                theta_moments: None,
             },
             across: Vec::new(),
             below: Shape::of(layer.inputs()),
@@ -116,7 +127,7 @@ impl LayerState {
         };
         state.params = state.pack(&layer.weight, &layer.bias);
         state.spread_constants();
-        if !first {
+        if across {
             state.refresh_across();
         }
         state

@@ -181,16 +181,16 @@ fn squares(row: &mut [Lane], classes: usize, target: usize, aims: (f32, f32), we
 pub(super) struct Answer<'a> {
     pub rows: &'a [Lane],
     pub classes: usize,
-    /// One row.
-    pub scratch: &'a mut [Lane],
+    /// One row; overwritten with the sums.
+    pub sums: &'a mut [Lane],
 }
 
 impl Kernel for Answer<'_> {
     type Out = usize;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
-        column_sums(s, self.rows, self.scratch);
-        let scores = &flatten(self.scratch)[..self.classes];
+        column_sums(s, self.rows, self.sums);
+        let scores = &flatten(self.sums)[..self.classes];
         scores
             .iter()
             .enumerate()

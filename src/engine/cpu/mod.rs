@@ -20,11 +20,13 @@ mod clock;
 mod current;
 mod dense;
 mod forward;
+mod infer;
 mod lanes;
 mod layout;
 mod lists;
 mod loss;
 mod parallel;
+mod pass;
 mod pool;
 mod read;
 mod sample;
@@ -35,15 +37,24 @@ mod strip;
 mod update;
 mod weights;
 
+use ndarray::ArrayViewMut2;
+
+pub(crate) use self::infer::Inference;
 use self::{
-    layout::LayerState,
+    infer::{classify, record, scores},
+    layout::{LayerState, Moments},
     simd::Isa,
     step::{Machine, Mode},
 };
-use super::{adam_fits, check_classes, check_parameters, find_not_finite, loss_not_finite};
+use super::{
+    adam_fits, build_note, check_classes, check_parameters, check_scores, find_not_finite,
+    loss_not_finite,
+};
 use crate::{
-    Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
-    Recording, Result, StepReport, network::LayerGradients, optim::Update,
+    Adam, Engine, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record, Recording,
+    Result, StepReport,
+    network::LayerGradients,
+    optim::{Update, check_second},
 };
 
 /// The fast CPU engine behind the [`Engine`] trait; single precision.
@@ -82,15 +93,8 @@ impl CpuEngine {
         adam: Adam,
         name: &str,
     ) -> Result<Self> {
-        let available = Isa::available();
-        match available.iter().find(|isa| isa.name() == name) {
-            Some(isa) => Self::with_isa(network, objective.into(), adam, *isa),
-            None => Err(Error::parameter(
-                "instruction set",
-                name,
-                Self::instruction_sets().join(" or "),
-            )),
-        }
+        let isa = Isa::named(name)?;
+        Self::with_isa(network, objective.into(), adam, isa)
     }
 
     /// The instruction sets that this machine has, the fastest last.
@@ -101,43 +105,41 @@ impl CpuEngine {
     /// Starts timing the parts of what is run from now on.
     #[doc(hidden)]
     pub fn start_clock(&mut self) {
-        self.machine.clock.start();
+        self.machine.kit.clock.start();
     }
 
     /// Seconds of each part since [`start_clock`](Self::start_clock), all threads together.
     #[doc(hidden)]
     pub fn stop_clock(&mut self) -> Vec<(&'static str, f64)> {
-        self.machine.clock.stop()
+        self.machine.kit.clock.stop()
     }
 
     fn with_isa(network: Network, objective: Objective, adam: Adam, isa: Isa) -> Result<Self> {
         objective.check()?;
         adam.check()?;
-        let mut layers: Vec<LayerState> = network
-            .layers()
-            .iter()
-            .enumerate()
-            .map(|(k, layer)| LayerState::new(layer, k == 0))
-            .collect();
+        let layers = network.layers().iter().enumerate();
+        let layers = layers.map(|(k, layer)| LayerState::new(layer, k > 0));
+        let layers: Vec<LayerState> = layers.collect();
+        let mut moments = vec![Moments::default(); layers.len()];
         let mut settings = Adam {
             moments: None,
             ..adam
         };
         if let Some((first, second)) = adam.moments {
             adam_fits(&network, &first)?;
-            for (layer, (m, v)) in layers
-                .iter_mut()
-                .zip(first.layers.iter().zip(&second.layers))
-            {
-                layer.first = layer.pack(&m.weight, &m.bias);
-                layer.second = layer.pack(&v.weight, &v.bias);
-                layer.learnt.beta_moments = m.beta.clone().zip(v.beta.clone());
-                layer.learnt.theta_moments = m.threshold.clone().zip(v.threshold.clone());
+            let given = first.layers.into_iter().zip(second.layers);
+            for ((layer, moments), (m, v)) in layers.iter().zip(&mut moments).zip(given) {
+                *moments = Moments {
+                    first: layer.pack(&m.weight, &m.bias),
+                    second: layer.pack(&v.weight, &v.bias),
+                    beta: m.beta.zip(v.beta),
+                    theta: m.threshold.zip(v.threshold),
+                };
             }
             settings.step = adam.step;
         }
-        let mut machine = Machine::new(isa, layers);
-        machine.finite = network.check_finite("").is_ok();
+        let finite = network.check_finite("").is_ok();
+        let machine = Machine::new(isa, layers, moments, finite);
         Ok(CpuEngine {
             template: network,
             objective,
@@ -167,8 +169,8 @@ impl CpuEngine {
             return Ok(report);
         }
         let network = self.network()?;
-        let machine = &mut self.machine;
-        let record = |one| finite(one, machine.record(one, &Record::All));
+        let (model, work) = self.machine.forward();
+        let record = |one| finite(one, record(model, work, one, &Record::All));
         let find = || find_not_finite(input, record);
         Err(loss_not_finite(report.loss, &network, find))
     }
@@ -181,7 +183,7 @@ impl CpuEngine {
             return self.check_loss(finite(input, report)?, input);
         }
         input.check_recording(&self.template, &Record::All)?;
-        let recording = finite(input, self.machine.record(input, &Record::All))?;
+        let recording = self.record(input, &Record::All)?;
         let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
         let report = self.check_loss(StepReport::new(loss, &recording, targets)?, input)?;
         if !matches!(mode, Mode::Evaluate) {
@@ -193,11 +195,17 @@ impl CpuEngine {
         Ok(report)
     }
 
+    fn record(&mut self, input: Input<'_>, what: &Record) -> Result<Recording> {
+        let (model, work) = self.machine.forward();
+        finite(input, record(model, work, input, what))
+    }
+
     /// The gradients in the machine's buffers, if all are finite.
     fn finite_gradients(&self) -> Result<Gradients> {
+        let learning = &self.machine.learning;
         let gradients = self.export(|layer, k| {
-            let (weight, bias) = layer.unpack(&self.machine.gradients[k]);
-            let (beta, theta) = self.machine.learnt_gradients(k);
+            let (weight, bias) = layer.unpack(&learning.gradients[k]);
+            let (beta, theta) = learning.learnt_gradients(layer, k);
             LayerGradients {
                 weight,
                 bias,
@@ -212,16 +220,27 @@ impl CpuEngine {
     /// Adam on the gradients in the machine's buffers, clipped if asked for. Returns the norm of each
     /// layer's before that.
     fn apply(&mut self, update: Update) -> Result<Vec<f64>> {
-        let squares = self.machine.gradient_squares();
+        let squares = self.machine.learning.gradient_squares(&self.machine.layers);
         let norm = squares.iter().sum::<f64>().sqrt();
         if !norm.is_finite() {
             self.finite_gradients()?;
         }
         let factor = self.adam.clip_factor(norm);
         if factor < 1.0 {
-            self.machine.scale_gradients(factor);
+            self.machine.learning.scale_gradients(factor);
         }
-        self.machine.apply(update);
+        if norm * factor >= Update::SAFE {
+            let (gradients, before) = (self.finite_gradients()?, self.optimiser()?);
+            let second = |v, g| update.second(v, g);
+            check_second(&gradients, before.moments(), before.steps() + 1, second)?;
+        }
+        let Machine {
+            kit,
+            layers,
+            learning,
+            ..
+        } = &mut self.machine;
+        learning.apply(kit.isa, layers, update);
         Ok(squares.into_iter().map(f64::sqrt).collect())
     }
 
@@ -237,10 +256,11 @@ impl Engine for CpuEngine {
     fn describe(&self) -> String {
         let note = self.note.as_ref().map(|note| format!("; {note}"));
         format!(
-            "CPU, {}, {} threads{}",
-            self.machine.isa.name(),
+            "CPU, {}, {} threads{}{}",
+            self.machine.kit.isa.name(),
             parallel::threads(),
-            note.unwrap_or_default()
+            note.unwrap_or_default(),
+            build_note(),
         )
     }
 
@@ -248,7 +268,7 @@ impl Engine for CpuEngine {
         input.check_shape(&self.template)?;
         record.check(self.template.layers().len())?;
         input.check_recording(&self.template, record)?;
-        finite(input, self.machine.record(input, record))
+        self.record(input, record)
     }
 
     fn classify(
@@ -259,7 +279,20 @@ impl Engine for CpuEngine {
     ) -> Result<()> {
         input.check_shape(&self.template)?;
         check_classes(input, classes)?;
-        finite(input, self.machine.classify(input, read_out, classes))
+        let (model, work) = self.machine.forward();
+        finite(input, classify(model, work, input, read_out, classes))
+    }
+
+    fn scores(
+        &mut self,
+        input: Input<'_>,
+        read_out: ReadOut,
+        into: ArrayViewMut2<'_, f32>,
+    ) -> Result<()> {
+        input.check_shape(&self.template)?;
+        check_scores(input, self.template.outputs(), &into)?;
+        let (model, work) = self.machine.forward();
+        finite(input, scores(model, work, input, read_out, into))
     }
 
     fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
@@ -275,7 +308,12 @@ impl Engine for CpuEngine {
 
     fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
-        check_parameters(self.machine.finite, "before", self.adam.step + 1, self)?;
+        check_parameters(
+            self.machine.learning.finite,
+            "before",
+            self.adam.step + 1,
+            self,
+        )?;
         let update = self.adam.next_update();
         let mode = match self.adam.clip_norm.is_some() || self.measures {
             false => Mode::Train(update),
@@ -288,7 +326,7 @@ impl Engine for CpuEngine {
             report.gradient_norms = self.measures.then_some(norms);
         }
         self.adam.step += 1;
-        check_parameters(self.machine.finite, "after", self.adam.step, self)?;
+        check_parameters(self.machine.learning.finite, "after", self.adam.step, self)?;
         Ok(report)
     }
 
@@ -318,14 +356,15 @@ impl Engine for CpuEngine {
         let mut adam = self.adam.clone();
         if adam.step > 0 {
             let moments = |second: bool| {
-                self.export(|layer, _| {
-                    let (weight, bias) =
-                        layer.unpack(if second { &layer.second } else { &layer.first });
+                self.export(|layer, k| {
+                    let moments = &self.machine.learning.moments[k];
+                    let (weight, bias) = layer.unpack(if second {
+                        &moments.second
+                    } else {
+                        &moments.first
+                    });
                     let pick = |m: &Option<_>| m.clone().map(|(a, b)| if second { b } else { a });
-                    let (beta, threshold) = (
-                        pick(&layer.learnt.beta_moments),
-                        pick(&layer.learnt.theta_moments),
-                    );
+                    let (beta, threshold) = (pick(&moments.beta), pick(&moments.theta));
                     LayerGradients {
                         weight,
                         bias,

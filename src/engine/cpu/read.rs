@@ -1,18 +1,17 @@
 //! What a part of a batch is fed: whether it is sparse, its lists, and a static input's currents.
 //!
 //! All numbers of the input are looked at before a parameter changes: when they are listed, or, if they are
-//! not, by [`largest`](Machine::largest), just before their sample goes forward.
+//! not, by [`largest`](Kit::largest), just before their sample goes forward.
 
 use super::{
     clock::Part,
     current::{self, DENSE},
     dense::NOTHING,
-    lists::{Look, ReadRows, Seen, SortPairs, Sparse},
+    lists::{Look, Pairs, ReadRows, Seen, SortPairs, Sparse},
     parallel::{for_each_chunk, join},
-    sample::Goal,
+    pass::{Goal, Kit, Model},
     simd::Lane,
     source::Source,
-    step::Machine,
 };
 
 /// Samples whose non-zero inputs are listed together.
@@ -21,13 +20,23 @@ const GROUP: usize = 16;
 /// Rows of a sequence that say whether it is sparse (`misjudged` in `tests/engines_agree.rs` knows which).
 const JUDGED: usize = 64;
 
-impl Machine {
+/// The first layer's input: its non-zero entries, by rows and by columns, and what a static one gives.
+#[derive(Debug, Default)]
+pub(super) struct InputLists {
+    pub parts: Vec<Sparse>,
+    pub columns: Pairs,
+    /// Static currents `[block][sample][lanes]`.
+    pub currents: Vec<Lane>,
+}
+
+impl InputLists {
     /// Decides whether the input is walked as lists of its non-zero entries, which are then made, or is
     /// dense; and forms the currents of a static one, unless it is known what comes of them. Returns
     /// the decision and the largest magnitude of what has been listed; `None` if that has a NaN or an
     /// infinity.
-    pub(super) fn read(
+    pub fn read(
         &mut self,
+        model: Model<'_>,
         source: Source<'_>,
         first: usize,
         count: usize,
@@ -43,9 +52,9 @@ impl Machine {
         self.parts
             .resize_with(self.parts.len().max(groups), Sparse::default);
         let worth = source.worth();
-        let (clock, isa) = (&self.clock, self.isa);
+        let (clock, isa) = (&model.kit.clock, model.kit.isa);
         // A static input is listed at once; to list a dense sequence would be in vain.
-        let listed = source.constant || self.looks_sparse(source, first, count);
+        let listed = source.constant || model.kit.looks_sparse(source, first, count);
         let parts = &mut self.parts[..if listed { groups } else { 0 }];
         for_each_chunk(worth, parts, 1, |n, part| {
             clock.time(Part::Lists, || {
@@ -68,7 +77,7 @@ impl Machine {
         }
         let sparse = listed && seen.sparse(count * source.rows() * source.features);
 
-        let layer = &self.layers[0];
+        let layer = &model.layers[0];
         let (columns, currents) = (&mut self.columns, &mut self.currents);
         let known = matches!(goal, Goal::Adjoints(..));
         let sort = || {
@@ -116,7 +125,9 @@ impl Machine {
         join(worth, product, sort);
         Some((sparse, seen.largest))
     }
+}
 
+impl Kit {
     /// Whether a sequence is to be listed, from some of its rows: they follow each other by the golden
     /// section of all, and so are spread over samples and over time.
     fn looks_sparse(&self, source: Source<'_>, first: usize, count: usize) -> bool {
@@ -135,7 +146,7 @@ impl Machine {
     }
 
     /// The largest magnitude in the rows of sample `b`, infinite if there is a NaN.
-    pub(super) fn largest(&self, source: Source<'_>, b: usize) -> f32 {
+    pub fn largest(&self, source: Source<'_>, b: usize) -> f32 {
         let rows = (0..source.rows()).map(|t| source.row(b, t));
         let seen = self.clock.time(Part::Lists, || self.isa.run(Look(rows)));
         seen.largest

@@ -15,156 +15,46 @@ use super::{
     dense::{Ahead, PIECE},
     forward::{Forward, ReadWords, Unroll},
     layout::LayerState,
-    lists::{Events, ReadEvents},
+    lists::ReadEvents,
     loss::{Answer, SampleLoss, Share},
+    pass::{Goal, Model, Pass, Sample, Scratch, Slot, View},
+    read::InputLists,
     simd::{LANES, Lane, flatten, flatten_mut},
-    source::Source,
-    step::Machine,
 };
-use crate::{Adjoints, Objective, Recording, Trace};
+use crate::Recording;
 
-/// Where the adjoints come from.
+/// A pass over samples: the network, what it is fed, and what is asked for.
 #[derive(Clone, Copy)]
-pub(super) enum Goal<'a> {
-    /// There are none.
-    Nothing,
-    /// A loss that can be had sample by sample.
-    Objective(&'a Objective),
-    /// They are given, for the whole batch, with all that the forward pass left.
-    Adjoints(&'a Recording, &'a Adjoints),
+pub(super) struct Walk<'a> {
+    pub model: Model<'a>,
+    pub lists: &'a InputLists,
+    pub pass: Pass<'a>,
 }
 
-impl Goal<'_> {
-    /// What a hidden spike costs.
-    pub fn price(self) -> f64 {
-        match self {
-            Goal::Objective(objective) => objective.rate_l1,
-            _ => 0.0,
-        }
-    }
-}
-
-/// What every sample's pass is told.
-#[derive(Clone, Copy)]
-pub(super) struct Pass<'a> {
-    pub source: Source<'a>,
-    /// The first sample of this part of the batch.
-    pub first: usize,
-    /// Number of samples in it.
-    pub count: usize,
-    /// Whether the input is walked as a list.
-    pub sparse: bool,
-    pub targets: &'a [usize],
-    pub goal: Goal<'a>,
-    pub backward: bool,
-}
-
-impl Pass<'_> {
-    /// Whether the input is a sequence whose products skip nothing.
-    fn dense(self) -> bool {
-        !self.sparse && !self.source.constant
-    }
-}
-
-/// What a sample leaves for the weights, and its share of the report.
-#[derive(Debug, Default)]
-pub(super) struct Sample {
-    /// Of each layer, `[block][T]`.
-    pub words: Vec<Vec<u64>>,
-    /// Of each layer, `a` as `[block][T][lanes]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
-    pub a: Vec<Vec<Lane>>,
-    pub learnt: Vec<(Vec<Lane>, Vec<Lane>)>,
-    pub share: Share,
-    /// Classes by spike count and by summed membrane.
-    pub answers: (usize, usize),
-    pub spikes: Vec<u64>,
-    /// `Σ |a|` over all layers.
-    pub size: f64,
-    /// The largest magnitude in its rows of a dense sequence; infinite if there is a NaN.
-    pub largest: f32,
-}
-
-/// Where one layer of one sample is recorded, `[T, N]` each.
-pub(super) struct View<'a> {
-    spk: ArrayViewMut2<'a, f32>,
-    mem: ArrayViewMut2<'a, f32>,
-    pre: Option<ArrayViewMut2<'a, f32>>,
-}
-
-/// One trace's share for each sample.
-pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
-    let mut pre = trace.kept.first_mut().map(|pre| pre.axis_iter_mut(Axis(1)));
-    let both = trace
-        .spk
-        .axis_iter_mut(Axis(1))
-        .zip(trace.mem.axis_iter_mut(Axis(1)));
-    both.map(move |(spk, mem)| View {
-        spk,
-        mem,
-        pre: pre.as_mut().and_then(Iterator::next),
-    })
-}
-
-/// What one thread needs for one group at a time.
-#[derive(Debug, Default)]
-pub(super) struct Scratch {
-    slots: Vec<Slot>,
-    /// One block's currents of one sample, `[T][lanes]`, or, from a dense sequence, of the group.
-    current: Vec<Lane>,
-    /// A dense sequence's rows, sample by sample.
-    x: Vec<f32>,
-    row: Vec<Lane>,
-}
-
-/// What it needs for each sample of the group.
-#[derive(Debug, Default)]
-struct Slot {
-    /// Of each layer, `[block][T][lanes]`.
-    trace: Vec<Vec<Lane>>,
-    events: Events,
-    /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
-    spk: Vec<Lane>,
-    mem: Vec<Lane>,
-    /// `[block][T][lanes]` of the layer in hand.
-    e: Vec<Lane>,
-    g: Vec<Lane>,
-}
-
-impl Machine {
-    /// Samples of a group: by the shapes alone.
-    pub(super) fn group(&self, source: Source<'_>, sparse: bool) -> usize {
-        let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
-        if wide || !(sparse || source.constant) {
-            (100 / source.steps).clamp(1, 8)
-        } else {
-            1
-        }
-    }
-
+impl Walk<'_> {
     /// Samples from number `first` of the part on; what is asked for of a sample's layers is
     /// written into its views.
-    pub(super) fn walk(
-        &self,
-        pass: Pass<'_>,
+    pub fn run(
+        self,
         first: usize,
         samples: &mut [Sample],
         views: &mut [Vec<Option<View<'_>>>],
         scratch: &mut Scratch,
     ) {
-        let layers = self.layers.len();
+        let (pass, layers) = (self.pass, self.model.layers.len());
         let slots = scratch.slots.len().max(samples.len());
         scratch.slots.resize_with(slots, Slot::default);
         for (slot, sample) in scratch.slots.iter_mut().zip(&mut *samples) {
             slot.trace.resize_with(layers, Vec::new);
             sample.words.resize_with(layers, Vec::new);
             sample.spikes.resize(layers, 0);
-            for (words, layer) in sample.words.iter_mut().zip(&self.layers) {
+            for (words, layer) in sample.words.iter_mut().zip(self.model.layers) {
                 words.resize(layer.blocks * pass.source.steps, 0);
             }
         }
         for (n, sample) in samples.iter_mut().enumerate() {
             sample.largest = match pass.dense() {
-                true => self.largest(pass.source, pass.first + first + n),
+                true => self.model.kit.largest(pass.source, pass.first + first + n),
                 false => 0.0,
             };
         }
@@ -174,11 +64,11 @@ impl Machine {
             }
         } else {
             for k in 0..layers {
-                self.forward(pass, k, first, samples, views, scratch);
+                self.forward(k, first, samples, views, scratch);
             }
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
-                let loss = || self.loss(pass, first + n, sample, slot, &mut scratch.row);
-                self.clock.time(Part::Loss, loss);
+                let loss = || self.loss(first + n, sample, slot, &mut scratch.row);
+                self.model.kit.clock.time(Part::Loss, loss);
             }
         }
         if pass.backward {
@@ -188,23 +78,24 @@ impl Machine {
                 sample.size = 0.0;
             }
             for k in (0..layers).rev() {
-                self.backward(pass, k, first, samples, scratch);
+                self.backward(k, first, samples, scratch);
             }
         }
     }
 
     /// Layer `k` of all samples of the group.
     fn forward(
-        &self,
-        pass: Pass<'_>,
+        self,
         k: usize,
         first: usize,
         samples: &mut [Sample],
         views: &mut [Vec<Option<View<'_>>>],
         scratch: &mut Scratch,
     ) {
-        let (layer, source, isa) = (&self.layers[k], pass.source, self.isa);
-        let (lanes, steps, last) = (layer.lanes, source.steps, k + 1 == self.layers.len());
+        let Walk { model, lists, pass } = self;
+        let (layer, source) = (&model.layers[k], pass.source);
+        let (isa, clock) = (model.kit.isa, &model.kit.clock);
+        let (lanes, steps, last) = (layer.lanes, source.steps, k + 1 == model.layers.len());
         let hoisted = k == 0 && source.constant;
         let recorded = views.iter().any(|views| views[k].is_some());
         let traced = pass.backward || recorded || last;
@@ -221,16 +112,16 @@ impl Machine {
             };
             slot.trace[k].resize(len, Lane::ZERO);
             if k > 0 {
-                self.clock.time(SpikeProducts, || {
+                clock.time(SpikeProducts, || {
                     isa.run(ReadEvents {
                         words: &sample.words[k - 1],
                         num_steps: steps,
-                        lanes: self.layers[k - 1].lanes,
+                        lanes: model.layers[k - 1].lanes,
                         events: &mut slot.events,
                     })
                 });
             } else if dense {
-                self.clock.time(Part::FirstProduct, || {
+                clock.time(Part::FirstProduct, || {
                     let row = |t| source.row(pass.first + first + n, t);
                     (0..steps).for_each(|t| x.extend_from_slice(row(t)));
                 });
@@ -267,7 +158,7 @@ impl Machine {
                     out,
                     ahead,
                 };
-                self.clock.time(Part::FirstProduct, || isa.run(product));
+                clock.time(Part::FirstProduct, || isa.run(product));
             }
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
                 let out = &mut current[..];
@@ -279,9 +170,9 @@ impl Machine {
                         events,
                         out,
                     };
-                    self.clock.time(SpikeProducts, || isa.run(product));
+                    clock.time(SpikeProducts, || isa.run(product));
                 } else if !hoisted && pass.sparse {
-                    let inputs = &self.parts[first + n..=first + n];
+                    let inputs = &lists.parts[first + n..=first + n];
                     let product = current::FromSparse {
                         layer,
                         block,
@@ -289,10 +180,10 @@ impl Machine {
                         rows: steps,
                         out,
                     };
-                    self.clock.time(Part::FirstProduct, || isa.run(product));
+                    clock.time(Part::FirstProduct, || isa.run(product));
                 }
                 let current = match hoisted {
-                    true => &self.currents[(first + n) * lanes..],
+                    true => &lists.currents[(first + n) * lanes..],
                     false if dense => &current[n * steps * lanes..],
                     false => &current[..],
                 };
@@ -310,7 +201,7 @@ impl Machine {
                     trace,
                     words: &mut sample.words[k][block * steps..][..at_once * steps],
                 };
-                self.clock.time(Part::Forward, || isa.run(lif));
+                clock.time(Part::Forward, || isa.run(lif));
             }
         }
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
@@ -344,7 +235,7 @@ impl Machine {
     }
 
     /// Rows of spikes and membranes of one layer.
-    fn unroll(&self, layer: &LayerState, k: usize, sample: &Sample, slot: &mut Slot) {
+    fn unroll(self, layer: &LayerState, k: usize, sample: &Sample, slot: &mut Slot) {
         let steps = sample.words[k].len() / layer.blocks;
         let len = steps * layer.shape().row();
         let Slot {
@@ -352,7 +243,7 @@ impl Machine {
         } = slot;
         spk.resize(len, Lane::ZERO);
         mem.resize(len, Lane::ZERO);
-        self.isa.run(Unroll {
+        self.model.kit.isa.run(Unroll {
             layer,
             num_steps: steps,
             trace: &trace[k],
@@ -363,28 +254,26 @@ impl Machine {
     }
 
     /// The sample's answers and its loss, whose adjoint stays in `slot.mem` or `slot.spk`.
-    fn loss(
-        &self,
-        pass: Pass<'_>,
-        n: usize,
-        sample: &mut Sample,
-        slot: &mut Slot,
-        row: &mut Vec<Lane>,
-    ) {
-        let output = &self.layers[self.layers.len() - 1];
+    fn loss(self, n: usize, sample: &mut Sample, slot: &mut Slot, row: &mut Vec<Lane>) {
+        let Walk { model, pass, .. } = self;
+        let output = &model.layers[model.layers.len() - 1];
         let Slot { spk, mem, .. } = slot;
-        row.resize(output.shape().row(), Lane::ZERO);
-        let mut answer = |rows| {
-            self.isa.run(Answer {
+        let answer = |rows, sums: &mut Vec<Lane>| {
+            sums.resize(output.shape().row(), Lane::ZERO);
+            model.kit.isa.run(Answer {
                 rows,
                 classes: output.neurons,
-                scratch: row,
+                sums,
             })
         };
-        sample.answers = (answer(spk), answer(mem));
+        sample.answers = (
+            answer(spk, &mut sample.scores.0),
+            answer(mem, &mut sample.scores.1),
+        );
         sample.share = Share::default();
         if let Goal::Objective(objective) = pass.goal {
-            sample.share = self.isa.run(SampleLoss {
+            row.resize(output.shape().row(), Lane::ZERO);
+            sample.share = model.kit.isa.run(SampleLoss {
                 loss: &objective.loss,
                 classes: output.neurons,
                 num_steps: pass.source.steps,
@@ -398,15 +287,16 @@ impl Machine {
     }
 
     /// Traces and spike words of sample `b` from a recording of all layers.
-    fn restore(&self, recording: &Recording, b: usize, sample: &mut Sample, slot: &mut Slot) {
-        let traces = (0..self.layers.len()).filter_map(|k| recording.layer(k));
-        for (k, (layer, recorded)) in self.layers.iter().zip(traces).enumerate() {
+    fn restore(self, recording: &Recording, b: usize, sample: &mut Sample, slot: &mut Slot) {
+        let layers = self.model.layers;
+        let traces = (0..layers.len()).filter_map(|k| recording.layer(k));
+        for (k, (layer, recorded)) in layers.iter().zip(traces).enumerate() {
             let (trace, words) = (&mut slot.trace[k], &mut sample.words[k]);
             let steps = words.len() / layer.blocks;
             trace.resize(layer.blocks * steps * layer.lanes, Lane::ZERO);
             let (pre, lanes) = (&recorded.kept()[0], layer.lanes);
             place(recorded.spk.index_axis(Axis(1), b), lanes, false, trace);
-            self.isa.run(ReadWords {
+            self.model.kit.isa.run(ReadWords {
                 lanes,
                 spk: trace,
                 words,
@@ -416,17 +306,12 @@ impl Machine {
     }
 
     /// Layer `k` of all samples of the group, back.
-    fn backward(
-        &self,
-        pass: Pass<'_>,
-        k: usize,
-        first: usize,
-        samples: &mut [Sample],
-        scratch: &mut Scratch,
-    ) {
-        let (layer, steps, isa) = (&self.layers[k], pass.source.steps, self.isa);
+    fn backward(self, k: usize, first: usize, samples: &mut [Sample], scratch: &mut Scratch) {
+        let Walk { model, pass, .. } = self;
+        let (layer, steps) = (&model.layers[k], pass.source.steps);
+        let (isa, clock) = (model.kit.isa, &model.kit.clock);
         let (lanes, row) = (layer.lanes, layer.shape().row());
-        let above = self.layers.get(k + 1);
+        let above = model.layers.get(k + 1);
         let own = match pass.goal {
             Goal::Adjoints(_, adjoints) => Some(&adjoints.layers[k]),
             _ => None,
@@ -446,7 +331,7 @@ impl Machine {
                         a: &sample.a[k + 1],
                         out: &mut slot.e[block * steps * lanes..][..steps * lanes],
                     };
-                    self.clock.time(Across, || isa.run(across));
+                    clock.time(Across, || isa.run(across));
                 }
             }
         }
@@ -507,7 +392,7 @@ impl Machine {
                 out,
                 learnt: [beta, theta],
             };
-            self.clock.time(Part::Backward, || isa.run(back));
+            clock.time(Part::Backward, || isa.run(back));
             sample.size += f64::from(isa.run(Size(out)));
         }
     }

@@ -6,15 +6,32 @@ use super::{
     dense::{Ahead, PIECE},
     layout::live,
     lists::Pairs,
-    sample::{Pass, Sample},
+    pass::{Pass, Sample},
     simd::{Isa, LANES, Lane, flatten, flatten_mut},
-    update::{Bench, Job, Task},
-    weights::{self, Piece},
+    weights::{self, Piece, Sink},
 };
 
 /// Rows of a dense input's stretch, at most: their adjoints for a block (20 KB), and what a tile takes
 /// of each, stay in L1.
 const HEIGHT: usize = 75;
+
+/// What one thread needs for one task.
+#[derive(Debug, Default)]
+pub(super) struct Bench {
+    pub sums: Vec<Lane>,
+    pub x: Vec<Lane>,
+}
+
+/// A block of a layer's outputs times some of its inputs.
+pub(super) struct Task<'a> {
+    pub layer: usize,
+    pub block: usize,
+    pub part: usize,
+    pub sink: Sink<'a>,
+}
+
+/// Tasks that share what they read.
+pub(super) type Job<'a> = Vec<Task<'a>>;
 
 /// Some inputs of a layer (the bias is one more), for the blocks of a job.
 pub(super) struct Strip<'a> {

@@ -14,12 +14,12 @@ use ndarray::Array1;
 
 use super::{
     clock::Part,
-    layout::LayerState,
+    layout::{LayerState, Moments},
     parallel::{for_each, threads},
-    sample::Pass,
-    simd::{LANES, Lane, flatten, flatten_mut},
-    step::Machine,
-    strip::Strip,
+    pass::{Kit, Pass, Sample, Workspace},
+    pool::Pool,
+    simd::{Isa, LANES, Lane, flatten, flatten_mut},
+    strip::{Bench, Job, Strip, Task},
     weights::{self, Sink},
 };
 use crate::{
@@ -39,29 +39,28 @@ fn slice(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(SLICE).next_multiple_of(4))
 }
 
-/// What one thread needs for one task.
-#[derive(Debug, Default)]
-pub(super) struct Bench {
-    pub sums: Vec<Lane>,
-    pub x: Vec<Lane>,
+/// Gradients and moments, and the memory for their sums.
+#[derive(Debug)]
+pub(super) struct Learning {
+    /// Of each layer.
+    pub moments: Vec<Moments>,
+    /// Of each layer, as its `params`; made when first asked for.
+    pub gradients: Vec<Vec<Lane>>,
+    /// `∂L/∂β`, `∂L/∂θ` of each neuron of each layer.
+    learnt: Vec<(Vec<f64>, Vec<f64>)>,
+    /// Whether all parameters are finite numbers.
+    pub finite: bool,
+    /// Of each task of an update, not zero where a weight has become NaN or infinite.
+    poison: Vec<Lane>,
+    benches: Pool<Bench>,
 }
-
-/// A block of a layer's outputs times some of its inputs.
-pub(super) struct Task<'a> {
-    layer: usize,
-    pub block: usize,
-    pub part: usize,
-    pub sink: Sink<'a>,
-}
-
-/// Tasks that share what they read.
-pub(super) type Job<'a> = Vec<Task<'a>>;
 
 /// A layer's tasks of `width` inputs (the bias is one more) each, part by part within blocks; for an
 /// update, each has a share of `poison`.
 fn tasks<'a>(
     k: usize,
     layer: &'a mut LayerState,
+    moments: &'a mut Moments,
     gradients: &'a mut [Lane],
     update: Option<Update>,
     width: usize,
@@ -84,7 +83,7 @@ fn tasks<'a>(
         let blocks = values.chunks_exact_mut(block_len);
         blocks.flat_map(move |block| block.chunks_mut(width * lanes))
     };
-    let moments = split(&mut layer.first).zip(split(&mut layer.second));
+    let moments = split(&mut moments.first).zip(split(&mut moments.second));
     let weights = split(&mut layer.params).zip(poison);
     let sinks = weights
         .zip(moments)
@@ -98,10 +97,31 @@ fn tasks<'a>(
     sinks.enumerate().map(task).collect()
 }
 
-impl Machine {
-    /// Weight gradients of all layers, into Adam or (added) into the buffers.
-    pub(super) fn weights(&mut self, pass: Pass<'_>, update: Option<Update>) {
-        let widths: Vec<usize> = (self.layers.iter().enumerate())
+impl Learning {
+    /// `finite`: whether all parameters of the layers are.
+    pub fn new(layers: &[LayerState], moments: Vec<Moments>, finite: bool) -> Self {
+        let zeros = |layer: &LayerState| (vec![0.0; layer.neurons], vec![0.0; layer.neurons]);
+        Learning {
+            moments,
+            gradients: vec![Vec::new(); layers.len()],
+            learnt: layers.iter().map(zeros).collect(),
+            finite,
+            poison: Vec::new(),
+            benches: Pool::default(),
+        }
+    }
+
+    /// Weight gradients of all layers from what a pass left of its samples, into Adam or (added) into
+    /// the buffers.
+    pub fn weights(
+        &mut self,
+        kit: &Kit,
+        layers: &mut [LayerState],
+        work: &Workspace,
+        pass: Pass<'_>,
+        update: Option<Update>,
+    ) {
+        let widths: Vec<usize> = (layers.iter().enumerate())
             .map(|(k, layer)| match k {
                 0 if pass.sparse => layer.inputs + 1,
                 0 => slice(layer.inputs + 1),
@@ -109,12 +129,11 @@ impl Machine {
             })
             .collect();
         let mut count = 0;
-        for (k, layer) in self.layers.iter_mut().enumerate() {
+        for (k, layer) in layers.iter().enumerate() {
             let len = layer.params.len();
             count += layer.blocks * (layer.inputs + 1).div_ceil(widths[k]);
             if update.is_some() {
-                layer.first.resize(len, Lane::ZERO);
-                layer.second.resize(len, Lane::ZERO);
+                self.moments[k].resize(len);
             } else {
                 self.gradients[k].resize(len, Lane::ZERO);
                 if pass.first == 0 {
@@ -127,12 +146,13 @@ impl Machine {
 
         let mut poison = self.poison.iter_mut();
         let mut jobs: Vec<(usize, Job<'_>)> = Vec::new();
-        let shapes: Vec<_> = (self.layers.iter())
+        let shapes: Vec<_> = (layers.iter())
             .map(|layer| (layer.lanes, layer.inputs, layer.neurons))
             .collect();
-        let layers = self.layers.iter_mut().zip(&mut self.gradients);
-        for (k, (layer, gradients)) in layers.enumerate() {
-            let mut tasks = tasks(k, layer, gradients, update, widths[k], &mut poison);
+        let buffers = self.moments.iter_mut().zip(&mut self.gradients);
+        for (k, (layer, (moments, gradients))) in layers.iter_mut().zip(buffers).enumerate() {
+            let width = widths[k];
+            let mut tasks = tasks(k, layer, moments, gradients, update, width, &mut poison);
             let first = jobs.len();
             if k == 0 && !pass.sparse {
                 // Strips: some blocks of one part; four or more for each thread, if there are so many.
@@ -156,8 +176,8 @@ impl Machine {
             }
         }
         jobs.sort_by_key(|(place, _)| *place);
-        let (isa, samples) = (self.isa, &self.samples[..pass.count]);
-        let (entries, pool, clock) = (&self.columns, &self.benches, &self.clock);
+        let (isa, samples) = (kit.isa, &work.samples[..pass.count]);
+        let (entries, pool, clock) = (&work.lists.columns, &self.benches, &kit.clock);
         for_each(&mut jobs, |_, (_, job)| {
             let (k, part) = (job[0].layer, job[0].part);
             let (lanes, inputs, neurons) = shapes[k];
@@ -182,7 +202,7 @@ impl Machine {
         });
         if update.is_some() {
             self.finite &= clean(&self.poison);
-            for layer in &mut self.layers[1..] {
+            for layer in &mut layers[1..] {
                 layer.refresh_across();
             }
         }
@@ -190,7 +210,7 @@ impl Machine {
 
     /// The sum of the squares of each layer's gradients in the buffers, in double precision: block by
     /// block, each in sixteen sums, so that neither threads nor registers change its bits.
-    pub fn gradient_squares(&self) -> Vec<f64> {
+    pub fn gradient_squares(&self, layers: &[LayerState]) -> Vec<f64> {
         let of = |(k, layer): (usize, &LayerState)| {
             let blocks = self.gradients[k].chunks_exact(layer.block_len());
             let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
@@ -204,7 +224,7 @@ impl Machine {
                 *sum = sums.iter().sum();
             });
             let mut squares = blocks.iter().map(|(_, sum)| sum).sum::<f64>();
-            let (beta, theta) = self.learnt_gradients(k);
+            let (beta, theta) = self.learnt_gradients(layer, k);
             let square = |g: &Array1<f32>| g.mapv(|x| f64::from(x) * f64::from(x)).sum();
             if layer.neuron.learn_beta {
                 squares += square(&beta);
@@ -214,7 +234,7 @@ impl Machine {
             }
             squares
         };
-        self.layers.iter().enumerate().map(of).collect()
+        layers.iter().enumerate().map(of).collect()
     }
 
     /// Multiplies all gradients in the buffers by a factor.
@@ -234,17 +254,15 @@ impl Machine {
     }
 
     /// Adam on the gradients in the buffers.
-    pub fn apply(&mut self, update: Update) {
-        let isa = self.isa;
-        for (k, layer) in self.layers.iter_mut().enumerate() {
-            let len = layer.params.len();
-            layer.first.resize(len, Lane::ZERO);
-            layer.second.resize(len, Lane::ZERO);
+    pub fn apply(&mut self, isa: Isa, layers: &mut [LayerState], update: Update) {
+        for (k, layer) in layers.iter_mut().enumerate() {
+            let moments = &mut self.moments[k];
+            moments.resize(layer.params.len());
             let block_len = layer.block_len();
-            let moments = layer
+            let moments = moments
                 .first
                 .chunks_exact_mut(block_len)
-                .zip(layer.second.chunks_exact_mut(block_len));
+                .zip(moments.second.chunks_exact_mut(block_len));
             let weights = layer
                 .params
                 .chunks_exact_mut(block_len)
@@ -268,18 +286,22 @@ impl Machine {
                 layer.refresh_across();
             }
         }
-        self.apply_learnt(update);
+        self.apply_learnt(layers, update);
+    }
+
+    /// Begins the sums of `∂L/∂β` and `∂L/∂θ` anew.
+    pub fn clear_learnt(&mut self) {
+        for (beta, theta) in &mut self.learnt {
+            beta.fill(0.0);
+            theta.fill(0.0);
+        }
     }
 
     /// Adds up the samples' `∂L/∂β` and `∂L/∂θ`.
-    pub(super) fn collect_learnt(&mut self, count: usize) {
-        for (k, layer) in self
-            .layers
-            .iter()
-            .enumerate()
-            .filter(|(_, layer)| layer.learns())
-        {
-            for sample in &self.samples[..count] {
+    pub fn collect_learnt(&mut self, layers: &[LayerState], samples: &[Sample]) {
+        let layers = layers.iter().enumerate();
+        for (k, layer) in layers.filter(|(_, layer)| layer.learns()) {
+            for sample in samples {
                 let add = |sums: &mut Vec<f64>, from: &[Lane]| {
                     sums.iter_mut()
                         .zip(flatten(from))
@@ -292,43 +314,42 @@ impl Machine {
         }
     }
 
-    /// Whether no gradient of a decay or threshold can have overflowed, nor is a NaN: they take in
+    /// Whether no gradient of a decay or threshold, nor its square, can have overflowed, nor is a NaN: they take in
     /// membranes, which may have, where no `a` has.
-    pub(super) fn learnt_safe(&self) -> bool {
+    pub fn learnt_safe(&self, layers: &[LayerState]) -> bool {
         let size = |sums: &[f64]| sums.iter().map(|x| x.abs()).sum::<f64>();
-        self.layers
+        layers
             .iter()
             .zip(&self.learnt)
             .all(|(layer, (beta, theta))| {
-                !layer.learns() || size(beta) + size(theta) < f64::from(f32::MAX) / 4.0
+                !layer.learns() || size(beta) + size(theta) < Update::SAFE
             })
     }
 
     /// `∂L/∂β` and `∂L/∂θ` of layer `k` in their own shapes.
-    pub fn learnt_gradients(&self, k: usize) -> (Array1<f32>, Array1<f32>) {
+    pub fn learnt_gradients(&self, layer: &LayerState, k: usize) -> (Array1<f32>, Array1<f32>) {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
             1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
             _ => sums.iter().map(|&x| x as f32).collect(),
         };
-        let (learnt, values) = (&self.learnt[k], &self.layers[k].learnt);
+        let (learnt, values) = (&self.learnt[k], &layer.learnt);
         (own(&learnt.0, &values.beta), own(&learnt.1, &values.theta))
     }
 
     /// Adam on learnt decays and thresholds, brought back into their range.
-    pub(super) fn apply_learnt(&mut self, update: Update) {
-        for k in 0..self.layers.len() {
-            let (beta, theta) = self.learnt_gradients(k);
-            let layer = &mut self.layers[k];
+    pub fn apply_learnt(&mut self, layers: &mut [LayerState], update: Update) {
+        for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns() {
                 continue;
             }
-            let learnt = &mut layer.learnt;
+            let (beta, theta) = self.learnt_gradients(layer, k);
+            let (learnt, moments) = (&mut layer.learnt, &mut self.moments[k]);
             if layer.neuron.learn_beta {
-                update.apply(&mut learnt.beta, &beta, &mut learnt.beta_moments);
+                update.apply(&mut learnt.beta, &beta, &mut moments.beta);
                 learnt.beta.mapv_inplace(clamp_beta);
             }
             if layer.neuron.learn_threshold {
-                update.apply(&mut learnt.theta, &theta, &mut learnt.theta_moments);
+                update.apply(&mut learnt.theta, &theta, &mut moments.theta);
                 learnt.theta.mapv_inplace(clamp_threshold);
             }
             let constants = learnt.beta.iter().chain(&learnt.theta);

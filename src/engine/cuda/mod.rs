@@ -28,7 +28,7 @@ use self::{
     batch::{Flags, Report},
     machine::Machine,
 };
-use super::{check_classes, check_parameters, find_not_finite, loss_not_finite};
+use super::{build_note, check_classes, check_parameters, find_not_finite, loss_not_finite};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
@@ -195,7 +195,7 @@ impl CudaEngine {
 
 impl Engine for CudaEngine {
     fn describe(&self) -> String {
-        format!("GPU, {}", self.machine.describe())
+        format!("GPU, {}{}", self.machine.describe(), build_note())
     }
 
     fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {

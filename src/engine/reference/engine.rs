@@ -7,7 +7,7 @@ use crate::Error;
 use crate::{
     Adam, Adjoints, Engine, Float, Gradients, Input, Network, Objective, ReadOut, Record,
     Recording, Result, StepReport,
-    engine::{check_classes, first_not_finite, loss_not_finite},
+    engine::{build_note, check_classes, first_not_finite, loss_not_finite},
 };
 
 /// The reference behind the [`Engine`] trait.
@@ -70,7 +70,7 @@ impl<F: Float> ReferenceEngine<F> {
 
 impl<F: Float> Engine<F> for ReferenceEngine<F> {
     fn describe(&self) -> String {
-        format!("CPU, reference engine ({})", F::NAME)
+        format!("CPU, reference engine ({}){}", F::NAME, build_note())
     }
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {

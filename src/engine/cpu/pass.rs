@@ -1,0 +1,242 @@
+//! A pass over samples: what it computes with, what it is told, what each sample leaves, and the memory
+//! for all of it.
+
+use ndarray::{ArrayViewMut2, Axis};
+
+use super::{
+    clock::Clock,
+    layout::LayerState,
+    lists::Events,
+    loss::Share,
+    parallel::{for_each, for_each_chunk},
+    pool::Pool,
+    read::InputLists,
+    sample::Walk,
+    simd::{Isa, Lane, flatten},
+    source::Source,
+};
+use crate::{Adjoints, Objective, ReadOut, Recording, Trace};
+
+/// What a batch may keep in memory between the passes over samples and weights; larger batches are
+/// done in parts.
+const BUDGET: usize = 32 << 20;
+
+/// What computes: the instruction set, a stopwatch, and each thread's memory. Passes that run at once
+/// share it.
+#[derive(Debug)]
+pub(super) struct Kit {
+    pub isa: Isa,
+    pub clock: Clock,
+    scratch: Pool<Scratch>,
+}
+
+impl Kit {
+    pub fn new(isa: Isa) -> Self {
+        Kit {
+            isa,
+            clock: Clock::default(),
+            scratch: Pool::default(),
+        }
+    }
+}
+
+/// The layers as a pass reads them.
+#[derive(Clone, Copy)]
+pub(super) struct Model<'a> {
+    pub kit: &'a Kit,
+    pub layers: &'a [LayerState],
+}
+
+impl Model<'_> {
+    /// How many samples are done at once: as many as fit the budget, in parts as equal as can be.
+    pub fn part(self, source: Source<'_>, backward: bool) -> usize {
+        let bytes = |(k, layer): (usize, &LayerState)| {
+            let rows = if k == 0 { source.rows() } else { source.steps };
+            let words = layer.blocks * source.steps * size_of::<u64>();
+            words
+                + if backward {
+                    rows * layer.shape().row() * size_of::<Lane>()
+                } else {
+                    0
+                }
+        };
+        let sample: usize = self.layers.iter().enumerate().map(bytes).sum();
+        // Their non-zero inputs are counted in 32 bits.
+        let inputs = source.rows() * source.features;
+        let counted = (u32::MAX as usize / inputs.max(1)).max(1);
+        let most = (BUDGET / sample.max(1)).clamp(1, source.batch.min(counted));
+        source.batch.div_ceil(source.batch.div_ceil(most))
+    }
+
+    /// Samples of a group: by the shapes alone.
+    fn group(self, source: Source<'_>, sparse: bool) -> usize {
+        let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
+        if wide || !(sparse || source.constant) {
+            (100 / source.steps).clamp(1, 8)
+        } else {
+            1
+        }
+    }
+}
+
+/// Where the adjoints come from.
+#[derive(Clone, Copy)]
+pub(super) enum Goal<'a> {
+    /// There are none.
+    Nothing,
+    /// A loss that can be had sample by sample.
+    Objective(&'a Objective),
+    /// They are given, for the whole batch, with all that the forward pass left.
+    Adjoints(&'a Recording, &'a Adjoints),
+}
+
+impl Goal<'_> {
+    /// What a hidden spike costs.
+    pub fn price(self) -> f64 {
+        match self {
+            Goal::Objective(objective) => objective.rate_l1,
+            _ => 0.0,
+        }
+    }
+}
+
+/// What every sample's pass is told.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub source: Source<'a>,
+    /// The first sample of this part of the batch.
+    pub first: usize,
+    /// Number of samples in it.
+    pub count: usize,
+    /// Whether the input is walked as a list.
+    pub sparse: bool,
+    pub targets: &'a [usize],
+    pub goal: Goal<'a>,
+    pub backward: bool,
+}
+
+impl Pass<'_> {
+    /// Whether the input is a sequence whose products skip nothing.
+    pub fn dense(self) -> bool {
+        !self.sparse && !self.source.constant
+    }
+}
+
+/// What a sample leaves for the weights, and its share of the report.
+#[derive(Debug, Default)]
+pub(super) struct Sample {
+    /// Of each layer, `[block][T]`.
+    pub words: Vec<Vec<u64>>,
+    /// Of each layer, `a` as `[block][T][lanes]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
+    pub a: Vec<Vec<Lane>>,
+    pub learnt: Vec<(Vec<Lane>, Vec<Lane>)>,
+    pub share: Share,
+    /// Each output neuron's spike count and its membrane summed over time, a row each.
+    pub scores: (Vec<Lane>, Vec<Lane>),
+    /// Classes by one and by the other.
+    pub answers: (usize, usize),
+    pub spikes: Vec<u64>,
+    /// `Σ |a|` over all layers.
+    pub size: f64,
+    /// The largest magnitude in its rows of a dense sequence; infinite if there is a NaN.
+    pub largest: f32,
+}
+
+impl Sample {
+    /// The output neurons' scores by a read-out, with padding, and the class that they give.
+    pub fn answer(&self, read_out: ReadOut) -> (&[f32], usize) {
+        match read_out {
+            ReadOut::SpikeCount => (flatten(&self.scores.0), self.answers.0),
+            ReadOut::Membrane => (flatten(&self.scores.1), self.answers.1),
+        }
+    }
+}
+
+/// Where one layer of one sample is recorded, `[T, N]` each.
+pub(super) struct View<'a> {
+    pub spk: ArrayViewMut2<'a, f32>,
+    pub mem: ArrayViewMut2<'a, f32>,
+    pub pre: Option<ArrayViewMut2<'a, f32>>,
+}
+
+/// One trace's share for each sample.
+pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
+    let mut pre = trace.kept.first_mut().map(|pre| pre.axis_iter_mut(Axis(1)));
+    let both = trace
+        .spk
+        .axis_iter_mut(Axis(1))
+        .zip(trace.mem.axis_iter_mut(Axis(1)));
+    both.map(move |(spk, mem)| View {
+        spk,
+        mem,
+        pre: pre.as_mut().and_then(Iterator::next),
+    })
+}
+
+/// What one thread needs for one group at a time.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub slots: Vec<Slot>,
+    /// One block's currents of one sample, `[T][lanes]`, or, from a dense sequence, of the group.
+    pub current: Vec<Lane>,
+    /// A dense sequence's rows, sample by sample.
+    pub x: Vec<f32>,
+    pub row: Vec<Lane>,
+}
+
+/// What it needs for each sample of the group.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// Of each layer, `[block][T][lanes]`.
+    pub trace: Vec<Vec<Lane>>,
+    pub events: Events,
+    /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
+    pub spk: Vec<Lane>,
+    pub mem: Vec<Lane>,
+    /// `[block][T][lanes]` of the layer in hand.
+    pub e: Vec<Lane>,
+    pub g: Vec<Lane>,
+}
+
+/// The memory of the passes over one batch, kept for the next.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    pub lists: InputLists,
+    pub samples: Vec<Sample>,
+    /// Tensors of a recording that is no longer needed.
+    pub spare: Vec<Vec<f32>>,
+}
+
+impl Workspace {
+    /// All samples of a part, forward and, if asked for, back, when its input has been read; what is
+    /// asked for of their layers is written into their views. Returns the largest magnitude of a dense
+    /// sequence's numbers; `None` if there is a NaN or an infinity.
+    pub fn pass(
+        &mut self,
+        model: Model<'_>,
+        pass: Pass<'_>,
+        views: &mut [Vec<Option<View<'_>>>],
+    ) -> Option<f32> {
+        let count = self.samples.len().max(pass.count);
+        self.samples.resize_with(count, Sample::default);
+        let samples = &mut self.samples[..pass.count];
+        let group = model.group(pass.source, pass.sparse);
+        let lists = &self.lists;
+        let walk = Walk { model, lists, pass };
+        let scratch = &model.kit.scratch;
+        if views.is_empty() {
+            for_each_chunk(true, samples, group, |n, samples| {
+                scratch.with(|scratch| walk.run(n * group, samples, &mut [], scratch));
+            });
+        } else {
+            let groups = samples.chunks_mut(group).zip(views.chunks_mut(group));
+            let mut groups: Vec<_> = groups.collect();
+            for_each(&mut groups, |n, (samples, views)| {
+                scratch.with(|scratch| walk.run(n * group, samples, views, scratch));
+            });
+        }
+        let largest = samples.iter().map(|sample| sample.largest);
+        let largest = largest.fold(0.0, f32::max);
+        largest.is_finite().then_some(largest)
+    }
+}
