@@ -7,7 +7,7 @@
 //! snnTorch, SpikingJelly and Norse themselves (`tests/fixtures`).
 //!
 //! ```
-//! use ndarray::Array2;
+//! use spikegrad::ndarray::Array2;
 //! use spikegrad::{Adam, Device, Input, Leaky, Loss, Network, ReadOut};
 //!
 //! // Two classes of four pixels, upper and lower half lit, shown for 10 steps.
@@ -61,6 +61,44 @@
 //! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
 //!   `safetensors`) has runs that go on after a crash.
 //!
+//! # Arrays
+//!
+//! Inputs, parameters and recordings are arrays of the crate `ndarray`, version 0.17, which is
+//! re-exported: with `use spikegrad::ndarray` a program needs no dependency on it.
+//!
+//! ```
+//! use spikegrad::Input;
+//! use spikegrad::ndarray::{Array3, Axis};
+//!
+//! let mut events = Array3::<f32>::zeros((100, 16, 64)); // [T, B, N]
+//! events[[3, 0, 5]] = 1.0;
+//! let first = events.index_axis(Axis(1), 0).insert_axis(Axis(1)); // [T, 1, N]
+//! assert_eq!(Input::sequence(first.view()).batch(), 1);
+//! ```
+//!
+//! A program that depends on `ndarray` itself needs version 0.17 as well. An array of another version is
+//! another type, and the compiler answers:
+//!
+//! ```text
+//! error[E0308]: mismatched types
+//!   expected `ArrayBase<ViewRepr<&_>, ..., _>`, found `ArrayBase<ViewRepr<&f32>, ...>`
+//! note: there are multiple different versions of crate `ndarray` in the dependency graph
+//! ```
+//!
+//! Where the other version has to stay, its arrays are handed over as slices, without a copy:
+//!
+//! ```
+//! use spikegrad::{Input, ndarray::ArrayView2};
+//!
+//! # struct Theirs([f32; 8]);
+//! # impl Theirs { fn as_slice(&self) -> Option<&[f32]> { Some(&self.0) } }
+//! # let theirs = Theirs([0.5; 8]);
+//! // `theirs` is an `Array2<f32>` of the other version, `[2, 4]`.
+//! let pixels: &[f32] = theirs.as_slice().expect("row by row in memory");
+//! let x = ArrayView2::from_shape((2, 4), pixels).expect("8 pixels");
+//! assert_eq!(Input::constant(x, 10).batch(), 2);
+//! ```
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -73,6 +111,7 @@
 //! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |
 //! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -88,6 +127,7 @@ extern crate blas_src as _;
 pub mod checkpoint;
 pub mod data;
 pub mod docs;
+mod draw;
 pub mod engine;
 mod error;
 #[cfg(any(feature = "mnist", feature = "safetensors"))]
@@ -104,6 +144,7 @@ pub mod optim;
 pub mod plot;
 mod recording;
 mod room;
+mod stopwatch;
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]
@@ -119,6 +160,7 @@ pub use float::Float;
 pub use input::Input;
 pub use loss::{Adjoints, LayerAdjoint, Loss, Objective};
 pub use metrics::{ReadOut, StepReport};
+pub use ndarray;
 pub use network::{Gradients, Layer, Network, NetworkBuilder};
 pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
 pub use optim::Adam;
