@@ -110,6 +110,15 @@
 //! | `openblas` | no | the same through the system's OpenBLAS |
 //! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |
 //! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
+//!
+//! # WebAssembly
+//!
+//! With `default-features = false` the crate compiles for `wasm32-unknown-unknown` without a flag, and
+//! the module needs no import. Engines, [`Trainer`] and [`gradcheck`] work there, on one thread; the same
+//! seed gives the bits of a processor without fused multiply-adds (the instruction set `SSE2` of
+//! [`CpuEngine::with_instruction_set`]). There is no clock: the times in a [`History`] are zero. `mnist`
+//! and `safetensors` compile too, but there are no files to read; the drawing crate behind `plot` imports
+//! functions of a browser.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
