@@ -7,7 +7,7 @@
 //! snnTorch, SpikingJelly and Norse themselves (`tests/fixtures`).
 //!
 //! ```
-//! use ndarray::Array2;
+//! use spikegrad::ndarray::Array2;
 //! use spikegrad::{Adam, Device, Input, Leaky, Loss, Network, ReadOut};
 //!
 //! // Two classes of four pixels, upper and lower half lit, shown for 10 steps.
@@ -61,6 +61,44 @@
 //! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
 //!   `safetensors`) has runs that go on after a crash.
 //!
+//! # Arrays
+//!
+//! Inputs, parameters and recordings are arrays of the crate `ndarray`, version 0.17, which is
+//! re-exported: with `use spikegrad::ndarray` a program needs no dependency on it.
+//!
+//! ```
+//! use spikegrad::Input;
+//! use spikegrad::ndarray::{Array3, Axis};
+//!
+//! let mut events = Array3::<f32>::zeros((100, 16, 64)); // [T, B, N]
+//! events[[3, 0, 5]] = 1.0;
+//! let first = events.index_axis(Axis(1), 0).insert_axis(Axis(1)); // [T, 1, N]
+//! assert_eq!(Input::sequence(first.view()).batch(), 1);
+//! ```
+//!
+//! A program that depends on `ndarray` itself needs version 0.17 as well. An array of another version is
+//! another type, and the compiler answers:
+//!
+//! ```text
+//! error[E0308]: mismatched types
+//!   expected `ArrayBase<ViewRepr<&_>, ..., _>`, found `ArrayBase<ViewRepr<&f32>, ...>`
+//! note: there are multiple different versions of crate `ndarray` in the dependency graph
+//! ```
+//!
+//! Where the other version has to stay, its arrays are handed over as slices, without a copy:
+//!
+//! ```
+//! use spikegrad::{Input, ndarray::ArrayView2};
+//!
+//! # struct Theirs([f32; 8]);
+//! # impl Theirs { fn as_slice(&self) -> Option<&[f32]> { Some(&self.0) } }
+//! # let theirs = Theirs([0.5; 8]);
+//! // `theirs` is an `Array2<f32>` of the other version, `[2, 4]`.
+//! let pixels: &[f32] = theirs.as_slice().expect("row by row in memory");
+//! let x = ArrayView2::from_shape((2, 4), pixels).expect("8 pixels");
+//! assert_eq!(Input::constant(x, 10).batch(), 2);
+//! ```
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -72,7 +110,17 @@
 //! | `openblas` | no | the same through the system's OpenBLAS |
 //! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |
 //! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
+//!
+//! # WebAssembly
+//!
+//! With `default-features = false` the crate compiles for `wasm32-unknown-unknown` without a flag, and
+//! the module needs no import. Engines, [`Trainer`] and [`gradcheck`] work there, on one thread; the same
+//! seed gives the bits of a processor without fused multiply-adds (the instruction set `SSE2` of
+//! [`CpuEngine::with_instruction_set`]). There is no clock: the times in a [`History`] are zero. `mnist`
+//! and `safetensors` compile too, but there are no files to read; the drawing crate behind `plot` imports
+//! functions of a browser.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -88,6 +136,7 @@ extern crate blas_src as _;
 pub mod checkpoint;
 pub mod data;
 pub mod docs;
+mod draw;
 pub mod engine;
 mod error;
 #[cfg(any(feature = "mnist", feature = "safetensors"))]
@@ -105,6 +154,7 @@ pub mod plot;
 mod predictor;
 mod recording;
 mod room;
+mod stopwatch;
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]
@@ -122,6 +172,7 @@ pub use float::Float;
 pub use input::Input;
 pub use loss::{Adjoints, LayerAdjoint, Loss, Objective};
 pub use metrics::{ReadOut, StepReport};
+pub use ndarray;
 pub use network::{Gradients, Layer, Network, NetworkBuilder};
 pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
 pub use optim::Adam;

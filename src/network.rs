@@ -6,10 +6,14 @@
 //! `lif1.threshold`. Nothing here runs the network: that is an [`Engine`](crate::Engine)'s work.
 
 use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
-use ndarray_rand::{RandomExt, rand::SeedableRng, rand_distr::Uniform};
-use rand_chacha::ChaCha8Rng;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use crate::{Dynamics, Error, Float, Input, Leaky, Result, neuron::MIN_THRESHOLD, room};
+use crate::{
+    Dynamics, Error, Float, Input, Leaky, Result,
+    draw::{RandomExt, Uniform},
+    neuron::MIN_THRESHOLD,
+    room,
+};
 
 /// A feed-forward spiking network: its structure and its parameters.
 ///

@@ -23,16 +23,14 @@
 mod inactive;
 mod warnings;
 
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+use std::{ops::ControlFlow, time::Duration};
 
 pub use inactive::{Activity, InactiveLayer};
 
 use crate::{
     Engine, Error, Input, Result, StepReport,
     data::{Batch, Dataset},
+    stopwatch::Stopwatch,
 };
 
 /// The settings of a training run.
@@ -76,7 +74,7 @@ pub struct BatchRecord {
     pub batch: usize,
     /// Loss and correct answers before the update.
     pub report: StepReport,
-    /// Time of the training step alone.
+    /// Time of the training step alone; zero in WebAssembly without a clock.
     pub step_time: Duration,
 }
 
@@ -90,7 +88,8 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Loss and correct answers over the whole validation set after it, where there is one.
     pub validation: Option<StepReport>,
-    /// Training and validation; of a resumed epoch, its earlier steps and all since.
+    /// Training and validation; of a resumed epoch, its earlier steps and all since. Zero in
+    /// WebAssembly without a clock.
     pub time: Duration,
 }
 
@@ -411,7 +410,7 @@ impl Trainer {
         drop(network);
         let (mut batch, mut next) = (Batch::default(), Batch::default());
         for epoch in from.epoch..self.epochs {
-            let started = Instant::now();
+            let started = Stopwatch::start();
             let first = if epoch == from.epoch { from.batch } else { 0 };
             // What an earlier run did of this epoch.
             let earlier = &history.batches[history.batches.len() - first..];
@@ -425,7 +424,7 @@ impl Trainer {
             for index in first..count {
                 std::mem::swap(&mut batch, &mut next);
                 let more = batches.next_into(&mut next);
-                let step = Instant::now();
+                let step = Stopwatch::start();
                 if more {
                     let input = Input::constant(next.images.view(), self.num_steps);
                     engine.prefetch(input, &next.targets)?;

@@ -66,7 +66,7 @@ impl Expected {
             let all = scores.view_mut();
             engine.scores(input, by, all).expect("it fits");
             let recording = engine.forward(input, &Record::All).expect("it fits");
-            let rate = recording.layer(0).expect("kept").firing_rate();
+            let rate = recording.trace(1).expect("kept").firing_rate();
             assert!(rate > 0.01, "it fires: {rate}");
             assert!(classes.iter().any(|&class| class != classes[0]));
             Expected {
@@ -346,7 +346,7 @@ fn sequences() {
         let input = Input::sequence(x.view());
         let expected = engine.forward(input, &Record::All).expect("it fits");
         let found = predictor.forward(input, &Record::All).expect("it fits");
-        assert!(expected.layer(0).expect("kept").firing_rate() > 0.001);
+        assert!(expected.trace(1).expect("kept").firing_rate() > 0.001);
         assert_eq!(found, expected);
         for by in [ReadOut::SpikeCount, ReadOut::Membrane] {
             let mut scores = Array2::zeros((40, 10));

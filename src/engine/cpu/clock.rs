@@ -1,10 +1,9 @@
 //! Where a step's time goes: a stopwatch for the `parts` bench. Switched off, it costs a branch for
 //! each part of each sample.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Instant,
-};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::stopwatch::Stopwatch;
 
 /// What is timed apart.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +50,7 @@ impl Clock {
     #[inline]
     pub fn time<R>(&self, part: Part, work: impl FnOnce() -> R) -> R {
         let Some(times) = &self.0 else { return work() };
-        let begin = Instant::now();
+        let begin = Stopwatch::start();
         let result = work();
         times[part as usize].fetch_add(begin.elapsed().as_nanos() as u64, Relaxed);
         result

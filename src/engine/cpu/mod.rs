@@ -93,7 +93,7 @@ impl CpuEngine {
         adam: Adam,
         name: &str,
     ) -> Result<Self> {
-        let isa = Isa::named(name)?;
+        let isa = infer::isa_named(name)?;
         Self::with_isa(network, objective.into(), adam, isa)
     }
 

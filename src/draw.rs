@@ -1,0 +1,33 @@
+//! Random arrays. The weights that a seed draws have the same bits on every machine.
+//!
+//! `ndarray-rand` brings the crate `getrandom` with it, which does not compile for
+//! `wasm32-unknown-unknown`. There its `random_using` is written out below.
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub(crate) use ndarray_rand::{RandomExt, rand_distr::Uniform};
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) use {rand::distr::Uniform, without_system::RandomExt};
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+mod without_system {
+    use ndarray::{Array, Dimension, ShapeBuilder};
+    use rand::{RngCore, distr::Distribution};
+
+    pub(crate) trait RandomExt<D: Dimension> {
+        fn random_using<Sh: ShapeBuilder<Dim = D>>(
+            shape: Sh,
+            distribution: impl Distribution<f64>,
+            rng: &mut impl RngCore,
+        ) -> Self;
+    }
+
+    impl<D: Dimension> RandomExt<D> for Array<f64, D> {
+        fn random_using<Sh: ShapeBuilder<Dim = D>>(
+            shape: Sh,
+            distribution: impl Distribution<f64>,
+            rng: &mut impl RngCore,
+        ) -> Self {
+            Array::from_shape_simple_fn(shape, || distribution.sample(rng))
+        }
+    }
+}
