@@ -314,7 +314,7 @@ fn zeros_do_not_pass() {
     let margin = |factor: f64| {
         Loss::custom(move |recording, _| {
             let mem = &recording.output().mem;
-            let short = mem.mapv(|u| (-100.0 - u).max(0.0));
+            let short = mem.mapv(|u: f64| (-100.0 - u).max(0.0));
             let g = short.mapv(|d| if d > 0.0 { -factor } else { 0.0 });
             Ok((
                 short.sum(),
