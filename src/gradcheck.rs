@@ -50,8 +50,8 @@ pub struct TensorCheck {
     pub numeric: f64,
     /// Their distance over the largest entry of the tensor.
     pub error: f64,
-    /// Whether the gradient is zero, or so small that zeros would have agreed as well. Nothing is
-    /// compared then.
+    /// Whether both are zero everywhere, or so small that zeros would have agreed as well: nothing was
+    /// compared.
     pub zero: bool,
 }
 
@@ -124,7 +124,7 @@ impl fmt::Display for GradcheckReport {
             "tensor", "entries", "backward", "difference", "error"
         )?;
         for t in &self.tensors {
-            let worst = match t.zero && t.error <= TOLERANCE {
+            let worst = match t.zero {
                 true => "nothing to compare".into(),
                 false => format!("{:?}", t.worst),
             };
@@ -191,8 +191,7 @@ pub fn gradcheck(
             analytic: 0.0,
             numeric: 0.0,
             error: -1.0,
-            // Zeros in its place would be within the tolerance.
-            zero: own <= TOLERANCE * scale,
+            zero: false,
         };
         for (index, &analytic) in gradient.indexed_iter() {
             let mut loss_at = |step: f64| -> Result<f64> {
@@ -226,6 +225,8 @@ pub fn gradcheck(
                 };
             }
         }
+        // Zeros in its place would be within the tolerance.
+        check.zero = own <= TOLERANCE * scale && check.error <= TOLERANCE;
         tensors.push(check);
     }
     let layers = network.layers().iter().zip(1..);

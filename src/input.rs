@@ -98,8 +98,8 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Adds to an error of shape how the axes of this input were read: `[B, T, N]` in place of
-    /// `[T, B, N]` shows there, and nowhere else. Other errors stay as they are.
+    /// Adds to an error of shape how the axes of this input were read, so that an input `[B, T, N]` in
+    /// place of `[T, B, N]` is recognised. Other errors stay as they are.
     #[cold]
     pub(crate) fn name_axes(&self, mut error: Error) -> Error {
         if let Error::Shape { expected, .. } = &mut error {
