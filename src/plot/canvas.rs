@@ -412,5 +412,6 @@ pub(super) fn thin(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 /// The points of a series that get a marker: all, or some with equal distances and the last.
 pub(super) fn marked(points: &[(f64, f64)]) -> impl Iterator<Item = &(f64, f64)> {
     let every = points.len().div_ceil(MARKERS).max(1);
-    points.iter().rev().step_by(every)
+    let first = points.len().saturating_sub(1) % every;
+    points.iter().skip(first).step_by(every)
 }

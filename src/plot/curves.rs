@@ -15,6 +15,7 @@ use super::{check_series, finite};
 use crate::{
     History, StepReport,
     error::{Error, Result},
+    train::EpochRecord,
 };
 
 const WIDTH: f64 = 880.0;
@@ -66,31 +67,26 @@ impl Curves {
     /// The loss of every training batch, and of the validation after each epoch, if there is any, as
     /// a series of that label.
     pub fn loss(history: &History, validation: &str) -> Self {
-        Self::of(history, |r| r.loss, vec![(validation.into(), |r| r.loss)])
+        let loss: Value = |report| report.loss;
+        Self::of(history, loss, vec![(validation.into(), loss)])
     }
 
     /// The accuracy by spike count of every training batch, and of the validation after each epoch by
     /// spike count and by membrane, if there is any: two series, `validation, spike count` and
     /// `validation, membrane`, with the given label in place of `validation`.
     pub fn accuracy(history: &History, validation: &str) -> Self {
-        let (count, membrane) = (
-            StepReport::accuracy_spike_count,
-            StepReport::accuracy_membrane,
-        );
-        let series: Vec<(String, fn(&StepReport) -> f64)> = vec![
+        let count: Value = StepReport::accuracy_spike_count;
+        let membrane: Value = StepReport::accuracy_membrane;
+        let series = vec![
             (format!("{validation}, spike count"), count),
             (format!("{validation}, membrane"), membrane),
         ];
         Self::of(history, count, series)
     }
 
-    fn of(
-        history: &History,
-        train: fn(&StepReport) -> f64,
-        validation: Vec<(String, fn(&StepReport) -> f64)>,
-    ) -> Self {
-        let series = |(label, value): (String, fn(&StepReport) -> f64)| {
-            let point = |record: &crate::train::EpochRecord| {
+    fn of(history: &History, train: Value, validation: Vec<(String, Value)>) -> Self {
+        let series = |(label, value): (String, Value)| {
+            let point = |record: &EpochRecord| {
                 let trained = history.batches.partition_point(|b| b.epoch <= record.epoch);
                 Some((trained as f64, value(record.validation.as_ref()?)))
             };
@@ -106,6 +102,9 @@ impl Curves {
         }
     }
 }
+
+/// What is read off a report.
+type Value = fn(&StepReport) -> f64;
 
 /// Draws the loss over the batches, on a linear axis that starts at 0 (lower if a loss is
 /// negative). The legend gives each validation series' last value.

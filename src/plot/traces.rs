@@ -17,7 +17,7 @@ use crate::{
 const WIDTH: f64 = 880.0;
 const LEFT: f64 = 84.0;
 /// Right of the plot: the legend.
-const RIGHT: f64 = 160.0;
+const RIGHT: f64 = 190.0;
 /// Most neurons: twice the palette.
 const MOST: usize = 20;
 
