@@ -368,7 +368,7 @@ fn labels_beyond_the_outputs_are_refused_before_training() {
     let fine = labelled(1, 3, 200);
     for (train, validation, expected) in [
         (labelled(2, 7, 200), None, ("training label 7", "2")),
-        (labelled(2, 0, 3), Some(&fine), ("training label 0", "2")),
+        (labelled(2, 0, 200), Some(&fine), ("training label 0", "2")),
         (
             fine.clone(),
             Some(&labelled(199, 5, 200)),
