@@ -107,7 +107,7 @@ mod room;
 pub mod surrogate;
 pub mod train;
 #[cfg(feature = "safetensors")]
-mod weights;
+pub mod weights;
 
 #[cfg(feature = "safetensors")]
 pub use checkpoint::{Checkpoint, CheckpointDir};
@@ -125,3 +125,5 @@ pub use optim::Adam;
 pub use recording::{Record, Recording, Trace};
 pub use surrogate::Surrogate;
 pub use train::{History, Trainer};
+#[cfg(feature = "safetensors")]
+pub use weights::Mismatch;
