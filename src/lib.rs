@@ -59,7 +59,7 @@
 //! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
 //!   how to check a port of your own model.
 //! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
-//!   `safetensors`) has runs that go on after a crash.
+//!   `safetensors`) has runs that go on after a crash, `weights` the files of weights.
 //!
 //! # Features
 //!

@@ -20,19 +20,19 @@
 //! `lif1.surrogate`. Numbers come back with the very same bits.
 //!
 //! # Files of snnTorch
-//! A `state_dict` with snnTorch's neurons `lif1`, `lif2`, … has their settings as tensors, scalars
-//! mostly: a shape of `[]` is read as `[1]`. Of each layer's tensors `lifK.…`
+//! A `state_dict` with snnTorch's neurons `lif1`, `lif2`, … holds their settings as tensors, mostly
+//! scalars: a shape of `[]` is read as `[1]`. Of each layer's tensors `lifK.…`
 //!
 //! - `beta` and `threshold` are parameters where the network learns them, else compared with its own;
 //! - `reset_mechanism_val` (0, 1, 2) is compared with the network's reset; it also says that the neuron
 //!   is one of snnTorch's, which never [fire before they integrate](crate::Dynamics::FireThenIntegrate);
 //! - `graded_spikes_factor` must be 1, since spikes are 1 here;
 //! - `mem` is a state, not a setting, and is ignored: a network starts at 0;
-//! - any other is of a neuron that is none of [`Leaky`](crate::Leaky)'s kind, and is refused as
+//! - any other belongs to another kind of neuron than [`Leaky`](crate::Leaky), and is refused as
 //!   unexpected.
 //!
-//! What such a file does not say, the surrogate and whether the reset is detached, stays as the network
-//! has it.
+//! Such a file does not record the surrogate, nor whether the reset is detached: the network keeps its
+//! own.
 
 #![deny(
     clippy::unwrap_used,
@@ -67,22 +67,22 @@ const BYTES_PER_NEURON: u64 = 64;
 /// Bytes that a file may hold besides.
 const MARGIN: u64 = 16 << 20;
 
-/// The entry of the metadata that says they describe a network, and the version of the description.
+/// The entry of the metadata that marks the description of a network, and the description's version.
 const MARK: &str = "spikegrad.weights";
 const VERSION: &str = "1";
 
 /// What stands before a layer's number in the names of its settings.
 const LIF: &str = "lif";
 
-/// What to do where a file's neurons are others than the network's.
+/// What to do where a file describes other neurons than the network has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mismatch {
-    /// Refuse the file. Compared are decay and threshold (but where the network learns them: they are
-    /// parameters then), order of events, reset, detached or not, and surrogate, as far as the file
-    /// tells them. Whether a constant is learnt is not compared: it changes no result.
+    /// Refuse the file. Decay, threshold, order of events, reset, detachment and surrogate are
+    /// compared, if the file has them. A decay or threshold that the network learns is a parameter: it
+    /// is loaded, not compared. Whether the file's was learnt does not matter.
     #[default]
     Refuse,
-    /// Make the network's neurons those of the file, as far as it tells.
+    /// Give the network the file's neurons: every setting that the file has.
     TakeOver,
     /// Keep the network's neurons, and load the parameters alone.
     Keep,
@@ -165,7 +165,7 @@ impl<F: Float> Network<F> {
     /// network's: as [`load_safetensors_with`](Self::load_safetensors_with) with
     /// [`Mismatch::Refuse`].
     ///
-    /// A file that does not describe its neurons, as PyTorch writes it, has none to compare.
+    /// A file from PyTorch does not describe its neurons: nothing is compared.
     ///
     /// # Errors
     /// As [`load_safetensors_with`](Self::load_safetensors_with).
@@ -174,9 +174,9 @@ impl<F: Float> Network<F> {
     }
 
     /// Replaces all trained tensors by those of a file, `f32` or `f64`; `mismatch` says what to do
-    /// where it has other neurons than this network. Its metadata describe them if spikegrad wrote it,
-    /// else tensors do, in a file of snnTorch's. A decay or threshold that this network learns, and the
-    /// file's did not, is taken from the description.
+    /// where the file describes other neurons than this network has. In a file that spikegrad wrote,
+    /// the metadata describe them; in one of snnTorch's, tensors do. A decay or threshold that this
+    /// network learns, but the file's network did not, is taken from the description.
     ///
     /// Tensors by other names than `fcK.…` and `lifK.…` are ignored, up to a size: a file of more than
     /// 24 bytes for each parameter, 64 for each neuron and 16 MiB is refused unread.

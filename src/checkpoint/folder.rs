@@ -124,10 +124,9 @@ impl CheckpointDir {
         })
     }
 
-    /// What the folder's file system does not offer, and what is lost by it: one line for the user for
-    /// each of locks, syncs of files and syncs of folders, without a full stop. Empty on an ordinary
-    /// local disk. All is known once the folder is open, unless the file system changes its answer
-    /// later on.
+    /// What the folder's file system does not offer, and what is lost without it: at most one line each
+    /// for locks, syncs of files and syncs of folders. Empty on an ordinary local disk. All warnings
+    /// are there once the folder is open, unless the file system changes its answers later.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().expect("a folder");
@@ -274,8 +273,8 @@ impl Checkpoint {
         found
     }
 
-    /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long. What
-    /// its file system does not offer is not told: [`CheckpointDir::warnings`] does.
+    /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long. To
+    /// learn what the folder's file system does not offer, use [`CheckpointDir::warnings`].
     ///
     /// # Errors
     /// As [`CheckpointDir::open`] and [`CheckpointDir::save`].

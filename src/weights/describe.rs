@@ -98,7 +98,7 @@ fn settings<F: Float>(layer: &Layer<F>) -> Vec<(&'static str, String)> {
     settings
 }
 
-/// The settings of neurons that are not numbers of theirs, by name: order of events, reset, surrogate.
+/// The settings of neurons that are the same for a whole layer, by name.
 pub(crate) fn rules(neuron: &Leaky) -> [(&'static str, String); 4] {
     [
         ("dynamics", name_of(&DYNAMICS, &neuron.dynamics)),

@@ -13,7 +13,10 @@
     clippy::cast_possible_truncation
 )]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD, IxDyn};
 use safetensors::{Dtype, tensor::TensorView};
@@ -21,7 +24,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use super::{
     LIF, MARK, Mismatch, VERSION,
     describe::{self, Described, Fields, SIZES, Unfit, out_of_range, shortened},
-    neurons::{Constant, Told, compare, differs, take_over},
+    neurons::{Constant, Told, compare, take_over},
 };
 use crate::{
     Error, Float, Layer, Leaky, Network, Reset, Result,
@@ -71,17 +74,8 @@ impl<'a> Source<'a> {
                 "without one",
             ));
         };
-        let names = neurons.iter().zip(1..).flat_map(|(neuron, k)| {
-            let learnt = [
-                ("beta", neuron.learn_beta),
-                ("threshold", neuron.learn_threshold),
-            ];
-            let learnt = learnt.into_iter().filter(|(_, learnt)| *learnt);
-            let learnt = learnt.map(move |(name, _)| format!("lif{k}.{name}"));
-            [format!("fc{k}.weight"), format!("fc{k}.bias")]
-                .into_iter()
-                .chain(learnt)
-        });
+        let names =
+            (1..=neurons.len()).flat_map(|k| [format!("fc{k}.weight"), format!("fc{k}.bias")]);
         self.check_names(names.collect(), neurons.len(), false)?;
         let layers = (sizes.windows(2).zip(neurons).zip(1..)).filter_map(|((pair, neuron), k)| {
             let &[inputs, neurons] = pair else {
@@ -202,7 +196,10 @@ impl<'a> Source<'a> {
             return Ok(None);
         };
         if !matches!(view.shape(), [] | [1]) && view.shape() != [neurons] {
-            let expected = format!("[], [1] or [{neurons}]");
+            let expected = match neurons {
+                1 => "[] or [1]".into(),
+                _ => format!("[], [1] or [{neurons}]"),
+            };
             return Err(shape(name, expected, view.shape()));
         }
         let whole = |x: i64| x as f64;
@@ -236,21 +233,36 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Refuses a file that lacks some of `names`, or has tensors by the names of layers that a network
-    /// of so many `layers` does not have. Where neurons are kept, theirs do not matter.
-    fn check_names(&self, names: Vec<String>, layers: usize, keep: bool) -> Result<()> {
-        let here = |name: &String| {
-            self.tensors.contains_key(name)
-                // A learnt constant may be described instead.
-                || (self.described.is_some() && name.starts_with(LIF))
-        };
-        let mut missing: Vec<String> = names.iter().filter(|name| !here(name)).cloned().collect();
-        missing.sort();
+    /// Refuses a file that lacks some of `names` or what it describes itself as learnt, or has tensors by
+    /// the names of layers that a network of so many `layers` does not have. Where neurons are kept,
+    /// theirs do not matter.
+    fn check_names(&self, mut names: Vec<String>, layers: usize, keep: bool) -> Result<()> {
+        // A constant that is described as fixed need not be a tensor.
+        let mut fixed = BTreeSet::new();
+        let described = self.described.iter().flat_map(|network| &network.neurons);
+        for (neuron, k) in described.zip(1..) {
+            for (name, learnt) in [
+                (format!("lif{k}.beta"), neuron.learn_beta),
+                (format!("lif{k}.threshold"), neuron.learn_threshold),
+            ] {
+                match learnt {
+                    true => names.push(name),
+                    false => drop(fixed.insert(name)),
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        names.retain(|name| !self.tensors.contains_key(name) && !fixed.contains(name));
+        let missing = names;
         let known = |name: &str| match place(name) {
             None => true,
-            Some(("fc", k, "weight" | "bias")) => k <= layers,
-            Some((LIF, k, "beta" | "threshold" | RESET | GRADED | STATE)) => keep || k <= layers,
-            Some((part, ..)) => keep && part == LIF,
+            Some((LIF, ..)) if keep => true,
+            Some(("fc", k, "weight" | "bias"))
+            | Some((LIF, k, "beta" | "threshold" | RESET | GRADED | STATE)) => {
+                (1..=layers).contains(&k)
+            }
+            Some(_) => false,
         };
         let unexpected = self.tensors.keys().filter(|name| !known(name));
         let unexpected: Vec<String> = unexpected.cloned().collect();
@@ -343,8 +355,9 @@ fn place(name: &str) -> Option<(&'static str, usize, &str)> {
         _ => return None,
     };
     let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    // What does not fit is no layer of any network.
-    digits.then(|| (part, number.parse().unwrap_or(usize::MAX), rest))
+    // `fc01`, and what does not fit, is no layer of any network.
+    let k = number.parse().ok().filter(|_| !number.starts_with('0'));
+    digits.then(|| (part, k.unwrap_or(usize::MAX), rest))
 }
 
 /// The values of a tensor of floating-point numbers.
