@@ -6,7 +6,8 @@
 //! carries none: the order of an epoch is a function of its number and the seed
 //! ([`Batches`](crate::data::Batches)), so the [`Position`] says it all.
 //!
-//! [`CheckpointDir`] keeps checkpoints in a folder, so that at every instant a whole one is there.
+//! [`CheckpointDir`] keeps checkpoints in a folder, so that at every instant a whole one is there. Its
+//! [`warnings`](CheckpointDir::warnings) tell what a network mount does not offer.
 //!
 //! ```
 //! # use ndarray::Array2;
@@ -63,26 +64,29 @@
 //! A file grows with the history, by some 70 bytes a batch, and so does what a save costs: see
 //! [`Checkpoint::new`].
 
-mod decode;
+pub(crate) mod decode;
 #[doc(hidden)]
 pub mod disk;
 mod encode;
 mod folder;
-mod text;
+mod lock;
+mod mount;
+pub(crate) mod text;
 
 use std::{collections::BTreeMap, path::Path};
 
 pub use folder::{CheckpointDir, Found};
 
 use crate::{
-    Adam, Device, Engine, Error, History, Network, Objective, Result, Trainer, train::Position,
+    Adam, Device, Engine, Error, History, Network, Objective, Result, Trainer, files,
+    train::Position, weights::describe::SIZES,
 };
 
 /// The version of the format that is written.
 const VERSION: u32 = 1;
 
 /// The value of the metadata's `format`.
-const FORMAT: &str = "spikegrad checkpoint";
+pub(crate) const FORMAT: &str = "spikegrad checkpoint";
 
 /// What stands before the checksum's digits; no JSON string can hold it, since it would escape the
 /// quotes.
@@ -190,7 +194,7 @@ impl Checkpoint {
     pub fn check_same_run(&self, run: &Checkpoint) -> Result<()> {
         let (here, there) = (self.configuration(), run.configuration());
         // Other sizes may mean other layers: they come first.
-        let sizes = text::SIZES.to_string();
+        let sizes = SIZES.to_string();
         let names = [&sizes].into_iter().chain(here.keys()).chain(there.keys());
         let none = "nothing".to_string();
         for name in names {
@@ -230,11 +234,8 @@ impl Checkpoint {
     /// [`from_bytes`](Self::from_bytes), with the path.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = disk::Disk::read(&disk::Os, path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.into(),
-            source,
-        })?;
+        let bytes =
+            disk::Disk::read(&disk::Os, path).map_err(|e| files::failed("read", path, e))?;
         decode::decode(&bytes, path).map_err(Error::from)
     }
 }

@@ -89,6 +89,22 @@ pub enum Error {
         found: String,
     },
 
+    /// A file of weights does not have the tensors of the network.
+    #[error(
+        "{}: missing tensors: {}; unexpected tensors: {}; the file has {}",
+        path.display(), list(missing), list(unexpected), list(found)
+    )]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// Tensors of the network that the file does not have, sorted.
+        missing: Vec<String>,
+        /// Tensors by the names of a network's layers that this network does not have, sorted.
+        unexpected: Vec<String>,
+        /// All tensors of the file, sorted.
+        found: Vec<String>,
+    },
+
     /// A device that this machine or this build does not have, or that failed.
     #[error("device {device} cannot be used: {reason}")]
     Device {
@@ -166,4 +182,23 @@ fn brief(value: String) -> String {
         Ok(number) if value.len() > 24 && number.is_finite() => format!("{number:e}"),
         _ => value,
     }
+}
+
+/// `fc1.bias, fc1.weight`; of many names the first, and a name from a file in one line, not all of it.
+fn list(names: &[String]) -> String {
+    const MOST: usize = 20;
+    if names.is_empty() {
+        return "none".into();
+    }
+    let short = |name: &String| name.escape_debug().take(80).collect::<String>();
+    let mut text = names
+        .iter()
+        .take(MOST)
+        .map(short)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more @ 1..) = names.len().checked_sub(MOST) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
 }

@@ -199,8 +199,14 @@ fn commas(json: &[u8]) -> usize {
 }
 
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
+    failed("read", path, source)
+}
+
+/// [`Error::Io`] in one line.
+#[cold]
+pub(crate) fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Io {
-        action: "read",
+        action,
         path: path.to_path_buf(),
         source,
     }

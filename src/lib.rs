@@ -59,7 +59,7 @@
 //! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
 //!   how to check a port of your own model.
 //! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
-//!   `safetensors`) has runs that go on after a crash.
+//!   `safetensors`) has runs that go on after a crash, `weights` the files of weights.
 //!
 //! # Arrays
 //!
@@ -160,7 +160,7 @@ pub mod train;
 #[cfg(feature = "safetensors")]
 pub mod verify;
 #[cfg(feature = "safetensors")]
-mod weights;
+pub mod weights;
 
 #[cfg(feature = "safetensors")]
 pub use checkpoint::{Checkpoint, CheckpointDir};
@@ -180,3 +180,5 @@ pub use predictor::Predictor;
 pub use recording::{Record, Recording, Trace};
 pub use surrogate::Surrogate;
 pub use train::{History, Trainer};
+#[cfg(feature = "safetensors")]
+pub use weights::Mismatch;

@@ -104,8 +104,8 @@ impl<F: Float> Network<F> {
         &self.layers
     }
 
-    /// The layers, to be changed by an engine that keeps their shapes.
-    #[cfg(feature = "cuda")]
+    /// The layers, to be changed by an engine or a reader of files that keeps their shapes.
+    #[cfg(any(feature = "cuda", feature = "safetensors"))]
     pub(crate) fn layers_mut(&mut self) -> &mut [Layer<F>] {
         &mut self.layers
     }

@@ -17,7 +17,7 @@ use runs::{after, data, edited, engine, go_on, network, trainer, whole, without_
 use spikegrad::{
     Adam, Adjoints, Checkpoint, CheckpointDir, CpuEngine, Device, Engine, Error, History, Loss,
     ReferenceEngine, Trainer,
-    checkpoint::disk::{Disk, Os},
+    checkpoint::disk::{Disk, Durable, Os},
     train::{Event, Position},
 };
 use tempfile::{TempDir, tempdir};
@@ -794,10 +794,10 @@ fn one_run_writes_also_where_the_lock_was_removed() {
 fn only_a_disk_that_cannot_be_read_is_damage() {
     struct Failing(Option<i32>);
     impl Disk for Failing {
-        fn create(&self, path: &Path, content: &[u8]) -> std::io::Result<()> {
+        fn create(&self, path: &Path, content: &[u8]) -> std::io::Result<Durable> {
             Os.create(path, content)
         }
-        fn overwrite(&self, path: &Path, content: &[u8]) -> std::io::Result<()> {
+        fn overwrite(&self, path: &Path, content: &[u8]) -> std::io::Result<Durable> {
             Os.overwrite(path, content)
         }
         fn hard_link(&self, path: &Path, name: &Path) -> std::io::Result<()> {
@@ -809,7 +809,7 @@ fn only_a_disk_that_cannot_be_read_is_damage() {
         fn remove(&self, path: &Path) -> std::io::Result<()> {
             Os.remove(path)
         }
-        fn sync_folder(&self, path: &Path) -> std::io::Result<()> {
+        fn sync_folder(&self, path: &Path) -> std::io::Result<Durable> {
             Os.sync_folder(path)
         }
         fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {

@@ -18,7 +18,10 @@ use std::{
 use runs::after;
 use spikegrad::{
     Checkpoint, CheckpointDir, Error,
-    checkpoint::{Found, disk::Disk},
+    checkpoint::{
+        Found,
+        disk::{Disk, Durable},
+    },
 };
 use tempfile::{TempDir, tempdir};
 
@@ -113,7 +116,7 @@ fn missing() -> io::Error {
 }
 
 impl Disk for Memory {
-    fn create(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn create(&self, path: &Path, content: &[u8]) -> io::Result<Durable> {
         let mut state = self.step()?;
         if state.names.contains_key(&name(path)) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -136,10 +139,10 @@ impl Disk for Memory {
         }
         let mut state = self.step()?; // the sync
         state.files[file].synced = true;
-        Ok(())
+        Ok(Durable::Yes)
     }
 
-    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<Durable> {
         let mut state = self.step()?;
         let file = *state.names.get(&name(path)).ok_or_else(missing)?;
         if state.names.values().filter(|other| **other == file).count() > 1 {
@@ -165,7 +168,7 @@ impl Disk for Memory {
         let mut state = self.step()?; // the sync
         state.files[file].content.truncate(content.len());
         state.files[file].synced = true;
-        Ok(())
+        Ok(Durable::Yes)
     }
 
     fn hard_link(&self, path: &Path, second: &Path) -> io::Result<()> {
@@ -201,11 +204,11 @@ impl Disk for Memory {
         Ok(())
     }
 
-    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+    fn sync_folder(&self, _: &Path) -> io::Result<Durable> {
         let mut state = self.step()?;
         state.synced = state.names.clone();
         state.journal.clear();
-        Ok(())
+        Ok(Durable::Yes)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -303,21 +306,32 @@ fn a_disk_that_is_full_at_any_byte() {
             ..Fault::default()
         };
         let state = folder.saved(&before, fault);
-        for full_after in 0..length {
+        let opening = {
+            let disk = Memory::new(state.clone(), fault);
+            drop(folder.open(&disk).unwrap());
+            disk.state().bytes
+        };
+        assert!(opening > 0, "opening writes, to find out whether it can");
+        for full_after in 0..opening + length {
             let fault = Fault {
                 full_after: Some(full_after),
                 ..fault
             };
             let disk = Memory::new(state.clone(), fault);
-            let mut saving = folder.open(&disk).unwrap();
-            let error = saving.save(&next).unwrap_err();
+            let error = match folder.open(&disk) {
+                Ok(mut saving) => {
+                    assert!(full_after >= opening);
+                    saving.save(&next).unwrap_err()
+                }
+                Err(error) => error,
+            };
             let full = matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull);
             assert!(full, "{error}");
-            assert!(
-                error.to_string().contains("checkpoint.safetensors"),
-                "{error}"
-            );
-            drop(saving);
+            let file = match full_after < opening {
+                true => "checkpoint.",
+                false => "checkpoint.safetensors",
+            };
+            assert!(error.to_string().contains(file), "{error}");
             // The half file is gone, since it takes room; what was there is there.
             assert_eq!(
                 disk.state().names,

@@ -32,7 +32,7 @@ use tempfile::TempDir;
 /// Every reader of a file: its name, and what it says of one that it refuses.
 type Reader = fn(&Path) -> Result<(), String>;
 
-const READERS: [(&str, Reader); 7] = [
+const READERS: [(&str, Reader); 8] = [
     ("read", |path| {
         files::read(path, 1 << 20).map(drop).map_err(text)
     }),
@@ -47,6 +47,9 @@ const READERS: [(&str, Reader); 7] = [
     }),
     ("weights", |path| {
         network(2).load_safetensors(path).map_err(text)
+    }),
+    ("network", |path| {
+        Network::<f32>::load(path).map(drop).map_err(text)
     }),
     ("checkpoint", |path| {
         Checkpoint::read(path).map(drop).map_err(text)
@@ -388,6 +391,20 @@ fn a_reader_holds_a_few_times_what_a_file_is_long() {
     let (result, held) = peak(|| network.load_safetensors(&path));
     result.unwrap();
     assert!(held <= most(4), "weights: {held} bytes");
+    let (result, held) = peak(|| Network::<f32>::load(&path));
+    assert_eq!(result.unwrap(), network);
+    assert!(held <= most(4), "a network: {held} bytes");
+
+    // A decay for each neuron, as text: more of it than there are weights.
+    let builder = Network::builder(1).layer(300_000, Leaky::new(vec![1.0 / 3.0; 300_000]));
+    let mut described: Network = builder.build().unwrap();
+    described.save_safetensors(&path).unwrap();
+    let (result, held) = peak(|| described.load_safetensors(&path));
+    result.unwrap();
+    assert!(held <= most(6), "constants: {held} bytes");
+    let (result, held) = peak(|| Network::<f32>::load(&path));
+    assert_eq!(result.unwrap(), described);
+    assert!(held <= most(6), "constants: {held} bytes");
 
     let mut checkpoint = runs::after(3);
     let record = checkpoint.history.batches[0].clone();

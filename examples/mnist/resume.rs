@@ -23,6 +23,8 @@ pub struct Checkpoints {
     every: usize,
     trainer: Trainer,
     settings: BTreeMap<String, String>,
+    /// How many of the folder's warnings are printed.
+    warned: usize,
     signals: Signals,
     /// The signal that has ended the run, and where it stands.
     stopped: Option<(Signal, Position)>,
@@ -41,14 +43,26 @@ impl Checkpoints {
             ("images", train.len().to_string()),
             ("pixels_crc32", fingerprint(&[train, test])),
         ];
-        Ok(Checkpoints {
+        let mut checkpoints = Checkpoints {
             folder: CheckpointDir::open(dir)?,
             every: every.unwrap_or(EVERY),
             trainer: trainer.clone(),
             settings: settings.map(|(name, value)| (name.into(), value)).into(),
+            warned: 0,
             signals: Signals::watch()?,
             stopped: None,
-        })
+        };
+        checkpoints.warn();
+        Ok(checkpoints)
+    }
+
+    /// Prints what the folder's file system does not offer, each thing once.
+    fn warn(&mut self) {
+        let warnings = self.folder.warnings();
+        for warning in warnings.iter().skip(self.warned) {
+            report::line("warning", warning);
+        }
+        self.warned = warnings.len();
     }
 
     /// The checkpoint to go on from; `None` for a run from the beginning. `fresh` is an engine as the
@@ -148,6 +162,7 @@ impl Checkpoints {
     /// signal has ended the run.
     pub fn finish(&mut self) -> spikegrad::Result<Option<ExitCode>> {
         self.folder.wait()?;
+        self.warn();
         Ok(self.stopped.map(|(signal, position)| {
             report::line(
                 "stopped",

@@ -20,13 +20,14 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::{
     Checkpoint, DIGITS, FIRST, FORMAT, MEASURED, NORMS, SECOND, VERSION, encode,
-    text::{self, CUSTOM, DYNAMICS, Fields, RESETS, SETTING, Unfit, shortened},
+    text::{self, CUSTOM, LAYER, SETTING},
 };
 use crate::{
     Adam, Error, Float, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer,
     files,
     network::LayerGradients,
     train::{BatchRecord, EpochRecord, Position},
+    weights::describe::{Described, Fields, Unfit, out_of_range, shortened},
 };
 
 /// Why bytes are not a checkpoint that can be used.
@@ -47,19 +48,13 @@ impl From<Flaw> for Error {
 
 /// Reads a file's bytes; `path` is for the messages.
 pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Checkpoint, Flaw> {
-    let format = |unfit: Unfit| Error::Format {
-        path: path.into(),
-        what: unfit.what,
-        expected: unfit.expected,
-        found: unfit.found,
-    };
-    verify(bytes).map_err(|unfit| Flaw::Damaged(format(unfit)))?;
+    verify(bytes).map_err(|unfit| Flaw::Damaged(unfit.of(path)))?;
     let file = files::tensors(path, bytes).map_err(Flaw::Foreign)?;
-    parse(bytes, &file).map_err(|unfit| Flaw::Foreign(format(unfit)))
+    parse(bytes, &file).map_err(|unfit| Flaw::Foreign(unfit.of(path)))
 }
 
 /// Compares the checksum. Its place and its kind are the same in all versions of the format.
-fn verify(bytes: &[u8]) -> Result<(), Unfit> {
+pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
     let unfit = |what: &str, expected: String, found: String| {
         Err(Unfit {
             what: what.into(),
@@ -96,27 +91,31 @@ fn verify(bytes: &[u8]) -> Result<(), Unfit> {
 
 /// Reads whole bytes by their version.
 fn parse(bytes: &[u8], file: &SafeTensors<'_>) -> Result<Checkpoint, Unfit> {
-    let unfit = |what: &str, expected: &str, found: String| Unfit {
-        what: what.into(),
-        expected: expected.into(),
-        found,
-    };
-    let not_safetensors =
-        |e: safetensors::SafeTensorError| unfit("content", "a safetensors file", e.to_string());
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
-    let metadata = header.metadata().iter().flatten();
-    let metadata = metadata.map(|(name, value)| (name.clone(), value.clone()));
-    let mut fields = Fields(metadata.collect());
-
+    let mut fields = Fields::of(bytes)?;
     fields.get("format", FORMAT, |text| (text == FORMAT).then_some(()))?;
-    let expected = format!(
-        "1 to {VERSION}, the versions that this spikegrad, {}, knows; a later one wrote it",
-        env!("CARGO_PKG_VERSION")
-    );
-    let version: u32 = fields.parse("version", "a whole number")?;
-    match version {
+    match version(&mut fields)? {
         1 => version_1(fields, file),
-        _ => Err(unfit("version", &expected, version.to_string())),
+        other => Err(later(other)),
+    }
+}
+
+/// The version of the format, one that this crate reads.
+pub(crate) fn version(fields: &mut Fields) -> Result<u32, Unfit> {
+    let version = fields.parse("version", "a whole number")?;
+    match version {
+        1..=VERSION => Ok(version),
+        other => Err(later(other)),
+    }
+}
+
+fn later(version: u32) -> Unfit {
+    Unfit {
+        what: "version".into(),
+        expected: format!(
+            "1 to {VERSION}, the versions that this spikegrad, {}, knows; a later one wrote it",
+            env!("CARGO_PKG_VERSION")
+        ),
+        found: version.to_string(),
     }
 }
 
@@ -175,15 +174,6 @@ fn left_over(what: &str, name: &str) -> Unfit {
     }
 }
 
-/// An error of a check that the whole crate shares.
-fn out_of_range(error: Error) -> Unfit {
-    Unfit {
-        what: "content".into(),
-        expected: "values in range".into(),
-        found: error.to_string(),
-    }
-}
-
 impl Fields {
     fn at_least_1(&mut self, name: &str, expected: &str) -> Result<usize, Unfit> {
         self.get(name, expected, |text| text.parse().ok().filter(|n| *n >= 1))
@@ -191,21 +181,10 @@ impl Fields {
 }
 
 fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network, Unfit> {
-    // Each layer has tensors: a list that is longer than theirs is not worth its memory.
-    let most = tensors.0.len();
-    let sizes = |text: &str| {
-        if text.split(' ').nth(most).is_some() {
-            return None;
-        }
-        let sizes: Option<Vec<usize>> = text.split(' ').map(|n| n.parse().ok()).collect();
-        sizes.filter(|sizes| sizes.len() >= 2 && !sizes.contains(&0))
-    };
-    let expected = "two or more whole numbers of at least 1, with blanks between";
-    let sizes = fields.get(text::SIZES, expected, sizes)?;
+    let Described { sizes, neurons } = Described::take(fields, LAYER, tensors.0.len())?;
     let mut layers = Vec::new();
-    for (pair, k) in sizes.windows(2).zip(1..) {
+    for ((pair, neuron), k) in sizes.windows(2).zip(neurons).zip(1..) {
         let &[inputs, neurons] = pair else { continue };
-        let neuron = neuron(fields, k, neurons)?;
         let parameters = parameters(tensors, "", k, (inputs, neurons), &neuron)?;
         let initial = |values: &[f64]| values.iter().map(|&x| f32::of(x)).collect();
         layers.push(Layer {
@@ -219,35 +198,6 @@ fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network
     let network = Network::from_layers(layers);
     network.check_constants().map_err(out_of_range)?;
     Ok(network)
-}
-
-/// The neurons of layer `k`, from 1.
-fn neuron(fields: &mut Fields, k: usize, neurons: usize) -> Result<Leaky, Unfit> {
-    let name = |field: &str| format!("layer{k}.{field}");
-    let numbers = "a number, or [one, for, each] neuron";
-    let flag = "true or false";
-    let neuron = Leaky {
-        beta: fields.get(&name("beta"), numbers, text::parse_per_neuron)?,
-        threshold: fields.get(&name("threshold"), numbers, text::parse_per_neuron)?,
-        dynamics: fields.get(&name("dynamics"), &text::choices(&DYNAMICS), |text| {
-            text::named(&DYNAMICS, text)
-        })?,
-        reset: fields.get(&name("reset"), &text::choices(&RESETS), |text| {
-            text::named(&RESETS, text)
-        })?,
-        detach_reset: fields.parse(&name("detach_reset"), flag)?,
-        surrogate: fields.get(
-            &name("surrogate"),
-            "a surrogate's name and its sharpness",
-            text::parse_surrogate,
-        )?,
-        learn_beta: fields.parse(&name("learn_beta"), flag)?,
-        learn_threshold: fields.parse(&name("learn_threshold"), flag)?,
-    };
-    neuron
-        .check(&format!("layer {k}"), neurons)
-        .map_err(out_of_range)?;
-    Ok(neuron)
 }
 
 /// The trained tensors of layer `k`, or one of their moments.

@@ -18,17 +18,27 @@ use std::{
     path::Path,
 };
 
+use super::mount::{no_file_sync, no_folder_sync, no_open_folder, no_overwrite};
 use crate::files;
+
+/// Whether what was written is on the disk.
+#[derive(Debug)]
+pub enum Durable {
+    /// It is, as far as the system tells.
+    Yes,
+    /// It is written, but the file system does not offer to wait for the disk: its answer.
+    NotOffered(io::Error),
+}
 
 /// A file system, as far as a [`CheckpointDir`](super::CheckpointDir) writes to it.
 pub trait Disk: Send + Sync {
     /// Creates a file that must not be there yet, writes it, and waits until its content is on the
     /// disk.
-    fn create(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    fn create(&self, path: &Path, content: &[u8]) -> io::Result<Durable>;
     /// Writes over a file that nothing else needs, in place, and waits until its content is on the
     /// disk: a disk has less to do for this than for a new file. A file with a second name is
-    /// replaced by a new one instead.
-    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+    /// replaced by a new one instead, and so is any where the file system only writes new ones.
+    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<Durable>;
     /// Gives a file a second name, which must be free.
     fn hard_link(&self, path: &Path, name: &Path) -> io::Result<()>;
     /// Gives a file another name, at once; what had that name is gone.
@@ -36,7 +46,7 @@ pub trait Disk: Send + Sync {
     /// Removes a name.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Waits until the names in a folder are on the disk.
-    fn sync_folder(&self, path: &Path) -> io::Result<()>;
+    fn sync_folder(&self, path: &Path) -> io::Result<Durable>;
     /// The bytes of a regular file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 }
@@ -46,22 +56,21 @@ pub trait Disk: Send + Sync {
 pub struct Os;
 
 impl Disk for Os {
-    fn create(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn create(&self, path: &Path, content: &[u8]) -> io::Result<Durable> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         file.write_all(content)?;
-        file.sync_all()
+        durable(file.sync_all(), no_file_sync)
     }
 
-    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        if !has_one_name(&file.metadata()?) {
-            drop(file);
-            self.remove(path)?;
-            return self.create(path, content);
+    fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<Durable> {
+        match overwrite_in_place(path, content) {
+            Ok(Some(durable)) => return Ok(durable),
+            Ok(None) => {}
+            Err(e) if no_overwrite(&e) => {}
+            Err(e) => return Err(e),
         }
-        file.write_all(content)?;
-        file.set_len(content.len() as u64)?;
-        file.sync_all()
+        self.remove(path)?;
+        self.create(path, content)
     }
 
     fn hard_link(&self, path: &Path, name: &Path) -> io::Result<()> {
@@ -76,12 +85,15 @@ impl Disk for Os {
         fs::remove_file(path)
     }
 
-    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+    fn sync_folder(&self, path: &Path) -> io::Result<Durable> {
         // Elsewhere a folder cannot be opened as a file, and names are the system's own business.
-        if cfg!(unix) {
-            File::open(path)?.sync_all()?;
+        if cfg!(not(unix)) {
+            return Ok(Durable::Yes);
         }
-        Ok(())
+        match File::open(path) {
+            Ok(folder) => durable(folder.sync_all(), no_folder_sync),
+            Err(e) => durable(Err(e), no_open_folder),
+        }
     }
 
     /// Nothing but a regular file is opened (a pipe would wait for ever), and no more is read than
@@ -100,12 +112,33 @@ impl Disk for Os {
     }
 }
 
-/// Whether a file has this one name and no other, as far as the system tells.
+/// `None` where the file has a second name, and nothing was done.
+fn overwrite_in_place(path: &Path, content: &[u8]) -> io::Result<Option<Durable>> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    if !has_one_name(&file.metadata()?) {
+        return Ok(None);
+    }
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)?;
+    durable(file.sync_all(), no_file_sync).map(Some)
+}
+
+/// The answer of a sync; `not_offered` tells the errors by which a file system says that it has none.
+fn durable(synced: io::Result<()>, not_offered: fn(&io::Error) -> bool) -> io::Result<Durable> {
+    match synced {
+        Ok(()) => Ok(Durable::Yes),
+        Err(e) if not_offered(&e) => Ok(Durable::NotOffered(e)),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether a file has this one name and no other, as far as the system tells: some network file
+/// systems count no names at all.
 pub(super) fn has_one_name(file: &Metadata) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        file.nlink() == 1
+        file.nlink() <= 1
     }
     #[cfg(not(unix))]
     {

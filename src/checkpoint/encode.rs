@@ -1,6 +1,6 @@
 //! A checkpoint as bytes: `[length of the header: u64][header: JSON][tensors]`, little-endian, the
-//! safetensors format. Written here rather than by the crate of that name, so that equal states give
-//! equal bytes (the crate's metadata come in any order) and the tensors are copied once.
+//! safetensors format. Written here rather than by the crate of that name, so that the tensors are
+//! copied once.
 
 #![deny(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@
     clippy::cast_possible_truncation
 )]
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use crc32fast::Hasher;
 use ndarray::ArrayViewD;
@@ -21,10 +21,12 @@ use ndarray::ArrayViewD;
 use super::{
     CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, MEASURED, NORMS, Position, SECOND, VERSION, text,
 };
-use crate::{Error, History, Result, StepReport, files, network::check_finite, optim::check_same};
-
-/// Length of the header's length: where the header begins.
-const START: usize = size_of::<u64>();
+use crate::{
+    Error, History, Result, StepReport,
+    network::check_finite,
+    optim::check_same,
+    weights::header::{self, Entry, START},
+};
 
 /// Values of one tensor.
 enum Values<'a> {
@@ -99,10 +101,6 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
     check(checkpoint)?;
     let tensors = tensors(checkpoint)?;
     let header = header(checkpoint, &tensors)?;
-    if let Some((expected, found)) = files::too_large(header.as_bytes()) {
-        let what = "header of a checkpoint, which holds the settings";
-        return Err(Error::parameter(what, found, expected));
-    }
     // All of it is in memory: it cannot come to more than a usize.
     let data = tensors.iter().map(Tensor::len);
     let length = data.fold(START.saturating_add(header.len()), usize::saturating_add);
@@ -315,8 +313,7 @@ fn real<'a>(name: &str, values: impl Iterator<Item = f64>) -> Result<Tensor<'a>>
     })
 }
 
-/// The header's JSON, with blanks after it so that the tensors begin at a multiple of eight; zeros
-/// stand for the checksum.
+/// The header; zeros stand for the checksum.
 fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
     let mut metadata = text::configuration(checkpoint);
     let Position { epoch, batch } = checkpoint.position;
@@ -331,23 +328,11 @@ fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
     ] {
         metadata.insert(name.into(), value);
     }
-    let metadata = serde_json::to_string(&metadata)
-        .map_err(|e| Error::parameter("settings", e, "text that JSON can hold"))?;
-    let mut header = format!("{{\"__metadata__\":{metadata}");
-    let mut start = 0;
-    for tensor in tensors {
-        let (dtype, shape) = (tensor.dtype(), &tensor.shape);
-        let (name, end) = (&tensor.name, tensor.len().saturating_add(start));
-        // A String takes all text; the names need no escape.
-        let _ = write!(
-            header,
-            ",\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"
-        );
-        start = end;
-    }
-    header.push('}');
-    while header.len() % START != 0 {
-        header.push(' ');
-    }
-    Ok(header)
+    let entries = tensors.iter().map(|tensor| Entry {
+        name: &tensor.name,
+        dtype: tensor.dtype(),
+        shape: &tensor.shape,
+        len: tensor.len(),
+    });
+    header::header("a checkpoint, which holds the settings", &metadata, entries)
 }

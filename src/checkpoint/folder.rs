@@ -7,6 +7,10 @@
 //! has no hard links, the current file is renamed to the previous one first; between the two renames
 //! the previous is the whole one.
 //!
+//! What a mount offers is found out when the folder is opened: a file is written, renamed over another
+//! and removed. Where it does not lock, or does not sync files or folders, [`CheckpointDir::warnings`]
+//! says what is lost; where it does not write, rename or remove, the folder does not open.
+//!
 //! What was the previous file before becomes the next save's temporary one: to write over it takes a
 //! third of the time of a new file, whose blocks must be found and another's given back.
 
@@ -22,9 +26,7 @@
 )]
 
 use std::{
-    fmt,
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
@@ -33,10 +35,12 @@ use std::{
 use super::{
     Checkpoint,
     decode::{self, Flaw},
-    disk::{Disk, Os, has_one_name},
+    disk::{Disk, Durable, Os},
     encode,
+    lock::Lock,
+    mount::{Missing, Warnings},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, files::failed};
 
 /// The checkpoint.
 const CURRENT: &str = "checkpoint.safetensors";
@@ -46,8 +50,8 @@ const PREVIOUS: &str = "checkpoint.previous.safetensors";
 const TEMPORARY: &str = "checkpoint.safetensors.tmp";
 /// The second name of the current one, on its way to `PREVIOUS`.
 const LINK: &str = "checkpoint.previous.safetensors.tmp";
-/// Locked by who writes here.
-const LOCK: &str = "checkpoint.lock";
+/// Written when the folder is opened, to see what it takes.
+const PROBE: &str = "checkpoint.probe.tmp";
 
 /// The system's number of a disk that fails to read: `EIO`, `ERROR_CRC`.
 const UNREADABLE: i32 = if cfg!(windows) { 23 } else { 5 };
@@ -70,7 +74,8 @@ pub struct CheckpointDir {
     in_flight: Option<JoinHandle<(Files, Result<()>)>>,
     dir: PathBuf,
     disk: Arc<dyn Disk>,
-    lock: File,
+    lock: Lock,
+    warnings: Warnings,
 }
 
 impl fmt::Debug for CheckpointDir {
@@ -82,12 +87,12 @@ impl fmt::Debug for CheckpointDir {
 }
 
 impl CheckpointDir {
-    /// Locks a folder, which is made if there is none, and removes what a save that was cut short
-    /// left in it.
+    /// Locks a folder, which is made if there is none, removes what a save that was cut short left in
+    /// it, and finds out whether it takes checkpoints; see [`warnings`](Self::warnings).
     ///
     /// # Errors
     /// [`Error::Io`] naming the folder where another process (or another value in this one) has the
-    /// lock, or where it cannot be written.
+    /// lock, or where files cannot be written, renamed or removed in it.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::open_on(dir.as_ref(), Arc::new(Os))
     }
@@ -107,14 +112,32 @@ impl CheckpointDir {
             // One that cannot be synced is not this folder's to mend.
             let _ = disk.sync_folder(parent);
         }
-        let lock = lock(dir)?;
+        let warnings = Warnings::default();
+        let lock = Lock::take(dir, &warnings)?;
         Ok(CheckpointDir {
-            files: Some(Files::begin(dir, &disk)?),
+            files: Some(Files::begin(dir, &disk, &warnings)?),
             in_flight: None,
             dir: dir.into(),
             disk,
             lock,
+            warnings,
         })
+    }
+
+    /// What the folder's file system does not offer, and what is lost without it: at most one line each
+    /// for locks, syncs of files and syncs of folders. Empty on an ordinary local disk. All warnings
+    /// are there once the folder is open, unless the file system changes its answers later.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().expect("a folder");
+    /// let folder = spikegrad::CheckpointDir::open(dir.path())?;
+    /// for warning in folder.warnings() {
+    ///     eprintln!("warning: {warning}");
+    /// }
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lines()
     }
 
     /// The folder.
@@ -158,8 +181,8 @@ impl CheckpointDir {
     pub fn save_in_background(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.wait()?;
         self.keep_lock()?;
-        let (dir, disk) = (&self.dir, &self.disk);
-        let mut files = (self.files.take()).unwrap_or_else(|| Files::new(dir, disk));
+        let (dir, disk, warnings) = (&self.dir, &self.disk, &self.warnings);
+        let mut files = (self.files.take()).unwrap_or_else(|| Files::new(dir, disk, warnings));
         let builder = thread::Builder::new().name("checkpoint".into());
         let spawned = builder.spawn(move || {
             let result = files.save(&checkpoint);
@@ -194,17 +217,19 @@ impl CheckpointDir {
     /// Locks anew where the lock file is no longer the one in the folder. Where the folder is gone, the
     /// save will say so.
     fn keep_lock(&mut self) -> Result<()> {
-        if is_at(&self.lock, &self.dir.join(LOCK)) || !self.dir.is_dir() {
+        if self.lock.is_in(&self.dir) || !self.dir.is_dir() {
             return Ok(());
         }
-        self.lock = lock(&self.dir)?;
-        self.files = Some(Files::begin(&self.dir, &self.disk)?);
+        // Some file systems do not keep a file's number: it may be this run's own lock all the same.
+        self.lock.release();
+        self.lock = Lock::take(&self.dir, &self.warnings)?;
+        self.files = Some(Files::begin(&self.dir, &self.disk, &self.warnings)?);
         Ok(())
     }
 
     fn files(&mut self) -> &mut Files {
-        let (dir, disk) = (&self.dir, &self.disk);
-        self.files.get_or_insert_with(|| Files::new(dir, disk))
+        let (dir, disk, warnings) = (&self.dir, &self.disk, &self.warnings);
+        (self.files).get_or_insert_with(|| Files::new(dir, disk, warnings))
     }
 }
 
@@ -212,15 +237,14 @@ impl Drop for CheckpointDir {
     /// Waits for a save in the background; its error is lost, unless [`wait`](Self::wait) was called.
     fn drop(&mut self) {
         let _ = self.wait();
-        let own = is_at(&self.lock, &self.dir.join(LOCK));
+        let own = self.lock.is_in(&self.dir);
         let files = self.files();
         // Another run's spare file is not this one's to remove.
         if files.spare && own {
             // What is left behind is removed when the folder is next opened.
             let _ = files.clean(TEMPORARY);
         }
-        // Closing is not enough: a process that is just being started may have a copy of the file.
-        let _ = self.lock.unlock();
+        self.lock.release();
     }
 }
 
@@ -238,7 +262,7 @@ impl Checkpoint {
     /// The same on another file system.
     #[doc(hidden)]
     pub fn load_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Option<Found>> {
-        let mut files = Files::new(dir, &disk);
+        let mut files = Files::new(dir, &disk, &Warnings::default());
         let mut found = files.load();
         for _ in 0..2 {
             if let Ok(None | Some(Found { warning: None, .. })) = found {
@@ -249,7 +273,8 @@ impl Checkpoint {
         found
     }
 
-    /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long.
+    /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long. To
+    /// learn what the folder's file system does not offer, use [`CheckpointDir::warnings`].
     ///
     /// # Errors
     /// As [`CheckpointDir::open`] and [`CheckpointDir::save`].
@@ -269,30 +294,68 @@ struct Files {
     /// Whether the temporary file is one that the last save, which is on the disk whole, had no more
     /// use for.
     spare: bool,
+    warnings: Warnings,
 }
 
 impl Files {
-    fn new(dir: &Path, disk: &Arc<dyn Disk>) -> Self {
+    fn new(dir: &Path, disk: &Arc<dyn Disk>, warnings: &Warnings) -> Self {
         Files {
             dir: dir.into(),
             disk: Arc::clone(disk),
             current: None,
             bytes: Vec::new(),
             spare: false,
+            warnings: warnings.clone(),
         }
     }
 
     /// The same in a folder that has just been locked: without what a save that was cut short left.
-    fn begin(dir: &Path, disk: &Arc<dyn Disk>) -> Result<Self> {
-        let files = Files::new(dir, disk);
-        files.clean(TEMPORARY)?;
-        // That nothing can be written is found out now, not after the training.
-        let temporary = dir.join(TEMPORARY);
-        (disk.create(&temporary, &[])).map_err(|e| failed("create", &temporary, e))?;
-        files.clean(TEMPORARY)?;
+    fn begin(dir: &Path, disk: &Arc<dyn Disk>, warnings: &Warnings) -> Result<Self> {
+        let files = Files::new(dir, disk, warnings);
+        for name in [TEMPORARY, PROBE] {
+            files.clean(name)?;
+        }
+        let probed = files.probe();
+        if probed.is_err() {
+            // The first error is the one to report.
+            for name in [TEMPORARY, PROBE] {
+                let _ = files.clean(name);
+            }
+        }
+        probed?;
         files.keep_previous();
         files.clean(LINK)?;
+        files.sync_folder()?;
         Ok(files)
+    }
+
+    /// Does once what each save will do, so that a folder that does not take checkpoints is found out
+    /// now, not after the training.
+    fn probe(&self) -> Result<()> {
+        let [probe, temporary] = [PROBE, TEMPORARY].map(|name| self.dir.join(name));
+        for path in [&probe, &temporary] {
+            let written = self.disk.create(path, b"probe\n");
+            self.told(Missing::FileSync, written)
+                .map_err(|e| failed("create", path, e))?;
+        }
+        (self.disk.rename(&temporary, &probe))
+            .map_err(|e| failed("rename files in", &self.dir, e))?;
+        self.clean(PROBE)
+    }
+
+    /// Waits until the folder's names are on the disk, where the file system offers that.
+    fn sync_folder(&self) -> Result<()> {
+        let synced = self.disk.sync_folder(&self.dir);
+        self.told(Missing::FolderSync, synced)
+            .map_err(|e| failed("write", &self.dir, e))
+    }
+
+    /// Makes a warning of a sync that is not offered.
+    fn told(&self, missing: Missing, written: io::Result<Durable>) -> io::Result<()> {
+        if let Durable::NotOffered(e) = written? {
+            self.warnings.add(missing, &self.dir, &e);
+        }
+        Ok(())
     }
 
     fn load(&mut self) -> Result<Option<Found>> {
@@ -362,7 +425,8 @@ impl Files {
             self.clean(TEMPORARY)?;
             self.disk.create(&temporary, &self.bytes)
         };
-        let replaced = written
+        let replaced = self
+            .told(Missing::FileSync, written)
             .map_err(|e| failed("write", &temporary, e))
             .and_then(|()| self.replace(&temporary));
         if replaced.is_err() {
@@ -370,7 +434,7 @@ impl Files {
             let _ = self.disk.remove(&temporary);
         }
         let spare = replaced?;
-        (self.disk.sync_folder(&self.dir)).map_err(|e| failed("write", &self.dir, e))?;
+        self.sync_folder()?;
         self.spare = spare;
         Ok(())
     }
@@ -425,70 +489,5 @@ impl Files {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, e)),
             _ => Ok(()),
         }
-    }
-}
-
-/// Opens and locks the folder's lock file, which is left there: the system unlocks it when this
-/// process ends, however it ends.
-fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(LOCK);
-    // A folder may come from anyone: through a link or a second name, another file would be written.
-    if let Ok(found) = fs::symlink_metadata(&path)
-        && !(found.is_file() && (cfg!(not(unix)) || has_one_name(&found)))
-    {
-        let message =
-            "no file of its own; expected a regular file with this name alone, or nothing";
-        let source = io::Error::new(io::ErrorKind::InvalidInput, message);
-        return Err(failed("lock", &path, source));
-    }
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    let mut file = options
-        .open(&path)
-        .map_err(|e| failed("create", &path, e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // Who holds it is good to know, but may be unreadable.
-            let _ = (&file).take(20).read_to_string(&mut text);
-            let owner = match text.trim().parse::<u32>() {
-                Ok(id) => format!("process {id}"),
-                Err(_) => "another process".into(),
-            };
-            let message = format!(
-                "{owner} writes its checkpoints there; wait until it ends, or take another folder"
-            );
-            let source = io::Error::new(io::ErrorKind::WouldBlock, message);
-            return Err(failed("use", dir, source));
-        }
-        Err(TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
-    }
-    // For that message alone; as wide as any, so that it covers what was there.
-    let _ = file.write_all(format!("{:<20}", std::process::id()).as_bytes());
-    Ok(file)
-}
-
-/// Whether an open file is the one at a path, as far as the system tells.
-fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        let place = |found: io::Result<fs::Metadata>| found.map(|m| (m.dev(), m.ino())).ok();
-        place(file.metadata()) == place(fs::symlink_metadata(path))
-    }
-    #[cfg(not(unix))]
-    {
-        // A file that is open and locked cannot be removed there.
-        let _ = (file, path);
-        true
-    }
-}
-
-fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::Io {
-        action,
-        path: path.into(),
-        source,
     }
 }

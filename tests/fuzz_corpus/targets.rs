@@ -15,8 +15,8 @@ use clap::Parser;
 use flate2::{Compression, Crc, write::GzEncoder};
 use ndarray::{Array1, Array2, Array3};
 use spikegrad::{
-    Adam, Checkpoint, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate,
+    Adam, Checkpoint, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Mismatch,
+    Network, Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate,
     data::{Mnist, MnistFiles, idx},
     verify::Fixture,
 };
@@ -159,9 +159,8 @@ impl Drop for Folder {
     }
 }
 
-/// The bytes as a weights file of a small network.
+/// The bytes as a weights file: of small networks, and of the network that it describes itself.
 pub fn weights(bytes: &[u8], file: &Path) {
-    fs::write(file, bytes).unwrap();
     let build = |learn| {
         Network::builder(2)
             .layer(3, Leaky::new(0.9).learn_beta(learn))
@@ -170,23 +169,49 @@ pub fn weights(bytes: &[u8], file: &Path) {
             .unwrap()
     };
     for start in [build(false), build(true)] {
-        let mut network = start.clone();
-        match network.load_safetensors(file) {
-            Ok(()) => {
-                let finite = |(_, values): &(String, ndarray::ArrayViewD<'_, f32>)| {
-                    values.iter().all(|x| x.is_finite())
-                };
-                assert!(network.parameters().iter().all(finite));
-                let loaded = network.clone();
-                network.save_safetensors(file).unwrap();
-                network.load_safetensors(file).unwrap();
-                assert_eq!(network, loaded);
-            }
-            Err(error) => {
-                assert_clear(&error);
-                assert_eq!(network, start);
+        for mismatch in [Mismatch::Refuse, Mismatch::TakeOver, Mismatch::Keep] {
+            fs::write(file, bytes).unwrap();
+            let mut network = start.clone();
+            match network.load_safetensors_with(file, mismatch) {
+                Ok(()) => {
+                    if mismatch != Mismatch::TakeOver {
+                        let neurons = |n: &Network| -> Vec<Leaky> {
+                            n.layers().iter().map(|l| l.neuron().clone()).collect()
+                        };
+                        assert_eq!(neurons(&network), neurons(&start));
+                    }
+                    loads_again(&network, file);
+                }
+                Err(error) => {
+                    assert_clear(&error);
+                    assert_eq!(network, start);
+                }
             }
         }
+    }
+    fs::write(file, bytes).unwrap();
+    match Network::<f32>::load(file) {
+        Ok(network) => loads_again(&network, file),
+        Err(error) => assert_clear(&error),
+    }
+}
+
+/// A network that was loaded is sound: its numbers are finite, and a file of it is it again.
+fn loads_again(network: &Network, file: &Path) {
+    let finite =
+        |(_, values): &(String, ndarray::ArrayViewD<'_, f32>)| values.iter().all(|x| x.is_finite());
+    assert!(network.parameters().iter().all(finite));
+    network.save_safetensors(file).unwrap();
+    let mut again = network.clone();
+    again.load_safetensors(file).unwrap();
+    assert_eq!(&again, network);
+    assert_eq!(&Network::load(file).unwrap(), network);
+    let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
+    let mut engine = CpuEngine::new(again, loss, adam).unwrap();
+    let x = Array2::from_elem((1, network.inputs()), 1.0);
+    match engine.forward(Input::constant(x.view(), 2), &Record::Output) {
+        Ok(_) => {}
+        Err(error) => assert_clear(&error),
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! The crate depends on `spikegrad` alone, as a program of a user may.
 
+use std::ops::ControlFlow;
+
 use std::{fmt::Write, sync::OnceLock};
 
 use spikegrad::{
@@ -11,7 +13,7 @@ use spikegrad::{
     data::Dataset,
     gradcheck::gradcheck,
     ndarray::{Array2, Array3},
-    train::{Event, Flow},
+    train::Event,
 };
 
 /// Where [`report`] lies in memory, for JavaScript to read.
@@ -151,8 +153,10 @@ fn fitted() -> (String, String) {
     };
     let history = trainer
         .fit(&mut engine, &data, Some(&data), |_, event| match event {
-            Event::Batch { history, .. } if history.batches.len() == 12 => Flow::Stop,
-            _ => Flow::Continue,
+            Event::Batch { history, .. } if history.batches.len() == 12 => {
+                Ok(ControlFlow::Break(()))
+            }
+            _ => Ok(ControlFlow::Continue(())),
         })
         .unwrap();
     let (batches, epochs) = (history.batches.len(), history.epochs.len());

@@ -1,0 +1,133 @@
+//! What a mount may not offer, by the errors that say so, and what is lost without it.
+//!
+//! Network and cluster file systems leave out calls that a local disk has: CIFS, DrvFs and some FUSE
+//! file systems do not sync a folder, Lustre without `-o flock` and NFS without a lock daemon have no
+//! locks. A run goes on without these calls, with one warning each. Every other error stays one.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// The system's numbers for a call that is not implemented or not supported: `ENOSYS`, `ENOTSUP`,
+/// `EOPNOTSUPP`.
+const UNSUPPORTED: &[i32] = if cfg!(windows) {
+    &[1, 50, 120]
+} else if cfg!(any(target_os = "linux", target_os = "android")) {
+    &[38, 95]
+} else {
+    &[45, 78, 102]
+};
+
+/// `ENOLCK`.
+const NO_LOCKS: i32 = match cfg!(any(target_os = "linux", target_os = "android")) {
+    true => 37,
+    false => 77,
+};
+
+/// Numbers that every Unix shares.
+const EPERM: i32 = 1;
+const EBADF: i32 = 9;
+const EACCES: i32 = 13;
+const EISDIR: i32 = 21;
+const EINVAL: i32 = 22;
+
+fn unsupported(error: &io::Error, more: &[i32]) -> bool {
+    let Some(number) = error.raw_os_error() else {
+        return false;
+    };
+    error.kind() == io::ErrorKind::Unsupported
+        || UNSUPPORTED.contains(&number)
+        || (cfg!(unix) && more.contains(&number))
+}
+
+/// Whether an error of `fsync` says that this file system does not sync files.
+pub(super) fn no_file_sync(error: &io::Error) -> bool {
+    unsupported(error, &[EINVAL])
+}
+
+/// The same of `fsync` on a folder. `EBADF` is what systems answer that sync only what is open for
+/// writing.
+pub(super) fn no_folder_sync(error: &io::Error) -> bool {
+    unsupported(error, &[EINVAL, EBADF])
+}
+
+/// Whether an error of opening a folder says that it cannot be opened to be synced: the system opens no
+/// folders, or this one may be written but not listed.
+pub(super) fn no_open_folder(error: &io::Error) -> bool {
+    unsupported(error, &[EINVAL, EISDIR, EACCES])
+}
+
+/// Whether an error of `flock` says that this file system has no locks.
+pub(super) fn no_lock(error: &io::Error) -> bool {
+    // The operation is always a valid one, so that `EINVAL` can only be about the file system.
+    unsupported(error, &[EINVAL, NO_LOCKS])
+}
+
+/// Whether an error says that this file system does not write over a file in place.
+pub(super) fn no_overwrite(error: &io::Error) -> bool {
+    unsupported(error, &[EINVAL, EPERM, EACCES])
+}
+
+/// What a mount does not offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Lock,
+    FileSync,
+    FolderSync,
+}
+
+impl Missing {
+    /// The line for the user: what the mount answered, and what is lost.
+    fn warning(self, dir: &Path, error: &io::Error) -> String {
+        let (lacks, lost) = match self {
+            Missing::Lock => (
+                "has no file locks (flock",
+                "nothing stops a second run from writing its checkpoints there: start none in \
+                 this folder",
+            ),
+            Missing::FileSync => (
+                "does not wait until a file is on the disk (fsync",
+                "a power cut may damage the last checkpoints; a crash of the program does not",
+            ),
+            Missing::FolderSync => (
+                "does not wait until a folder is on the disk (fsync of the folder",
+                "a power cut may take back the last checkpoints; a crash of the program does not",
+            ),
+        };
+        let dir = dir.display();
+        format!("{dir}: this file system {lacks}: {error}); {lost}")
+    }
+}
+
+/// One warning for each thing that a mount does not offer, in the order in which they were found out;
+/// shared with the thread that saves.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Warnings(Arc<Mutex<Vec<(Missing, String)>>>);
+
+impl Warnings {
+    /// Keeps the first warning of each kind.
+    pub fn add(&self, missing: Missing, dir: &Path, error: &io::Error) {
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.iter().all(|(known, _)| *known != missing) {
+            warnings.push((missing, missing.warning(dir, error)));
+        }
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        let warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.iter().map(|(_, line)| line.clone()).collect()
+    }
+}

@@ -1,0 +1,404 @@
+//! A file of weights that was read: its tensors by name, and what its metadata describe. Nothing in it
+//! is trusted: each shape is compared with what the network or the description has before values are
+//! taken, and every number must be finite and in range.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD, IxDyn};
+use safetensors::{Dtype, tensor::TensorView};
+
+use super::{
+    LIF, MARK, Mismatch, VERSION,
+    describe::{self, Described, Fields, SIZES, Unfit, out_of_range, shortened},
+    neurons::{Constant, Told, compare, take_over},
+};
+use crate::{
+    Error, Float, Layer, Leaky, Network, Reset, Result,
+    checkpoint::{self, decode, text::LAYER},
+    files,
+};
+
+type Fit<T> = std::result::Result<T, Unfit>;
+
+/// Tensors of snnTorch's neurons that are neither a decay nor a threshold.
+const RESET: &str = "reset_mechanism_val";
+const GRADED: &str = "graded_spikes_factor";
+const STATE: &str = "mem";
+
+/// A file of weights.
+pub(super) struct Source<'a> {
+    path: &'a Path,
+    tensors: BTreeMap<String, TensorView<'a>>,
+    described: Option<Described>,
+}
+
+impl<'a> Source<'a> {
+    /// The tensors in a file's bytes and, where `described`, what its metadata describe.
+    pub fn new(path: &'a Path, bytes: &'a [u8], described: bool) -> Result<Self> {
+        let tensors: BTreeMap<_, _> = files::tensors(path, bytes)?.tensors().into_iter().collect();
+        let read = |bytes| Fields::of(bytes).and_then(|fields| network(fields, bytes, &tensors));
+        let described = match described {
+            true => read(bytes).map_err(|unfit| unfit.of(path))?,
+            false => None,
+        };
+        Ok(Source {
+            path,
+            tensors,
+            described,
+        })
+    }
+
+    /// The network that the file describes.
+    pub fn build<F: Float>(&self) -> Result<Network<F>> {
+        let Some(Described { sizes, neurons }) = &self.described else {
+            let expected = "the description of a network: without one, build the network and use \
+                            Network::load_safetensors";
+            return Err(files::format_error(
+                self.path,
+                "metadata",
+                expected,
+                "without one",
+            ));
+        };
+        let names =
+            (1..=neurons.len()).flat_map(|k| [format!("fc{k}.weight"), format!("fc{k}.bias")]);
+        self.check_names(names.collect(), neurons.len(), false)?;
+        let layers = (sizes.windows(2).zip(neurons).zip(1..)).filter_map(|((pair, neuron), k)| {
+            let &[inputs, neurons] = pair else {
+                return None;
+            };
+            Some(self.layer(k, (inputs, neurons), neuron))
+        });
+        let layers = layers.collect::<Fit<Vec<_>>>();
+        let layers = layers.map_err(|unfit| unfit.of(self.path))?;
+        let mut network = Network::from_layers(layers);
+        self.load_into(&mut network, Mismatch::TakeOver)?;
+        Ok(network)
+    }
+
+    /// Layer `k` with zeros for weights, as many as the file has.
+    fn layer<F: Float>(
+        &self,
+        k: usize,
+        (inputs, neurons): (usize, usize),
+        neuron: &Leaky,
+    ) -> Fit<Layer<F>> {
+        self.floats(&format!("fc{k}.weight"), &[neurons, inputs])?;
+        self.floats(&format!("fc{k}.bias"), &[neurons])?;
+        let constant = |values: &[f64]| values.iter().map(|&x| F::of(x)).collect();
+        Ok(Layer {
+            weight: Array2::zeros((neurons, inputs)),
+            bias: Array1::zeros(neurons),
+            beta: constant(neuron.beta.values()),
+            threshold: constant(neuron.threshold.values()),
+            neuron: neuron.clone(),
+        })
+    }
+
+    /// Replaces all parameters of a network, and makes of its neurons what `mismatch` says. The network
+    /// is changed by half where this fails.
+    pub fn load_into<F: Float>(&self, network: &mut Network<F>, mismatch: Mismatch) -> Result<()> {
+        let unfit = |unfit: Unfit| unfit.of(self.path);
+        self.check_sizes(network).map_err(unfit)?;
+        if mismatch == Mismatch::TakeOver {
+            self.settle(network, take_over).map_err(unfit)?;
+        }
+        let names = network.parameters().into_iter().map(|(name, _)| name);
+        let layers = network.layers().len();
+        self.check_names(names.collect(), layers, mismatch == Mismatch::Keep)?;
+        if mismatch == Mismatch::Refuse {
+            self.settle(network, compare).map_err(unfit)?;
+        }
+        for (name, tensor) in network.parameters_mut() {
+            // A learnt constant may be described instead.
+            if self.tensors.contains_key(&name) {
+                self.assign(&name, tensor).map_err(unfit)?;
+            }
+        }
+        (network.check_constants()).map_err(|e| unfit(out_of_range(e)))
+    }
+
+    fn check_sizes<F: Float>(&self, network: &Network<F>) -> Fit<()> {
+        let have = network.sizes();
+        match &self.described {
+            Some(Described { sizes, .. }) if *sizes != have => Err(Unfit {
+                what: SIZES.into(),
+                expected: format!("{}, as the network has it", describe::sizes(&have)),
+                found: format!("{} in the file", shortened(&describe::sizes(sizes))),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands each layer what the file tells of its neurons.
+    fn settle<F: Float>(
+        &self,
+        network: &mut Network<F>,
+        apply: impl Fn(&mut Layer<F>, usize, &Told<'_>) -> Fit<()>,
+    ) -> Fit<()> {
+        let described = self.described.iter().flat_map(|network| &network.neurons);
+        let mut described = described.map(Some).chain(std::iter::repeat(None));
+        for (layer, k) in network.layers_mut().iter_mut().zip(1..) {
+            let told = self.told(k, layer.neurons(), described.next().flatten())?;
+            apply(layer, k, &told)?;
+        }
+        Ok(())
+    }
+
+    /// What the file tells of the neurons of layer `k`, from 1.
+    fn told<'d>(&self, k: usize, neurons: usize, described: Option<&'d Leaky>) -> Fit<Told<'d>> {
+        let fc = self.tensors.get(&format!("fc{k}.weight"));
+        let single = fc.is_some_and(|weight| weight.dtype() == Dtype::F32);
+        let constant = |name: &str, of: fn(&Leaky) -> &[f64]| {
+            let tensor = self.constant(&format!("lif{k}.{name}"), neurons)?;
+            let described = described.map(|neuron| Constant {
+                values: of(neuron).to_vec(),
+                single,
+                tensor: false,
+            });
+            Ok(tensor.or(described))
+        };
+        let graded = format!("lif{k}.{GRADED}");
+        if let Some(factor) = self.constant(&graded, neurons)?
+            && let Some(other) = factor.values.iter().find(|factor| **factor != 1.0)
+        {
+            return Err(Unfit {
+                what: graded,
+                expected: "1: a spike is 1 here".into(),
+                found: describe::number(*other),
+            });
+        }
+        Ok(Told {
+            described,
+            beta: constant("beta", |neuron| neuron.beta.values())?,
+            threshold: constant("threshold", |neuron| neuron.threshold.values())?,
+            snntorch: self.reset(&format!("lif{k}.{RESET}"))?,
+        })
+    }
+
+    /// A setting of neurons that is a tensor: one number, or one for each.
+    fn constant(&self, name: &str, neurons: usize) -> Fit<Option<Constant>> {
+        let Some(view) = self.tensors.get(name) else {
+            return Ok(None);
+        };
+        if !matches!(view.shape(), [] | [1]) && view.shape() != [neurons] {
+            let expected = match neurons {
+                1 => "[] or [1]".into(),
+                _ => format!("[], [1] or [{neurons}]"),
+            };
+            return Err(shape(name, expected, view.shape()));
+        }
+        let whole = |x: i64| x as f64;
+        let values = match view.dtype() {
+            Dtype::I32 => numbers(view.data(), |b| f64::from(i32::from_le_bytes(b))),
+            Dtype::I64 => numbers(view.data(), |b| whole(i64::from_le_bytes(b))),
+            _ => floats(name, view)?,
+        };
+        finite(name, &values)?;
+        Ok(Some(Constant {
+            values,
+            single: view.dtype() == Dtype::F32,
+            tensor: true,
+        }))
+    }
+
+    /// snnTorch's number of a reset.
+    fn reset(&self, name: &str) -> Fit<Option<Reset>> {
+        let Some(constant) = self.constant(name, 1)? else {
+            return Ok(None);
+        };
+        match constant.values[..] {
+            [0.0] => Ok(Some(Reset::Subtract)),
+            [1.0] => Ok(Some(Reset::Zero)),
+            [2.0] => Ok(Some(Reset::None)),
+            _ => Err(Unfit {
+                what: name.into(),
+                expected: "0, 1 or 2".into(),
+                found: format!("{:?}", constant.values),
+            }),
+        }
+    }
+
+    /// Refuses a file that lacks some of `names` or what it describes itself as learnt, or has tensors by
+    /// the names of layers that a network of so many `layers` does not have. Where neurons are kept,
+    /// theirs do not matter.
+    fn check_names(&self, mut names: Vec<String>, layers: usize, keep: bool) -> Result<()> {
+        // A constant that is described as fixed need not be a tensor.
+        let mut fixed = BTreeSet::new();
+        let described = self.described.iter().flat_map(|network| &network.neurons);
+        for (neuron, k) in described.zip(1..) {
+            for (name, learnt) in [
+                (format!("lif{k}.beta"), neuron.learn_beta),
+                (format!("lif{k}.threshold"), neuron.learn_threshold),
+            ] {
+                match learnt {
+                    true => names.push(name),
+                    false => drop(fixed.insert(name)),
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        names.retain(|name| !self.tensors.contains_key(name) && !fixed.contains(name));
+        let missing = names;
+        let known = |name: &str| match place(name) {
+            None => true,
+            Some((LIF, ..)) if keep => true,
+            Some(("fc", k, "weight" | "bias"))
+            | Some((LIF, k, "beta" | "threshold" | RESET | GRADED | STATE)) => {
+                (1..=layers).contains(&k)
+            }
+            Some(_) => false,
+        };
+        let unexpected = self.tensors.keys().filter(|name| !known(name));
+        let unexpected: Vec<String> = unexpected.cloned().collect();
+        if missing.is_empty() && unexpected.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Tensors {
+            path: self.path.into(),
+            missing,
+            unexpected,
+            found: self.tensors.keys().cloned().collect(),
+        })
+    }
+
+    /// A tensor of floating-point numbers of this shape; `[]` is `[1]`.
+    fn floats(&self, name: &str, expected: &[usize]) -> Fit<&TensorView<'a>> {
+        let view = self.tensors.get(name).ok_or_else(|| Unfit {
+            what: format!("tensor {name}"),
+            expected: "a tensor of that name".into(),
+            found: "nothing".into(),
+        })?;
+        if view.shape() != expected && !(view.shape().is_empty() && expected == [1]) {
+            return Err(shape(name, format!("{expected:?}"), view.shape()));
+        }
+        match view.dtype() {
+            Dtype::F32 | Dtype::F64 => Ok(view),
+            other => Err(kind(name, other)),
+        }
+    }
+
+    /// Overwrites a parameter.
+    fn assign<F: Float>(&self, name: &str, mut tensor: ArrayViewMutD<'_, F>) -> Fit<()> {
+        // snnTorch's threshold may be a whole number.
+        let constant = match place(name) {
+            Some((LIF, ..)) => self.constant(name, tensor.len())?,
+            _ => None,
+        };
+        let values: Vec<F> = match constant {
+            Some(constant) if constant.values.len() == tensor.len() => {
+                constant.values.iter().map(|&x| F::of(x)).collect()
+            }
+            _ => floats(name, self.floats(name, tensor.shape())?)?,
+        };
+        finite(name, &values)?;
+        let values = ArrayViewD::from_shape(IxDyn(tensor.shape()), &values);
+        let values = values.map_err(|e| Unfit {
+            what: format!("tensor {name}"),
+            expected: "as many values as its shape".into(),
+            found: e.to_string(),
+        })?;
+        tensor.assign(&values);
+        Ok(())
+    }
+}
+
+/// What the metadata describe, if it is a network.
+fn network(
+    mut fields: Fields,
+    bytes: &[u8],
+    tensors: &BTreeMap<String, TensorView<'_>>,
+) -> Fit<Option<Described>> {
+    let prefix = match (fields.0.remove(MARK), fields.0.get("format")) {
+        (Some(version), _) if version == VERSION => LIF,
+        (Some(version), _) => {
+            return Err(Unfit {
+                what: MARK.into(),
+                expected: format!(
+                    "{VERSION}, the version that this spikegrad, {}, knows; a later one wrote it",
+                    env!("CARGO_PKG_VERSION")
+                ),
+                found: shortened(&version),
+            });
+        }
+        (None, Some(format)) if format == checkpoint::FORMAT => {
+            decode::verify(bytes)?;
+            decode::version(&mut fields)?;
+            LAYER
+        }
+        _ => return Ok(None),
+    };
+    Described::take(&mut fields, prefix, tensors.len()).map(Some)
+}
+
+/// `fc12.weight` as `("fc", 12, "weight")`: names of other kinds are of no layer.
+fn place(name: &str) -> Option<(&'static str, usize, &str)> {
+    let (layer, rest) = name.split_once('.')?;
+    let (part, number) = match (layer.strip_prefix("fc"), layer.strip_prefix(LIF)) {
+        (Some(number), _) => ("fc", number),
+        (_, Some(number)) => (LIF, number),
+        _ => return None,
+    };
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    // `fc01`, and what does not fit, is no layer of any network.
+    let k = number.parse().ok().filter(|_| !number.starts_with('0'));
+    digits.then(|| (part, k.unwrap_or(usize::MAX), rest))
+}
+
+/// The values of a tensor of floating-point numbers.
+fn floats<F: Float>(name: &str, view: &TensorView<'_>) -> Fit<Vec<F>> {
+    match view.dtype() {
+        Dtype::F32 => Ok(numbers(view.data(), |b| f32::from_le_bytes(b).into())),
+        Dtype::F64 => Ok(numbers(view.data(), f64::from_le_bytes)),
+        other => Err(kind(name, other)),
+    }
+}
+
+fn numbers<F: Float, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<F> {
+    let (chunks, _) = bytes.as_chunks::<N>();
+    chunks.iter().map(|&chunk| F::of(number(chunk))).collect()
+}
+
+fn finite<F: Float>(name: &str, values: &[F]) -> Fit<()> {
+    match values.iter().find(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(bad) => Err(Unfit {
+            what: format!("tensor {name}"),
+            expected: "finite numbers".into(),
+            found: bad.to_string(),
+        }),
+    }
+}
+
+#[cold]
+fn kind(name: &str, found: Dtype) -> Unfit {
+    Unfit {
+        what: format!("type of {name}"),
+        expected: "F32 or F64".into(),
+        found: format!("{found:?}"),
+    }
+}
+
+#[cold]
+fn shape(name: &str, expected: String, found: &[usize]) -> Unfit {
+    Unfit {
+        what: format!("shape of {name}"),
+        expected,
+        found: format!("{found:?}"),
+    }
+}
