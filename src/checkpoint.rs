@@ -79,6 +79,7 @@ pub use folder::{CheckpointDir, Found};
 
 use crate::{
     Adam, Device, Engine, Error, History, Network, Objective, Result, Trainer, files,
+    neuron::Neurons,
     train::Position, weights::describe::SIZES,
 };
 
@@ -224,7 +225,17 @@ impl Checkpoint {
     /// [`Error::Format`] for anything but a whole, undamaged checkpoint of a known version whose
     /// numbers are finite and in range, and whose parts fit each other.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        decode::decode(bytes, Path::new("checkpoint")).map_err(Error::from)
+        Self::from_bytes_with(bytes, &[])
+    }
+
+    /// The same, where the network may have neurons of the program's own: those that the program
+    /// knows. The file has their names, settings and constants; the equations are the program's.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes); [`Error::Format`] for neurons that are not among `known`,
+    /// or that have other settings there.
+    pub fn from_bytes_with(bytes: &[u8], known: &[Neurons]) -> Result<Self> {
+        decode::decode(bytes, Path::new("checkpoint"), known).map_err(Error::from)
     }
 
     /// Reads one file.
@@ -236,6 +247,6 @@ impl Checkpoint {
         let path = path.as_ref();
         let bytes =
             disk::Disk::read(&disk::Os, path).map_err(|e| files::failed("read", path, e))?;
-        decode::decode(&bytes, path).map_err(Error::from)
+        decode::decode(&bytes, path, &[]).map_err(Error::from)
     }
 }

@@ -114,6 +114,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// Something that the part of the library which was asked for it does not do.
+    #[error("{by} does not have {what}; {instead}")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// Who does not have it.
+        by: String,
+        /// What would do instead.
+        instead: String,
+    },
+
     /// A loss function supplied by the user reported a failure of its own.
     #[error("custom loss: {0}")]
     CustomLoss(String),

@@ -22,9 +22,29 @@ pub trait Float: NdFloat + Sum + Default + private::Sealed {
 }
 
 mod private {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+    use crate::neuron::{Equations, rows::Rows};
+
+    #[allow(private_interfaces, reason = "nobody outside can name this trait")]
+    pub trait Sealed: Sized {
+        /// The neurons' equations in this precision.
+        fn rows(neuron: &dyn Equations) -> &dyn Rows<Self>
+        where
+            Self: super::Float;
+    }
+
+    #[allow(private_interfaces, reason = "nobody outside can name this trait")]
+    impl Sealed for f32 {
+        fn rows(neuron: &dyn Equations) -> &dyn Rows<f32> {
+            neuron
+        }
+    }
+
+    #[allow(private_interfaces, reason = "nobody outside can name this trait")]
+    impl Sealed for f64 {
+        fn rows(neuron: &dyn Equations) -> &dyn Rows<f64> {
+            neuron
+        }
+    }
 }
 
 macro_rules! float {

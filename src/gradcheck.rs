@@ -20,7 +20,7 @@ use std::fmt;
 use ndarray::{Dimension, IxDyn};
 
 use crate::{
-    Dynamics, Input, Network, Objective, Record, Recording, Result,
+    Input, Network, Objective, Record, Recording, Result,
     engine::reference::{run, run_back},
     neuron::{Held, Relaxed, rows::Spikes},
 };
@@ -231,7 +231,7 @@ pub fn gradcheck(
     }
     let layers = network.layers().iter().zip(1..);
     let silent = layers.filter(|(layer, _)| {
-        input.num_steps() == 1 && layer.neuron().dynamics == Dynamics::FireThenIntegrate
+        input.num_steps() == 1 && layer.neuron.run().spikes_first()
     });
     Ok(GradcheckReport {
         tensors,

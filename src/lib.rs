@@ -174,7 +174,7 @@ pub use loss::{Adjoints, LayerAdjoint, Loss, Objective};
 pub use metrics::{ReadOut, StepReport};
 pub use ndarray;
 pub use network::{Gradients, Layer, Network, NetworkBuilder};
-pub use neuron::{Dynamics, Leaky, PerNeuron, Reset};
+pub use neuron::{Dynamics, Leaky, PerNeuron, Reset, Synaptic};
 pub use optim::Adam;
 pub use predictor::Predictor;
 pub use recording::{Record, Recording, Trace};

@@ -9,9 +9,9 @@ use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{
-    Dynamics, Error, Float, Input, Leaky, Result,
+    Error, Float, Input, Result,
     draw::{RandomExt, Uniform},
-    neuron::MIN_THRESHOLD,
+    neuron::{Constant, Neurons, PerNeuron},
     room,
 };
 
@@ -39,9 +39,9 @@ pub struct Network<F: Float = f32> {
 pub struct Layer<F: Float = f32> {
     pub(crate) weight: Array2<F>,
     pub(crate) bias: Array1<F>,
-    pub(crate) beta: Array1<F>,
-    pub(crate) threshold: Array1<F>,
-    pub(crate) neuron: Leaky,
+    /// In the order of the neurons' [`constants`](Neurons::constants), each `[1]` or `[out]`.
+    pub(crate) constants: Vec<Array1<F>>,
+    pub(crate) neuron: Neurons,
 }
 
 impl<F: Float> Layer<F> {
@@ -65,20 +65,42 @@ impl<F: Float> Layer<F> {
         &self.bias
     }
 
-    /// Decay as it stands now (after any learning), `[1]` where the layer shares it, else `[out]`.
-    pub fn beta(&self) -> &Array1<F> {
-        &self.beta
+    /// A constant of the neurons as it stands now, after any learning: `[1]` where the layer shares it,
+    /// else `[out]`; `None` where the neurons have none of that name.
+    ///
+    /// ```
+    /// use spikegrad::{Leaky, Network};
+    ///
+    /// let network: Network = Network::builder(2).layer(3, Leaky::new(0.5)).build()?;
+    /// assert_eq!(network.layers()[0].constant("beta"), Some(&ndarray::array![0.5]));
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn constant(&self, name: &str) -> Option<&Array1<F>> {
+        let mut constants = self.neuron.constants().iter().zip(&self.constants);
+        constants.find_map(|(known, values)| (known.name == name).then_some(values))
     }
 
-    /// Threshold as it stands now (after any learning), `[1]` or `[out]`.
-    pub fn threshold(&self) -> &Array1<F> {
-        &self.threshold
-    }
-
-    /// The neurons' description: rule, surrogate, what is learnt. Its `beta` and `threshold` are
-    /// the initial ones; see [`beta`](Self::beta) and [`threshold`](Self::threshold).
-    pub fn neuron(&self) -> &Leaky {
+    /// The neurons: their equations, and the initial values of their constants.
+    pub fn neuron(&self) -> &Neurons {
         &self.neuron
+    }
+
+    /// Constants as a layer starts with them.
+    pub(crate) fn initial(neuron: &Neurons) -> Vec<Array1<F>> {
+        let values = |(_, value, _): (_, &PerNeuron, _)| value.values().iter().map(|&x| F::of(x)).collect();
+        neuron.each().map(values).collect()
+    }
+
+    /// Each constant that is trained, with its values.
+    fn learnt(&self) -> impl Iterator<Item = (Constant, &Array1<F>)> {
+        let each = self.neuron.each().zip(&self.constants);
+        each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))
+    }
+
+    /// The same, to be changed.
+    fn learnt_mut(&mut self) -> impl Iterator<Item = (Constant, &mut Array1<F>)> {
+        let each = self.neuron.each().zip(&mut self.constants);
+        each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))
     }
 }
 
@@ -174,14 +196,8 @@ impl<F: Float> Network<F> {
         for (layer, k) in self.layers.iter().zip(1..) {
             tensors.push((format!("fc{k}.weight"), layer.weight.view().into_dyn()));
             tensors.push((format!("fc{k}.bias"), layer.bias.view().into_dyn()));
-            if layer.neuron.learn_beta {
-                tensors.push((format!("lif{k}.beta"), layer.beta.view().into_dyn()));
-            }
-            if layer.neuron.learn_threshold {
-                tensors.push((
-                    format!("lif{k}.threshold"),
-                    layer.threshold.view().into_dyn(),
-                ));
+            for (constant, values) in layer.learnt() {
+                tensors.push((name_of(k, constant), values.view().into_dyn()));
             }
         }
         tensors
@@ -192,16 +208,18 @@ impl<F: Float> Network<F> {
     pub fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, F>)> {
         let mut tensors = Vec::new();
         for (layer, k) in self.layers.iter_mut().zip(1..) {
-            tensors.push((format!("fc{k}.weight"), layer.weight.view_mut().into_dyn()));
-            tensors.push((format!("fc{k}.bias"), layer.bias.view_mut().into_dyn()));
-            if layer.neuron.learn_beta {
-                tensors.push((format!("lif{k}.beta"), layer.beta.view_mut().into_dyn()));
-            }
-            if layer.neuron.learn_threshold {
-                tensors.push((
-                    format!("lif{k}.threshold"),
-                    layer.threshold.view_mut().into_dyn(),
-                ));
+            let Layer {
+                weight,
+                bias,
+                constants,
+                neuron,
+            } = layer;
+            tensors.push((format!("fc{k}.weight"), weight.view_mut().into_dyn()));
+            tensors.push((format!("fc{k}.bias"), bias.view_mut().into_dyn()));
+            for ((constant, _, learn), values) in neuron.each().zip(constants) {
+                if learn {
+                    tensors.push((name_of(k, constant), values.view_mut().into_dyn()));
+                }
             }
         }
         tensors
@@ -214,6 +232,7 @@ impl<F: Float> Network<F> {
     /// another shape, [`Error::NonFinite`] for a NaN or an infinity. A decay outside `[0, 1]` or a
     /// threshold below 1e-6 is an [`Error::InvalidParameter`] too.
     pub fn set_parameter(&mut self, name: &str, values: ArrayViewD<'_, F>) -> Result<()> {
+        let range = self.range(name);
         let mut tensors = self.parameters_mut();
         let Some((_, tensor)) = tensors.iter_mut().find(|(known, _)| known == name) else {
             let known: Vec<String> = tensors.into_iter().map(|(known, _)| known).collect();
@@ -227,20 +246,22 @@ impl<F: Float> Network<F> {
             ));
         }
         check_finite(name, values.iter())?;
-        let (low, high) = match name.rsplit('.').next() {
-            Some("beta") => (F::zero(), F::one()),
-            Some("threshold") => (F::of(MIN_THRESHOLD), F::infinity()),
-            _ => (F::neg_infinity(), F::infinity()),
-        };
-        if let Some(bad) = values.iter().find(|x| !(low..=high).contains(*x)) {
-            return Err(Error::parameter(
-                name,
-                bad,
-                format!("values from {low} to {high}"),
-            ));
+        if let Some((low, high)) = range
+            && let Some(bad) = values.iter().find(|x| !(low..=high).contains(*x))
+        {
+            let expected = format!("values from {low} to {high}");
+            return Err(Error::parameter(name, bad, expected));
         }
         tensor.assign(&values);
         Ok(())
+    }
+
+    /// The range of a constant by the name of its tensor.
+    fn range(&self, name: &str) -> Option<(F, F)> {
+        let layers = self.layers.iter().zip(1..);
+        let mut constants = layers.flat_map(|(layer, k)| layer.learnt().map(move |(c, _)| (k, c)));
+        let (_, constant) = constants.find(|&(k, constant)| name_of(k, constant) == name)?;
+        Some(constant.range::<F>().into_inner())
     }
 
     /// The same network in another precision.
@@ -249,8 +270,7 @@ impl<F: Float> Network<F> {
         let layers = self.layers.iter().map(|layer| Layer {
             weight: layer.weight.map(to),
             bias: layer.bias.map(to),
-            beta: layer.beta.map(to),
-            threshold: layer.threshold.map(to),
+            constants: layer.constants.iter().map(|c| c.map(to)).collect(),
             neuron: layer.neuron.clone(),
         });
         Network {
@@ -265,40 +285,23 @@ impl<F: Float> Network<F> {
             .try_for_each(|(name, v)| check_finite(&format!("{name}{when}"), v.iter()))
     }
 
-    /// Brings learnt decays back into `[0, 1]` and learnt thresholds above 0.
+    /// Brings learnt constants back into their ranges.
     pub(crate) fn clamp(&mut self) {
-        for layer in &mut self.layers {
-            if layer.neuron.learn_beta {
-                layer.beta.mapv_inplace(|beta| clamp_beta(beta));
-            }
-            if layer.neuron.learn_threshold {
-                layer.threshold.mapv_inplace(|theta| clamp_threshold(theta));
-            }
+        for (constant, values) in self.layers.iter_mut().flat_map(Layer::learnt_mut) {
+            values.mapv_inplace(|x| constant.clamp(x));
         }
     }
 
-    /// Refuses learnt decays and thresholds out of range.
+    /// Refuses constants out of range.
     #[cfg(feature = "safetensors")]
     pub(crate) fn check_constants(&self) -> Result<()> {
         for (layer, k) in self.layers.iter().zip(1..) {
-            if let Some(beta) = layer
-                .beta
-                .iter()
-                .find(|b| !(F::zero()..=F::one()).contains(*b))
-            {
-                return Err(Error::parameter(
-                    format!("lif{k}.beta"),
-                    beta,
-                    "a decay from 0 to 1",
-                ));
-            }
-            let low = F::of(MIN_THRESHOLD);
-            if let Some(theta) = layer.threshold.iter().find(|t| !(low..).contains(*t)) {
-                return Err(Error::parameter(
-                    format!("lif{k}.threshold"),
-                    theta,
-                    "at least 1e-6",
-                ));
+            for (constant, values) in layer.neuron.constants().iter().zip(&layer.constants) {
+                let range = constant.range::<F>();
+                if let Some(bad) = values.iter().find(|x| !range.contains(*x)) {
+                    let name = name_of(k, *constant);
+                    return Err(Error::parameter(name, bad, constant.expected));
+                }
             }
         }
         Ok(())
@@ -313,26 +316,13 @@ impl<F: Float> Network<F> {
 
 /// Layers whose spikes come one step after their cause.
 fn late<F: Float>(layers: &[Layer<F>]) -> usize {
-    let late = |layer: &&Layer<F>| layer.neuron.dynamics == Dynamics::FireThenIntegrate;
+    let late = |layer: &&Layer<F>| layer.neuron.run().spikes_first();
     layers.iter().filter(late).count()
 }
 
-/// A learnt decay brought back into `[0, 1]`; a NaN stays one, to be seen.
-pub(crate) fn clamp_beta<F: Float>(beta: F) -> F {
-    match beta {
-        beta if beta < F::zero() => F::zero(),
-        beta if beta > F::one() => F::one(),
-        beta => beta,
-    }
-}
-
-/// A learnt threshold brought back to at least [`MIN_THRESHOLD`]; a NaN or an infinity stays one, to
-/// be seen.
-pub(crate) fn clamp_threshold<F: Float>(threshold: F) -> F {
-    match F::of(MIN_THRESHOLD) {
-        low if threshold < low => low,
-        _ => threshold,
-    }
+/// The name of a constant's tensor in layer `k`, from 1.
+pub(crate) fn name_of(k: usize, constant: Constant) -> String {
+    format!("lif{k}.{}", constant.name)
 }
 
 /// Checks that there is one target for each sample, and that each names a class.
@@ -382,14 +372,14 @@ pub(crate) fn all_finite<'a, F: Float>(values: impl Iterator<Item = &'a F>) -> b
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkBuilder {
     inputs: usize,
-    layers: Vec<(usize, Leaky)>,
+    layers: Vec<(usize, Neurons)>,
     seed: u64,
 }
 
 impl NetworkBuilder {
     /// Adds a layer of `neurons` neurons, connected to all of the layer below.
-    pub fn layer(mut self, neurons: usize, neuron: Leaky) -> Self {
-        self.layers.push((neurons, neuron));
+    pub fn layer(mut self, neurons: usize, neuron: impl Into<Neurons>) -> Self {
+        self.layers.push((neurons, neuron.into()));
         self
     }
 
@@ -442,13 +432,11 @@ impl NetworkBuilder {
             let uniform = Uniform::new_inclusive(-bound, bound).map_err(|e| {
                 Error::parameter(format!("{place}: weight bound"), bound, e.to_string())
             })?;
-            let constant = |v: &[f64]| v.iter().map(|&x| F::of(x)).collect::<Array1<F>>();
             layers.push(Layer {
                 weight: Array2::random_using((neurons, inputs), uniform, &mut rng)
                     .mapv_into_any(F::of),
                 bias: Array1::random_using(neurons, uniform, &mut rng).mapv_into_any(F::of),
-                beta: constant(neuron.beta.values()),
-                threshold: constant(neuron.threshold.values()),
+                constants: Layer::initial(&neuron),
                 neuron,
             });
             inputs = neurons;
@@ -480,23 +468,19 @@ pub(crate) struct LayerGradients<F: Float> {
     pub weight: Array2<F>,
     /// `[out]`
     pub bias: Array1<F>,
-    /// `[1]` or `[out]`, where `β` is learnt.
-    pub beta: Option<Array1<F>>,
-    /// `[1]` or `[out]`, where `θ` is learnt.
-    pub threshold: Option<Array1<F>>,
+    /// Those of the neurons' constants that are learnt, `[1]` or `[out]`.
+    pub constants: Vec<(Constant, Array1<F>)>,
 }
 
 impl<F: Float> LayerGradients<F> {
-    /// Adds shares `[N]` of each constant's gradient, `β` and `θ`, where it is learnt.
-    pub fn add_constants(&mut self, shares: &[Array1<F>]) {
-        for (sum, share) in [&mut self.beta, &mut self.threshold]
-            .into_iter()
-            .zip(shares)
-        {
-            match sum {
-                Some(sum) if sum.len() == 1 => sum[0] += share.sum(),
-                Some(sum) => *sum += share,
-                None => {}
+    /// Adds shares `[N]` of each learnt constant's gradient, from those of all constants of the neurons.
+    pub fn add_constants(&mut self, neuron: &Neurons, shares: &[Array1<F>]) {
+        let learnt = neuron.each().zip(shares);
+        let learnt = learnt.filter_map(|((.., learn), share)| learn.then_some(share));
+        for ((_, sum), share) in self.constants.iter_mut().zip(learnt) {
+            match sum.len() {
+                1 => sum[0] += share.sum(),
+                _ => *sum += share,
             }
         }
     }
@@ -504,7 +488,7 @@ impl<F: Float> LayerGradients<F> {
     /// The sum of the squares of all of them.
     fn squares(&self) -> f64 {
         let square = |x: &F| x.widen() * x.widen();
-        let learnt = [&self.beta, &self.threshold].into_iter().flatten();
+        let learnt = self.constants.iter().map(|(_, values)| values);
         let vectors = std::iter::once(&self.bias).chain(learnt);
         self.weight.iter().map(square).sum::<f64>() + vectors.flatten().map(square).sum::<f64>()
     }
@@ -517,14 +501,9 @@ impl<F: Float> Gradients<F> {
         let layers = network.layers.iter().map(|layer| LayerGradients {
             weight: layer.weight.map(|_| F::zero()),
             bias: layer.bias.map(|_| F::zero()),
-            beta: layer
-                .neuron
-                .learn_beta
-                .then(|| layer.beta.map(|_| F::zero())),
-            threshold: layer
-                .neuron
-                .learn_threshold
-                .then(|| layer.threshold.map(|_| F::zero())),
+            constants: (layer.learnt())
+                .map(|(constant, values)| (constant, values.map(|_| F::zero())))
+                .collect(),
         });
         Gradients {
             layers: layers.collect(),
@@ -537,18 +516,8 @@ impl<F: Float> Gradients<F> {
         for (layer, k) in self.layers.iter().zip(1..) {
             tensors.push((format!("fc{k}.weight"), layer.weight.view().into_dyn()));
             tensors.push((format!("fc{k}.bias"), layer.bias.view().into_dyn()));
-            tensors.extend(
-                layer
-                    .beta
-                    .iter()
-                    .map(|b| (format!("lif{k}.beta"), b.view().into_dyn())),
-            );
-            tensors.extend(
-                layer
-                    .threshold
-                    .iter()
-                    .map(|t| (format!("lif{k}.threshold"), t.view().into_dyn())),
-            );
+            let constants = layer.constants.iter();
+            tensors.extend(constants.map(|(c, values)| (name_of(k, *c), values.view().into_dyn())));
         }
         tensors
     }
@@ -559,18 +528,8 @@ impl<F: Float> Gradients<F> {
         for (layer, k) in self.layers.iter_mut().zip(1..) {
             tensors.push((format!("fc{k}.weight"), layer.weight.view_mut().into_dyn()));
             tensors.push((format!("fc{k}.bias"), layer.bias.view_mut().into_dyn()));
-            tensors.extend(
-                layer
-                    .beta
-                    .iter_mut()
-                    .map(|b| (format!("lif{k}.beta"), b.view_mut().into_dyn())),
-            );
-            tensors.extend(
-                layer
-                    .threshold
-                    .iter_mut()
-                    .map(|t| (format!("lif{k}.threshold"), t.view_mut().into_dyn())),
-            );
+            let constants = layer.constants.iter_mut();
+            tensors.extend(constants.map(|(c, v)| (name_of(k, *c), v.view_mut().into_dyn())));
         }
         tensors
     }

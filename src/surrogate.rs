@@ -16,7 +16,7 @@
 //!
 //! Every `σ'` is finite for every finite `x`.
 
-use std::f64::consts::PI;
+use std::{f64::consts::PI, fmt};
 
 use crate::{
     Error, Float, Result,
@@ -68,6 +68,19 @@ impl Default for Surrogate {
     /// [`Surrogate::Arctan`] with `α = 2`.
     fn default() -> Self {
         Surrogate::Arctan { alpha: 2.0 }
+    }
+}
+
+/// The name in files, with the sharpness: `arctan 2.0`.
+impl fmt::Display for Surrogate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Surrogate::Arctan { alpha } => write!(f, "arctan {alpha:?}"),
+            Surrogate::FastSigmoid { slope } => write!(f, "fast_sigmoid {slope:?}"),
+            Surrogate::Sigmoid { slope } => write!(f, "sigmoid {slope:?}"),
+            Surrogate::Triangular => f.write_str("triangular"),
+            Surrogate::StraightThrough => f.write_str("straight_through"),
+        }
     }
 }
 

@@ -158,7 +158,7 @@ impl<F: Float> Network<F> {
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = files::read(path, u64::MAX)?;
-        Source::new(path, &bytes, true)?.build()
+        Source::new(path, &bytes, true, &[])?.build()
     }
 
     /// Replaces all trained tensors by those of a file, `f32` or `f64`, whose neurons must be this
@@ -192,7 +192,7 @@ impl<F: Float> Network<F> {
     /// let error = network.load_safetensors(&path).unwrap_err();
     /// assert!(error.to_string().contains("lif1.beta is 0.9 in the file; expected 0.95"));
     /// network.load_safetensors_with(&path, Mismatch::TakeOver)?;
-    /// assert_eq!(network.layers()[0].beta()[0], 0.9);
+    /// assert_eq!(network.layers()[0].constant("beta").unwrap()[0], 0.9);
     /// # Ok::<(), spikegrad::Error>(())
     /// ```
     ///
@@ -216,7 +216,8 @@ impl<F: Float> Network<F> {
             .saturating_add(parameters)
             .saturating_add(MARGIN);
         let bytes = files::read(path, limit)?;
-        let source = Source::new(path, &bytes, mismatch != Mismatch::Keep)?;
+        let known: Vec<_> = self.layers().iter().map(|layer| layer.neuron.clone()).collect();
+        let source = Source::new(path, &bytes, mismatch != Mismatch::Keep, &known)?;
         let mut loaded = self.clone();
         source.load_into(&mut loaded, mismatch)?;
         *self = loaded;

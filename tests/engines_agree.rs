@@ -421,8 +421,8 @@ fn same_spikes(
                     continue;
                 }
                 differs = true;
-                let theta = f64::from(layer.threshold()[n % layer.threshold().len()]);
-                let read = match layer.neuron().dynamics {
+                let theta = f64::from(layer.constant("threshold").unwrap()[n % layer.constant("threshold").unwrap().len()]);
+                let read = match layer.neuron().leaky().unwrap().dynamics {
                     Dynamics::FireThenIntegrate => a.mem[[t.max(1) - 1, b, n]],
                     Dynamics::IntegrateThenFire => a.mem[[t, b, n]],
                     Dynamics::IntegrateFireReset => a.mem[[t, b, n]] + theta * a.spk[[t, b, n]],
@@ -999,7 +999,7 @@ fn learnt_constants_stay_in_range() {
             for _ in 0..8 {
                 engine.train_step(data.input(), &[0, 1, 2, 0]).unwrap();
                 for layer in engine.network().unwrap().layers() {
-                    let (beta, theta) = (layer.beta()[0], layer.threshold()[0]);
+                    let (beta, theta) = (layer.constant("beta").unwrap()[0], layer.constant("threshold").unwrap()[0]);
                     assert!((0.0..=1.0).contains(&beta), "{name}: beta {beta}");
                     assert!(theta >= 1e-6, "{name}: threshold {theta}");
                     at_zero |= beta == 0.0;

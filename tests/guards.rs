@@ -124,9 +124,9 @@ fn learnt_decays_and_thresholds_stay_in_range() {
         }
         Adam::new(10.0).step(&mut network, &gradients).unwrap();
         let layer = &network.layers()[0];
-        assert_eq!(layer.beta()[0], beta);
-        assert!((layer.threshold()[0] - threshold).abs() < 1e-6);
-        assert!(layer.threshold()[0] >= 1e-6);
+        assert_eq!(layer.constant("beta").unwrap()[0], beta);
+        assert!((layer.constant("threshold").unwrap()[0] - threshold).abs() < 1e-6);
+        assert!(layer.constant("threshold").unwrap()[0] >= 1e-6);
         assert!(layer.weight()[[0, 0]].abs() > 8.0, "a weight has no range");
     }
 }

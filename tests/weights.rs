@@ -165,7 +165,7 @@ fn a_network_that_was_cast() {
     let double: Network<f64> = single.cast();
     double.save_safetensors(&path).unwrap();
     let loaded = Network::<f64>::load(&path).unwrap();
-    assert_eq!(loaded.layers()[0].beta()[0], f64::from(0.95_f32));
+    assert_eq!(loaded.layers()[0].constant("beta").unwrap()[0], f64::from(0.95_f32));
     assert_eq!(spikes(&loaded), spikes(&double));
     let mut again = double.clone();
     again.load_safetensors(&path).unwrap();
@@ -206,7 +206,7 @@ fn numbers_come_back_with_the_same_bits() {
         let loaded = Network::<f64>::load(&path).unwrap();
         let bits = |n: &Network<f64>| -> Vec<u64> {
             let layer = &n.layers()[0];
-            let constants = layer.beta().iter().chain(layer.threshold());
+            let constants = layer.constant("beta").unwrap().iter().chain(layer.constant("threshold").unwrap());
             constants.map(|x| x.to_bits()).collect()
         };
         assert_eq!(bits(&loaded), bits(&network));
@@ -379,7 +379,7 @@ fn learnt_and_fixed_constants() {
     let mut trained = network(Leaky::new(0.9).learn_beta(true).learn_threshold(true));
     trained.load_safetensors(&path).unwrap();
     assert_eq!(spikes(&trained), spikes(&fixed));
-    assert!(trained.layers()[0].neuron().learn_beta);
+    assert!(trained.layers()[0].neuron().learns("beta"));
     // One for each neuron, of one for the layer; not the other way round.
     let builder =
         Network::builder(3).layer(4, Leaky::new(vec![0.9; 4]).threshold(0.2).learn_beta(true));
@@ -431,7 +431,7 @@ fn files_of_pytorch() {
     assert_eq!(other.layers()[0].weight(), one.layers()[0].weight());
     assert_eq!(
         other.layers()[0].neuron(),
-        &Leaky::new(0.95).reset(Reset::Zero)
+        &Leaky::new(0.95).reset(Reset::Zero).into()
     );
     let error = Network::<f32>::load(&path).unwrap_err().to_string();
     assert!(
@@ -516,9 +516,9 @@ fn files_of_snntorch() {
         .write(&path);
     let mut learnt = network(learns);
     learnt.load_safetensors(&path).unwrap();
-    assert_eq!(learnt.layers()[0].beta(), &arr1(&[0.7]));
-    assert_eq!(learnt.layers()[0].threshold(), &arr1(&[0.25]));
-    assert_eq!(learnt.layers()[1].beta(), &arr1(&[0.8]));
+    assert_eq!(learnt.layers()[0].constant("beta").unwrap(), &arr1(&[0.7]));
+    assert_eq!(learnt.layers()[0].constant("threshold").unwrap(), &arr1(&[0.25]));
+    assert_eq!(learnt.layers()[1].constant("beta").unwrap(), &arr1(&[0.8]));
     // Fixed ones are compared; as the file's, where the caller says so.
     let found = refused(&one, &path, Mismatch::Refuse);
     assert!(
@@ -531,7 +531,7 @@ fn files_of_snntorch() {
         .unwrap();
     assert_eq!(spikes(&taken), spikes(&learnt));
     assert_eq!(
-        taken.layers()[0].neuron().dynamics,
+        taken.layers()[0].neuron().leaky().unwrap().dynamics,
         Dynamics::IntegrateThenFire
     );
     loaded.load_safetensors_with(&path, Mismatch::Keep).unwrap();
@@ -609,7 +609,7 @@ fn files_of_snntorch() {
         .with("lif2.threshold", "F64", &[1], &[0.5])
         .write(&path);
     learnt.load_safetensors(&path).unwrap();
-    assert_eq!(learnt.layers()[0].threshold(), &arr1(&[2.0]));
+    assert_eq!(learnt.layers()[0].constant("threshold").unwrap(), &arr1(&[2.0]));
 }
 
 /// A checkpoint is a file of weights too: its description is compared, its checksum as well.

@@ -23,7 +23,9 @@ use super::{
     text::{self, CUSTOM, LAYER, SETTING},
 };
 use crate::{
-    Adam, Error, Float, Gradients, History, Layer, Leaky, Network, Objective, StepReport, Trainer,
+    network::name_of,
+    neuron::Neurons,
+    Adam, Error, Gradients, History, Layer, Network, Objective, StepReport, Trainer,
     files,
     network::LayerGradients,
     train::{BatchRecord, EpochRecord, Position},
@@ -46,11 +48,12 @@ impl From<Flaw> for Error {
     }
 }
 
-/// Reads a file's bytes; `path` is for the messages.
-pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Checkpoint, Flaw> {
+/// Reads a file's bytes; `path` is for the messages, and `known` are neurons of the program's own, which
+/// the file may name.
+pub(super) fn decode(bytes: &[u8], path: &Path, known: &[Neurons]) -> Result<Checkpoint, Flaw> {
     verify(bytes).map_err(|unfit| Flaw::Damaged(unfit.of(path)))?;
     let file = files::tensors(path, bytes).map_err(Flaw::Foreign)?;
-    parse(bytes, &file).map_err(|unfit| Flaw::Foreign(unfit.of(path)))
+    parse(bytes, &file, known).map_err(|unfit| Flaw::Foreign(unfit.of(path)))
 }
 
 /// Compares the checksum. Its place and its kind are the same in all versions of the format.
@@ -90,11 +93,15 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
 }
 
 /// Reads whole bytes by their version.
-fn parse(bytes: &[u8], file: &SafeTensors<'_>) -> Result<Checkpoint, Unfit> {
+fn parse(
+    bytes: &[u8],
+    file: &SafeTensors<'_>,
+    known: &[Neurons],
+) -> Result<Checkpoint, Unfit> {
     let mut fields = Fields::of(bytes)?;
     fields.get("format", FORMAT, |text| (text == FORMAT).then_some(()))?;
     match version(&mut fields)? {
-        1 => version_1(fields, file),
+        1 => version_1(fields, file, known),
         other => Err(later(other)),
     }
 }
@@ -120,10 +127,10 @@ fn later(version: u32) -> Unfit {
 }
 
 /// Format version 1.
-fn version_1(mut fields: Fields, file: &SafeTensors<'_>) -> Result<Checkpoint, Unfit> {
+fn version_1(mut fields: Fields, file: &SafeTensors<'_>, known: &[Neurons]) -> Result<Checkpoint, Unfit> {
     fields.text("crc32")?;
     let mut tensors = Tensors::new(file)?;
-    let network = network(&mut fields, &mut tensors)?;
+    let network = network(&mut fields, &mut tensors, known)?;
     let objective = objective(&mut fields)?;
     let adam = adam(&mut fields, &mut tensors, &network)?;
     let whole = "a whole number of at least 1";
@@ -180,18 +187,27 @@ impl Fields {
     }
 }
 
-fn network(fields: &mut Fields, tensors: &mut Tensors<'_, '_>) -> Result<Network, Unfit> {
-    let Described { sizes, neurons } = Described::take(fields, LAYER, tensors.0.len())?;
+fn network(
+    fields: &mut Fields,
+    tensors: &mut Tensors<'_, '_>,
+    known: &[Neurons],
+) -> Result<Network, Unfit> {
+    let Described { sizes, neurons } = Described::take(fields, LAYER, tensors.0.len(), known)?;
     let mut layers = Vec::new();
     for ((pair, neuron), k) in sizes.windows(2).zip(neurons).zip(1..) {
         let &[inputs, neurons] = pair else { continue };
         let parameters = parameters(tensors, "", k, (inputs, neurons), &neuron)?;
-        let initial = |values: &[f64]| values.iter().map(|&x| f32::of(x)).collect();
+        let mut constants = Layer::initial(&neuron);
+        let mut learnt = parameters.constants.into_iter();
+        for ((_, _, learns), values) in neuron.each().zip(&mut constants) {
+            if learns && let Some((_, now)) = learnt.next() {
+                *values = now;
+            }
+        }
         layers.push(Layer {
             weight: parameters.weight,
             bias: parameters.bias,
-            beta: (parameters.beta).unwrap_or_else(|| initial(neuron.beta.values())),
-            threshold: (parameters.threshold).unwrap_or_else(|| initial(neuron.threshold.values())),
+            constants,
             neuron,
         });
     }
@@ -206,20 +222,20 @@ fn parameters(
     prefix: &str,
     k: usize,
     (inputs, neurons): (usize, usize),
-    neuron: &Leaky,
+    neuron: &Neurons,
 ) -> Result<LayerGradients<f32>, Unfit> {
     let mut vector = |name: &str, length: usize| {
         let name = format!("{prefix}{name}");
         Ok(Array1::from(tensors.f32(&name, &[length])?))
     };
-    let constants = |values: &crate::PerNeuron| values.values().len();
     let bias = vector(&format!("fc{k}.bias"), neurons)?;
-    let beta = (neuron.learn_beta)
-        .then(|| vector(&format!("lif{k}.beta"), constants(&neuron.beta)))
-        .transpose()?;
-    let threshold = (neuron.learn_threshold)
-        .then(|| vector(&format!("lif{k}.threshold"), constants(&neuron.threshold)))
-        .transpose()?;
+    let mut constants = Vec::new();
+    for (constant, value, learnt) in neuron.each() {
+        if learnt {
+            let values = vector(&name_of(k, constant), value.values().len())?;
+            constants.push((constant, values));
+        }
+    }
     let name = format!("{prefix}fc{k}.weight");
     let weight = tensors.f32(&name, &[neurons, inputs])?;
     let weight = Array2::from_shape_vec((neurons, inputs), weight).map_err(|e| Unfit {
@@ -230,8 +246,7 @@ fn parameters(
     Ok(LayerGradients {
         weight,
         bias,
-        beta,
-        threshold,
+        constants,
     })
 }
 

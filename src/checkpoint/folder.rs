@@ -40,7 +40,7 @@ use super::{
     lock::Lock,
     mount::{Missing, Warnings},
 };
-use crate::{Error, Result, files::failed};
+use crate::{Error, Result, files::failed, neuron::Neurons};
 
 /// The checkpoint.
 const CURRENT: &str = "checkpoint.safetensors";
@@ -76,6 +76,7 @@ pub struct CheckpointDir {
     disk: Arc<dyn Disk>,
     lock: Lock,
     warnings: Warnings,
+    known: Vec<Neurons>,
 }
 
 impl fmt::Debug for CheckpointDir {
@@ -121,6 +122,7 @@ impl CheckpointDir {
             disk,
             lock,
             warnings,
+            known: Vec::new(),
         })
     }
 
@@ -140,6 +142,14 @@ impl CheckpointDir {
         self.warnings.lines()
     }
 
+    /// Makes neurons of the program's own known: [`load`](Self::load) reads checkpoints of networks
+    /// that have them. A checkpoint has their names, settings and constants; the equations are the
+    /// program's.
+    pub fn with_neurons(mut self, known: impl IntoIterator<Item = Neurons>) -> Self {
+        self.known.extend(known);
+        self
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.dir
@@ -155,7 +165,10 @@ impl CheckpointDir {
     pub fn load(&mut self) -> Result<Option<Found>> {
         self.wait()?;
         self.keep_lock()?;
-        self.files().load()
+        let known = std::mem::take(&mut self.known);
+        let found = self.files().load(&known);
+        self.known = known;
+        found
     }
 
     /// Writes a checkpoint and waits until it is on the disk.
@@ -263,12 +276,12 @@ impl Checkpoint {
     #[doc(hidden)]
     pub fn load_on(dir: &Path, disk: Arc<dyn Disk>) -> Result<Option<Found>> {
         let mut files = Files::new(dir, &disk, &Warnings::default());
-        let mut found = files.load();
+        let mut found = files.load(&[]);
         for _ in 0..2 {
             if let Ok(None | Some(Found { warning: None, .. })) = found {
                 break;
             }
-            found = files.load();
+            found = files.load(&[]);
         }
         found
     }
@@ -358,8 +371,8 @@ impl Files {
         Ok(())
     }
 
-    fn load(&mut self) -> Result<Option<Found>> {
-        let flaw = match self.read(CURRENT) {
+    fn load(&mut self, known: &[Neurons]) -> Result<Option<Found>> {
+        let flaw = match self.read(CURRENT, known) {
             Ok(Some(checkpoint)) => {
                 self.current = Some(true);
                 let warning = None;
@@ -374,7 +387,7 @@ impl Files {
         };
         self.current = Some(false);
         let (dir, previous) = (&self.dir, self.dir.join(PREVIOUS));
-        match (self.read(PREVIOUS), flaw) {
+        match (self.read(PREVIOUS, known), flaw) {
             (Ok(Some(checkpoint)), flaw) => {
                 let current = dir.join(CURRENT);
                 let reason = match flaw {
@@ -403,10 +416,14 @@ impl Files {
     }
 
     /// A checkpoint by the name of its file; `None` where there is no such file.
-    fn read(&self, name: &str) -> std::result::Result<Option<Checkpoint>, Flaw> {
+    fn read(
+        &self,
+        name: &str,
+        known: &[Neurons],
+    ) -> std::result::Result<Option<Checkpoint>, Flaw> {
         let path = self.dir.join(name);
         match self.disk.read(&path) {
-            Ok(bytes) => decode::decode(&bytes, &path).map(Some),
+            Ok(bytes) => decode::decode(&bytes, &path, known).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             // A disk that fails to read is damage; anything else says nothing about the file.
             Err(e) if e.raw_os_error() == Some(UNREADABLE) => {
@@ -446,7 +463,7 @@ impl Files {
         let link = self.dir.join(LINK);
         let whole = match self.current {
             Some(whole) => whole,
-            None => matches!(self.read(CURRENT), Ok(Some(_)) | Err(Flaw::Foreign(_))),
+            None => matches!(self.read(CURRENT, &[]), Ok(Some(_)) | Err(Flaw::Foreign(_))),
         };
         let mut linked = false;
         // A damaged one must not take the place of a whole one.

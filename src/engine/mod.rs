@@ -19,6 +19,7 @@ use crate::{
     StepReport, network::check_finite, optim::check_same,
 };
 pub use cpu::CpuEngine;
+pub(crate) use cpu::kernels::Kernels;
 pub(crate) use cpu::Inference;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaEngine;
@@ -205,6 +206,12 @@ impl Device {
             Device::Cpu => Ok(Box::new(CpuEngine::new(network, objective, adam)?)),
             #[cfg(not(feature = "cuda"))]
             Device::Auto => Device::Cpu.engine(network, objective, adam),
+            #[cfg(feature = "cuda")]
+            Device::Auto if network.layers().iter().any(|l| l.neuron().leaky().is_none()) => {
+                let engine = CpuEngine::new(network, objective, adam)?;
+                let note = "the CUDA engine has leaky neurons only".into();
+                Ok(Box::new(engine.with_note(note)))
+            }
             #[cfg(feature = "cuda")]
             Device::Auto => match cuda::Gpu::open(0) {
                 Ok(gpu) => {

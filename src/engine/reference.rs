@@ -113,7 +113,7 @@ pub(crate) fn run_back<F: Float>(
             let below = below(&input, k.checked_sub(1).map(|below| traces[below]), t);
             general_mat_mul(one, &a.t(), &below, one, &mut gradient.weight); // (4)
             gradient.bias += &a.sum_axis(Axis(0));
-            gradient.add_constants(&back.constants);
+            gradient.add_constants(&layer.neuron, &back.constants);
             if let Some(e_below) = &mut e_below {
                 let mut e_below = e_below.index_axis_mut(Axis(0), t);
                 general_mat_mul(one, &a, &layer.weight, one, &mut e_below); // (5)

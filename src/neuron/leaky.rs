@@ -40,8 +40,10 @@
 //! the first term): the threshold enters the reset by its own value, and every spike (and attached
 //! reset) by `−σ'`, since each reads `u − θ`.
 
-use super::{Adjoint, Arithmetic, Neuron, Num, Spike, Visit};
-use crate::{Error, Result, Surrogate};
+use super::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, Visit};
+use std::fmt;
+
+use crate::{Result, Surrogate};
 
 /// Order of events within a time step; see the [module's table](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -58,6 +60,17 @@ pub enum Dynamics {
     IntegrateFireReset,
 }
 
+/// The name in files: `fire_then_integrate`.
+impl fmt::Display for Dynamics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dynamics::FireThenIntegrate => "fire_then_integrate",
+            Dynamics::IntegrateThenFire => "integrate_then_fire",
+            Dynamics::IntegrateFireReset => "integrate_fire_reset",
+        })
+    }
+}
+
 /// What a spike does to the membrane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Reset {
@@ -70,33 +83,14 @@ pub enum Reset {
     None,
 }
 
-/// A value for a whole layer, or one for each of its neurons (`[N]`).
-#[derive(Debug, Clone, PartialEq)]
-pub enum PerNeuron {
-    /// All neurons share it.
-    Shared(f64),
-    /// One for each neuron, `[N]`.
-    Each(Vec<f64>),
-}
-
-impl PerNeuron {
-    pub(crate) fn values(&self) -> &[f64] {
-        match self {
-            PerNeuron::Shared(value) => std::slice::from_ref(value),
-            PerNeuron::Each(values) => values,
-        }
-    }
-}
-
-impl From<f64> for PerNeuron {
-    fn from(value: f64) -> Self {
-        PerNeuron::Shared(value)
-    }
-}
-
-impl From<Vec<f64>> for PerNeuron {
-    fn from(values: Vec<f64>) -> Self {
-        PerNeuron::Each(values)
+/// The name in files: `subtract`.
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reset::Subtract => "subtract",
+            Reset::Zero => "zero",
+            Reset::None => "none",
+        })
     }
 }
 
@@ -250,35 +244,15 @@ impl Leaky {
             surrogate: self.surrogate,
         }
     }
+}
 
-    /// Checks every setting for a layer of `neurons`; `place` names the layer in messages.
-    pub(crate) fn check(&self, place: &str, neurons: usize) -> Result<()> {
-        self.surrogate.check(place)?;
-        for (name, values, (low, high), range) in [
-            ("beta", &self.beta, (0.0, 1.0), "a decay from 0 to 1"),
-            (
-                "threshold",
-                &self.threshold,
-                (MIN_THRESHOLD, 1e30),
-                "a number from 1e-6 to 1e30",
-            ),
-        ] {
-            let values = match values {
-                PerNeuron::Each(each) if each.len() != neurons => {
-                    let expected = format!("[{neurons}], one for each neuron");
-                    return Err(Error::shape(
-                        format!("{place}: {name}"),
-                        expected,
-                        &[each.len()],
-                    ));
-                }
-                values => values.values(),
-            };
-            if let Some(bad) = values.iter().find(|v| !(low..=high).contains(*v)) {
-                return Err(Error::parameter(format!("{place}: {name}"), bad, range));
-            }
-        }
-        Ok(())
+impl From<Leaky> for Neurons {
+    fn from(leaky: Leaky) -> Self {
+        Neurons::new(leaky.rule())
+            .constant("beta", leaky.beta)
+            .constant("threshold", leaky.threshold)
+            .learn("beta", leaky.learn_beta)
+            .learn("threshold", leaky.learn_threshold)
     }
 }
 
@@ -343,6 +317,9 @@ impl Rule {
 }
 
 impl Neuron for Rule {
+    const NAME: &'static str = "leaky";
+    const CONSTANTS: &'static [Constant] = &[Constant::DECAY, Constant::THRESHOLD];
+
     /// `β`, `θ`.
     type Constants<V: Copy> = [V; 2];
     /// The recorded membrane.
@@ -463,6 +440,25 @@ impl Neuron for Rule {
     #[inline(always)]
     fn spikes_first(self) -> bool {
         matches!(self.dynamics, Dynamics::FireThenIntegrate)
+    }
+
+    fn settings(self) -> Vec<(&'static str, String)> {
+        let Rule {
+            dynamics,
+            reset,
+            detach_reset,
+            surrogate,
+        } = self;
+        vec![
+            ("dynamics", dynamics.to_string()),
+            ("reset", reset.to_string()),
+            ("detach_reset", detach_reset.to_string()),
+            ("surrogate", surrogate.to_string()),
+        ]
+    }
+
+    fn check(self, place: &str) -> Result<()> {
+        self.surrogate.check(place)
     }
 
     /// The tutorial's neuron, snnTorch's `Leaky` and SpikingJelly's hard reset, each with the

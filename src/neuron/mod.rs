@@ -8,6 +8,7 @@
 //! | file | neuron |
 //! |---|---|
 //! | [`leaky`] | leaky integrate-and-fire, in three orders of events |
+//! | [`synaptic`] | the same, driven by a synaptic current that decays by itself |
 //!
 //! # Symbols
 //!
@@ -16,20 +17,35 @@
 //! threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0.
 
 mod arithmetic;
+mod constants;
 pub mod leaky;
+mod neurons;
 pub(crate) mod rows;
+pub mod synaptic;
 
 pub(crate) use arithmetic::Held;
 pub use arithmetic::{Arithmetic, Num, Operand, Relaxed, Scalar, Spike};
-pub(crate) use leaky::Rule;
-pub use leaky::{Dynamics, Leaky, MIN_THRESHOLD, PerNeuron, Reset};
+pub use constants::{Constant, PerNeuron};
+pub use leaky::{Dynamics, Leaky, MIN_THRESHOLD, Reset};
+pub(crate) use neurons::Equations;
+pub use neurons::Neurons;
+pub use synaptic::Synaptic;
+
+use std::fmt::Debug;
+
+use crate::Result;
 
 /// The equations of a neuron: one step forward and its adjoint.
 ///
 /// Three lists describe what it is made of, each an array `[V; N]`: the **constants** (a decay, a
 /// threshold), the **state** that a step hands to the next, and what is **kept** of a step for the
 /// way back. Where no step loses anything, kept and state are the same.
-pub trait Neuron: Copy + Send + Sync + 'static {
+pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
+    /// What files and messages call it.
+    const NAME: &'static str;
+    /// The constants' names and ranges, in the order of [`Constants`](Self::Constants).
+    const CONSTANTS: &'static [Constant];
+
     /// Constants of one neuron.
     type Constants<V: Copy>: List<V>;
     /// What step `t` hands to step `t + 1`; all 0 before the first step.
@@ -63,6 +79,21 @@ pub trait Neuron: Copy + Send + Sync + 'static {
         after: State<Self, A>,
         spike: Num<A>,
     ) -> Adjoint<Self, A>;
+
+    /// The settings that decide the equations beside the constants, by name, for files: two neurons
+    /// with equal settings compute the same.
+    fn settings(self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Refuses settings out of range; `place` names the layer.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) naming the setting.
+    fn check(self, place: &str) -> Result<()> {
+        let _ = place;
+        Ok(())
+    }
 
     /// Which entry of the state is the membrane, the one that is recorded.
     const MEMBRANE: usize = 0;
@@ -113,7 +144,7 @@ pub trait Visit<N> {
     fn visit<const COMMON: bool>(self, neuron: N) -> Self::Out;
 }
 
-/// A list of fixed length: `[V; N]`.
+/// A list of fixed length, at least 1: `[V; N]`.
 pub trait List<V>: Copy + AsRef<[V]> {
     /// How many values it has.
     const LEN: usize;

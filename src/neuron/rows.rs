@@ -48,17 +48,69 @@ pub(crate) struct Back<F: Float> {
     pub constants: Vec<Array1<F>>,
 }
 
+/// (2) and (3) for neurons of any type, in a precision.
+pub(crate) trait Rows<F: Float> {
+    /// (2): from the state before a step, which is overwritten with the one after it, and the input
+    /// current to what is recorded.
+    fn step(
+        &self,
+        spikes: Spikes<'_, F>,
+        constants: &[Array1<F>],
+        state: &mut [Array2<F>],
+        current: &Array2<F>,
+        out: StepMut<'_, F>,
+    );
+
+    /// (3): from what arrives at a step, and what the step after it sent back in `h`, which is
+    /// overwritten with what goes to the step before.
+    fn adjoint(
+        &self,
+        spikes: Spikes<'_, F>,
+        constants: &[Array1<F>],
+        around: Around<'_, F>,
+        arriving: Arriving<'_, F>,
+        h: &mut [Array2<F>],
+    ) -> Back<F>;
+}
+
+impl<F: Float, N: Neuron> Rows<F> for N {
+    fn step(
+        &self,
+        spikes: Spikes<'_, F>,
+        constants: &[Array1<F>],
+        state: &mut [Array2<F>],
+        current: &Array2<F>,
+        out: StepMut<'_, F>,
+    ) {
+        match spikes {
+            Spikes::Hard => step(*self, Scalar::new(), constants, state, current, out),
+            Spikes::Soft(relaxed) => step(*self, relaxed, constants, state, current, out),
+        }
+    }
+
+    fn adjoint(
+        &self,
+        spikes: Spikes<'_, F>,
+        constants: &[Array1<F>],
+        around: Around<'_, F>,
+        arriving: Arriving<'_, F>,
+        h: &mut [Array2<F>],
+    ) -> Back<F> {
+        match spikes {
+            Spikes::Hard => adjoint(*self, Scalar::new(), constants, around, arriving, h),
+            Spikes::Soft(relaxed) => adjoint(*self, relaxed, constants, around, arriving, h),
+        }
+    }
+}
+
 impl<F: Float> Layer<F> {
     /// The state of a batch at rest, `[B, N]` for each entry: 0.
     pub(crate) fn rest(&self, batch: usize) -> Vec<Array2<F>> {
-        fn entries<N: Neuron>(_: N) -> usize {
-            N::State::<()>::LEN
-        }
-        vec![Array2::zeros((batch, self.neurons())); entries(self.neuron.rule())]
+        let entries = self.neuron.run().states();
+        vec![Array2::zeros((batch, self.neurons())); entries]
     }
 
-    /// (2): from the state before a step, which is overwritten with the one after it, and the input
-    /// current to what is recorded.
+    /// See [`Rows::step`].
     pub(crate) fn step(
         &self,
         spikes: Spikes<'_, F>,
@@ -66,15 +118,10 @@ impl<F: Float> Layer<F> {
         current: &Array2<F>,
         out: StepMut<'_, F>,
     ) {
-        let (rule, constants) = (self.neuron.rule(), [&self.beta, &self.threshold]);
-        match spikes {
-            Spikes::Hard => step(rule, Scalar::new(), &constants, state, current, out),
-            Spikes::Soft(relaxed) => step(rule, relaxed, &constants, state, current, out),
-        }
+        F::rows(self.neuron.run()).step(spikes, &self.constants, state, current, out);
     }
 
-    /// (3): from what arrives at a step, and what the step after it sent back in `h`, which is
-    /// overwritten with what goes to the step before.
+    /// See [`Rows::adjoint`].
     pub(crate) fn adjoint(
         &self,
         spikes: Spikes<'_, F>,
@@ -82,30 +129,20 @@ impl<F: Float> Layer<F> {
         arriving: Arriving<'_, F>,
         h: &mut [Array2<F>],
     ) -> Back<F> {
-        let (rule, constants) = (self.neuron.rule(), [&self.beta, &self.threshold]);
-        match spikes {
-            Spikes::Hard => adjoint(rule, Scalar::new(), &constants, around, arriving, h),
-            Spikes::Soft(relaxed) => adjoint(rule, relaxed, &constants, around, arriving, h),
-        }
+        F::rows(self.neuron.run()).adjoint(spikes, &self.constants, around, arriving, h)
     }
 
     /// How many arrays [`Trace::kept`](crate::Trace) has of this layer.
     pub(crate) fn kept_beside_membrane(&self) -> usize {
-        fn entries<N: Neuron>(neuron: N) -> usize {
-            if neuron.keeps_membrane() {
-                0
-            } else {
-                N::Kept::<()>::LEN
-            }
-        }
-        entries(self.neuron.rule())
+        let neuron = self.neuron.run();
+        if neuron.keeps_membrane() { 0 } else { neuron.kept() }
     }
 }
 
 fn step<F: Float, N: Neuron, A: Arithmetic<V = F>>(
     neuron: N,
     a: A,
-    constants: &[&Array1<F>],
+    constants: &[Array1<F>],
     state: &mut [Array2<F>],
     current: &Array2<F>,
     mut out: StepMut<'_, F>,
@@ -129,7 +166,7 @@ fn step<F: Float, N: Neuron, A: Arithmetic<V = F>>(
 fn adjoint<F: Float, N: Neuron, A: Arithmetic<V = F>>(
     neuron: N,
     a: A,
-    constants: &[&Array1<F>],
+    constants: &[Array1<F>],
     around: Around<'_, F>,
     arriving: Arriving<'_, F>,
     h: &mut [Array2<F>],
@@ -165,7 +202,7 @@ fn adjoint<F: Float, N: Neuron, A: Arithmetic<V = F>>(
 /// The constants of neuron `n`, from lists of one or of `N`.
 fn constants_of<F: Float, N: Neuron, A: Arithmetic<V = F>>(
     a: A,
-    constants: &[&Array1<F>],
+    constants: &[Array1<F>],
     n: usize,
 ) -> N::Constants<Num<A>> {
     N::Constants::from_fn(|i| Num(a, constants[i][if constants[i].len() == 1 { 0 } else { n }]))

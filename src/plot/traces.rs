@@ -93,10 +93,10 @@ impl Traces {
                 found,
             ));
         }
-        let threshold = layers[layer - 1].threshold();
-        let threshold = match threshold.len() {
-            1 => vec![threshold[0].widen() as f32],
-            _ => (neurons.iter().map(|&n| threshold[n].widen() as f32)).collect(),
+        let threshold = match layers[layer - 1].constant("threshold") {
+            None => Vec::new(),
+            Some(shared) if shared.len() == 1 => vec![shared[0].widen() as f32],
+            Some(each) => (neurons.iter().map(|&n| each[n].widen() as f32)).collect(),
         };
         let kind = match layer == layers.len() {
             true => "output",

@@ -13,7 +13,7 @@ use super::{
     rounding::{self, Case, NEAR_THRESHOLD, largest},
     settings,
 };
-use crate::{Dynamics, Engine, Float, Loss, Result};
+use crate::{Dynamics, Engine, Float, Layer, Loss, Result};
 
 /// Float64 must agree to this, relative to the tensor's largest entry.
 const TOLERANCE_F64: f64 = 1e-10;
@@ -276,8 +276,10 @@ fn excused_flip(case: &Case<'_>, found: &Tensors) -> bool {
         }
         for (index, &s) in spk.indexed_iter().filter(|(index, s)| **s != ours[index]) {
             let (t, b, n) = (index[0], index[1], index[2]);
-            let theta = layer.threshold()[n % layer.threshold().len()];
-            let read = match layer.neuron().dynamics {
+            let Some(theta) = threshold_of(layer, n) else {
+                return false;
+            };
+            let read = match order_of(layer) {
                 Dynamics::FireThenIntegrate if t == 0 => 0.0,
                 Dynamics::FireThenIntegrate => mem[[t - 1, b, n]],
                 Dynamics::IntegrateThenFire => mem[[t, b, n]],
@@ -295,4 +297,19 @@ fn excused_flip(case: &Case<'_>, found: &Tensors) -> bool {
         }
     }
     matches!(first, Some((_, _, true)))
+}
+
+/// The threshold of neuron `n`, if the neurons have one.
+pub(super) fn threshold_of(layer: &Layer<f64>, n: usize) -> Option<f64> {
+    let threshold = layer.constant("threshold")?;
+    threshold.get(n % threshold.len()).copied()
+}
+
+/// The order of events, as far as it says which membrane a spike read.
+fn order_of(layer: &Layer<f64>) -> Dynamics {
+    match layer.neuron().leaky() {
+        Some(leaky) => leaky.dynamics,
+        None if layer.neuron.run().spikes_first() => Dynamics::FireThenIntegrate,
+        None => Dynamics::IntegrateThenFire,
+    }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayD, Zip};
 
-use super::{Fixture, fixture::Source};
+use super::{Fixture, compare::threshold_of, fixture::Source};
 use crate::{
     Dynamics, Engine, Input, Network, Objective, Record, Recording, ReferenceEngine, Reset,
 };
@@ -144,12 +144,15 @@ pub(super) fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
 /// Whether a membrane that a spike read comes within rounding of its threshold.
 fn comes_near(network: &Network<f64>, recording: &Recording<f64>) -> bool {
     network.layers().iter().enumerate().any(|(k, layer)| {
-        let subtracts = layer.neuron().dynamics == Dynamics::IntegrateFireReset
-            && layer.neuron().reset == Reset::Subtract;
+        let subtracts = layer.neuron().leaky().is_some_and(|leaky| {
+            leaky.dynamics == Dynamics::IntegrateFireReset && leaky.reset == Reset::Subtract
+        });
         recording.layer(k).is_some_and(|trace| {
             let mut neurons = trace.mem.indexed_iter().zip(&trace.spk);
             neurons.any(|((index, &u), &s)| {
-                let theta = layer.threshold()[index.2 % layer.threshold().len()];
+                let Some(theta) = threshold_of(layer, index.2) else {
+                    return false;
+                };
                 let read = if subtracts { u + theta * s } else { u };
                 (read - theta).abs() <= NEAR_THRESHOLD
             })

@@ -5,7 +5,10 @@
 use std::fmt::Debug;
 
 use super::Fixture;
-use crate::{Adam, Float, Layer, Network, Objective, Reset};
+use crate::{
+    Adam, Float, Layer, Network, Objective, PerNeuron, Reset,
+    neuron::Neurons,
+};
 
 /// The network in double precision. A decay or threshold that is not learnt is what the program wrote,
 /// not what single precision made of it.
@@ -15,14 +18,12 @@ pub(super) fn widened<F: Float>(network: &Network<F>) -> Network<f64> {
         Layer {
             weight: layer.weight.map(to),
             bias: layer.bias.map(to),
-            beta: match neuron.learn_beta {
-                true => layer.beta.map(to),
-                false => neuron.beta.values().iter().copied().collect(),
-            },
-            threshold: match neuron.learn_threshold {
-                true => layer.threshold.map(to),
-                false => neuron.threshold.values().iter().copied().collect(),
-            },
+            constants: (neuron.each().zip(&layer.constants))
+                .map(|((_, value, learnt), now)| match learnt {
+                    true => now.map(to),
+                    false => value.values().iter().copied().collect(),
+                })
+                .collect(),
             neuron,
         }
     };
@@ -107,34 +108,22 @@ impl Differences {
     fn layer<F: Float>(&mut self, k: usize, ours: &Layer<F>, theirs: &Layer<f64>) {
         let (own, other) = (&ours.neuron, &theirs.neuron);
         let name = |setting: &str| format!("layer {k}: {setting}");
-        self.compare(&name("dynamics"), &own.dynamics, &other.dynamics);
-        self.compare(&name("reset"), &own.reset, &other.reset);
-        if (own.reset, other.reset) != (Reset::None, Reset::None) {
-            self.compare(
-                &name("detach_reset"),
-                &own.detach_reset,
-                &other.detach_reset,
-            );
-        }
-        self.compare(&name("surrogate"), &own.surrogate, &other.surrogate);
-        self.compare(&name("learn_beta"), &own.learn_beta, &other.learn_beta);
-        self.compare(
-            &name("learn_threshold"),
-            &own.learn_threshold,
-            &other.learn_threshold,
-        );
-        // Learnt ones come from the file.
-        let rounded = |values: &[f64]| values.iter().map(|&x| F::of(x)).collect::<Vec<F>>();
-        if !own.learn_beta && !other.learn_beta {
-            let (own, other) = (own.beta.values(), other.beta.values());
-            if rounded(own) != rounded(other) {
-                self.compare(&name("beta"), &own, &other);
+        self.compare(&name("neuron"), &own.name(), &other.name());
+        let resets = |neuron: &Neurons| neuron.leaky().is_none_or(|l| l.reset != Reset::None);
+        for ((setting, ours), (_, theirs)) in own.settings().iter().zip(other.settings()) {
+            if *setting != "detach_reset" || resets(own) || resets(other) {
+                self.compare(&name(setting), ours, &theirs);
             }
         }
-        if !own.learn_threshold && !other.learn_threshold {
-            let (own, other) = (own.threshold.values(), other.threshold.values());
-            if rounded(own) != rounded(other) {
-                self.compare(&name("threshold"), &own, &other);
+        let rounded = |value: &PerNeuron| {
+            let values = value.values().iter();
+            values.map(|&x| F::of(x)).collect::<Vec<F>>()
+        };
+        for ((constant, ours, own), (_, theirs, other)) in own.each().zip(other.each()) {
+            self.compare(&name(&format!("learn_{}", constant.name)), &own, &other);
+            // Learnt ones come from the file.
+            if !own && !other && rounded(ours) != rounded(theirs) {
+                self.compare(&name(constant.name), &ours.values(), &theirs.values());
             }
         }
     }

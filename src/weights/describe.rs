@@ -18,45 +18,34 @@ use std::{collections::BTreeMap, path::Path, str::FromStr};
 use ndarray::Array1;
 use safetensors::SafeTensors;
 
-use crate::{Dynamics, Error, Float, Layer, Leaky, Network, PerNeuron, Reset, Surrogate, files};
+use crate::{
+    Dynamics, Error, Float, Layer, Network, PerNeuron, Reset, Surrogate, files,
+    neuron::{Neuron, Neurons, leaky, synaptic},
+};
 
-/// A name in the file for each value.
-type Names<T, const N: usize> = [(&'static str, T); N];
-
-const DYNAMICS: Names<Dynamics, 3> = [
-    ("fire_then_integrate", Dynamics::FireThenIntegrate),
-    ("integrate_then_fire", Dynamics::IntegrateThenFire),
-    ("integrate_fire_reset", Dynamics::IntegrateFireReset),
+const DYNAMICS: [Dynamics; 3] = [
+    Dynamics::FireThenIntegrate,
+    Dynamics::IntegrateThenFire,
+    Dynamics::IntegrateFireReset,
 ];
 
-const RESETS: Names<Reset, 3> = [
-    ("subtract", Reset::Subtract),
-    ("zero", Reset::Zero),
-    ("none", Reset::None),
-];
+const RESETS: [Reset; 3] = [Reset::Subtract, Reset::Zero, Reset::None];
 
 /// The name of inputs and neurons of each layer.
 pub(crate) const SIZES: &str = "network.sizes";
 
-fn name_of<T: PartialEq, const N: usize>(names: &Names<T, N>, value: &T) -> String {
-    let found = names.iter().find(|(_, known)| known == value);
-    found.map_or_else(String::new, |(name, _)| (*name).into())
-}
-
 /// What a name stands for.
-fn named<T: Copy, const N: usize>(names: &Names<T, N>, text: &str) -> Option<T> {
-    let found = names.iter().find(|(name, _)| *name == text);
-    found.map(|(_, value)| *value)
+fn named<T: Copy + ToString>(values: &[T], text: &str) -> Option<T> {
+    values.iter().find(|known| known.to_string() == text).copied()
 }
 
 /// The names, for a message.
-fn choices<T, const N: usize>(names: &Names<T, N>) -> String {
-    let names: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+fn choices<T: ToString>(values: &[T]) -> String {
+    let names: Vec<String> = values.iter().map(T::to_string).collect();
     names.join(", ")
 }
 
-/// The sizes of a network, and all settings of its neurons, as `{prefix}1.beta` …. Each struct is taken
-/// apart field by field, so that a setting added to it cannot be forgotten here.
+/// The sizes of a network, and all settings of its neurons, as `{prefix}1.beta` ….
 pub(crate) fn describe<F: Float>(network: &Network<F>, prefix: &str) -> BTreeMap<String, String> {
     let mut map = BTreeMap::from([(SIZES.into(), sizes(&network.sizes()))]);
     for (layer, k) in network.layers().iter().zip(1..) {
@@ -74,39 +63,27 @@ pub(crate) fn sizes(sizes: &[usize]) -> String {
 }
 
 /// The settings of a layer's neurons by name.
-fn settings<F: Float>(layer: &Layer<F>) -> Vec<(&'static str, String)> {
-    let Leaky {
-        beta,
-        threshold,
-        dynamics: _,
-        reset: _,
-        detach_reset: _,
-        surrogate: _,
-        learn_beta,
-        learn_threshold,
-    } = layer.neuron();
-    let mut settings = vec![
-        ("beta", constant(beta, &layer.beta, *learn_beta)),
-        (
-            "threshold",
-            constant(threshold, &layer.threshold, *learn_threshold),
-        ),
-        ("learn_beta", learn_beta.to_string()),
-        ("learn_threshold", learn_threshold.to_string()),
-    ];
-    settings.extend(rules(layer.neuron()));
+fn settings<F: Float>(layer: &Layer<F>) -> Vec<(String, String)> {
+    let mut settings = Vec::new();
+    for ((known, built, learnt), now) in layer.neuron.each().zip(&layer.constants) {
+        settings.push((known.name.into(), constant(built, now, learnt)));
+        settings.push((format!("learn_{}", known.name), learnt.to_string()));
+    }
+    let rules = rules(&layer.neuron).into_iter();
+    settings.extend(rules.map(|(name, value)| (name.into(), value)));
     settings
 }
 
 /// The settings of neurons that are the same for a whole layer, by name.
-pub(crate) fn rules(neuron: &Leaky) -> [(&'static str, String); 4] {
-    [
-        ("dynamics", name_of(&DYNAMICS, &neuron.dynamics)),
-        ("reset", name_of(&RESETS, &neuron.reset)),
-        ("detach_reset", neuron.detach_reset.to_string()),
-        ("surrogate", surrogate_text(neuron.surrogate)),
-    ]
+pub(crate) fn rules(neuron: &Neurons) -> Vec<(&'static str, String)> {
+    // Files of the first version have leaky neurons alone, and do not say so.
+    let kind = (neuron.name() != LEAKY).then(|| (KIND, neuron.name().into()));
+    kind.into_iter().chain(neuron.settings()).collect()
 }
+
+/// The setting that names the neurons.
+const KIND: &str = "neuron";
+const LEAKY: &str = leaky::Rule::NAME;
 
 /// A constant's initial values where it is learnt, else those that the neurons have: a network that was
 /// cast from single precision has other ones than it was built with.
@@ -133,13 +110,19 @@ pub(crate) struct Described {
     /// Inputs, then the neurons of each layer: two numbers or more, none of them 0.
     pub sizes: Vec<usize>,
     /// The neurons of each layer, their settings in range.
-    pub neurons: Vec<Leaky>,
+    pub neurons: Vec<Neurons>,
 }
 
 impl Described {
     /// Takes from the metadata what [`describe`] has put there. A network of more than `most` layers is
-    /// refused: a list that is longer than the file's tensors is not worth its memory.
-    pub fn take(fields: &mut Fields, prefix: &str, most: usize) -> Result<Self, Unfit> {
+    /// refused: a list that is longer than the file's tensors is not worth its memory. `known` are
+    /// neurons of the program's own, which the file may name.
+    pub fn take(
+        fields: &mut Fields,
+        prefix: &str,
+        most: usize,
+        known: &[Neurons],
+    ) -> Result<Self, Unfit> {
         let sizes = |text: &str| {
             if text.split(' ').nth(most).is_some() {
                 return None;
@@ -150,39 +133,92 @@ impl Described {
         let expected = "two or more whole numbers of at least 1, with blanks between";
         let sizes = fields.get(SIZES, expected, sizes)?;
         let layers = sizes.iter().skip(1).zip(1..);
-        let neurons = layers.map(|(&neurons, k)| neuron(fields, prefix, k, neurons));
+        let neurons = layers.map(|(&neurons, k)| neuron(fields, prefix, (k, neurons), known));
         let neurons = neurons.collect::<Result<_, Unfit>>()?;
         Ok(Described { sizes, neurons })
     }
 }
 
-/// The settings of layer `k`, from 1.
-fn neuron(fields: &mut Fields, prefix: &str, k: usize, neurons: usize) -> Result<Leaky, Unfit> {
+/// The neurons of layer `k`, from 1.
+fn neuron(
+    fields: &mut Fields,
+    prefix: &str,
+    (k, neurons): (usize, usize),
+    known: &[Neurons],
+) -> Result<Neurons, Unfit> {
     let name = |field: &str| format!("{prefix}{k}.{field}");
-    let numbers = "a number, or [one, for, each] neuron";
-    let flag = "true or false";
-    let neuron = Leaky {
-        beta: fields.get(&name("beta"), numbers, parse_per_neuron)?,
-        threshold: fields.get(&name("threshold"), numbers, parse_per_neuron)?,
+    let mut described = match fields.0.remove(&name(KIND)) {
+        None => Neurons::new(leaky_rule(fields, &name)?),
+        Some(kind) if kind == synaptic::Rule::NAME => {
+            let leaky::Rule {
+                dynamics,
+                reset,
+                detach_reset,
+                surrogate,
+            } = leaky_rule(fields, &name)?;
+            Neurons::new(synaptic::Rule {
+                dynamics,
+                reset,
+                detach_reset,
+                surrogate,
+                old_current: fields.parse(&name("old_current"), "true or false")?,
+            })
+        }
+        Some(kind) => own(fields, &name, &kind, known)?,
+    };
+    for constant in described.constants() {
+        let numbers = "a number, or [one, for, each] neuron";
+        let value = fields.get(&name(constant.name), numbers, parse_per_neuron)?;
+        let learn = name(&format!("learn_{}", constant.name));
+        let learn = fields.parse(&learn, "true or false")?;
+        described = described.constant(constant.name, value).learn(constant.name, learn);
+    }
+    described
+        .check(&format!("layer {k}"), neurons)
+        .map_err(out_of_range)?;
+    Ok(described)
+}
+
+/// The settings of leaky neurons.
+fn leaky_rule(fields: &mut Fields, name: &impl Fn(&str) -> String) -> Result<leaky::Rule, Unfit> {
+    Ok(leaky::Rule {
         dynamics: fields.get(&name("dynamics"), &choices(&DYNAMICS), |text| {
             named(&DYNAMICS, text)
         })?,
         reset: fields.get(&name("reset"), &choices(&RESETS), |text| {
             named(&RESETS, text)
         })?,
-        detach_reset: fields.parse(&name("detach_reset"), flag)?,
+        detach_reset: fields.parse(&name("detach_reset"), "true or false")?,
         surrogate: fields.get(
             &name("surrogate"),
             "a surrogate's name and its sharpness",
             parse_surrogate,
         )?,
-        learn_beta: fields.parse(&name("learn_beta"), flag)?,
-        learn_threshold: fields.parse(&name("learn_threshold"), flag)?,
+    })
+}
+
+/// Neurons of the program's own, of a name and with the settings of the file.
+fn own(
+    fields: &mut Fields,
+    name: &impl Fn(&str) -> String,
+    kind: &str,
+    known: &[Neurons],
+) -> Result<Neurons, Unfit> {
+    let Some(found) = known.iter().find(|known| known.name() == kind) else {
+        let names: Vec<&str> = known.iter().map(Neurons::name).collect();
+        return Err(Unfit {
+            what: name(KIND),
+            expected: format!(
+                "neurons that this program knows: {}",
+                [&[LEAKY, synaptic::Rule::NAME], &names[..]].concat().join(", ")
+            ),
+            found: shortened(kind),
+        });
     };
-    neuron
-        .check(&format!("layer {k}"), neurons)
-        .map_err(out_of_range)?;
-    Ok(neuron)
+    for (setting, have) in found.settings() {
+        fields.get(&name(setting), &have, |text| (text == have).then_some(()))?;
+    }
+    Ok(found.clone())
 }
 
 /// `0.95`, or `[0.95, 0.9]`.
@@ -201,16 +237,6 @@ fn parse_per_neuron(text: &str) -> Option<PerNeuron> {
             let values: Option<Vec<f64>> = values.map(|text| text.parse().ok()).collect();
             values.map(PerNeuron::Each)
         }
-    }
-}
-
-fn surrogate_text(surrogate: Surrogate) -> String {
-    match surrogate {
-        Surrogate::Arctan { alpha } => format!("arctan {alpha:?}"),
-        Surrogate::FastSigmoid { slope } => format!("fast_sigmoid {slope:?}"),
-        Surrogate::Sigmoid { slope } => format!("sigmoid {slope:?}"),
-        Surrogate::Triangular => "triangular".into(),
-        Surrogate::StraightThrough => "straight_through".into(),
     }
 }
 

@@ -14,7 +14,7 @@
 use ndarray::Array1;
 
 use super::describe::{Unfit, number, rules};
-use crate::{Dynamics, Float, Layer, Leaky, PerNeuron, Reset};
+use crate::{Dynamics, Float, Layer, PerNeuron, Reset, network::name_of, neuron::Neurons};
 
 /// A decay or a threshold of a file.
 #[derive(Debug, Clone)]
@@ -31,9 +31,9 @@ pub(super) struct Constant {
 /// What a file tells of the neurons of one layer.
 #[derive(Debug, Default)]
 pub(super) struct Told<'a> {
-    pub described: Option<&'a Leaky>,
-    pub beta: Option<Constant>,
-    pub threshold: Option<Constant>,
+    pub described: Option<&'a Neurons>,
+    /// Of each constant of the network's neurons, by name.
+    pub constants: Vec<(&'static str, Option<Constant>)>,
     /// The reset of a neuron of snnTorch's.
     pub snntorch: Option<Reset>,
 }
@@ -46,21 +46,17 @@ pub(super) fn compare<F: Float>(
     told: &Told<'_>,
 ) -> Result<(), Unfit> {
     let Layer {
-        beta,
-        threshold,
-        neuron,
-        ..
+        constants, neuron, ..
     } = layer;
-    for (name, learnt, have, found) in [
-        ("beta", neuron.learn_beta, beta, &told.beta),
-        (
-            "threshold",
-            neuron.learn_threshold,
-            threshold,
-            &told.threshold,
-        ),
-    ] {
-        let name = format!("lif{k}.{name}");
+    if let Some(described) = told.described
+        && described.name() != neuron.name()
+    {
+        let (found, have) = (described.name().into(), neuron.name().into());
+        return Err(differs(&format!("lif{k}.neuron"), found, have));
+    }
+    let each = neuron.each().zip(constants).zip(&told.constants);
+    for (((constant, _, learnt), have), (_, found)) in each {
+        let name = name_of(k, constant);
         match found {
             Some(found) if !learnt => same(&name, found, have)?,
             // A tensor is loaded as the other parameters are.
@@ -75,15 +71,15 @@ pub(super) fn compare<F: Float>(
             }
         }
     }
-    if let Some(reset) = told.snntorch {
-        let [(_, dynamics), (_, have), ..] = rules(neuron);
+    if let Some((reset, neuron)) = told.snntorch.zip(neuron.leaky()) {
         if neuron.dynamics == Dynamics::FireThenIntegrate {
             let found = "snnTorch's order of events (integrate_then_fire, or integrate_fire_reset \
                          without reset_delay)";
-            return Err(differs(&format!("lif{k}.dynamics"), found.into(), dynamics));
+            let have = neuron.dynamics.to_string();
+            return Err(differs(&format!("lif{k}.dynamics"), found.into(), have));
         }
         if neuron.reset != reset {
-            let [_, (_, found), ..] = rules(&neuron.clone().reset(reset));
+            let (found, have) = (reset.to_string(), neuron.reset.to_string());
             return Err(differs(&format!("lif{k}.reset"), found, have));
         }
     }
@@ -98,44 +94,38 @@ pub(super) fn take_over<F: Float>(
 ) -> Result<(), Unfit> {
     if let Some(described) = told.described {
         layer.neuron = described.clone();
-        layer.beta = array(described.beta.values());
-        layer.threshold = array(described.threshold.values());
+        layer.constants = Layer::initial(described);
     }
-    let (neurons, neuron) = (layer.neurons(), &mut layer.neuron);
-    for (learnt, built, have, found) in [
-        (
-            neuron.learn_beta,
-            &mut neuron.beta,
-            &mut layer.beta,
-            &told.beta,
-        ),
-        (
-            neuron.learn_threshold,
-            &mut neuron.threshold,
-            &mut layer.threshold,
-            &told.threshold,
-        ),
-    ] {
+    for (name, found) in &told.constants {
         let Some(found) = found.as_ref().filter(|found| found.tensor) else {
             continue;
         };
+        let names = layer.neuron.constants().iter();
+        let values = names.zip(&mut layer.constants);
+        let Some((_, have)) = { values }.find(|(known, _)| known.name == *name) else {
+            continue;
+        };
+        *have = array(&found.values);
         // Learnt ones keep their initial values, if there are as many.
-        if !learnt || built.values().len() != found.values.len() {
-            *built = match found.values[..] {
+        let built = layer.neuron.initial(name).map(|built| built.values().len());
+        if !layer.neuron.learns(name) || built != Some(found.values.len()) {
+            let value = match found.values[..] {
                 [value] => PerNeuron::Shared(value),
                 _ => PerNeuron::Each(found.values.clone()),
             };
+            layer.neuron = layer.neuron.clone().constant(name, value);
         }
-        *have = array(&found.values);
     }
-    if let Some(reset) = told.snntorch {
+    if let Some((reset, mut neuron)) = told.snntorch.zip(layer.neuron.leaky()) {
         neuron.reset = reset;
         if neuron.dynamics == Dynamics::FireThenIntegrate {
             neuron.dynamics = Dynamics::IntegrateThenFire;
         }
+        layer.neuron = neuron.into();
     }
-    neuron
-        .check(&format!("layer {k}"), neurons)
+    layer
+        .neuron
+        .check(&format!("layer {k}"), layer.neurons())
         .map_err(super::describe::out_of_range)
 }
 

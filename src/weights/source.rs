@@ -27,9 +27,11 @@ use super::{
     neurons::{Constant, Told, compare, take_over},
 };
 use crate::{
-    Error, Float, Layer, Leaky, Network, Reset, Result,
+    Error, Float, Layer, Network, Reset, Result,
     checkpoint::{self, decode, text::LAYER},
     files,
+    network::name_of,
+    neuron::Neurons,
 };
 
 type Fit<T> = std::result::Result<T, Unfit>;
@@ -47,10 +49,18 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The tensors in a file's bytes and, where `described`, what its metadata describe.
-    pub fn new(path: &'a Path, bytes: &'a [u8], described: bool) -> Result<Self> {
+    /// The tensors in a file's bytes and, where `described`, what its metadata describe; `known` are
+    /// neurons that they may name.
+    pub fn new(
+        path: &'a Path,
+        bytes: &'a [u8],
+        described: bool,
+        known: &[Neurons],
+    ) -> Result<Self> {
         let tensors: BTreeMap<_, _> = files::tensors(path, bytes)?.tensors().into_iter().collect();
-        let read = |bytes| Fields::of(bytes).and_then(|fields| network(fields, bytes, &tensors));
+        let read = |bytes| {
+            Fields::of(bytes).and_then(|fields| network(fields, bytes, &tensors, known))
+        };
         let described = match described {
             true => read(bytes).map_err(|unfit| unfit.of(path))?,
             false => None,
@@ -95,16 +105,14 @@ impl<'a> Source<'a> {
         &self,
         k: usize,
         (inputs, neurons): (usize, usize),
-        neuron: &Leaky,
+        neuron: &Neurons,
     ) -> Fit<Layer<F>> {
         self.floats(&format!("fc{k}.weight"), &[neurons, inputs])?;
         self.floats(&format!("fc{k}.bias"), &[neurons])?;
-        let constant = |values: &[f64]| values.iter().map(|&x| F::of(x)).collect();
         Ok(Layer {
             weight: Array2::zeros((neurons, inputs)),
             bias: Array1::zeros(neurons),
-            beta: constant(neuron.beta.values()),
-            threshold: constant(neuron.threshold.values()),
+            constants: Layer::initial(neuron),
             neuron: neuron.clone(),
         })
     }
@@ -153,25 +161,33 @@ impl<'a> Source<'a> {
         let described = self.described.iter().flat_map(|network| &network.neurons);
         let mut described = described.map(Some).chain(std::iter::repeat(None));
         for (layer, k) in network.layers_mut().iter_mut().zip(1..) {
-            let told = self.told(k, layer.neurons(), described.next().flatten())?;
+            let told = self.told(k, layer, described.next().flatten())?;
             apply(layer, k, &told)?;
         }
         Ok(())
     }
 
     /// What the file tells of the neurons of layer `k`, from 1.
-    fn told<'d>(&self, k: usize, neurons: usize, described: Option<&'d Leaky>) -> Fit<Told<'d>> {
+    fn told<'d, F: Float>(
+        &self,
+        k: usize,
+        layer: &Layer<F>,
+        described: Option<&'d Neurons>,
+    ) -> Fit<Told<'d>> {
+        let neurons = layer.neurons();
         let fc = self.tensors.get(&format!("fc{k}.weight"));
         let single = fc.is_some_and(|weight| weight.dtype() == Dtype::F32);
-        let constant = |name: &str, of: fn(&Leaky) -> &[f64]| {
+        let constant = |name: &'static str| {
             let tensor = self.constant(&format!("lif{k}.{name}"), neurons)?;
-            let described = described.map(|neuron| Constant {
-                values: of(neuron).to_vec(),
+            let described = described.and_then(|neurons| neurons.initial(name));
+            let described = described.map(|value| Constant {
+                values: value.values().to_vec(),
                 single,
                 tensor: false,
             });
-            Ok(tensor.or(described))
+            Ok((name, tensor.or(described)))
         };
+        let kind = described.unwrap_or(&layer.neuron);
         let graded = format!("lif{k}.{GRADED}");
         if let Some(factor) = self.constant(&graded, neurons)?
             && let Some(other) = factor.values.iter().find(|factor| **factor != 1.0)
@@ -184,8 +200,9 @@ impl<'a> Source<'a> {
         }
         Ok(Told {
             described,
-            beta: constant("beta", |neuron| neuron.beta.values())?,
-            threshold: constant("threshold", |neuron| neuron.threshold.values())?,
+            constants: (kind.constants().iter())
+                .map(|known| constant(known.name))
+                .collect::<Fit<_>>()?,
             snntorch: self.reset(&format!("lif{k}.{RESET}"))?,
         })
     }
@@ -241,10 +258,8 @@ impl<'a> Source<'a> {
         let mut fixed = BTreeSet::new();
         let described = self.described.iter().flat_map(|network| &network.neurons);
         for (neuron, k) in described.zip(1..) {
-            for (name, learnt) in [
-                (format!("lif{k}.beta"), neuron.learn_beta),
-                (format!("lif{k}.threshold"), neuron.learn_threshold),
-            ] {
+            for (constant, _, learnt) in neuron.each() {
+                let name = name_of(k, constant);
                 match learnt {
                     true => names.push(name),
                     false => drop(fixed.insert(name)),
@@ -253,11 +268,13 @@ impl<'a> Source<'a> {
         }
         names.sort();
         names.dedup();
+        let listed: BTreeSet<String> = names.iter().cloned().collect();
         names.retain(|name| !self.tensors.contains_key(name) && !fixed.contains(name));
         let missing = names;
         let known = |name: &str| match place(name) {
             None => true,
             Some((LIF, ..)) if keep => true,
+            Some(_) if listed.contains(name) || fixed.contains(name) => true,
             Some(("fc", k, "weight" | "bias"))
             | Some((LIF, k, "beta" | "threshold" | RESET | GRADED | STATE)) => {
                 (1..=layers).contains(&k)
@@ -323,6 +340,7 @@ fn network(
     mut fields: Fields,
     bytes: &[u8],
     tensors: &BTreeMap<String, TensorView<'_>>,
+    known: &[Neurons],
 ) -> Fit<Option<Described>> {
     let prefix = match (fields.0.remove(MARK), fields.0.get("format")) {
         (Some(version), _) if version == VERSION => LIF,
@@ -343,7 +361,7 @@ fn network(
         }
         _ => return Ok(None),
     };
-    Described::take(&mut fields, prefix, tensors.len()).map(Some)
+    Described::take(&mut fields, prefix, tensors.len(), known).map(Some)
 }
 
 /// `fc12.weight` as `("fc", 12, "weight")`: names of other kinds are of no layer.

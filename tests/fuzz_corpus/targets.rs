@@ -18,6 +18,7 @@ use spikegrad::{
     Adam, Checkpoint, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Mismatch,
     Network, Objective, ReadOut, Record, ReferenceEngine, Reset, Surrogate,
     data::{Mnist, MnistFiles, idx},
+    neuron::Neurons,
     verify::Fixture,
 };
 
@@ -175,7 +176,7 @@ pub fn weights(bytes: &[u8], file: &Path) {
             match network.load_safetensors_with(file, mismatch) {
                 Ok(()) => {
                     if mismatch != Mismatch::TakeOver {
-                        let neurons = |n: &Network| -> Vec<Leaky> {
+                        let neurons = |n: &Network| -> Vec<Neurons> {
                             n.layers().iter().map(|l| l.neuron().clone()).collect()
                         };
                         assert_eq!(neurons(&network), neurons(&start));

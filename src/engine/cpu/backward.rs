@@ -17,7 +17,7 @@ use crate::neuron::{List, Neuron, Num, Visit};
 /// A number for each step and neuron of one sample: block `k` at step `t` has its vectors from
 /// `k·block + t·step` on.
 #[derive(Clone, Copy)]
-pub(super) struct Plane<'a> {
+pub(crate) struct Plane<'a> {
     pub values: &'a [Lane],
     pub block: usize,
     pub step: usize,
@@ -58,7 +58,7 @@ impl<'a> Plane<'a> {
 
 /// What arrives at a layer's spikes from above.
 #[derive(Clone, Copy)]
-pub(super) enum FromAbove<'a> {
+pub(crate) enum FromAbove<'a> {
     /// Nothing.
     Nothing,
     /// `e`.
@@ -71,7 +71,7 @@ pub(super) enum FromAbove<'a> {
 }
 
 /// Back through all of time, all blocks of one sample.
-pub(super) struct Backward<'a> {
+pub(crate) struct Backward<'a> {
     pub layer: &'a LayerState,
     pub num_steps: usize,
     /// As [`Forward`] wrote it.
@@ -85,18 +85,21 @@ pub(super) struct Backward<'a> {
     pub summed: bool,
     pub out: &'a mut [Lane],
     /// `∂L/∂` the constants of this sample, a row each; empty if none is learnt.
-    pub learnt: [&'a mut [Lane]; 2],
+    pub learnt: &'a mut [Vec<Lane>],
 }
 
-impl Kernel for Backward<'_> {
+/// [`Backward`] for neurons of a type.
+pub(crate) struct BackwardOf<'a, N>(pub Backward<'a>, pub N);
+
+impl<N: Neuron> Kernel for BackwardOf<'_, N> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (rule, layer) = (self.layer.rule(), self.layer);
-        if layer.learns() {
-            BackwardOn::<S, true> { backward: self, s }.visit::<false>(rule);
+        let BackwardOf(backward, neuron) = self;
+        if backward.layer.learns() {
+            BackwardOn::<S, true> { backward, s }.visit::<false>(neuron);
         } else {
-            rule.specialize(BackwardOn::<S, false> { backward: self, s });
+            neuron.specialize(BackwardOn::<S, false> { backward, s });
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::neuron::{List, Neuron, Num, Visit};
 
 /// Forward through all of time, some blocks of one sample.
-pub(super) struct Forward<'a> {
+pub(crate) struct Forward<'a> {
     pub layer: &'a LayerState,
     /// The first block.
     pub block: usize,
@@ -33,12 +33,15 @@ pub(super) struct Forward<'a> {
     pub words: &'a mut [u64],
 }
 
-impl Kernel for Forward<'_> {
+/// [`Forward`] for neurons of a type.
+pub(crate) struct ForwardOf<'a, N>(pub Forward<'a>, pub N);
+
+impl<N: Neuron> Kernel for ForwardOf<'_, N> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let rule = self.layer.rule();
-        rule.specialize(ForwardOn { forward: self, s });
+        let ForwardOf(forward, neuron) = self;
+        neuron.specialize(ForwardOn { forward, s });
     }
 }
 
@@ -65,6 +68,7 @@ impl<N: Neuron, S: Simd> Visit<N> for ForwardOn<'_, S> {
                     at,
                     current: &forward.current[n * forward.block_stride + at..],
                     stride: forward.stride,
+                    live: forward.layer.live_bits(forward.block + n),
                     trace: if traced {
                         &mut forward.trace[n * block_trace..][..block_trace]
                     } else {
@@ -89,6 +93,8 @@ struct Group<'a> {
     /// The first vector among those of the layer.
     vector: usize,
     at: usize,
+    /// The bits of the block's neurons; the others are padding.
+    live: u64,
     current: &'a [Lane],
     stride: usize,
     trace: &'a mut [Lane],
@@ -118,7 +124,7 @@ impl Group<'_> {
                 state[g] = neuron.state(constants[g], kept[g]);
                 bits |= u64::from(s.bits(spike.1)) << (g * LANES);
             }
-            *word |= bits << (self.at * LANES);
+            *word |= (bits << (self.at * LANES)) & self.live;
             if traced {
                 for i in 0..N::Kept::<()>::LEN {
                     let row = &mut self.trace[(t * N::Kept::<()>::LEN + i) * lanes + self.at..];
@@ -140,7 +146,7 @@ pub(super) fn constants<N: Neuron, S: Simd, const G: usize>(
     vector: usize,
     s: S,
 ) -> [N::Constants<Num<Lanes<S>>>; G] {
-    let rows = layer.constants();
+    let rows = &layer.constants;
     std::array::from_fn(|g| N::Constants::from_fn(|i| Num(Lanes(s), s.load(&rows[i][vector + g]))))
 }
 
@@ -156,7 +162,7 @@ fn rest_kept<N: Neuron, S: Simd, const G: usize>(s: S) -> [N::Kept<Num<Lanes<S>>
 }
 
 /// A trace as rows `[T][row]`: spikes as 0 and 1, and the recorded membranes.
-pub(super) struct Unroll<'a> {
+pub(crate) struct Unroll<'a> {
     pub layer: &'a LayerState,
     pub num_steps: usize,
     pub trace: &'a [Lane],
@@ -165,12 +171,15 @@ pub(super) struct Unroll<'a> {
     pub mem: &'a mut [Lane],
 }
 
-impl Kernel for Unroll<'_> {
+/// [`Unroll`] for neurons of a type.
+pub(crate) struct UnrollOf<'a, N>(pub Unroll<'a>, pub N);
+
+impl<N: Neuron> Kernel for UnrollOf<'_, N> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let rule = self.layer.rule();
-        self.rows(rule, s);
+        let UnrollOf(unroll, neuron) = self;
+        unroll.rows(neuron, s);
     }
 }
 

@@ -149,8 +149,9 @@ pub(super) fn record(
             };
             record.keeps(k, layers).then(|| {
                 let mut trace = Trace::new(tensor(), tensor());
-                let beside = layer.rule().pre_differs();
-                trace.kept = beside.then(tensor).into_iter().collect();
+                let neuron = layer.neuron.run();
+                let beside = if neuron.keeps_membrane() { 0 } else { neuron.kept() };
+                trace.kept = (0..beside).map(|_| tensor()).collect();
                 trace
             })
         };

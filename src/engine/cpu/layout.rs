@@ -2,8 +2,7 @@
 //!
 //! Neurons stand in **blocks** of up to 64: `lanes` vectors of sixteen, one bit of a spike word
 //! each. A layer of `N` neurons has `⌈N/64⌉` blocks of 4 vectors (or one block of fewer, if it is
-//! small); what is padded has weight 0, bias 0, decay 0 and threshold 1, so it never fires and no
-//! gradient passes.
+//! small); what is padded has weight 0 and bias 0, its spikes do not count, and no gradient passes.
 //!
 //! Parameters are stored `[block][input][lanes]`, the bias as one more input: what one block needs
 //! is contiguous, the rows of one input are adjacent, and walking a list of active inputs touches
@@ -15,7 +14,10 @@ use super::{
     parallel::{for_each, for_each_chunk},
     simd::{LANES, Lane, flatten},
 };
-use crate::{Layer, Leaky, neuron::Rule};
+use crate::{
+    Layer,
+    neuron::{Constant, Neurons},
+};
 
 /// Layers of at most this many neurons send their adjoints down by fused multiply-adds; wider ones
 /// by a matrix product.
@@ -23,7 +25,7 @@ pub(super) const NARROW: usize = 32;
 
 /// One layer in the engine's own layout.
 #[derive(Clone, Debug)]
-pub(super) struct LayerState {
+pub(crate) struct LayerState {
     pub inputs: usize,
     pub neurons: usize,
     /// Number of blocks.
@@ -32,23 +34,23 @@ pub(super) struct LayerState {
     pub lanes: usize,
     /// `[block][inputs + 1][lanes]`, the bias last.
     pub params: Vec<Lane>,
-    /// `[block][lanes]`.
-    pub beta: Vec<Lane>,
-    pub theta: Vec<Lane>,
-    /// Decays and thresholds in their own shapes `[1]` or `[N]`.
-    pub learnt: Learnt,
+    /// The constants of the neurons, `[block][lanes]` each, in the order of
+    /// [`Neuron::Constants`](crate::neuron::Neuron::Constants).
+    pub constants: Vec<Vec<Lane>>,
+    /// The same in their own shapes, `[1]` or `[N]`.
+    pub values: Vec<Array1<f32>>,
     /// The weights the other way round, `[block below][neuron][lanes below]`: what the adjoints of
     /// the inputs are formed from. Empty where they need none: in the first layer, and where nothing
     /// is trained.
     pub across: Vec<Lane>,
     /// Blocks and lanes of the layer below (or of the input, in blocks of 4).
     pub below: Shape,
-    pub neuron: Leaky,
+    pub neuron: Neurons,
 }
 
 /// Blocks and vectors per block of a row of neurons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     pub blocks: usize,
     pub lanes: usize,
 }
@@ -80,21 +82,14 @@ pub(super) fn live(neurons: usize, lanes: usize, block: usize) -> usize {
     (neurons.div_ceil(LANES) - block * lanes).min(lanes)
 }
 
-/// `β` and `θ` as they are trained.
-#[derive(Clone, Debug)]
-pub(super) struct Learnt {
-    pub beta: Array1<f32>,
-    pub theta: Array1<f32>,
-}
-
 /// Adam's moments of one layer, the first and the second; there are none before the first update.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moments {
     /// As the layer's `params`.
     pub first: Vec<Lane>,
     pub second: Vec<Lane>,
-    pub beta: Option<(Array1<f32>, Array1<f32>)>,
-    pub theta: Option<(Array1<f32>, Array1<f32>)>,
+    /// Of each learnt constant.
+    pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
 }
 
 impl Moments {
@@ -115,12 +110,8 @@ impl LayerState {
             blocks: shape.blocks,
             lanes: shape.lanes,
             params: Vec::new(),
-            beta: Vec::new(),
-            theta: Vec::new(),
-            learnt: Learnt {
-                beta: layer.beta.clone(),
-                theta: layer.threshold.clone(),
-            },
+            constants: Vec::new(),
+            values: layer.constants.clone(),
             across: Vec::new(),
             below: Shape::of(layer.inputs()),
             neuron: layer.neuron.clone(),
@@ -140,24 +131,34 @@ impl LayerState {
         }
     }
 
-    pub fn rule(&self) -> Rule {
-        self.neuron.rule()
+    /// Whether a constant is trained.
+    pub fn learns(&self) -> bool {
+        self.neuron.each().any(|(.., learn)| learn)
     }
 
-    /// Whether `β` or `θ` is trained.
-    pub fn learns(&self) -> bool {
-        self.neuron.learn_beta || self.neuron.learn_threshold
+    /// The constants that are trained, with their numbers.
+    pub fn learnt(&self) -> impl Iterator<Item = (usize, Constant)> {
+        let each = self.neuron.each().enumerate();
+        each.filter_map(|(i, (constant, _, learn))| learn.then_some((i, constant)))
+    }
+
+    /// How many numbers are kept of a neuron's step.
+    pub fn kept(&self) -> usize {
+        self.neuron.run().kept()
+    }
+
+    /// The bits of a block's neurons in its spike words; the others are padding.
+    pub fn live_bits(&self, block: usize) -> u64 {
+        let width = self.lanes * LANES;
+        match self.neurons - (block * width).min(self.neurons) {
+            all if all >= u64::BITS as usize => u64::MAX,
+            neurons => (1 << neurons) - 1,
+        }
     }
 
     /// Whether the adjoint of the inputs is formed by fused multiply-adds.
     pub fn narrow(&self) -> bool {
         self.neurons <= NARROW
-    }
-
-    /// The constants of the neurons, `[block][lanes]` each, in the order of
-    /// [`Neuron::Constants`](crate::neuron::Neuron::Constants).
-    pub fn constants(&self) -> [&[Lane]; 2] {
-        [&self.beta, &self.theta]
     }
 
     /// Vectors of one block's parameters.
@@ -218,19 +219,15 @@ impl LayerState {
         (vector / self.lanes, vector % self.lanes, n % LANES)
     }
 
-    /// One entry for each neuron, padded.
+    /// One entry for each neuron; padding has those of the last.
     pub fn spread_constants(&mut self) {
-        let spread = |values: &Array1<f32>, padding: f32| -> Vec<Lane> {
-            let mut row = vec![Lane([padding; LANES]); self.blocks * self.lanes];
-            for n in 0..self.neurons {
-                row[n / LANES].0[n % LANES] = values[if values.len() == 1 { 0 } else { n }];
-            }
-            row
+        let (vectors, last) = (self.blocks * self.lanes, self.neurons - 1);
+        let spread = |values: &Array1<f32>| -> Vec<Lane> {
+            let of = |n: usize| values[if values.len() == 1 { 0 } else { n.min(last) }];
+            let lane = |vector| Lane(std::array::from_fn(|at| of(vector * LANES + at)));
+            (0..vectors).map(lane).collect()
         };
-        (self.beta, self.theta) = (
-            spread(&self.learnt.beta, 0.0),
-            spread(&self.learnt.theta, 1.0),
-        );
+        self.constants = self.values.iter().map(spread).collect();
     }
 
     /// Brings `across` up to date with `params`.

@@ -21,6 +21,7 @@ mod current;
 mod dense;
 mod forward;
 mod infer;
+pub(crate) mod kernels;
 mod lanes;
 mod layout;
 mod lists;
@@ -132,8 +133,13 @@ impl CpuEngine {
                 *moments = Moments {
                     first: layer.pack(&m.weight, &m.bias),
                     second: layer.pack(&v.weight, &v.bias),
-                    beta: m.beta.zip(v.beta),
-                    theta: m.threshold.zip(v.threshold),
+                    constants: {
+                        let mut given = m.constants.into_iter().zip(v.constants);
+                        let each = layer.neuron.each();
+                        let pair = |((_, m), (_, v))| (m, v);
+                        each.map(|(.., learn)| learn.then(|| given.next().map(pair)).flatten())
+                            .collect()
+                    },
                 };
             }
             settings.step = adam.step;
@@ -205,12 +211,12 @@ impl CpuEngine {
         let learning = &self.machine.learning;
         let gradients = self.export(|layer, k| {
             let (weight, bias) = layer.unpack(&learning.gradients[k]);
-            let (beta, theta) = learning.learnt_gradients(layer, k);
+            let constants = learning.learnt_gradients(layer, k).into_iter();
+            let constants = constants.map(|(i, g)| (layer.neuron.constants()[i], g));
             LayerGradients {
                 weight,
                 bias,
-                beta: layer.neuron.learn_beta.then_some(beta),
-                threshold: layer.neuron.learn_threshold.then_some(theta),
+                constants: constants.collect(),
             }
         });
         gradients.check_finite()?;
@@ -340,8 +346,7 @@ impl Engine for CpuEngine {
             Layer {
                 weight,
                 bias,
-                beta: state.learnt.beta.clone(),
-                threshold: state.learnt.theta.clone(),
+                constants: state.values.clone(),
                 neuron: state.neuron.clone(),
             }
         });
@@ -363,13 +368,14 @@ impl Engine for CpuEngine {
                     } else {
                         &moments.first
                     });
-                    let pick = |m: &Option<_>| m.clone().map(|(a, b)| if second { b } else { a });
-                    let (beta, threshold) = (pick(&moments.beta), pick(&moments.theta));
+                    let pick = |(i, constant): (usize, _)| {
+                        let (m, v) = moments.constants[i].as_ref()?;
+                        Some((constant, if second { v.clone() } else { m.clone() }))
+                    };
                     LayerGradients {
                         weight,
                         bias,
-                        beta,
-                        threshold,
+                        constants: layer.learnt().filter_map(pick).collect(),
                     }
                 })
             };

@@ -129,7 +129,8 @@ pub(super) struct Sample {
     pub words: Vec<Vec<u64>>,
     /// Of each layer, `a` as `[block][T][lanes]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
     pub a: Vec<Vec<Lane>>,
-    pub learnt: Vec<(Vec<Lane>, Vec<Lane>)>,
+    /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learnt.
+    pub learnt: Vec<Vec<Vec<Lane>>>,
     pub share: Share,
     /// Each output neuron's spike count and its membrane summed over time, a row each.
     pub scores: (Vec<Lane>, Vec<Lane>),
@@ -156,12 +157,14 @@ impl Sample {
 pub(super) struct View<'a> {
     pub spk: ArrayViewMut2<'a, f32>,
     pub mem: ArrayViewMut2<'a, f32>,
-    pub pre: Option<ArrayViewMut2<'a, f32>>,
+    pub kept: Vec<ArrayViewMut2<'a, f32>>,
 }
 
 /// One trace's share for each sample.
 pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
-    let mut pre = trace.kept.first_mut().map(|pre| pre.axis_iter_mut(Axis(1)));
+    let mut kept: Vec<_> = (trace.kept.iter_mut())
+        .map(|kept| kept.axis_iter_mut(Axis(1)))
+        .collect();
     let both = trace
         .spk
         .axis_iter_mut(Axis(1))
@@ -169,7 +172,7 @@ pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
     both.map(move |(spk, mem)| View {
         spk,
         mem,
-        pre: pre.as_mut().and_then(Iterator::next),
+        kept: kept.iter_mut().filter_map(Iterator::next).collect(),
     })
 }
 
@@ -187,7 +190,7 @@ pub(super) struct Scratch {
 /// What it needs for each sample of the group.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    /// Of each layer, `[block][T][lanes]`.
+    /// Of each layer, `[block][T][kept][lanes]`.
     pub trace: Vec<Vec<Lane>>,
     pub events: Events,
     /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.

@@ -106,7 +106,7 @@ impl Walk<'_> {
         x.clear();
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
             let len = if traced {
-                layer.blocks * steps * lanes
+                layer.blocks * steps * layer.kept() * lanes
             } else {
                 0
             };
@@ -187,11 +187,12 @@ impl Walk<'_> {
                     false if dense => &current[n * steps * lanes..],
                     false => &current[..],
                 };
+                let block_trace = steps * layer.kept() * lanes;
                 let trace = match traced {
-                    true => &mut slot.trace[k][block * steps * lanes..][..at_once * steps * lanes],
+                    true => &mut slot.trace[k][block * block_trace..][..at_once * block_trace],
                     false => &mut [],
                 };
-                let lif = Forward {
+                let forward = Forward {
                     layer,
                     block,
                     num_steps: steps,
@@ -201,7 +202,8 @@ impl Walk<'_> {
                     trace,
                     words: &mut sample.words[k][block * steps..][..at_once * steps],
                 };
-                clock.time(Part::Forward, || isa.run(lif));
+                let neurons = layer.neuron.run();
+                clock.time(Part::Forward, || neurons.forward(isa, forward));
             }
         }
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
@@ -222,9 +224,10 @@ impl Walk<'_> {
                 };
                 copy(&slot.spk, &mut view.spk);
                 copy(&slot.mem, &mut view.mem);
-                if let Some(pre) = &mut view.pre {
-                    let trace = Plane::blocks(&slot.trace[k], lanes, steps);
-                    for (t, mut to) in pre.rows_mut().into_iter().enumerate() {
+                let planes = Planes::of(layer, steps);
+                for (i, kept) in view.kept.iter_mut().enumerate() {
+                    let trace = planes.plane(&slot.trace[k], i);
+                    for (t, mut to) in kept.rows_mut().into_iter().enumerate() {
                         for n in 0..layer.neurons {
                             to[n] = trace.entry(lanes, t, n);
                         }
@@ -243,14 +246,15 @@ impl Walk<'_> {
         } = slot;
         spk.resize(len, Lane::ZERO);
         mem.resize(len, Lane::ZERO);
-        self.model.kit.isa.run(Unroll {
+        let unroll = Unroll {
             layer,
             num_steps: steps,
             trace: &trace[k],
             words: &sample.words[k],
             spk,
             mem,
-        });
+        };
+        layer.neuron.run().unroll(self.model.kit.isa, unroll);
     }
 
     /// The sample's answers and its loss, whose adjoint stays in `slot.mem` or `slot.spk`.
@@ -293,15 +297,15 @@ impl Walk<'_> {
         for (k, (layer, recorded)) in layers.iter().zip(traces).enumerate() {
             let (trace, words) = (&mut slot.trace[k], &mut sample.words[k]);
             let steps = words.len() / layer.blocks;
-            trace.resize(layer.blocks * steps * layer.lanes, Lane::ZERO);
-            let (pre, lanes) = (&recorded.kept()[0], layer.lanes);
-            place(recorded.spk.index_axis(Axis(1), b), lanes, false, trace);
-            self.model.kit.isa.run(ReadWords {
-                lanes,
-                spk: trace,
-                words,
-            });
-            place(pre.index_axis(Axis(1), b), lanes, false, trace);
+            let (lanes, len) = (layer.lanes, layer.blocks * steps * layer.lanes);
+            trace.resize(len * layer.kept(), Lane::ZERO);
+            let spk = &mut trace[..len];
+            place(recorded.spk.index_axis(Axis(1), b), lanes, false, spk);
+            self.model.kit.isa.run(ReadWords { lanes, spk, words });
+            let planes = Planes::of(layer, steps);
+            for (i, kept) in recorded.kept().iter().enumerate() {
+                planes.place(kept.index_axis(Axis(1), b), i, false, trace);
+            }
         }
     }
 
@@ -372,10 +376,10 @@ impl Walk<'_> {
             let summed = k == 0 && pass.source.constant;
             let out = &mut a[k];
             out.resize(if summed { row } else { steps * row }, Lane::ZERO);
-            let (beta, theta) = &mut sample.learnt[k];
+            let learnt = &mut sample.learnt[k];
             if layer.learns() {
-                beta.resize(row, Lane::ZERO);
-                theta.resize(row, Lane::ZERO);
+                learnt.resize_with(layer.constants.len(), Vec::new);
+                learnt.iter_mut().for_each(|sums| sums.resize(row, Lane::ZERO));
             }
             let price = match above {
                 Some(_) => pass.goal.price() as f32,
@@ -390,9 +394,10 @@ impl Walk<'_> {
                 price,
                 summed,
                 out,
-                learnt: [beta, theta],
+                learnt,
             };
-            clock.time(Part::Backward, || isa.run(back));
+            let neurons = layer.neuron.run();
+            clock.time(Part::Backward, || neurons.backward(isa, back));
             sample.size += f64::from(isa.run(Size(out)));
         }
     }
@@ -400,19 +405,61 @@ impl Walk<'_> {
 
 /// Writes (or adds) one sample's rows `[T, N]` as `[block][T][lanes]`, 0 in the padding.
 fn place(rows: ArrayView2<'_, f32>, lanes: usize, add: bool, out: &mut [Lane]) {
-    let (steps, width) = (rows.nrows(), lanes * LANES);
-    for (t, row) in rows.rows().into_iter().enumerate() {
-        let row: Cow<'_, [f32]> = match row.to_slice() {
-            Some(row) => row.into(),
-            None => row.to_vec().into(),
-        };
-        for (block, row) in row.chunks(width).enumerate() {
-            let to = flatten_mut(&mut out[(block * steps + t) * lanes..][..lanes]);
-            if add {
-                to.iter_mut().zip(row).for_each(|(to, from)| *to += from);
-            } else {
-                to[row.len()..].fill(0.0);
-                to[..row.len()].copy_from_slice(row);
+    let (steps, planes) = (rows.nrows(), 1);
+    let planes = Planes {
+        lanes,
+        steps,
+        planes,
+    };
+    planes.place(rows, 0, add, out);
+}
+
+/// A trace `[block][T][planes][lanes]`: several numbers for each step and neuron of one sample.
+#[derive(Clone, Copy)]
+struct Planes {
+    lanes: usize,
+    steps: usize,
+    planes: usize,
+}
+
+impl Planes {
+    /// The trace of a layer.
+    fn of(layer: &LayerState, steps: usize) -> Self {
+        let (lanes, planes) = (layer.lanes, layer.kept());
+        Planes {
+            lanes,
+            steps,
+            planes,
+        }
+    }
+
+    /// One of the numbers.
+    fn plane(self, trace: &[Lane], plane: usize) -> Plane<'_> {
+        let step = self.planes * self.lanes;
+        Plane {
+            values: &trace[plane * self.lanes..],
+            block: self.steps * step,
+            step,
+        }
+    }
+
+    /// Writes (or adds) rows `[T, N]` of one of the numbers, 0 in the padding.
+    fn place(self, rows: ArrayView2<'_, f32>, plane: usize, add: bool, out: &mut [Lane]) {
+        let (lanes, width) = (self.lanes, self.lanes * LANES);
+        for (t, row) in rows.rows().into_iter().enumerate() {
+            let row: Cow<'_, [f32]> = match row.to_slice() {
+                Some(row) => row.into(),
+                None => row.to_vec().into(),
+            };
+            for (block, row) in row.chunks(width).enumerate() {
+                let at = ((block * self.steps + t) * self.planes + plane) * lanes;
+                let to = flatten_mut(&mut out[at..][..lanes]);
+                if add {
+                    to.iter_mut().zip(row).for_each(|(to, from)| *to += from);
+                } else {
+                    to[row.len()..].fill(0.0);
+                    to[..row.len()].copy_from_slice(row);
+                }
             }
         }
     }

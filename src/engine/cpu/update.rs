@@ -23,7 +23,6 @@ use super::{
     weights::{self, Sink},
 };
 use crate::{
-    network::{clamp_beta, clamp_threshold},
     optim::Update,
 };
 
@@ -47,7 +46,7 @@ pub(super) struct Learning {
     /// Of each layer, as its `params`; made when first asked for.
     pub gradients: Vec<Vec<Lane>>,
     /// `∂L/∂β`, `∂L/∂θ` of each neuron of each layer.
-    learnt: Vec<(Vec<f64>, Vec<f64>)>,
+    learnt: Vec<Vec<Vec<f64>>>,
     /// Whether all parameters are finite numbers.
     pub finite: bool,
     /// Of each task of an update, not zero where a weight has become NaN or infinite.
@@ -100,7 +99,7 @@ fn tasks<'a>(
 impl Learning {
     /// `finite`: whether all parameters of the layers are.
     pub fn new(layers: &[LayerState], moments: Vec<Moments>, finite: bool) -> Self {
-        let zeros = |layer: &LayerState| (vec![0.0; layer.neurons], vec![0.0; layer.neurons]);
+        let zeros = |layer: &LayerState| vec![vec![0.0; layer.neurons]; layer.constants.len()];
         Learning {
             moments,
             gradients: vec![Vec::new(); layers.len()],
@@ -224,13 +223,8 @@ impl Learning {
                 *sum = sums.iter().sum();
             });
             let mut squares = blocks.iter().map(|(_, sum)| sum).sum::<f64>();
-            let (beta, theta) = self.learnt_gradients(layer, k);
-            let square = |g: &Array1<f32>| g.mapv(|x| f64::from(x) * f64::from(x)).sum();
-            if layer.neuron.learn_beta {
-                squares += square(&beta);
-            }
-            if layer.neuron.learn_threshold {
-                squares += square(&theta);
+            for (_, gradient) in self.learnt_gradients(layer, k) {
+                squares += gradient.mapv(|x| f64::from(x) * f64::from(x)).sum();
             }
             squares
         };
@@ -246,10 +240,8 @@ impl Learning {
                 gradients.for_each(|g| *g *= factor as f32);
             });
         }
-        for (beta, theta) in &mut self.learnt {
-            for g in beta.iter_mut().chain(theta) {
-                *g *= factor;
-            }
+        for g in self.learnt.iter_mut().flatten().flatten() {
+            *g *= factor;
         }
     }
 
@@ -289,70 +281,60 @@ impl Learning {
         self.apply_learnt(layers, update);
     }
 
-    /// Begins the sums of `∂L/∂β` and `∂L/∂θ` anew.
+    /// Begins the sums of `∂L/∂` the constants anew.
     pub fn clear_learnt(&mut self) {
-        for (beta, theta) in &mut self.learnt {
-            beta.fill(0.0);
-            theta.fill(0.0);
-        }
+        self.learnt.iter_mut().flatten().for_each(|sums| sums.fill(0.0));
     }
 
-    /// Adds up the samples' `∂L/∂β` and `∂L/∂θ`.
+    /// Adds up the samples' `∂L/∂` the constants.
     pub fn collect_learnt(&mut self, layers: &[LayerState], samples: &[Sample]) {
         let layers = layers.iter().enumerate();
         for (k, layer) in layers.filter(|(_, layer)| layer.learns()) {
             for sample in samples {
-                let add = |sums: &mut Vec<f64>, from: &[Lane]| {
+                for (sums, from) in self.learnt[k].iter_mut().zip(&sample.learnt[k]) {
+                    debug_assert_eq!(layer.neurons, sums.len());
                     sums.iter_mut()
                         .zip(flatten(from))
                         .for_each(|(sum, &x)| *sum += f64::from(x));
-                };
-                add(&mut self.learnt[k].0, &sample.learnt[k].0);
-                add(&mut self.learnt[k].1, &sample.learnt[k].1);
+                }
             }
-            debug_assert_eq!(layer.neurons, self.learnt[k].0.len());
         }
     }
 
     /// Whether no gradient of a decay or threshold, nor its square, can have overflowed, nor is a NaN: they take in
     /// membranes, which may have, where no `a` has.
     pub fn learnt_safe(&self, layers: &[LayerState]) -> bool {
-        let size = |sums: &[f64]| sums.iter().map(|x| x.abs()).sum::<f64>();
-        layers
-            .iter()
-            .zip(&self.learnt)
-            .all(|(layer, (beta, theta))| {
-                !layer.learns() || size(beta) + size(theta) < Update::SAFE
-            })
+        let size = |sums: &Vec<Vec<f64>>| sums.iter().flatten().map(|x| x.abs()).sum::<f64>();
+        let mut layers = layers.iter().zip(&self.learnt);
+        layers.all(|(layer, sums)| !layer.learns() || size(sums) < Update::SAFE)
     }
 
-    /// `∂L/∂β` and `∂L/∂θ` of layer `k` in their own shapes.
-    pub fn learnt_gradients(&self, layer: &LayerState, k: usize) -> (Array1<f32>, Array1<f32>) {
+    /// `∂L/∂` the learnt constants of layer `k`, by number, in their own shapes.
+    pub fn learnt_gradients(&self, layer: &LayerState, k: usize) -> Vec<(usize, Array1<f32>)> {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
             1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
             _ => sums.iter().map(|&x| x as f32).collect(),
         };
-        let (learnt, values) = (&self.learnt[k], &layer.learnt);
-        (own(&learnt.0, &values.beta), own(&learnt.1, &values.theta))
+        let learnt = layer.learnt();
+        learnt
+            .map(|(i, _)| (i, own(&self.learnt[k][i], &layer.values[i])))
+            .collect()
     }
 
-    /// Adam on learnt decays and thresholds, brought back into their range.
+    /// Adam on learnt constants, brought back into their ranges.
     pub fn apply_learnt(&mut self, layers: &mut [LayerState], update: Update) {
         for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns() {
                 continue;
             }
-            let (beta, theta) = self.learnt_gradients(layer, k);
-            let (learnt, moments) = (&mut layer.learnt, &mut self.moments[k]);
-            if layer.neuron.learn_beta {
-                update.apply(&mut learnt.beta, &beta, &mut moments.beta);
-                learnt.beta.mapv_inplace(clamp_beta);
+            let moments = &mut self.moments[k].constants;
+            moments.resize(layer.values.len(), None);
+            for (i, gradient) in self.learnt_gradients(layer, k) {
+                let (constant, values) = (layer.neuron.constants()[i], &mut layer.values[i]);
+                update.apply(values, &gradient, &mut self.moments[k].constants[i]);
+                values.mapv_inplace(|x| constant.clamp(x));
             }
-            if layer.neuron.learn_threshold {
-                update.apply(&mut learnt.theta, &theta, &mut moments.theta);
-                learnt.theta.mapv_inplace(clamp_threshold);
-            }
-            let constants = learnt.beta.iter().chain(&learnt.theta);
+            let constants = layer.values.iter().flatten();
             self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
             layer.spread_constants();
         }

@@ -37,10 +37,10 @@ impl Machine {
     pub(super) fn reserve_sums(&mut self, k: usize, samples: usize, rows: usize) -> Result<()> {
         let (layer, t) = (&self.layout.layers[k], &mut self.traces[k]);
         self.gpu.reserve(&mut t.sum, samples * layer.neurons)?;
-        if layer.learn_beta {
+        if layer.learns[0] {
             self.gpu.reserve(&mut t.beta, rows * layer.neurons)?;
         }
-        if layer.learn_theta {
+        if layer.learns[1] {
             self.gpu.reserve(&mut t.theta, rows * layer.neurons)?;
         }
         Ok(())
@@ -133,8 +133,8 @@ impl Machine {
                 false => (rows, rows * blocks),
             };
             for (learnt, from, to) in [
-                (layer.learn_beta, &t.beta, &layer.beta),
-                (layer.learn_theta, &t.theta, &layer.theta),
+                (layer.learns[0], &t.beta, &layer.constants[0]),
+                (layer.learns[1], &t.theta, &layer.constants[1]),
             ] {
                 let each = to.len() > 1;
                 if learnt {
@@ -190,17 +190,17 @@ impl Machine {
         let few = narrow && self.layout.layers[k + 1].neurons <= 12;
         if few && summed && layer.common() && !arriving.extra && !arriving.g {
             let above = &self.layout.layers[k + 1];
-            let (_, peak, scale) = surrogate(layer.surrogate);
+            let (_, peak, scale) = surrogate(layer.rule.surrogate);
             let args = [
                 t.mem.arg(),
                 self.traces[k + 1].current.arg(),
                 self.param(&above.weight),
                 above.neurons.into(),
                 price,
-                self.param(&layer.beta),
-                each(&layer.beta),
-                self.param(&layer.theta),
-                each(&layer.theta),
+                self.param(&layer.constants[0]),
+                each(&layer.constants[0]),
+                self.param(&layer.constants[1]),
+                each(&layer.constants[1]),
                 t.sum.arg(),
                 steps.into(),
                 samples.into(),
@@ -238,14 +238,14 @@ impl Machine {
         args.extend([
             given(arriving.extra, &t.extra),
             price,
-            self.param(&layer.beta),
-            each(&layer.beta),
-            self.param(&layer.theta),
-            each(&layer.theta),
+            self.param(&layer.constants[0]),
+            each(&layer.constants[0]),
+            self.param(&layer.constants[1]),
+            each(&layer.constants[1]),
             given(!summed, &t.current),
             t.sum.arg(),
-            given(layer.learn_beta, &t.beta),
-            given(layer.learn_theta, &t.theta),
+            given(layer.learns[0], &t.beta),
+            given(layer.learns[1], &t.theta),
         ]);
         args.extend([steps, samples, layer.neurons, rows].map(Arg::from));
         args.extend(rule(layer));

@@ -8,8 +8,9 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::{
-    Dynamics, Gradients, Network, Reset, Surrogate, network::LayerGradients, neuron::MIN_THRESHOLD,
-    neuron::Rule,
+    Dynamics, Error, Gradients, Network, Reset, Result, Surrogate,
+    network::LayerGradients,
+    neuron::{Constant, Neuron, leaky::Rule},
 };
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
@@ -19,23 +20,29 @@ pub struct Place {
     pub neurons: usize,
     pub weight: Range<usize>,
     pub bias: Range<usize>,
-    pub beta: Range<usize>,
-    pub theta: Range<usize>,
-    pub learn_beta: bool,
-    pub learn_theta: bool,
+    /// Decay and threshold.
+    pub constants: [Range<usize>; 2],
+    /// Which of them are trained.
+    pub learns: [bool; 2],
     pub rule: Rule,
-    pub surrogate: Surrogate,
 }
 
 impl Place {
     /// Whether the neurons follow the rule of the tutorial, with its surrogate, and learn no constants:
-    /// the CPU engine's condition for its own copy of the loop.
+    /// the kernels have loops of their own for it.
     pub fn common(&self) -> bool {
         self.rule.dynamics == Dynamics::FireThenIntegrate
             && self.rule.reset == Reset::Subtract
             && !self.rule.attached()
-            && matches!(self.surrogate, Surrogate::Arctan { .. })
-            && !(self.learn_beta || self.learn_theta)
+            && matches!(self.rule.surrogate, Surrogate::Arctan { .. })
+            && self.learns == [false; 2]
+    }
+
+    /// The constants that are trained, with their places.
+    fn learnt(&self) -> impl Iterator<Item = (Constant, &Range<usize>)> {
+        let constants = Rule::CONSTANTS.iter().zip(&self.constants);
+        let each = constants.zip(self.learns);
+        each.filter_map(|((constant, range), learns)| learns.then_some((*constant, range)))
     }
 }
 
@@ -56,39 +63,49 @@ pub fn next(at: &mut usize, len: usize) -> Range<usize> {
 }
 
 impl Layout {
-    pub fn new(network: &Network) -> Self {
+    /// The layout of a network of leaky neurons.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for others.
+    pub fn new(network: &Network) -> Result<Self> {
         let mut at = 0;
-        let layers = network.layers().iter().map(|layer| Place {
-            inputs: layer.inputs(),
-            neurons: layer.neurons(),
-            weight: next(&mut at, layer.weight.len()),
-            bias: next(&mut at, layer.bias.len()),
-            beta: 0..0,
-            theta: 0..0,
-            learn_beta: layer.neuron.learn_beta,
-            learn_theta: layer.neuron.learn_threshold,
-            rule: layer.neuron.rule(),
-            surrogate: layer.neuron.surrogate,
+        let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
+            let neuron = layer.neuron();
+            let Some(&rule) = neuron.equations::<Rule>() else {
+                return Err(Error::Unsupported {
+                    what: format!("neurons of the kind {:?} in layer {k}", neuron.name()),
+                    by: "the CUDA engine".into(),
+                    instead: "the CPU engine runs neurons of every kind".into(),
+                });
+            };
+            Ok(Place {
+                inputs: layer.inputs(),
+                neurons: layer.neurons(),
+                weight: next(&mut at, layer.weight.len()),
+                bias: next(&mut at, layer.bias.len()),
+                constants: [0..0, 0..0],
+                learns: [neuron.learns("beta"), neuron.learns("threshold")],
+                rule,
+            })
         });
-        let mut layers: Vec<_> = layers.collect();
+        let mut layers: Vec<_> = layers.collect::<Result<_>>()?;
         let (free, mut trained) = (at, at);
         for learnt in [true, false] {
             for (place, layer) in layers.iter_mut().zip(network.layers()) {
-                if place.learn_beta == learnt {
-                    place.beta = next(&mut at, layer.beta.len());
-                }
-                if place.learn_theta == learnt {
-                    place.theta = next(&mut at, layer.threshold.len());
+                for (i, values) in layer.constants.iter().enumerate() {
+                    if place.learns[i] == learnt {
+                        place.constants[i] = next(&mut at, values.len());
+                    }
                 }
             }
             trained = if learnt { at } else { trained };
         }
-        Layout {
+        Ok(Layout {
             layers,
             trained,
             free,
             len: at,
-        }
+        })
     }
 
     /// All numbers of a network.
@@ -97,8 +114,9 @@ impl Layout {
         for (place, layer) in self.layers.iter().zip(network.layers()) {
             put(&mut row, &place.weight, layer.weight.iter());
             put(&mut row, &place.bias, layer.bias.iter());
-            put(&mut row, &place.beta, layer.beta.iter());
-            put(&mut row, &place.theta, layer.threshold.iter());
+            for (range, values) in place.constants.iter().zip(&layer.constants) {
+                put(&mut row, range, values.iter());
+            }
         }
         row
     }
@@ -113,11 +131,8 @@ impl Layout {
             high[range].fill(most);
         };
         for place in &self.layers {
-            if place.learn_beta {
-                within(&place.beta, 0.0, 1.0);
-            }
-            if place.learn_theta {
-                within(&place.theta, MIN_THRESHOLD as f32, f32::MAX);
+            for (constant, range) in place.learnt() {
+                within(range, constant.low as f32, constant.high.min(f32::MAX.into()) as f32);
             }
         }
         (low, high)
@@ -129,10 +144,8 @@ impl Layout {
         for (place, layer) in self.layers.iter().zip(&tensors.layers) {
             put(&mut row, &place.weight, layer.weight.iter());
             put(&mut row, &place.bias, layer.bias.iter());
-            for (range, values) in [(&place.beta, &layer.beta), (&place.theta, &layer.threshold)] {
-                if let Some(values) = values {
-                    put(&mut row, range, values.iter());
-                }
+            for ((_, range), (_, values)) in place.learnt().zip(&layer.constants) {
+                put(&mut row, range, values.iter());
             }
         }
         row
@@ -148,8 +161,9 @@ impl Layout {
             )
             .expect("a weight's range is as long as its shape"),
             bias: list(&place.bias),
-            beta: place.learn_beta.then(|| list(&place.beta)),
-            threshold: place.learn_theta.then(|| list(&place.theta)),
+            constants: (place.learnt())
+                .map(|(constant, range)| (constant, list(range)))
+                .collect(),
         });
         Gradients {
             layers: layers.collect(),

@@ -86,7 +86,7 @@ impl Machine {
     /// Puts a network on the device, with moments if there are any.
     pub fn new(gpu: Gpu, network: &Network, adam: &Adam) -> Result<Self> {
         let _entered = gpu.enter()?;
-        let layout = Layout::new(network);
+        let layout = Layout::new(network)?;
         let place = |values: &[f32]| {
             let mut buffer = Buffer::default();
             gpu.reserve(&mut buffer, values.len().max(1))?;
@@ -155,8 +155,12 @@ impl Machine {
         let tensors = self.row(&self.params)?;
         for (layer, now) in network.layers_mut().iter_mut().zip(tensors.layers) {
             (layer.weight, layer.bias) = (now.weight, now.bias);
-            layer.beta = now.beta.unwrap_or_else(|| layer.beta.clone());
-            layer.threshold = now.threshold.unwrap_or_else(|| layer.threshold.clone());
+            let mut learnt = now.constants.into_iter();
+            for ((.., learns), values) in layer.neuron.each().zip(&mut layer.constants) {
+                if learns && let Some((_, now)) = learnt.next() {
+                    *values = now;
+                }
+            }
         }
         Ok(())
     }

@@ -218,10 +218,10 @@ impl Machine {
             let args = [
                 currents,
                 Arg::U64(stride as u64),
-                self.param(&layer.beta),
-                each(&layer.beta),
-                self.param(&layer.theta),
-                each(&layer.theta),
+                self.param(&layer.constants[0]),
+                each(&layer.constants[0]),
+                self.param(&layer.constants[1]),
+                each(&layer.constants[1]),
                 t.spikes.arg(),
                 given(keeps_words, &t.when),
                 t.mem.arg(),
@@ -335,10 +335,10 @@ impl Machine {
             layer.inputs.into(),
             self.param(&layer.weight),
             self.param(&layer.bias),
-            self.param(&layer.beta),
-            each(&layer.beta),
-            self.param(&layer.theta),
-            each(&layer.theta),
+            self.param(&layer.constants[0]),
+            each(&layer.constants[0]),
+            self.param(&layer.constants[1]),
+            each(&layer.constants[1]),
             Arg::U32(layer.rule.dynamics as u32),
         ];
         args.extend(rule(layer));
@@ -356,8 +356,8 @@ impl Machine {
         args.extend([
             t.current.arg(),
             t.sum.arg(),
-            given(layer.learn_beta, &t.beta),
-            given(layer.learn_theta, &t.theta),
+            given(layer.learns[0], &t.beta),
+            given(layer.learns[1], &t.theta),
         ]);
         args.extend(sizes);
         self.gpu
@@ -368,7 +368,7 @@ impl Machine {
 
 /// What the kernels are told of a layer's rule: `Rule` in `ptx/lif.cuh`.
 pub(super) fn rule(layer: &Place) -> [Arg; 6] {
-    let (surrogate, peak, scale) = surrogate(layer.surrogate);
+    let (surrogate, peak, scale) = surrogate(layer.rule.surrogate);
     [
         Arg::U32(layer.rule.reset as u32),
         Arg::U32(u32::from(layer.rule.attached())),

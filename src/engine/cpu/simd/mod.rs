@@ -19,10 +19,10 @@ mod x86;
 use std::sync::OnceLock;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-pub(super) use neon::Neon;
+pub(crate) use neon::Neon;
 pub(super) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512};
 
 /// Lanes of a vector.
 pub(super) const LANES: usize = 16;
@@ -30,7 +30,7 @@ pub(super) const LANES: usize = 16;
 /// One vector in memory, aligned to a cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
-pub(super) struct Lane(pub [f32; LANES]);
+pub(crate) struct Lane(pub [f32; LANES]);
 
 impl Lane {
     pub const ZERO: Lane = Lane([0.0; LANES]);
@@ -215,7 +215,7 @@ impl<K: BlockKernel> Kernel for K {
 
 /// An instruction set that this process can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isa {
+pub(crate) enum Isa {
     /// What the compiler makes of arrays (on x86, SSE2).
     Portable,
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
@@ -262,7 +262,7 @@ impl Isa {
 
     /// Runs a kernel compiled for this instruction set.
     #[inline]
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self {
             Isa::Portable => kernel.run(Portable),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]

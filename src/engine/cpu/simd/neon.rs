@@ -11,7 +11,7 @@ use super::{LANES, Lane, Simd};
 
 /// Four registers of four lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Neon;
+pub(crate) struct Neon;
 
 /// `$x` for each of the four registers `$r`.
 macro_rules! four {

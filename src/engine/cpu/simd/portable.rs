@@ -4,7 +4,7 @@ use super::{LANES, Lane, Simd};
 
 /// Arrays of sixteen: the compiler's choice of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Portable;
+pub(crate) struct Portable;
 
 macro_rules! each {
     (|$n:ident| $x:expr) => {{

@@ -11,11 +11,11 @@ use super::{LANES, Lane, Simd};
 
 /// Proof that AVX2, FMA and BMI are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Avx2(());
+pub(crate) struct Avx2(());
 
 /// Proof that AVX-512 F, BW, DQ and VL are here, and all of [`Avx2`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Avx512(());
+pub(crate) struct Avx512(());
 
 impl Avx2 {
     pub fn detect() -> Option<Self> {

@@ -1,0 +1,219 @@
+//! The neurons of a layer: equations of any type, and the values of their constants.
+
+use std::{any::Any, fmt, sync::Arc};
+
+use super::{Constant, Leaky, List, Neuron, PerNeuron, leaky, rows::Rows};
+use crate::{Error, Result, engine::Kernels};
+
+/// The neurons of a layer: their equations, and the value of each constant. What
+/// [`NetworkBuilder::layer`](crate::NetworkBuilder::layer) takes.
+///
+/// [`Leaky`] and the other descriptions of this crate turn into it by themselves. A [`Neuron`] of a
+/// program's own is given its constants here:
+///
+/// ```
+/// # use spikegrad::neuron::{Neuron, Neurons};
+/// # fn neurons(neuron: impl Neuron) -> Neurons {
+/// Neurons::new(neuron)
+///     .constant("beta", 0.9)
+///     .constant("threshold", vec![1.0, 1.5])
+///     .learn("beta", true)
+/// # }
+/// ```
+///
+/// Nothing is checked here; the [builder](crate::NetworkBuilder::build) checks everything at once.
+#[derive(Debug, Clone)]
+pub struct Neurons {
+    equations: Arc<dyn Equations>,
+    /// In the order of [`Neuron::CONSTANTS`].
+    given: Vec<Given>,
+    /// A constant that was given and is not one of the neuron.
+    unknown: Option<String>,
+}
+
+/// What a layer gives one constant.
+#[derive(Debug, Clone, PartialEq)]
+struct Given {
+    value: PerNeuron,
+    learn: bool,
+}
+
+impl Neurons {
+    /// Neurons with these equations. Each of their constants has to be given a value.
+    pub fn new<N: Neuron>(equations: N) -> Self {
+        let not_given = Given {
+            value: PerNeuron::Shared(f64::NAN),
+            learn: false,
+        };
+        Neurons {
+            equations: Arc::new(equations),
+            given: vec![not_given; N::CONSTANTS.len()],
+            unknown: None,
+        }
+    }
+
+    /// Sets a constant: one value for the layer, or a `Vec` with one for each neuron.
+    pub fn constant(mut self, name: &str, value: impl Into<PerNeuron>) -> Self {
+        if let Some(given) = self.find(name) {
+            given.value = value.into();
+        }
+        self
+    }
+
+    /// Says whether a constant is trained along with the weights.
+    pub fn learn(mut self, name: &str, learn: bool) -> Self {
+        if let Some(given) = self.find(name) {
+            given.learn = learn;
+        }
+        self
+    }
+
+    fn find(&mut self, name: &str) -> Option<&mut Given> {
+        let place = self.constants().iter().position(|known| known.name == name);
+        match place {
+            Some(place) => self.given.get_mut(place),
+            None => {
+                self.unknown.get_or_insert_with(|| name.into());
+                None
+            }
+        }
+    }
+
+    /// The name of the equations: `leaky`.
+    pub fn name(&self) -> &'static str {
+        self.equations.name()
+    }
+
+    /// The names and ranges of the constants.
+    pub fn constants(&self) -> &'static [Constant] {
+        self.equations.constants()
+    }
+
+    /// The value that a constant starts from.
+    pub fn initial(&self, name: &str) -> Option<&PerNeuron> {
+        self.each().find_map(|(constant, value, _)| (constant.name == name).then_some(value))
+    }
+
+    /// Whether a constant is trained.
+    pub fn learns(&self, name: &str) -> bool {
+        self.each().any(|(constant, _, learn)| constant.name == name && learn)
+    }
+
+    /// Each constant, the value that it starts from, and whether it is trained.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Constant, &PerNeuron, bool)> {
+        let constants = self.constants().iter().zip(&self.given);
+        constants.map(|(constant, given)| (*constant, &given.value, given.learn))
+    }
+
+    /// The settings of the equations, by name.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        self.equations.settings()
+    }
+
+    /// The description, where these are leaky integrate-and-fire neurons.
+    pub fn leaky(&self) -> Option<Leaky> {
+        let rule = *self.equations::<leaky::Rule>()?;
+        let [beta, threshold] = &self.given[..] else {
+            return None;
+        };
+        Some(Leaky {
+            beta: beta.value.clone(),
+            threshold: threshold.value.clone(),
+            dynamics: rule.dynamics,
+            reset: rule.reset,
+            detach_reset: rule.detach_reset,
+            surrogate: rule.surrogate,
+            learn_beta: beta.learn,
+            learn_threshold: threshold.learn,
+        })
+    }
+
+    /// The equations, if they are of this type.
+    pub fn equations<N: Neuron>(&self) -> Option<&N> {
+        self.equations.as_any().downcast_ref()
+    }
+
+    /// The equations, for an engine.
+    pub(crate) fn run(&self) -> &dyn Equations {
+        &*self.equations
+    }
+
+    /// Checks every setting for a layer of `neurons`; `place` names the layer in messages.
+    pub(crate) fn check(&self, place: &str, neurons: usize) -> Result<()> {
+        if let Some(name) = &self.unknown {
+            let names: Vec<&str> = self.constants().iter().map(|known| known.name).collect();
+            let name = format!("{place}: constant {name}");
+            let expected = format!("one of {}: {}", self.name(), names.join(", "));
+            return Err(Error::parameter(name, "given", expected));
+        }
+        self.equations.check(place)?;
+        for (constant, value, _) in self.each() {
+            let name = format!("{place}: {}", constant.name);
+            if let PerNeuron::Each(each) = value
+                && each.len() != neurons
+            {
+                let expected = format!("[{neurons}], one for each neuron");
+                return Err(Error::shape(name, expected, &[each.len()]));
+            }
+            if let Some(bad) = value.values().iter().find(|v| !constant.admits(**v)) {
+                return Err(Error::parameter(name, bad, constant.expected));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PartialEq for Neurons {
+    fn eq(&self, other: &Self) -> bool {
+        self.equations.equals(&*other.equations) && self.given == other.given
+    }
+}
+
+/// A [`Neuron`] without its type: what engines call.
+pub(crate) trait Equations: Rows<f32> + Rows<f64> + Kernels + fmt::Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn constants(&self) -> &'static [Constant];
+    fn settings(&self) -> Vec<(&'static str, String)>;
+    fn check(&self, place: &str) -> Result<()>;
+    /// Entries of the state.
+    fn states(&self) -> usize;
+    /// Entries of what is kept of a step.
+    fn kept(&self) -> usize;
+    fn keeps_membrane(&self) -> bool;
+    fn spikes_first(&self) -> bool;
+    fn as_any(&self) -> &dyn Any;
+    fn equals(&self, other: &dyn Equations) -> bool;
+}
+
+impl<N: Neuron> Equations for N {
+    fn name(&self) -> &'static str {
+        N::NAME
+    }
+    fn constants(&self) -> &'static [Constant] {
+        N::CONSTANTS
+    }
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        Neuron::settings(*self)
+    }
+    fn check(&self, place: &str) -> Result<()> {
+        Neuron::check(*self, place)
+    }
+    fn states(&self) -> usize {
+        N::State::<()>::LEN
+    }
+    fn kept(&self) -> usize {
+        N::Kept::<()>::LEN
+    }
+    fn keeps_membrane(&self) -> bool {
+        Neuron::keeps_membrane(*self)
+    }
+    fn spikes_first(&self) -> bool {
+        Neuron::spikes_first(*self)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn equals(&self, other: &dyn Equations) -> bool {
+        other.as_any().downcast_ref::<N>() == Some(self)
+    }
+}

@@ -1,0 +1,419 @@
+//! The current-based (CUBA) leaky integrate-and-fire neuron: a synapse that decays by itself drives
+//! the membrane. snnTorch's `Synaptic`, SpyTorch's neuron.
+//!
+//! Beside the [symbols](super) of the module: `i` synaptic current, `α` its decay, `γ` the gain from
+//! current to membrane, `j` the current that the membrane reads.
+//!
+//! # Forward
+//!
+//! ```text
+//! i_t = α i_{t−1} + I_t        j_t = i_t (new current) or i_{t−1} (old current)
+//! ```
+//!
+//! | | [`FireThenIntegrate`](Dynamics::FireThenIntegrate) | [`IntegrateThenFire`](Dynamics::IntegrateThenFire) | [`IntegrateFireReset`](Dynamics::IntegrateFireReset) |
+//! |---|---|---|---|
+//! | spike | `s_t = H(u_{t−1} − θ)` | `s_t = H(u_t − θ)` | `s_t = H(u_t − θ)` |
+//! | reset signal | `r_t = s_t` | `r_t = H(u_{t−1} − θ)` | `r_t = s_t` |
+//! | subtract | `u_t = β u_{t−1} + γ j_t − β θ r_t` | `u_t = β u_{t−1} + γ j_t − θ r_t` | `u_t = β v_{t−1} + γ j_t`, `v_t = u_t − θ r_t` |
+//! | zero | `u_t = (1 − r_t)(β u_{t−1} + γ j_t)` | `u_t = (1 − r_t)(β u_{t−1} + γ j_t)` | `u_t = β v_{t−1} + γ j_t`, `v_t = (1 − r_t) u_t` |
+//!
+//! A reset to zero clears the current that arrives with it, too; that is where this neuron differs
+//! from a [`Leaky`](super::Leaky) behind a synapse. snnTorch's `Synaptic` is IntegrateThenFire with the
+//! new current, SpyTorch's neuron FireThenIntegrate with the old current and reset to zero.
+//!
+//! # Adjoint
+//!
+//! With `a_t = ∂L/∂u_t` as in [`leaky`](super::leaky), `c_t = ∂L/∂i_t = ∂L/∂I_t`, and
+//! `d_t = ∂u_t/∂(γ j_t) · a_t`, which is `(1 − r_t) a_t` where a reset to zero clears the current, else
+//! `a_t`:
+//!
+//! ```text
+//! new current   c_t = γ d_t + α c_{t+1}
+//! old current   c_t = γ d_{t+1} + α c_{t+1}
+//! ∂L/∂α = Σ_t c_t i_{t−1}    ∂L/∂γ = Σ_t d_t j_t
+//! ```
+//!
+//! Sources: snnTorch 1.0 (`snntorch.Synaptic`); Zenke's SpyTorch tutorials.
+
+use super::{
+    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike, Visit,
+};
+use crate::{Result, Surrogate};
+
+/// Description of a layer of current-based leaky integrate-and-fire neurons.
+///
+/// The defaults are snnTorch's: gain 1, threshold 1, [`Dynamics::IntegrateThenFire`], the new current,
+/// reset by subtraction, detached, arctan surrogate. Nothing is checked here; the
+/// [builder](crate::NetworkBuilder::build) checks everything at once.
+///
+/// ```
+/// use spikegrad::{Network, Synaptic};
+///
+/// let network: Network = Network::builder(4)
+///     .layer(3, Synaptic::new(0.9, 0.8).learn_alpha(true))
+///     .layer(2, Synaptic::spytorch(0.8, 0.9))
+///     .build()?;
+/// assert_eq!(network.layers()[0].constant("alpha").unwrap()[0], 0.9);
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Synaptic {
+    /// Decay of the synaptic current per step `α`, in `[0, 1]`.
+    pub alpha: PerNeuron,
+    /// Membrane decay per step `β`, in `[0, 1]`.
+    pub beta: PerNeuron,
+    /// Gain from current to membrane `γ`; 1 by default.
+    pub gain: PerNeuron,
+    /// Firing threshold `θ`, above 0; 1 by default.
+    pub threshold: PerNeuron,
+    /// Which of `α`, `β`, `γ` and `θ` are trained.
+    pub learn: [bool; 4],
+    /// Order of events.
+    pub dynamics: Dynamics,
+    /// What a spike does to the membrane, and to the current that arrives with it.
+    pub reset: Reset,
+    /// Whether the reset is a constant of the backward pass (default) or passes a gradient on.
+    pub detach_reset: bool,
+    /// Stand-in for the spike's derivative.
+    pub surrogate: Surrogate,
+    /// Whether the membrane reads the current of the step before.
+    pub old_current: bool,
+}
+
+impl Synaptic {
+    /// snnTorch's `snn.Synaptic(alpha, beta)` with its own defaults: `alpha` is the decay of the current,
+    /// `beta` that of the membrane (one for the layer each, or a `Vec` with one for each neuron).
+    pub fn new(alpha: impl Into<PerNeuron>, beta: impl Into<PerNeuron>) -> Self {
+        Synaptic {
+            alpha: alpha.into(),
+            beta: beta.into(),
+            gain: PerNeuron::Shared(1.0),
+            threshold: PerNeuron::Shared(1.0),
+            learn: [false; 4],
+            dynamics: Dynamics::IntegrateThenFire,
+            reset: Reset::Subtract,
+            detach_reset: true,
+            surrogate: Surrogate::default(),
+            old_current: false,
+        }
+    }
+
+    /// The neuron of Zenke's SpyTorch tutorials 1 to 4: fire, then integrate the old current, reset to
+    /// zero, fast sigmoid of slope 100. (Tutorial 5 has a [gain](Self::gain) of `1 − beta`.)
+    pub fn spytorch(alpha: impl Into<PerNeuron>, beta: impl Into<PerNeuron>) -> Self {
+        Synaptic::new(alpha, beta)
+            .dynamics(Dynamics::FireThenIntegrate)
+            .reset(Reset::Zero)
+            .old_current(true)
+            .surrogate(Surrogate::FastSigmoid { slope: 100.0 })
+    }
+
+    /// Sets the gain from current to membrane.
+    pub fn gain(mut self, gain: impl Into<PerNeuron>) -> Self {
+        self.gain = gain.into();
+        self
+    }
+
+    /// Sets the threshold.
+    pub fn threshold(mut self, threshold: impl Into<PerNeuron>) -> Self {
+        self.threshold = threshold.into();
+        self
+    }
+
+    /// Sets the order of events.
+    pub fn dynamics(mut self, dynamics: Dynamics) -> Self {
+        self.dynamics = dynamics;
+        self
+    }
+
+    /// Sets what a spike does to the membrane.
+    pub fn reset(mut self, reset: Reset) -> Self {
+        self.reset = reset;
+        self
+    }
+
+    /// Says whether the reset is a constant of the backward pass.
+    pub fn detach_reset(mut self, detach: bool) -> Self {
+        self.detach_reset = detach;
+        self
+    }
+
+    /// Sets the surrogate gradient.
+    pub fn surrogate(mut self, surrogate: Surrogate) -> Self {
+        self.surrogate = surrogate;
+        self
+    }
+
+    /// Says whether the membrane reads the current of the step before.
+    pub fn old_current(mut self, old: bool) -> Self {
+        self.old_current = old;
+        self
+    }
+
+    /// Trains `α` along with the weights, clamped to `[0, 1]` after each update.
+    pub fn learn_alpha(mut self, learn: bool) -> Self {
+        self.learn[0] = learn;
+        self
+    }
+
+    /// Trains `β` along with the weights, clamped to `[0, 1]` after each update.
+    pub fn learn_beta(mut self, learn: bool) -> Self {
+        self.learn[1] = learn;
+        self
+    }
+
+    /// Trains `γ` along with the weights.
+    pub fn learn_gain(mut self, learn: bool) -> Self {
+        self.learn[2] = learn;
+        self
+    }
+
+    /// Trains `θ` along with the weights, clamped to at least [`MIN_THRESHOLD`](super::MIN_THRESHOLD).
+    pub fn learn_threshold(mut self, learn: bool) -> Self {
+        self.learn[3] = learn;
+        self
+    }
+}
+
+impl From<Synaptic> for Neurons {
+    fn from(neuron: Synaptic) -> Self {
+        let rule = Rule {
+            dynamics: neuron.dynamics,
+            reset: neuron.reset,
+            detach_reset: neuron.detach_reset,
+            surrogate: neuron.surrogate,
+            old_current: neuron.old_current,
+        };
+        let values = [neuron.alpha, neuron.beta, neuron.gain, neuron.threshold];
+        let mut neurons = Neurons::new(rule);
+        for ((constant, value), learn) in Rule::CONSTANTS.iter().zip(values).zip(neuron.learn) {
+            neurons = neurons.constant(constant.name, value).learn(constant.name, learn);
+        }
+        neurons
+    }
+}
+
+/// The equations of the current-based neuron.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    pub(crate) dynamics: Dynamics,
+    pub(crate) reset: Reset,
+    pub(crate) detach_reset: bool,
+    pub(crate) surrogate: Surrogate,
+    /// Whether the membrane reads `i_{t−1}` instead of `i_t`.
+    pub(crate) old_current: bool,
+}
+
+impl Rule {
+    #[inline(always)]
+    fn attached(self) -> bool {
+        !self.detach_reset && !matches!(self.reset, Reset::None)
+    }
+
+    #[inline(always)]
+    fn fire<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Spike<A> {
+        self.surrogate.spike(u, theta)
+    }
+
+    #[inline(always)]
+    fn slope<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Num<A> {
+        self.surrogate.slope(u - theta)
+    }
+
+    /// The reset signal of a spike.
+    #[inline(always)]
+    fn signal<A: Arithmetic>(self, s: Spike<A>) -> Spike<A> {
+        if self.detach_reset { s.detach() } else { s }
+    }
+
+    /// What a reset leaves of `x`, where it subtracts `jump`.
+    #[inline(always)]
+    fn reset<A: Arithmetic>(self, r: Spike<A>, x: Num<A>, jump: Num<A>) -> Num<A> {
+        match self.reset {
+            Reset::Subtract => x - r * jump,
+            Reset::Zero => x - r * x,
+            Reset::None => x,
+        }
+    }
+
+    /// `(1 − r) x` with reset to zero, else `x`.
+    #[inline(always)]
+    fn keep<A: Arithmetic>(self, r: Spike<A>, x: Num<A>) -> Num<A> {
+        match self.reset {
+            Reset::Zero => x - r * x,
+            Reset::Subtract | Reset::None => x,
+        }
+    }
+}
+
+impl Neuron for Rule {
+    const NAME: &'static str = "synaptic";
+    const CONSTANTS: &'static [Constant] = &[
+        Constant::new("alpha", 0.0, 1.0, "a decay from 0 to 1"),
+        Constant::DECAY,
+        Constant::new("gain", f64::NEG_INFINITY, f64::INFINITY, "a finite number"),
+        Constant::THRESHOLD,
+    ];
+
+    /// `α`, `β`, `γ`, `θ`.
+    type Constants<V: Copy> = [V; 4];
+    /// The recorded membrane and the current.
+    type State<V: Copy> = [V; 2];
+    /// The same; in IntegrateFireReset the membrane before the reset.
+    type Kept<V: Copy> = [V; 2];
+
+    #[inline(always)]
+    fn step<A: Arithmetic>(
+        self,
+        [alpha, beta, gain, theta]: [Num<A>; 4],
+        [before, old]: [Num<A>; 2],
+        current: Num<A>,
+    ) -> (Spike<A>, [Num<A>; 2]) {
+        let new = alpha.mul_add(old, current);
+        let j = if self.old_current { old } else { new };
+        let u = beta.mul_add(before, gain * j);
+        match self.dynamics {
+            Dynamics::FireThenIntegrate => {
+                let s = self.fire(before, theta);
+                (s, [self.reset(self.signal(s), u, beta * theta), new])
+            }
+            Dynamics::IntegrateThenFire => {
+                let r = self.signal(self.fire(before, theta));
+                let u = self.reset(r, u, theta);
+                (self.fire(u, theta), [u, new])
+            }
+            Dynamics::IntegrateFireReset => (self.fire(u, theta), [u, new]),
+        }
+    }
+
+    #[inline(always)]
+    fn state<A: Arithmetic>(
+        self,
+        [_, _, _, theta]: [Num<A>; 4],
+        [u, i]: [Num<A>; 2],
+    ) -> [Num<A>; 2] {
+        match self.dynamics {
+            Dynamics::FireThenIntegrate | Dynamics::IntegrateThenFire => [u, i],
+            Dynamics::IntegrateFireReset => {
+                let r = self.signal(self.fire(u, theta));
+                [self.reset(r, u, theta), i]
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn adjoint<A: Arithmetic>(
+        self,
+        [alpha, beta, gain, theta]: [Num<A>; 4],
+        [before, old]: [Num<A>; 2],
+        [u, new]: [Num<A>; 2],
+        [h, h_current]: [Num<A>; 2],
+        e: Num<A>,
+    ) -> Adjoint<Self, A> {
+        let j = if self.old_current { old } else { new };
+        let zero = h.literal(0.0);
+        let (clears, subtracts) = (self.reset == Reset::Zero, self.reset == Reset::Subtract);
+        // The membrane: with a = ∂L/∂u_t, d = ∂L/∂(γ j_t), what goes back to u_{t−1}, and the
+        // derivatives by β and θ, as in `leaky`.
+        let (d, back, d_beta, d_theta) = match self.dynamics {
+            Dynamics::FireThenIntegrate => {
+                let (a, r) = (h, self.fire(before, theta));
+                let fed = beta.mul_add(before, gain * j);
+                let jump = if clears { fed } else { beta * theta };
+                let e = if self.attached() { e - jump * a } else { e };
+                let (slope, d) = (self.slope(before, theta), self.keep(r, a));
+                let subtracted = if subtracts { r * theta } else { zero };
+                let d_beta = d * before - subtracted * a;
+                let d_theta = if subtracts { -(r * (beta * a)) } else { zero };
+                (d, slope.mul_add(e, beta * d), d_beta, d_theta - slope * e)
+            }
+            Dynamics::IntegrateThenFire => {
+                let (slope, r) = (self.slope(u, theta), self.fire(before, theta));
+                let a = slope.mul_add(e, h);
+                let d = self.keep(r, a);
+                let fed = beta.mul_add(before, gain * j);
+                let jump = if clears { fed } else { theta };
+                let rho = match self.attached() {
+                    true => -(self.slope(before, theta) * (jump * a)),
+                    false => zero,
+                };
+                let d_theta = if subtracts { -(r * a) } else { zero };
+                (d, beta.mul_add(d, rho), d * before, d_theta - slope * e - rho)
+            }
+            Dynamics::IntegrateFireReset => {
+                let (slope, r) = (self.slope(u, theta), self.fire(u, theta));
+                let jump = if clears { u } else { theta };
+                let e = if self.attached() { e - jump * h } else { e };
+                let a = slope.mul_add(e, self.keep(r, h));
+                let d_theta = if subtracts { -(r * h) } else { zero };
+                (a, beta * a, a * before, d_theta - slope * e)
+            }
+        };
+        // The synapse.
+        let (c, back_current) = if self.old_current {
+            (h_current, alpha.mul_add(h_current, gain * d))
+        } else {
+            let c = gain.mul_add(d, h_current);
+            (c, alpha * c)
+        };
+        Adjoint {
+            current: c,
+            before: [back, back_current],
+            constants: [c * old, d_beta, d * j, d_theta],
+        }
+    }
+
+    fn settings(self) -> Vec<(&'static str, String)> {
+        let Rule {
+            dynamics,
+            reset,
+            detach_reset,
+            surrogate,
+            old_current,
+        } = self;
+        vec![
+            ("dynamics", dynamics.to_string()),
+            ("reset", reset.to_string()),
+            ("detach_reset", detach_reset.to_string()),
+            ("surrogate", surrogate.to_string()),
+            ("old_current", old_current.to_string()),
+        ]
+    }
+
+    fn check(self, place: &str) -> Result<()> {
+        self.surrogate.check(place)
+    }
+
+    /// snnTorch's `Synaptic` and SpyTorch's neuron.
+    #[inline(always)]
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        use {Dynamics::*, Reset::*, Surrogate::*};
+        match (self.dynamics, self.reset, self.detach_reset, self.surrogate, self.old_current) {
+            (IntegrateThenFire, Subtract, true, Arctan { alpha }, false) => {
+                visit.visit::<true>(Rule {
+                    dynamics: IntegrateThenFire,
+                    reset: Subtract,
+                    detach_reset: true,
+                    surrogate: Arctan { alpha },
+                    old_current: false,
+                })
+            }
+            (FireThenIntegrate, Zero, true, FastSigmoid { slope }, true) => {
+                visit.visit::<true>(Rule {
+                    dynamics: FireThenIntegrate,
+                    reset: Zero,
+                    detach_reset: true,
+                    surrogate: FastSigmoid { slope },
+                    old_current: true,
+                })
+            }
+            _ => visit.visit::<false>(self),
+        }
+    }
+
+    #[inline(always)]
+    fn spikes_first(self) -> bool {
+        matches!(self.dynamics, Dynamics::FireThenIntegrate)
+    }
+}
