@@ -99,7 +99,7 @@ fn the_fixtures_bite() {
             continue;
         }
         let rates = &fixture.expected()["firing_rate"];
-        assert!(rates.iter().all(|&r| r > 0.01), "{name}: silent: {rates}");
+        assert!(rates.iter().all(|&r| r > 0.001), "{name}: silent: {rates}");
         for (tensor, values) in fixture.expected() {
             let matters = ["grad.", "spk", "mem"]
                 .iter()
