@@ -99,7 +99,8 @@ fn the_fixtures_bite() {
             continue;
         }
         let rates = &fixture.expected()["firing_rate"];
-        assert!(rates.iter().all(|&r| r > 0.01), "{name}: silent: {rates}");
+        // The outputs of the untrained MNIST network fire 86 times in 32,000 neuron-steps.
+        assert!(rates.iter().all(|&r| r > 0.002), "{name}: silent: {rates}");
         for (tensor, values) in fixture.expected() {
             let matters = ["grad.", "spk", "mem"]
                 .iter()

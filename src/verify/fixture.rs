@@ -108,11 +108,12 @@ impl Fixture {
                 false => expected.insert(name, values),
             };
         }
+        let stated_steps = meta.optional("num_steps")?;
         let network = match meta.has_structure() {
             true => Some(described(&mut meta, &parameters)?),
             false => None,
         };
-        let num_steps = match (meta.optional("num_steps")?, expected.get("spk1")) {
+        let num_steps = match (stated_steps, expected.get("spk1")) {
             (Some(steps), _) => steps,
             (None, Some(spk)) if network.is_none() => {
                 spk.shape().first().copied().unwrap_or_default()
