@@ -86,11 +86,11 @@ fn judge(fixture: &Fixture, report: &Report) {
 #[test]
 fn the_fixtures_bite() {
     let fixtures = fixtures();
-    // The published crate comes without twelve large ones.
+    // The published crate comes without seven large ones.
     let least = if Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").is_dir() {
         102
     } else {
-        90
+        95
     };
     assert!(fixtures.len() >= least, "only {} fixtures", fixtures.len());
     for fixture in fixtures {
@@ -99,7 +99,8 @@ fn the_fixtures_bite() {
             continue;
         }
         let rates = &fixture.expected()["firing_rate"];
-        assert!(rates.iter().all(|&r| r > 0.001), "{name}: silent: {rates}");
+        // The outputs of the untrained MNIST network fire 86 times in 32,000 neuron-steps.
+        assert!(rates.iter().all(|&r| r > 0.002), "{name}: silent: {rates}");
         for (tensor, values) in fixture.expected() {
             let matters = ["grad.", "spk", "mem"]
                 .iter()
@@ -241,10 +242,6 @@ impl<F: Float> Engine<F> for Slip<F> {
 
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
         self.inner.train_step(input, targets)
-    }
-
-    fn measure_gradients(&mut self, on: bool) {
-        self.inner.measure_gradients(on)
     }
 
     fn network(&mut self) -> Result<Network<F>> {
