@@ -4,6 +4,7 @@
 use ndarray::{Array3, ArrayViewMut2};
 
 use super::{
+    instruction_set,
     layout::LayerState,
     parallel::enter,
     pass::{Goal, Kit, Model, Pass, Sample, View, Workspace, views},
@@ -30,7 +31,7 @@ impl Inference {
 
     /// `network` on the instruction set of that name.
     pub fn with_instruction_set(network: &Network, name: &str) -> Result<Self> {
-        Ok(Self::on(network, Isa::named(name)?))
+        Ok(Self::on(network, instruction_set(name)?))
     }
 
     fn on(network: &Network, isa: Isa) -> Self {

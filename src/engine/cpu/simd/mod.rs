@@ -24,8 +24,6 @@ pub(super) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
-use crate::{Error, Result};
-
 /// Lanes of a vector.
 pub(super) const LANES: usize = 16;
 
@@ -247,16 +245,6 @@ impl Isa {
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| *Isa::available().last().unwrap_or(&Isa::Portable))
-    }
-
-    /// The one of this name, if this machine has it.
-    pub fn named(name: &str) -> Result<Isa> {
-        let available = Isa::available();
-        let found = available.iter().find(|isa| isa.name() == name);
-        found.copied().ok_or_else(|| {
-            let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
-            Error::parameter("instruction set", name, names.join(" or "))
-        })
     }
 
     pub fn name(self) -> &'static str {
