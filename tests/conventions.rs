@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
-    Adam, CpuEngine, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network, Record, Recording,
-    ReferenceEngine, Trace,
+    Adam, CpuEngine, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network, Record,
+    Recording, ReferenceEngine, Trace,
 };
 
 /// One neuron that integrates its input: weight 1, bias 0, no decay, threshold 1.
