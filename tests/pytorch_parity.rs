@@ -244,6 +244,10 @@ impl<F: Float> Engine<F> for Slip<F> {
         self.inner.train_step(input, targets)
     }
 
+    fn measure_gradients(&mut self, on: bool) {
+        self.inner.measure_gradients(on)
+    }
+
     fn network(&mut self) -> Result<Network<F>> {
         self.inner.network()
     }
