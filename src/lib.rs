@@ -57,7 +57,8 @@
 //!   [`loss`] the losses.
 //! * [`engine::reference`](mod@engine::reference) is backpropagation through time as a textbook has it.
 //! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
-//!   how to check a port of your own model.
+//!   how to check a port of your own model; the module `verify` (feature `safetensors`) checks it.
+//! * A [`Predictor`] answers by `&self`, for any number of threads at once; the example `serve` shows it.
 //! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
 //!   `safetensors`) has runs that go on after a crash, `weights` the files of weights.
 //!

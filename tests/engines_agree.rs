@@ -667,21 +667,31 @@ const SILENT: [&str; 4] = [
 /// The cases must bite: every layer fires, but not all the time, and every parameter has a gradient.
 #[test]
 fn the_cases_bite() {
+    let mut found = Vec::new();
     for case in cases().into_iter().chain(in_parts()) {
-        if SILENT.contains(&&*case.label) {
-            continue;
-        }
         let (input, targets) = (case.data.input(), targets(&case));
         let (network, objective) = (case.network.clone(), case.objective.clone());
         let mut engine = ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
         let rates = engine.evaluate(input, &targets).unwrap().firing_rate;
+        let (_, gradients) = engine.gradients(input, &targets).unwrap();
+        let zero = |gradient: &ndarray::ArrayViewD<'_, f32>| gradient.iter().all(|&g| g == 0.0);
+        // A loss on membranes does not see the output's threshold, unless the reset subtracts it or passes
+        // a gradient on.
+        let output = case.network.layers().len();
+        let neuron = case.network.layers()[output - 1].neuron();
+        let unseen = neuron.reset != Reset::Subtract && neuron.detach_reset;
+        let excused = |name: &str| unseen && name == format!("lif{output}.threshold");
+        let zero: Vec<String> = (gradients.tensors().into_iter())
+            .filter(|(name, gradient)| zero(gradient) && !excused(name))
+            .map(|(name, _)| name)
+            .collect();
         let lively = rates.iter().all(|rate| (0.001..0.95).contains(rate));
-        assert!(lively, "{}: firing rates {rates:?}", case.label);
-        for (name, gradient) in engine.gradients(input, &targets).unwrap().1.tensors() {
-            let some = gradient.iter().any(|&g| g != 0.0);
-            assert!(some, "{}: {name} has no gradient", case.label);
+        if !lively || !zero.is_empty() {
+            println!("{}: rates {rates:?}, no gradient in {zero:?}", case.label);
+            found.push(case.label);
         }
     }
+    assert_eq!(found, SILENT);
 }
 
 fn trained(case: &Case, engine: &mut dyn Engine) -> Network {

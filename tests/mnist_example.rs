@@ -500,7 +500,12 @@ fn emnist_with_its_options() {
     let out = dir.path().join("out");
     let run = |options: &str| {
         example()
-            .args("--epochs 1 --batch-size 8 --hidden 6 --steps 5".split(' '))
+            .args("--epochs 1 --batch-size 8 --hidden 6".split(' '))
+            .args(
+                ["--steps", "5"]
+                    .iter()
+                    .filter(|_| !options.contains("--steps")),
+            )
             .args(options.split_whitespace())
             .arg("--data")
             .arg(&data)

@@ -310,7 +310,7 @@ fn what_does_not_fit_is_refused() {
     );
     let says = "scores has shape [10, 256]; expected [B, N] = [256, 10]";
     assert!(other.starts_with(says), "{other}");
-    let layers = Record::Layers(vec![2]);
+    let layers = Record::Layers(vec![3]);
     same(
         predictor.forward(input, &layers).map(drop),
         engine.forward(input, &layers).map(drop),

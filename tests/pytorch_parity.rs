@@ -86,11 +86,11 @@ fn judge(fixture: &Fixture, report: &Report) {
 #[test]
 fn the_fixtures_bite() {
     let fixtures = fixtures();
-    // The published crate comes without twelve large ones.
+    // The published crate comes without seven large ones.
     let least = if Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").is_dir() {
         102
     } else {
-        90
+        95
     };
     assert!(fixtures.len() >= least, "only {} fixtures", fixtures.len());
     for fixture in fixtures {
@@ -99,7 +99,8 @@ fn the_fixtures_bite() {
             continue;
         }
         let rates = &fixture.expected()["firing_rate"];
-        assert!(rates.iter().all(|&r| r > 0.01), "{name}: silent: {rates}");
+        // The outputs of the untrained MNIST network fire 86 times in 32,000 neuron-steps.
+        assert!(rates.iter().all(|&r| r > 0.002), "{name}: silent: {rates}");
         for (tensor, values) in fixture.expected() {
             let matters = ["grad.", "spk", "mem"]
                 .iter()

@@ -67,5 +67,8 @@ fn weights_come_from_a_file() {
     save(999);
     let output = serve(&[path]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && error.contains("fc1"), "{error}");
+    assert!(
+        !output.status.success() && error.contains("784 999 10"),
+        "{error}"
+    );
 }

@@ -160,9 +160,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         let mut run = String::from("training stopped");
         if !history.batches.is_empty() {
             // What was measured is not lost with what comes after it.
-            folder.write("history.csv", &files::history(&history))?;
             let path = folder.path("history.csv");
-            run += &format!(", what was measured is in {}", path.display());
+            run += &match folder.write("history.csv", &files::history(&history)) {
+                Ok(()) => format!(", what was measured is in {}", path.display()),
+                Err(error) => format!(", what was measured is lost ({error})"),
+            };
         }
         return Err(match &mut checkpoints {
             Some(checkpoints) => checkpoints.explain(&error, &run).into(),

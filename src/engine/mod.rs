@@ -130,12 +130,12 @@ pub trait Engine<F: Float = f32>: Send {
     /// # use spikegrad::{Adam, Device, Leaky, Loss, Network, Trainer, data::Dataset};
     /// use spikegrad::train::Event;
     /// use std::ops::ControlFlow;
-    /// # let images = Array2::from_shape_fn((400, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
-    /// # let data = Dataset::new(images, (0..400).map(|b| b % 2).collect(), 2)?;
+    /// # let images = Array2::from_shape_fn((200, 4), |(b, n)| if b % 2 == n % 2 { 255 } else { 0 });
+    /// # let data = Dataset::new(images, (0..200).map(|b| b % 2).collect(), 2)?;
     /// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
     /// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
     ///
-    /// let trainer = Trainer { epochs: 1, batch_size: 4, ..Trainer::default() };
+    /// let trainer = Trainer { epochs: 1, batch_size: 2, ..Trainer::default() };
     /// engine.measure_gradients(true);
     /// let history = trainer.fit(&mut engine, &data, None, |engine, event| {
     ///     if let Event::Batch { record, .. } = event {

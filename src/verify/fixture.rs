@@ -108,11 +108,12 @@ impl Fixture {
                 false => expected.insert(name, values),
             };
         }
+        let stated_steps = meta.optional("num_steps")?;
         let network = match meta.has_structure() {
             true => Some(described(&mut meta, &parameters)?),
             false => None,
         };
-        let num_steps = match (meta.optional("num_steps")?, expected.get("spk1")) {
+        let num_steps = match (stated_steps, expected.get("spk1")) {
             (Some(steps), _) => steps,
             (None, Some(spk)) if network.is_none() => {
                 spk.shape().first().copied().unwrap_or_default()
@@ -124,13 +125,8 @@ impl Fixture {
         }
 
         let targets = classes(&take(&mut expected, "targets")?)?;
-        let most = network.as_ref().map(Network::outputs);
-        if let (Some(classes), Some(bad)) = (
-            most,
-            targets
-                .iter()
-                .find(|target| most.is_some_and(|n| **target >= n)),
-        ) {
+        let classes = network.as_ref().map_or(usize::MAX, Network::outputs);
+        if let Some(bad) = targets.iter().find(|&&target| target >= classes) {
             return Err(Wrong::new(
                 "tensor targets",
                 format!("class {bad} in one place"),

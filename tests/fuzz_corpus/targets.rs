@@ -232,7 +232,7 @@ pub fn fixture(bytes: &[u8], file: &Path) {
         let (objective, adam) = (fixture.objective(), fixture.adam());
         let checked = fixture.fill(network).and_then(|filled| {
             let mut engine = ReferenceEngine::new(filled, objective, adam)?;
-            // Updates cost time, and nothing that a file says bounds their number.
+            // Many updates take their time.
             match fixture.updates() {
                 0..10 => fixture.check(&mut engine).map(drop),
                 _ => Ok(()),

@@ -4,6 +4,7 @@
 use ndarray::{Array3, ArrayViewMut2};
 
 use super::{
+    instruction_set,
     layout::LayerState,
     parallel::enter,
     pass::{Goal, Kit, Model, Pass, Sample, View, Workspace, views},
@@ -11,7 +12,7 @@ use super::{
     simd::Isa,
     source::{Source, with_source},
 };
-use crate::{Error, Input, Network, ReadOut, Record, Recording, Result, Trace};
+use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace};
 
 /// A network to run forward, by several threads at once: layers that nothing changes, and workspaces of
 /// which each call takes one.
@@ -30,7 +31,7 @@ impl Inference {
 
     /// `network` on the instruction set of that name.
     pub fn with_instruction_set(network: &Network, name: &str) -> Result<Self> {
-        Ok(Self::on(network, isa_named(name)?))
+        Ok(Self::on(network, instruction_set(name)?))
     }
 
     fn on(network: &Network, isa: Isa) -> Self {
@@ -197,14 +198,4 @@ fn forward_part(
     };
     work.pass(model, pass, views)?;
     Some(())
-}
-
-/// The instruction set of this name.
-pub(super) fn isa_named(name: &str) -> Result<Isa> {
-    let available = Isa::available();
-    let found = available.iter().find(|isa| isa.name() == name);
-    found.copied().ok_or_else(|| {
-        let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
-        Error::parameter("instruction set", name, names.join(" or "))
-    })
 }

@@ -52,8 +52,8 @@ use super::{
     loss_not_finite,
 };
 use crate::{
-    Adam, Engine, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record, Recording,
-    Result, StepReport,
+    Adam, Engine, Error, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record,
+    Recording, Result, StepReport,
     network::LayerGradients,
     optim::{Update, check_second},
 };
@@ -94,7 +94,7 @@ impl CpuEngine {
         adam: Adam,
         name: &str,
     ) -> Result<Self> {
-        let isa = infer::isa_named(name)?;
+        let isa = instruction_set(name)?;
         Self::with_isa(network, objective.into(), adam, isa)
     }
 
@@ -383,6 +383,16 @@ impl Engine for CpuEngine {
         }
         Ok(adam)
     }
+}
+
+/// The instruction set of this name, if this machine has it.
+fn instruction_set(name: &str) -> Result<Isa> {
+    let available = Isa::available();
+    let found = available.iter().find(|isa| isa.name() == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
+        Error::parameter("instruction set", name, names.join(" or "))
+    })
 }
 
 /// What the machine has made of an input, or why it has not.

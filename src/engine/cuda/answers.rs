@@ -16,7 +16,8 @@ pub fn reason(what: &str, error: CudaError) -> String {
     let meaning = match code {
         34 => format!(
             "{} is the stub library of the CUDA toolkit, which programs are linked with, not a driver; \
-             take its folder out of LD_LIBRARY_PATH, and install NVIDIA's driver where there is none",
+             take it out of LD_LIBRARY_PATH or SPIKEGRAD_CUDA_DRIVER, and install NVIDIA's driver where \
+             there is none",
             driver::file()
         ),
         100 => format!("there is no CUDA device; {}", where_devices_are()),
