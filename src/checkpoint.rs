@@ -79,8 +79,7 @@ pub use folder::{CheckpointDir, Found};
 
 use crate::{
     Adam, Device, Engine, Error, History, Network, Objective, Result, Trainer, files,
-    neuron::Neurons,
-    train::Position, weights::describe::SIZES,
+    neuron::Neurons, train::Position, weights::describe::SIZES,
 };
 
 /// The version of the format that is written.

@@ -230,9 +230,8 @@ pub fn gradcheck(
         tensors.push(check);
     }
     let layers = network.layers().iter().zip(1..);
-    let silent = layers.filter(|(layer, _)| {
-        input.num_steps() == 1 && layer.neuron.run().spikes_first()
-    });
+    let silent =
+        layers.filter(|(layer, _)| input.num_steps() == 1 && layer.neuron.run().spikes_first());
     Ok(GradcheckReport {
         tensors,
         loss,

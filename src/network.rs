@@ -87,7 +87,8 @@ impl<F: Float> Layer<F> {
 
     /// Constants as a layer starts with them.
     pub(crate) fn initial(neuron: &Neurons) -> Vec<Array1<F>> {
-        let values = |(_, value, _): (_, &PerNeuron, _)| value.values().iter().map(|&x| F::of(x)).collect();
+        let values =
+            |(_, value, _): (_, &PerNeuron, _)| value.values().iter().map(|&x| F::of(x)).collect();
         neuron.each().map(values).collect()
     }
 

@@ -216,7 +216,11 @@ impl<F: Float> Network<F> {
             .saturating_add(parameters)
             .saturating_add(MARGIN);
         let bytes = files::read(path, limit)?;
-        let known: Vec<_> = self.layers().iter().map(|layer| layer.neuron.clone()).collect();
+        let known: Vec<_> = self
+            .layers()
+            .iter()
+            .map(|layer| layer.neuron.clone())
+            .collect();
         let source = Source::new(path, &bytes, mismatch != Mismatch::Keep, &known)?;
         let mut loaded = self.clone();
         source.load_into(&mut loaded, mismatch)?;

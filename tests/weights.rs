@@ -165,7 +165,10 @@ fn a_network_that_was_cast() {
     let double: Network<f64> = single.cast();
     double.save_safetensors(&path).unwrap();
     let loaded = Network::<f64>::load(&path).unwrap();
-    assert_eq!(loaded.layers()[0].constant("beta").unwrap()[0], f64::from(0.95_f32));
+    assert_eq!(
+        loaded.layers()[0].constant("beta").unwrap()[0],
+        f64::from(0.95_f32)
+    );
     assert_eq!(spikes(&loaded), spikes(&double));
     let mut again = double.clone();
     again.load_safetensors(&path).unwrap();
@@ -206,7 +209,11 @@ fn numbers_come_back_with_the_same_bits() {
         let loaded = Network::<f64>::load(&path).unwrap();
         let bits = |n: &Network<f64>| -> Vec<u64> {
             let layer = &n.layers()[0];
-            let constants = layer.constant("beta").unwrap().iter().chain(layer.constant("threshold").unwrap());
+            let constants = layer
+                .constant("beta")
+                .unwrap()
+                .iter()
+                .chain(layer.constant("threshold").unwrap());
             constants.map(|x| x.to_bits()).collect()
         };
         assert_eq!(bits(&loaded), bits(&network));
@@ -517,7 +524,10 @@ fn files_of_snntorch() {
     let mut learnt = network(learns);
     learnt.load_safetensors(&path).unwrap();
     assert_eq!(learnt.layers()[0].constant("beta").unwrap(), &arr1(&[0.7]));
-    assert_eq!(learnt.layers()[0].constant("threshold").unwrap(), &arr1(&[0.25]));
+    assert_eq!(
+        learnt.layers()[0].constant("threshold").unwrap(),
+        &arr1(&[0.25])
+    );
     assert_eq!(learnt.layers()[1].constant("beta").unwrap(), &arr1(&[0.8]));
     // Fixed ones are compared; as the file's, where the caller says so.
     let found = refused(&one, &path, Mismatch::Refuse);
@@ -609,7 +619,10 @@ fn files_of_snntorch() {
         .with("lif2.threshold", "F64", &[1], &[0.5])
         .write(&path);
     learnt.load_safetensors(&path).unwrap();
-    assert_eq!(learnt.layers()[0].constant("threshold").unwrap(), &arr1(&[2.0]));
+    assert_eq!(
+        learnt.layers()[0].constant("threshold").unwrap(),
+        &arr1(&[2.0])
+    );
 }
 
 /// A checkpoint is a file of weights too: its description is compared, its checksum as well.

@@ -23,11 +23,10 @@ use super::{
     text::{self, CUSTOM, LAYER, SETTING},
 };
 use crate::{
+    Adam, Error, Gradients, History, Layer, Network, Objective, StepReport, Trainer, files,
+    network::LayerGradients,
     network::name_of,
     neuron::Neurons,
-    Adam, Error, Gradients, History, Layer, Network, Objective, StepReport, Trainer,
-    files,
-    network::LayerGradients,
     train::{BatchRecord, EpochRecord, Position},
     weights::describe::{Described, Fields, Unfit, out_of_range, shortened},
 };
@@ -93,11 +92,7 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
 }
 
 /// Reads whole bytes by their version.
-fn parse(
-    bytes: &[u8],
-    file: &SafeTensors<'_>,
-    known: &[Neurons],
-) -> Result<Checkpoint, Unfit> {
+fn parse(bytes: &[u8], file: &SafeTensors<'_>, known: &[Neurons]) -> Result<Checkpoint, Unfit> {
     let mut fields = Fields::of(bytes)?;
     fields.get("format", FORMAT, |text| (text == FORMAT).then_some(()))?;
     match version(&mut fields)? {
@@ -127,7 +122,11 @@ fn later(version: u32) -> Unfit {
 }
 
 /// Format version 1.
-fn version_1(mut fields: Fields, file: &SafeTensors<'_>, known: &[Neurons]) -> Result<Checkpoint, Unfit> {
+fn version_1(
+    mut fields: Fields,
+    file: &SafeTensors<'_>,
+    known: &[Neurons],
+) -> Result<Checkpoint, Unfit> {
     fields.text("crc32")?;
     let mut tensors = Tensors::new(file)?;
     let network = network(&mut fields, &mut tensors, known)?;

@@ -416,11 +416,7 @@ impl Files {
     }
 
     /// A checkpoint by the name of its file; `None` where there is no such file.
-    fn read(
-        &self,
-        name: &str,
-        known: &[Neurons],
-    ) -> std::result::Result<Option<Checkpoint>, Flaw> {
+    fn read(&self, name: &str, known: &[Neurons]) -> std::result::Result<Option<Checkpoint>, Flaw> {
         let path = self.dir.join(name);
         match self.disk.read(&path) {
             Ok(bytes) => decode::decode(&bytes, &path, known).map(Some),

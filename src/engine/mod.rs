@@ -19,8 +19,8 @@ use crate::{
     StepReport, network::check_finite, optim::check_same,
 };
 pub use cpu::CpuEngine;
-pub(crate) use cpu::kernels::Kernels;
 pub(crate) use cpu::Inference;
+pub(crate) use cpu::kernels::Kernels;
 #[cfg(feature = "cuda")]
 pub use cuda::CudaEngine;
 pub use reference::ReferenceEngine;
@@ -207,7 +207,12 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Auto => Device::Cpu.engine(network, objective, adam),
             #[cfg(feature = "cuda")]
-            Device::Auto if network.layers().iter().any(|l| l.neuron().leaky().is_none()) => {
+            Device::Auto
+                if network
+                    .layers()
+                    .iter()
+                    .any(|l| l.neuron().leaky().is_none()) =>
+            {
                 let engine = CpuEngine::new(network, objective, adam)?;
                 let note = "the CUDA engine has leaky neurons only".into();
                 Ok(Box::new(engine.with_note(note)))

@@ -91,12 +91,14 @@ impl Neurons {
 
     /// The value that a constant starts from.
     pub fn initial(&self, name: &str) -> Option<&PerNeuron> {
-        self.each().find_map(|(constant, value, _)| (constant.name == name).then_some(value))
+        self.each()
+            .find_map(|(constant, value, _)| (constant.name == name).then_some(value))
     }
 
     /// Whether a constant is trained.
     pub fn learns(&self, name: &str) -> bool {
-        self.each().any(|(constant, _, learn)| constant.name == name && learn)
+        self.each()
+            .any(|(constant, _, learn)| constant.name == name && learn)
     }
 
     /// Each constant, the value that it starts from, and whether it is trained.
@@ -170,7 +172,9 @@ impl PartialEq for Neurons {
 }
 
 /// A [`Neuron`] without its type: what engines call.
-pub(crate) trait Equations: Rows<f32> + Rows<f64> + Kernels + fmt::Debug + Send + Sync {
+pub(crate) trait Equations:
+    Rows<f32> + Rows<f64> + Kernels + fmt::Debug + Send + Sync
+{
     fn name(&self) -> &'static str;
     fn constants(&self) -> &'static [Constant];
     fn settings(&self) -> Vec<(&'static str, String)>;

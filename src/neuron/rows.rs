@@ -135,7 +135,11 @@ impl<F: Float> Layer<F> {
     /// How many arrays [`Trace::kept`](crate::Trace) has of this layer.
     pub(crate) fn kept_beside_membrane(&self) -> usize {
         let neuron = self.neuron.run();
-        if neuron.keeps_membrane() { 0 } else { neuron.kept() }
+        if neuron.keeps_membrane() {
+            0
+        } else {
+            neuron.kept()
+        }
     }
 }
 

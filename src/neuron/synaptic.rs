@@ -188,7 +188,9 @@ impl From<Synaptic> for Neurons {
         let values = [neuron.alpha, neuron.beta, neuron.gain, neuron.threshold];
         let mut neurons = Neurons::new(rule);
         for ((constant, value), learn) in Rule::CONSTANTS.iter().zip(values).zip(neuron.learn) {
-            neurons = neurons.constant(constant.name, value).learn(constant.name, learn);
+            neurons = neurons
+                .constant(constant.name, value)
+                .learn(constant.name, learn);
         }
         neurons
     }
@@ -339,7 +341,12 @@ impl Neuron for Rule {
                     false => zero,
                 };
                 let d_theta = if subtracts { -(r * a) } else { zero };
-                (d, beta.mul_add(d, rho), d * before, d_theta - slope * e - rho)
+                (
+                    d,
+                    beta.mul_add(d, rho),
+                    d * before,
+                    d_theta - slope * e - rho,
+                )
             }
             Dynamics::IntegrateFireReset => {
                 let (slope, r) = (self.slope(u, theta), self.fire(u, theta));
@@ -389,7 +396,13 @@ impl Neuron for Rule {
     #[inline(always)]
     fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
         use {Dynamics::*, Reset::*, Surrogate::*};
-        match (self.dynamics, self.reset, self.detach_reset, self.surrogate, self.old_current) {
+        match (
+            self.dynamics,
+            self.reset,
+            self.detach_reset,
+            self.surrogate,
+            self.old_current,
+        ) {
             (IntegrateThenFire, Subtract, true, Arctan { alpha }, false) => {
                 visit.visit::<true>(Rule {
                     dynamics: IntegrateThenFire,

@@ -5,10 +5,7 @@
 use std::fmt::Debug;
 
 use super::Fixture;
-use crate::{
-    Adam, Float, Layer, Network, Objective, PerNeuron, Reset,
-    neuron::Neurons,
-};
+use crate::{Adam, Float, Layer, Network, Objective, PerNeuron, Reset, neuron::Neurons};
 
 /// The network in double precision. A decay or threshold that is not learnt is what the program wrote,
 /// not what single precision made of it.

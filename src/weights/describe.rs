@@ -36,7 +36,10 @@ pub(crate) const SIZES: &str = "network.sizes";
 
 /// What a name stands for.
 fn named<T: Copy + ToString>(values: &[T], text: &str) -> Option<T> {
-    values.iter().find(|known| known.to_string() == text).copied()
+    values
+        .iter()
+        .find(|known| known.to_string() == text)
+        .copied()
 }
 
 /// The names, for a message.
@@ -171,7 +174,9 @@ fn neuron(
         let value = fields.get(&name(constant.name), numbers, parse_per_neuron)?;
         let learn = name(&format!("learn_{}", constant.name));
         let learn = fields.parse(&learn, "true or false")?;
-        described = described.constant(constant.name, value).learn(constant.name, learn);
+        described = described
+            .constant(constant.name, value)
+            .learn(constant.name, learn);
     }
     described
         .check(&format!("layer {k}"), neurons)
@@ -210,7 +215,9 @@ fn own(
             what: name(KIND),
             expected: format!(
                 "neurons that this program knows: {}",
-                [&[LEAKY, synaptic::Rule::NAME], &names[..]].concat().join(", ")
+                [&[LEAKY, synaptic::Rule::NAME], &names[..]]
+                    .concat()
+                    .join(", ")
             ),
             found: shortened(kind),
         });

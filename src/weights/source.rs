@@ -58,9 +58,8 @@ impl<'a> Source<'a> {
         known: &[Neurons],
     ) -> Result<Self> {
         let tensors: BTreeMap<_, _> = files::tensors(path, bytes)?.tensors().into_iter().collect();
-        let read = |bytes| {
-            Fields::of(bytes).and_then(|fields| network(fields, bytes, &tensors, known))
-        };
+        let read =
+            |bytes| Fields::of(bytes).and_then(|fields| network(fields, bytes, &tensors, known));
         let described = match described {
             true => read(bytes).map_err(|unfit| unfit.of(path))?,
             false => None,

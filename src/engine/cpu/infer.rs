@@ -151,7 +151,11 @@ pub(super) fn record(
             record.keeps(k, layers).then(|| {
                 let mut trace = Trace::new(tensor(), tensor());
                 let neuron = layer.neuron.run();
-                let beside = if neuron.keeps_membrane() { 0 } else { neuron.kept() };
+                let beside = if neuron.keeps_membrane() {
+                    0
+                } else {
+                    neuron.kept()
+                };
                 trace.kept = (0..beside).map(|_| tensor()).collect();
                 trace
             })

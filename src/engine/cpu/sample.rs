@@ -379,7 +379,9 @@ impl Walk<'_> {
             let learnt = &mut sample.learnt[k];
             if layer.learns() {
                 learnt.resize_with(layer.constants.len(), Vec::new);
-                learnt.iter_mut().for_each(|sums| sums.resize(row, Lane::ZERO));
+                learnt
+                    .iter_mut()
+                    .for_each(|sums| sums.resize(row, Lane::ZERO));
             }
             let price = match above {
                 Some(_) => pass.goal.price() as f32,

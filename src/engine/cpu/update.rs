@@ -22,9 +22,7 @@ use super::{
     strip::{Bench, Job, Strip, Task},
     weights::{self, Sink},
 };
-use crate::{
-    optim::Update,
-};
+use crate::optim::Update;
 
 /// Inputs of a task with a dense input, at most.
 const SLICE: usize = 200;
@@ -283,7 +281,10 @@ impl Learning {
 
     /// Begins the sums of `∂L/∂` the constants anew.
     pub fn clear_learnt(&mut self) {
-        self.learnt.iter_mut().flatten().for_each(|sums| sums.fill(0.0));
+        self.learnt
+            .iter_mut()
+            .flatten()
+            .for_each(|sums| sums.fill(0.0));
     }
 
     /// Adds up the samples' `∂L/∂` the constants.

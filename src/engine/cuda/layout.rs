@@ -132,7 +132,11 @@ impl Layout {
         };
         for place in &self.layers {
             for (constant, range) in place.learnt() {
-                within(range, constant.low as f32, constant.high.min(f32::MAX.into()) as f32);
+                within(
+                    range,
+                    constant.low as f32,
+                    constant.high.min(f32::MAX.into()) as f32,
+                );
             }
         }
         (low, high)
