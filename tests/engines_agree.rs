@@ -655,13 +655,13 @@ fn predictors_have_the_bits_of_the_engine() {
 
 /// Cases in which something is zero on purpose.
 const SILENT: [&str; 4] = [
+    // One class has a cross entropy of 0.
+    "one output",
     // One step, in which nothing can fire.
     "one of everything",
     "T = 1",
     // Nothing but biases, and no gradient at the first weights.
     "silent input",
-    // One class has a cross entropy of 0.
-    "one output",
 ];
 
 /// The cases must bite: every layer fires, but not all the time, and every parameter has a gradient.
@@ -685,7 +685,8 @@ fn the_cases_bite() {
             .filter(|(name, gradient)| zero(gradient) && !excused(name))
             .map(|(name, _)| name)
             .collect();
-        let lively = rates.iter().all(|rate| (0.001..0.95).contains(rate));
+        // The large batches that are done in parts fire nearly always.
+        let lively = rates.iter().all(|rate| (0.001..0.999).contains(rate));
         if !lively || !zero.is_empty() {
             println!("{}: rates {rates:?}, no gradient in {zero:?}", case.label);
             found.push(case.label);
