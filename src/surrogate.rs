@@ -92,7 +92,7 @@ impl Surrogate {
     /// `σ'(x)` at `x = u − θ`, in the arithmetic of a neuron.
     #[inline(always)]
     pub fn slope<A: Arithmetic>(self, x: Num<A>) -> Num<A> {
-        self.slope_with(self.constants().map(|c| x.literal(c)), x)
+        Num(x.0, x.0.slope(self, x.1))
     }
 
     /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.

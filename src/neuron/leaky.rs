@@ -242,7 +242,8 @@ impl Leaky {
         self
     }
 
-    pub(crate) fn rule(&self) -> Rule {
+    /// The equations of this description.
+    pub fn rule(&self) -> Rule {
         Rule {
             dynamics: self.dynamics,
             reset: self.reset,
