@@ -44,7 +44,10 @@ fn own_csv_learns_a_table() {
     let missing = Command::new(built("own_csv")).arg("no-such.csv").output();
     let missing = missing.expect("it starts");
     let error = String::from_utf8_lossy(&missing.stderr).into_owned();
-    assert!(!missing.status.success() && error.contains("no-such.csv"), "{error}");
+    assert!(
+        !missing.status.success() && error.contains("no-such.csv"),
+        "{error}"
+    );
 }
 
 #[test]
