@@ -20,11 +20,10 @@ INLINE void lif_forward(const float *current, u64 step_stride, const float *beta
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 b = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const u32 words = words_of(neurons);
-    const bool active = n < neurons, first = tid_x() % 32 == 0 && active, zero = reset == Zero;
+    const bool active = n < neurons, first = tid_x() % 32 == 0 && active;
     const u64 cells = (u64)batch * neurons, at = (u64)b * neurons + n;
     const float beta = active ? betas[beta_each ? n : 0] : 0.0f;
     const float theta = active ? thetas[theta_each ? n : 0] : 0.0f;
-    const float jump = jump_of<DYNAMICS>(reset, beta, theta);
     current += at;
     mem += at;
     if (pre) {
@@ -34,41 +33,44 @@ INLINE void lif_forward(const float *current, u64 step_stride, const float *beta
     const bool keeps_pre = DYNAMICS == IntegrateFireReset && pre;
     float u = 0.0f, input = active ? *current : 0.0f;
     u32 fired = 0, history = 0;
-    constexpr u32 TURN = DYNAMICS == FireThenIntegrate ? 4 : 1; // steps of a turn
+    of_reset(reset, [&](auto which) {
+        constexpr int RESET = decltype(which)::value;
+        constexpr u32 TURN = DYNAMICS == FireThenIntegrate && RESET == Subtract ? 4 : 1; // steps of a turn
 #pragma unroll 1
-    for (u32 t = 0; t < steps;) {
+        for (u32 t = 0; t < steps;) {
 #pragma unroll
-        for (u32 i = 0; i < TURN && t < steps; i++, t++) {
-            // The next step's current, on its way while this one is used.
-            float next = input;
-            if (step_stride && active && t + 1 < steps) {
-                current += step_stride;
-                next = *current;
-            }
-            const Fired now = forward<DYNAMICS>(zero, jump, beta, theta, u, input);
-            u = now.mem;
-            input = next;
-            if (active) {
-                *mem = u;
-                if (keeps_pre) {
-                    *pre = now.pre;
-                    pre += cells;
+            for (u32 i = 0; i < TURN && t < steps; i++, t++) {
+                // The next step's current, on its way while this one is used.
+                float next = input;
+                if (step_stride && active && t + 1 < steps) {
+                    current += step_stride;
+                    next = *current;
+                }
+                const Fired now = forward<DYNAMICS, RESET>(beta, theta, u, input);
+                u = now.mem;
+                input = next;
+                if (active) {
+                    *mem = u;
+                    if (keeps_pre) {
+                        *pre = now.pre;
+                        pre += cells;
+                    }
+                }
+                mem += cells;
+                const u32 word = ballot(active && now.spike);
+                if (first) {
+                    *spikes = word;
+                    fired += __builtin_popcount(word);
+                }
+                spikes += (u64)batch * words;
+                history |= (now.spike ? 1u : 0u) << t % 32;
+                if (when && active && (t % 32 == 31 || t + 1 == steps)) {
+                    when[t / 32 * cells + at] = history;
+                    history = 0;
                 }
             }
-            mem += cells;
-            const u32 word = ballot(active && now.spike);
-            if (first) {
-                *spikes = word;
-                fired += __builtin_popcount(word);
-            }
-            spikes += (u64)batch * words;
-            history |= (now.spike ? 1u : 0u) << t % 32;
-            if (when && active && (t % 32 == 31 || t + 1 == steps)) {
-                when[t / 32 * cells + at] = history;
-                history = 0;
-            }
         }
-    }
+    });
     add_count(count, fired);
 }
 
@@ -124,7 +126,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
     const float beta = active ? betas[beta_each ? n : 0] : 0.0f;
     const float theta = active ? thetas[theta_each ? n : 0] : 0.0f;
     const u64 cells = (u64)batch * neurons;
-    const bool silent = !e && !extra && price == 0.0f;
+    rule.flat = !rule.attached && !e && !extra && price == 0.0f;
     Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
     for (u32 b = row; active && b < batch; b += rows) {
         const u64 cell = (u64)b * neurons + n;
@@ -132,7 +134,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
         swept.back = 0.0f;
         swept.total = 0.0f;
         sweep<DYNAMICS, false>(
-            rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now, swept,
+            rule, beta, theta, mem, pre, cell, cells, steps, 0, now, swept,
             [&](u32, u64 at, float &at_mem, float &at_spike) {
                 at_mem = g ? g[at] : 0.0f;
                 if (e) {
@@ -157,9 +159,6 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
 // The most neurons of a layer above that is taken along, and the steps staged at once.
 enum { NARROW = 16, STAGED = 32 };
 typedef float four __attribute__((ext_vector_type(4)));
-template <u32 N> struct Count {
-    static constexpr u32 value = N;
-};
 
 // (3) below a narrow layer, whose share of (5) is formed on the way: with a_above [T, B, C] and its
 // weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `g`, `extra`, `price`,
@@ -204,12 +203,12 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
             if (active) {
                 const auto back = [&](auto fours) {
                     sweep<DYNAMICS, COMMON>(
-                        rule, beta, theta, mem, pre, cell, cells, top, bottom, false, now, swept,
+                        rule, beta, theta, mem, pre, cell, cells, top, bottom, now, swept,
                         [&](u32 t, u64 at, float &at_mem, float &at_spike) {
                             at_mem = g ? g[at] : 0.0f;
                             float e = price;
 #pragma unroll
-                            for (u32 k = 0; k < decltype(fours)::value; k++) {
+                            for (u32 k = 0; k < (u32)decltype(fours)::value; k++) {
                                 const four from = above[t - bottom][k];
 #pragma unroll
                                 for (u32 i = 0; i < 4; i++) {
@@ -224,7 +223,7 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
                             }
                         });
                 };
-                back(Count<COMMON ? 3 : 4>());
+                back(Constant<COMMON ? 3 : 4>());
             }
             top = bottom;
         }
@@ -302,7 +301,7 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
                 const auto add = [&](u32 t, u32 i) {
                     const float spike[2] = {bit(word[0], i), bit(word[1], i)};
 #pragma unroll
-                    for (u32 k = 0; k < decltype(fours)::value; k++) {
+                    for (u32 k = 0; k < (u32)decltype(fours)::value; k++) {
                         const four from = above[s][t + i][k];
 #pragma unroll
                         for (u32 j = 0; j < 4; j++) {
@@ -335,9 +334,9 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
             }
         };
         if (classes > 12) {
-            walk(Count<4>());
+            walk(Constant<4>());
         } else {
-            walk(Count<3>());
+            walk(Constant<3>());
         }
     }
 #pragma unroll
@@ -375,7 +374,7 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
         __shared__ float scratch[4];                                                                 \
         lif_backward<DYNAMICS>(mem, pre, g, e, parts, part_stride, extra, price, betas, beta_each,   \
                                thetas, theta_each, a, sum, beta_out, theta_out, steps, batch,        \
-                               neurons, rows, {reset, attached, surrogate, peak, scale, common},     \
+                               neurons, rows, {reset, attached, surrogate, peak, scale, common, false},     \
                                scratch);                                                             \
     }                                                                                                \
     extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_##SUFFIX(               \
@@ -389,7 +388,7 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
         lif_backward_narrow<DYNAMICS, false>(                                                        \
             mem, pre, a_above, weight, classes, g, extra, price, betas, beta_each, thetas,           \
             theta_each, a, sum, beta_out, theta_out, steps, batch, neurons, rows,                    \
-            {reset, attached, surrogate, peak, scale, common}, above, scratch);                      \
+            {reset, attached, surrogate, peak, scale, common, false}, above, scratch);                      \
     }
 
 LIF_FORWARD(fti, FireThenIntegrate)
@@ -407,5 +406,5 @@ extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     lif_backward_narrow<FireThenIntegrate, true>(
         mem, nullptr, a_above, weight, classes, nullptr, nullptr, price, betas, beta_each, thetas,
         theta_each, nullptr, sum, nullptr, nullptr, steps, batch, neurons, rows,
-        {Subtract, 0, Arctan, peak, scale, 1}, above, nullptr);
+        {Subtract, 0, Arctan, peak, scale, 1, false}, above, nullptr);
 }

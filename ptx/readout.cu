@@ -304,9 +304,6 @@ extern "C" __global__ __launch_bounds__(256, 2) void readout(
 // The most classes of the kernel below, and the steps whose currents are formed together: ROWS by each
 // warp.
 enum { NARROW = 16, STEPS = 8 * ROWS };
-template <int DYNAMICS> struct Of {
-    static constexpr int dynamics = DYNAMICS;
-};
 
 // A narrow output layer at once, above another layer: currents (1) from the spikes below [T, B, N], as
 // bits, by weights [C, N]; membranes and spikes (2); losses and adjoint as above, the adjoint being
@@ -333,9 +330,6 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     const bool active = tid < classes;
     const float beta = active ? betas[beta_each ? tid : 0] : 0.0f;
     const float theta = active ? thetas[theta_each ? tid : 0] : 0.0f;
-    const bool zero = reset == Zero;
-    const float jump = dynamics == FireThenIntegrate ? jump_of<FireThenIntegrate>(reset, beta, theta)
-                                                     : jump_of<IntegrateThenFire>(reset, beta, theta);
     float u = 0.0f;
     u32 fired = 0;
 #pragma unroll 1
@@ -359,15 +353,15 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
         // (2): warp 0 has the neurons.
         if (warp == 0) {
             const u32 end = steps - from < STEPS ? steps - from : STEPS;
-            const auto through = [&](auto rule) {
+            const auto through = [&](auto order, auto which) {
+                constexpr int DYNAMICS = decltype(order)::value, RESET = decltype(which)::value;
                 const u64 at = from * cells + cell;
                 float *of_mem = mem + at, *of_pre = pre ? pre + at : nullptr;
                 u32 *of_spikes = spikes + (u64)from * batch + b;
                 const float *input = (const float *)currents + lane % NARROW;
 #pragma unroll 1
                 for (u32 t = 0; t < end; t++) {
-                    const Fired now =
-                        forward<decltype(rule)::dynamics>(zero, jump, beta, theta, u, *input);
+                    const Fired now = forward<DYNAMICS, RESET>(beta, theta, u, *input);
                     u = now.mem;
                     const u32 word = ballot(active && now.spike);
                     fired += __builtin_popcount(word);
@@ -376,7 +370,7 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
                         if (lane == 0) {
                             *of_spikes = word;
                         }
-                        if (decltype(rule)::dynamics == IntegrateFireReset && pre) {
+                        if (DYNAMICS == IntegrateFireReset && pre) {
                             *of_pre = now.pre;
                             of_pre += cells;
                         }
@@ -387,13 +381,9 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
                     of_spikes += batch;
                 }
             };
-            if (dynamics == FireThenIntegrate) {
-                through(Of<FireThenIntegrate>());
-            } else if (dynamics == IntegrateThenFire) {
-                through(Of<IntegrateThenFire>());
-            } else {
-                through(Of<IntegrateFireReset>());
-            }
+            of_dynamics(dynamics, [&](auto order) {
+                of_reset(reset, [&](auto which) { through(order, which); });
+            });
         }
         barrier();
     }
@@ -410,7 +400,8 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
         return;
     }
     // (3)
-    const Rule rule = {reset, attached, surrogate, peak, scale, common};
+    const bool flat = !attached && !of_spikes;
+    const Rule rule = {reset, attached, surrogate, peak, scale, common, flat};
     Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
     if (active) {
         float now = mem[(steps - 1) * cells + cell];
@@ -420,17 +411,10 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
             e = of_spikes ? arriving : 0.0f;
         };
         const auto leave = [&](u32, u64 at, float current) { a[at] = current; };
-        const bool silent = !of_spikes;
-        if (dynamics == FireThenIntegrate) {
-            sweep<FireThenIntegrate, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
-                                     swept, arrive, leave);
-        } else if (dynamics == IntegrateThenFire) {
-            sweep<IntegrateThenFire, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
-                                     swept, arrive, leave);
-        } else {
-            sweep<IntegrateFireReset, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, silent, now,
-                                      swept, arrive, leave);
-        }
+        of_dynamics(dynamics, [&](auto order) {
+            sweep<decltype(order)::value, false>(rule, beta, theta, mem, pre, cell, cells, steps, 0, now,
+                                                 swept, arrive, leave);
+        });
         sum[cell] = swept.total;
     }
     const float d_beta = beta_each ? swept.beta : warp_sum(swept.beta);

@@ -130,6 +130,11 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+/// The same of the package's own README.
+#[cfg(doctest)]
+#[doc = include_str!("docs/crate.md")]
+struct CrateReadme;
+
 #[cfg(feature = "blas")]
 extern crate blas_src as _;
 

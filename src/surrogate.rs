@@ -1,9 +1,9 @@
 //! Surrogate gradients: what stands in for the derivative of a spike.
 //!
-//! A spike is `s = Θ(x)`, `x = u − θ`: its true derivative is zero almost everywhere, so nothing
+//! A spike is `s = H(x)`, `x = u − θ`: its true derivative is zero almost everywhere, so nothing
 //! could be learnt through it. The backward pass uses `σ'(x)` instead. Each `σ'` here *is* the
 //! derivative of a smooth function `σ`, the [soft spike](Surrogate::soft_spike): the network with
-//! `σ` in place of `Θ` is differentiable, its exact gradient runs through the same backward code,
+//! `σ` in place of `H` is differentiable, its exact gradient runs through the same backward code,
 //! and that is what [`gradcheck`](crate::gradcheck) proves by finite differences.
 //!
 //! | surrogate | `σ'(x)` | soft spike `σ(x)` |
@@ -105,7 +105,7 @@ impl Surrogate {
     /// `σ'(x)` at `x = u − θ`, in the arithmetic of a neuron.
     #[inline(always)]
     pub fn slope<A: Arithmetic>(self, x: Num<A>) -> Num<A> {
-        self.slope_with(self.constants().map(|c| x.literal(c)), x)
+        Num(x.0, x.0.slope(self, x.1))
     }
 
     /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.

@@ -55,6 +55,12 @@ pub trait Arithmetic: Copy {
     }
     /// `s·a`.
     fn gate(self, s: Self::S, a: Self::V) -> Self::V;
+    /// `σ'(x)`: [`Surrogate::slope_with`] with the surrogate's own constants.
+    #[inline(always)]
+    fn slope(self, surrogate: Surrogate, x: Self::V) -> Self::V {
+        let constants = surrogate.constants().map(|c| Num(self, self.number(c)));
+        surrogate.slope_with(constants, Num(self, x)).1
+    }
 }
 
 /// A number of an arithmetic, with operators.

@@ -1,7 +1,7 @@
 //! The leaky integrate-and-fire neuron: one step forward and its adjoint, side by side.
 //!
 //! Symbols: `u` membrane, `v` membrane after an immediate reset, `s` spike, `r` reset, `I` input
-//! current, `β` decay, `θ` threshold, `Θ` the Heaviside step with `Θ(0) = 0` (a membrane exactly
+//! current, `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a membrane exactly
 //! at the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). The membrane starts
 //! at `u_{−1} = 0`.
 //!
@@ -9,8 +9,8 @@
 //!
 //! | | [`FireThenIntegrate`](Dynamics::FireThenIntegrate) | [`IntegrateThenFire`](Dynamics::IntegrateThenFire) | [`IntegrateFireReset`](Dynamics::IntegrateFireReset) |
 //! |---|---|---|---|
-//! | spike | `s_t = Θ(u_{t−1} − θ)` | `s_t = Θ(u_t − θ)` | `s_t = Θ(u_t − θ)` |
-//! | reset signal | `r_t = s_t` | `r_t = Θ(u_{t−1} − θ)` | `r_t = s_t` |
+//! | spike | `s_t = H(u_{t−1} − θ)` | `s_t = H(u_t − θ)` | `s_t = H(u_t − θ)` |
+//! | reset signal | `r_t = s_t` | `r_t = H(u_{t−1} − θ)` | `r_t = s_t` |
 //! | subtract | `u_t = β u_{t−1} + I_t − β θ r_t` | `u_t = β u_{t−1} + I_t − θ r_t` | `u_t = β v_{t−1} + I_t`, `v_t = u_t − θ r_t` |
 //! | zero | `u_t = β (1 − r_t) u_{t−1} + I_t` | `u_t = β (1 − r_t) u_{t−1} + I_t` | `u_t = β v_{t−1} + I_t`, `v_t = (1 − r_t) u_t` |
 //! | none | `u_t = β u_{t−1} + I_t` | `u_t = β u_{t−1} + I_t` | `u_t = v_t = β v_{t−1} + I_t` |
@@ -236,7 +236,8 @@ impl Leaky {
         self
     }
 
-    pub(crate) fn rule(&self) -> Rule {
+    /// The equations of this description.
+    pub fn rule(&self) -> Rule {
         Rule {
             dynamics: self.dynamics,
             reset: self.reset,

@@ -48,6 +48,12 @@
 //! assert!(svg.contains("membrane potential, layer 1") && svg.contains("neuron 170"));
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
+//!
+//! [`accuracy`] of the tutorial's network over five epochs:
+//!
+//! <div>
+#![doc = include_str!("../docs/accuracy.svg")]
+//! </div>
 
 mod canvas;
 mod curves;

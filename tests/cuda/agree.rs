@@ -241,6 +241,40 @@ fn training_has_the_bits_of_the_cpu() {
     }
 }
 
+/// The same gradients, bit by bit, by every rule with every surrogate, of losses on membranes and on spikes.
+#[test]
+fn every_surrogate_has_the_bits_of_the_cpu() {
+    if !device() || !cpu_fuses() {
+        return;
+    }
+    let x = images(4, 21);
+    let (input, targets) = (Input::constant(x.view(), 9), targets(4, 5));
+    for (rule, leaky) in rules() {
+        for surrogate in [
+            Surrogate::Arctan { alpha: 1.5 },
+            Surrogate::FastSigmoid { slope: 4.0 },
+            Surrogate::Sigmoid { slope: 3.0 },
+            Surrogate::Triangular,
+            Surrogate::StraightThrough,
+        ] {
+            let network = lively(21, &[40, 5], &leaky.clone().surrogate(surrogate));
+            for loss in [Loss::CrossEntropyMembrane, Loss::CrossEntropyCount] {
+                let what = format!("{rule}, {surrogate:?}, {loss:?}");
+                let mut cpu = Device::Cpu
+                    .engine(network.clone(), loss.clone(), Adam::new(1e-3))
+                    .unwrap();
+                let mut gpu = engine(network.clone(), loss, Adam::new(1e-3));
+                let (_, a) = cpu.gradients(input, &targets).unwrap();
+                let (_, b) = gpu.gradients(input, &targets).unwrap();
+                for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
+                    assert!(a.iter().any(|&g| g != 0.0), "{what}: {name}");
+                    assert_bits(&format!("{what}: gradient of {name}"), a, b);
+                }
+            }
+        }
+    }
+}
+
 /// A loss of one's own that reads all layers: the mean membrane cross entropy, and of hidden ones the
 /// membranes' squares and spikes at a price that differs from step to step, as asked for.
 fn reads_hidden_layers(membranes: bool, spikes: bool) -> Loss {

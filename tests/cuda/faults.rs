@@ -1,6 +1,8 @@
 //! Launches counted, devices that are not there, and every fault that a device can have, in child
 //! processes under the software driver.
 
+use std::ops::ControlFlow;
+
 use super::*;
 
 /// Set in the environment of child processes.

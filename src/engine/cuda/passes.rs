@@ -379,17 +379,15 @@ pub(super) fn rule(layer: &Place) -> [Arg; 6] {
     ]
 }
 
-/// The kernels' number of a surrogate, and its constants.
+/// The kernels' number of a surrogate, as in `ptx/neuron.cuh`, and its constants.
 pub(super) fn surrogate(surrogate: Surrogate) -> (u32, f32, f32) {
-    match surrogate {
-        Surrogate::Arctan { alpha } => (
-            0,
-            (alpha / 2.0) as f32,
-            (std::f64::consts::FRAC_PI_2 * alpha) as f32,
-        ),
-        Surrogate::FastSigmoid { slope } => (1, 1.0, slope as f32),
-        Surrogate::Sigmoid { slope } => (2, 1.0, slope as f32),
-        Surrogate::Triangular => (3, 1.0, 1.0),
-        Surrogate::StraightThrough => (4, 1.0, 1.0),
-    }
+    let number = match surrogate {
+        Surrogate::Arctan { .. } => 0,
+        Surrogate::FastSigmoid { .. } => 1,
+        Surrogate::Sigmoid { .. } => 2,
+        Surrogate::Triangular => 3,
+        Surrogate::StraightThrough => 4,
+    };
+    let [peak, scale] = surrogate.constants().map(|c| c as f32);
+    (number, peak, scale)
 }

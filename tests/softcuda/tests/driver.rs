@@ -521,9 +521,11 @@ fn the_end_of_a_process_reports_leaks() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(86), "{text}");
     assert!(text.contains("leak: 321 bytes"), "{text}");
+    let retained = "leak: the primary context of device 0 has 1 owners that never released it";
+    assert!(text.contains(retained), "{text}");
     let json = std::fs::read_to_string(&stats).unwrap();
     std::fs::remove_file(&stats).unwrap();
-    assert!(json.contains("\"leaks\": 1"), "{json}");
+    assert!(json.contains("\"leaks\": 2"), "{json}");
 }
 
 /// Two streams, and the copies and launches of a program that overlaps them, one mistake at a time.
