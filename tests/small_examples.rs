@@ -70,3 +70,18 @@ fn custom_loss_is_proved_and_trained() {
     let last = printed.lines().last().expect("a line");
     assert!(last.contains("loss 0.000, 100 % right"), "{printed}");
 }
+
+#[test]
+#[cfg(feature = "safetensors")]
+fn own_neuron_is_proved_trained_and_resumed() {
+    let printed = run("own_neuron", &[]);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(
+        lines[0].starts_with("gradcheck: largest error "),
+        "{printed}"
+    );
+    assert_eq!(lines[1], "the engines agree");
+    let accuracy = lines[2].strip_prefix("resumed to the same bits; accuracy ");
+    let accuracy = accuracy.and_then(|rest| rest.split(',').next()?.parse().ok());
+    assert!(accuracy > Some(0.9), "{printed}");
+}

@@ -7,8 +7,9 @@
 //! | 2. [`bptt`] | backpropagation through time, by hand: the derivation of every gradient |
 //! | 3. [`resets`] | which settings compute what snnTorch, SpikingJelly and Norse compute |
 //! | 4. [`port`] | their lines beside ours, and how to check a model that was brought over |
-//! | 5. [`speed`] | what the CPU engine skips, fuses and keeps in which cache, measured |
-//! | 6. [`cuda`] | the kernels, and what they should cost |
+//! | 5. [`own_neuron`] | a neuron of your own, in every engine but CUDA |
+//! | 6. [`speed`] | what the CPU engine skips, fuses and keeps in which cache, measured |
+//! | 7. [`cuda`] | the kernels, and what they should cost |
 
 #[doc = include_str!("howto.md")]
 ///
@@ -40,8 +41,15 @@ pub mod resets {}
 #[doc = include_str!("port.md")]
 ///
 /// ---
-/// Previous: [the resets](super::resets). Next: [speed](super::speed). All chapters: [`docs`](super).
+/// Previous: [the resets](super::resets). Next: [a neuron of your own](super::own_neuron). All chapters:
+/// [`docs`](super).
 pub mod port {}
+
+#[doc = include_str!("own_neuron.md")]
+///
+/// ---
+/// Previous: [ports](super::port). Next: [speed](super::speed). All chapters: [`docs`](super).
+pub mod own_neuron {}
 
 #[doc = include_str!("speed.md")]
 ///
@@ -50,7 +58,7 @@ pub mod port {}
 /// </div>
 ///
 /// ---
-/// Previous: [ports](super::port). Next: [CUDA](super::cuda). All chapters: [`docs`](super).
+/// Previous: [a neuron of your own](super::own_neuron). Next: [CUDA](super::cuda). All chapters: [`docs`](super).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]

@@ -487,16 +487,16 @@ impl Neuron for Rule {
             (FireThenIntegrate, Subtract, true, Arctan { alpha }) => {
                 common!(FireThenIntegrate, Subtract, true, Arctan { alpha })
             }
-            (IntegrateThenFire, Subtract, true, Arctan { alpha }) => {
+            (IntegrateThenFire, Subtract, true, Arctan { alpha }) if W::WORTH => {
                 common!(IntegrateThenFire, Subtract, true, Arctan { alpha })
             }
-            (IntegrateThenFire, Subtract, true, FastSigmoid { slope }) => {
+            (IntegrateThenFire, Subtract, true, FastSigmoid { slope }) if W::WORTH => {
                 common!(IntegrateThenFire, Subtract, true, FastSigmoid { slope })
             }
-            (IntegrateFireReset, Zero, detach, Arctan { alpha }) => {
+            (IntegrateFireReset, Zero, detach, Arctan { alpha }) if W::WORTH => {
                 common!(IntegrateFireReset, Zero, detach, Arctan { alpha })
             }
-            (IntegrateFireReset, Zero, detach, Sigmoid { slope }) => {
+            (IntegrateFireReset, Zero, detach, Sigmoid { slope }) if W::WORTH => {
                 common!(IntegrateFireReset, Zero, detach, Sigmoid { slope })
             }
             _ => visit.visit::<false>(self),

@@ -140,6 +140,8 @@ pub struct Adjoint<N: Neuron, A: Arithmetic> {
 pub trait Visit<N> {
     /// What the work gives.
     type Out;
+    /// Whether neurons beside the most common one are worth their own code.
+    const WORTH: bool;
     /// Does the work; must be `#[inline(always)]`. `COMMON`: whether it is worth its own code.
     fn visit<const COMMON: bool>(self, neuron: N) -> Self::Out;
 }

@@ -403,24 +403,22 @@ impl Neuron for Rule {
             self.surrogate,
             self.old_current,
         ) {
-            (IntegrateThenFire, Subtract, true, Arctan { alpha }, false) => {
-                visit.visit::<true>(Rule {
+            (IntegrateThenFire, Subtract, true, Arctan { alpha }, false) if W::WORTH => visit
+                .visit::<true>(Rule {
                     dynamics: IntegrateThenFire,
                     reset: Subtract,
                     detach_reset: true,
                     surrogate: Arctan { alpha },
                     old_current: false,
-                })
-            }
-            (FireThenIntegrate, Zero, true, FastSigmoid { slope }, true) => {
-                visit.visit::<true>(Rule {
+                }),
+            (FireThenIntegrate, Zero, true, FastSigmoid { slope }, true) if W::WORTH => visit
+                .visit::<true>(Rule {
                     dynamics: FireThenIntegrate,
                     reset: Zero,
                     detach_reset: true,
                     surrogate: FastSigmoid { slope },
                     old_current: true,
-                })
-            }
+                }),
             _ => visit.visit::<false>(self),
         }
     }

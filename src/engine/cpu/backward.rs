@@ -112,6 +112,7 @@ struct BackwardOn<'a, S, const LEARN: bool> {
 
 impl<N: Neuron, S: Simd, const LEARN: bool> Visit<N> for BackwardOn<'_, S, LEARN> {
     type Out = ();
+    const WORTH: bool = S::ACCUMULATORS >= 4;
     /// A common neuron, on registers enough, takes the arriving adjoints of several steps at once.
     #[inline(always)]
     fn visit<const COMMON: bool>(self, neuron: N) {

@@ -52,6 +52,7 @@ struct ForwardOn<'a, S> {
 
 impl<N: Neuron, S: Simd> Visit<N> for ForwardOn<'_, S> {
     type Out = ();
+    const WORTH: bool = S::ACCUMULATORS >= 4;
     #[inline(always)]
     fn visit<const COMMON: bool>(self, neuron: N) {
         let (forward, s) = (self.forward, self.s);
