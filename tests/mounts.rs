@@ -39,6 +39,7 @@ const ENOSYS: i32 = 38;
 const EOPNOTSUPP: i32 = 95;
 const ESTALE: i32 = 116;
 const EDQUOT: i32 = 122;
+const ENOTSUPP: i32 = 524;
 
 /// Set for the process on the mount: its folder.
 const CHILD: &str = "SPIKEGRAD_TEST_MOUNT";
@@ -63,7 +64,11 @@ const WARNED: Outcome = GoesOn { warnings: 1 };
 
 /// Each call that a folder makes, with errors, and what becomes of them.
 const SWEEP: &[(&str, &[i32], Outcome)] = &[
-    ("fsync_folder", &[EBADF, EINVAL, ENOSYS, EOPNOTSUPP], WARNED),
+    (
+        "fsync_folder",
+        &[EBADF, EINVAL, ENOSYS, EOPNOTSUPP, ENOTSUPP],
+        WARNED,
+    ),
     (
         "fsync_folder",
         &[EPERM, EIO, EACCES, ENOSPC, EROFS, ESTALE, EDQUOT],
@@ -71,17 +76,25 @@ const SWEEP: &[(&str, &[i32], Outcome)] = &[
     ),
     (
         "open_folder",
-        &[EACCES, EISDIR, EINVAL, ENOSYS, EOPNOTSUPP],
+        &[EACCES, EISDIR, EINVAL, ENOSYS, EOPNOTSUPP, ENOTSUPP],
         WARNED,
     ),
     ("open_folder", &[EPERM, EIO, EMFILE, ESTALE], NotOpened),
-    ("fsync_file", &[EINVAL, ENOSYS, EOPNOTSUPP], WARNED),
+    (
+        "fsync_file",
+        &[EINVAL, ENOSYS, EOPNOTSUPP, ENOTSUPP],
+        WARNED,
+    ),
     (
         "fsync_file",
         &[EPERM, EIO, EBADF, ENOSPC, EROFS, ESTALE, EDQUOT],
         NotOpened,
     ),
-    ("flock", &[EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP], WARNED),
+    (
+        "flock",
+        &[EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP, ENOTSUPP],
+        WARNED,
+    ),
     (
         "flock",
         &[EPERM, EIO, EBADF, EACCES, EWOULDBLOCK, ESTALE],

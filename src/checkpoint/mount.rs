@@ -22,11 +22,11 @@ use std::{
 };
 
 /// The system's numbers for a call that is not implemented or not supported: `ENOSYS`, `ENOTSUP`,
-/// `EOPNOTSUPP`.
+/// `EOPNOTSUPP`; of Linux also its internal `ENOTSUPP`, which some network file systems let out.
 const UNSUPPORTED: &[i32] = if cfg!(windows) {
     &[1, 50, 120]
 } else if cfg!(any(target_os = "linux", target_os = "android")) {
-    &[38, 95]
+    &[38, 95, 524]
 } else {
     &[45, 78, 102]
 };

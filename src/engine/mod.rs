@@ -100,6 +100,10 @@ pub trait Engine<F: Float = f32>: Send {
     /// One training step: loss, gradients, optimiser update. The report describes the batch
     /// before the update.
     ///
+    /// With fewer steps than [`Network::min_steps`] no output spike can depend on the input: with one step,
+    /// the neurons of the default order of events never fire. A [`Trainer`](crate::Trainer) warns of it in its
+    /// [`History`](crate::History); a loop of your own asks the network.
+    ///
     /// # Errors
     /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] where a parameter is not finite:
     /// nothing has changed then. [`Error::NonFinite`] as well where the update would make a second moment

@@ -276,7 +276,7 @@ fn excused_flip(case: &Case<'_>, found: &Tensors) -> bool {
         }
         for (index, &s) in spk.indexed_iter().filter(|(index, s)| **s != ours[index]) {
             let (t, b, n) = (index[0], index[1], index[2]);
-            let Some(theta) = threshold_of(layer, n) else {
+            let Some(theta) = rounding::threshold_of(layer, n) else {
                 return false;
             };
             let read = match order_of(layer) {
@@ -297,12 +297,6 @@ fn excused_flip(case: &Case<'_>, found: &Tensors) -> bool {
         }
     }
     matches!(first, Some((_, _, true)))
-}
-
-/// The threshold of neuron `n`, if the neurons have one.
-pub(super) fn threshold_of(layer: &Layer<f64>, n: usize) -> Option<f64> {
-    let threshold = layer.constant("threshold")?;
-    threshold.get(n % threshold.len()).copied()
 }
 
 /// The order of events, as far as it says which membrane a spike read.

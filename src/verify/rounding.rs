@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayD, Zip};
 
-use super::{Fixture, compare::threshold_of, fixture::Source};
+use super::{Fixture, fixture::Source};
 use crate::{
-    Dynamics, Engine, Input, Network, Objective, Record, Recording, ReferenceEngine, Reset,
+    Dynamics, Engine, Input, Layer, Network, Objective, Record, Recording, ReferenceEngine, Reset,
 };
 
 /// A float32 spike may differ where the float64 membrane is this close to the threshold.
@@ -158,4 +158,10 @@ fn comes_near(network: &Network<f64>, recording: &Recording<f64>) -> bool {
             })
         })
     })
+}
+
+/// The threshold of neuron `n`, if the neurons have one.
+pub(super) fn threshold_of(layer: &Layer<f64>, n: usize) -> Option<f64> {
+    let threshold = layer.constant("threshold")?;
+    threshold.get(n % threshold.len()).copied()
 }

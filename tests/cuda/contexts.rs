@@ -72,6 +72,11 @@ fn use_all(before: &str) {
         check("prefetch");
         engine.train_step(input, &targets).unwrap();
         check("train_step");
+        engine.measure_gradients(true);
+        let report = engine.train_step(input, &targets).unwrap();
+        assert!(report.gradient_norms.is_some());
+        engine.measure_gradients(false);
+        check("measured step");
         engine.evaluate(input, &targets).unwrap();
         check("evaluate");
         engine.gradients(input, &targets).unwrap();

@@ -243,6 +243,7 @@ impl Engine for CudaEngine {
         self.adam.step += 1;
         if self.measures {
             // The update reads them and leaves them there.
+            let _entered = self.machine.enter()?;
             report.gradient_norms = Some(self.machine.gradients()?.layer_norms());
         }
         self.finite &= !flags.infinite;
