@@ -35,7 +35,7 @@ INLINE void lif_forward(const float *current, u64 step_stride, const float *beta
     u32 fired = 0, history = 0;
     of_reset(reset, [&](auto which) {
         constexpr int RESET = decltype(which)::value;
-        constexpr u32 TURN = DYNAMICS == FireThenIntegrate && RESET == Subtract ? 4 : 1; // steps of a turn
+        constexpr u32 TURN = DYNAMICS == FireThenIntegrate && RESET == Subtract ? 4 : 1; // steps a turn
 #pragma unroll 1
         for (u32 t = 0; t < steps;) {
 #pragma unroll
@@ -374,7 +374,7 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
         __shared__ float scratch[4];                                                                 \
         lif_backward<DYNAMICS>(mem, pre, g, e, parts, part_stride, extra, price, betas, beta_each,   \
                                thetas, theta_each, a, sum, beta_out, theta_out, steps, batch,        \
-                               neurons, rows, {reset, attached, surrogate, peak, scale, common, false},     \
+                               neurons, rows, {reset, attached, surrogate, peak, scale, common},     \
                                scratch);                                                             \
     }                                                                                                \
     extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_##SUFFIX(               \
@@ -388,7 +388,7 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
         lif_backward_narrow<DYNAMICS, false>(                                                        \
             mem, pre, a_above, weight, classes, g, extra, price, betas, beta_each, thetas,           \
             theta_each, a, sum, beta_out, theta_out, steps, batch, neurons, rows,                    \
-            {reset, attached, surrogate, peak, scale, common, false}, above, scratch);                      \
+            {reset, attached, surrogate, peak, scale, common}, above, scratch);                      \
     }
 
 LIF_FORWARD(fti, FireThenIntegrate)
@@ -406,5 +406,5 @@ extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     lif_backward_narrow<FireThenIntegrate, true>(
         mem, nullptr, a_above, weight, classes, nullptr, nullptr, price, betas, beta_each, thetas,
         theta_each, nullptr, sum, nullptr, nullptr, steps, batch, neurons, rows,
-        {Subtract, 0, Arctan, peak, scale, 1, false}, above, nullptr);
+        {Subtract, 0, Arctan, peak, scale, 1}, above, nullptr);
 }

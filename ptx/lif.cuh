@@ -12,7 +12,7 @@ struct Rule {
     int common;
     // Whether nothing is multiplied by the slopes but 0: nothing arrives at spikes, in no step, and no
     // gradient passes a reset.
-    bool flat;
+    bool flat = false;
 };
 
 INLINE float derivative(const Rule &rule, float x) {
@@ -71,11 +71,12 @@ struct Swept {
     float back, total, beta, theta;
 };
 
-// A step back: `g` arrives at the recorded membrane, `e` at the spike; returns a_t. COMMON: the rule is
-// the tutorial's, see `Rule`, and nothing arrives at membranes.
+// A step back: `g` arrives at the recorded membrane, `e` at the spike; returns a_t. `before` is the
+// membrane recorded of the step before, `kept` the one that this step's forward pass kept. COMMON: the
+// rule is the tutorial's, see `Rule`, and nothing arrives at membranes.
 template <int DYNAMICS, bool COMMON>
-INLINE float step_back(const Rule &rule, float beta, float theta, float before, float kept, float g, float e,
-                     Swept &s) {
+INLINE float step_back(const Rule &rule, float beta, float theta, float before, float kept, float g,
+                       float e, Swept &s) {
     const float h = COMMON ? s.back : g + s.back;
     if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
         Rule tutorial = rule;
