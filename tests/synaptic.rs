@@ -154,7 +154,7 @@ fn the_libraries_recurrences() {
 #[test]
 fn every_instruction_set_agrees_with_the_reference() {
     let x = Array2::from_shape_fn((5, 20), |(b, n)| noise(20 * b + n) as f32);
-    let sequence = Array3::from_shape_fn((9, 5, 20), |(t, b, n)| {
+    let sequence = Array3::from_shape_fn((16, 5, 20), |(t, b, n)| {
         f32::from(u8::from(noise(31 * t + 20 * b + n) < 0.3))
     });
     let targets = [0, 1, 2, 1, 0];
@@ -174,7 +174,7 @@ fn every_instruction_set_agrees_with_the_reference() {
             .unwrap();
         let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
         for input in [
-            Input::constant(x.view(), 9),
+            Input::constant(x.view(), 16),
             Input::sequence(sequence.view()),
         ] {
             let mut reference =

@@ -252,8 +252,8 @@ impl Backward<'_> {
         }
         if self.summed {
             let out = &mut self.out[vector..][..G];
-            for g in 0..G {
-                s.store(carried.sum[g], &mut out[g]);
+            for (out, sum) in out.iter_mut().zip(carried.sum) {
+                s.store(sum, out);
             }
         }
         if LEARN {
@@ -298,9 +298,8 @@ impl Backward<'_> {
         let (Place { block, at }, lanes) = (place, self.layer.lanes);
         if let Some(g_t) = self.g {
             let g_t = &g_t.at(block, t, at)[..G];
-            for g in 0..G {
-                let own = Num(Lanes(s), s.load(&g_t[g]));
-                let h = carried.h[g];
+            for (g, own) in g_t.iter().enumerate() {
+                let (own, h) = (Num(Lanes(s), s.load(own)), carried.h[g]);
                 carried.h[g] = N::State::from_fn(|i| match i == N::MEMBRANE {
                     true => own + h.as_ref()[i],
                     false => h.as_ref()[i],
