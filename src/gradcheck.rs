@@ -64,7 +64,7 @@ pub struct GradcheckReport {
     /// The relaxed network's loss.
     pub loss: f64,
     /// Layers that cannot fire in so few steps, from 1: with `T = 1` those of
-    /// [`Dynamics::FireThenIntegrate`], whose spike reads the membrane before the first step, which
+    /// [`FireThenIntegrate`](crate::Dynamics::FireThenIntegrate), whose spike reads the membrane before the first step, which
     /// is 0. In the relaxed network their soft spikes are constants.
     pub cannot_fire: Vec<usize>,
 }

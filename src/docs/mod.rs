@@ -14,7 +14,7 @@
 #[doc = include_str!("howto.md")]
 ///
 /// ---
-/// Next: [backpropagation through time, by hand](super::bptt). All chapters: [`docs`](super).
+/// Next: [backpropagation through time, by hand](crate::docs::bptt). All chapters: [`docs`](crate::docs).
 pub mod howto {}
 
 #[doc = include_str!("bptt.md")]
@@ -29,26 +29,26 @@ pub mod howto {}
 /// * [`gradcheck`](crate::gradcheck): the proof by finite differences, for networks of your own.
 ///
 /// ---
-/// Previous: [how to](super::howto). Next: [the resets](super::resets). All chapters: [`docs`](super).
+/// Previous: [how to](crate::docs::howto). Next: [the resets](crate::docs::resets). All chapters: [`docs`](crate::docs).
 pub mod bptt {}
 
 #[doc = include_str!("resets.md")]
 ///
 /// ---
-/// Previous: [the derivation](super::bptt). Next: [ports](super::port). All chapters: [`docs`](super).
+/// Previous: [the derivation](crate::docs::bptt). Next: [ports](crate::docs::port). All chapters: [`docs`](crate::docs).
 pub mod resets {}
 
 #[doc = include_str!("port.md")]
 ///
 /// ---
-/// Previous: [the resets](super::resets). Next: [a neuron of your own](super::own_neuron). All chapters:
-/// [`docs`](super).
+/// Previous: [the resets](crate::docs::resets). Next: [a neuron of your own](crate::docs::own_neuron). All chapters:
+/// [`docs`](crate::docs).
 pub mod port {}
 
 #[doc = include_str!("own_neuron.md")]
 ///
 /// ---
-/// Previous: [ports](super::port). Next: [speed](super::speed). All chapters: [`docs`](super).
+/// Previous: [ports](crate::docs::port). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
 pub mod own_neuron {}
 
 #[doc = include_str!("speed.md")]
@@ -58,11 +58,11 @@ pub mod own_neuron {}
 /// </div>
 ///
 /// ---
-/// Previous: [a neuron of your own](super::own_neuron). Next: [CUDA](super::cuda). All chapters: [`docs`](super).
+/// Previous: [a neuron of your own](crate::docs::own_neuron). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]
 ///
 /// ---
-/// Previous: [speed](super::speed). All chapters: [`docs`](super).
+/// Previous: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
 pub mod cuda {}

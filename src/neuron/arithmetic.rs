@@ -277,7 +277,7 @@ impl<F: Float> Arithmetic for Scalar<F> {
 ///
 /// A network of soft spikes is smooth, so the adjoint of a neuron must agree with finite differences
 /// of its step; that is what [`gradcheck`](crate::gradcheck) compares. A constant has to stay what it
-/// was while a parameter is moved by the difference: the [`Held`] values remember it.
+/// was while a parameter is moved by the difference: `Held` remembers it.
 #[derive(Clone, Copy, Debug)]
 pub struct Relaxed<'a, F> {
     held: Option<&'a Held<F>>,
