@@ -182,10 +182,10 @@ fn every_instruction_set_agrees_with_the_reference() {
             let recording = reference.forward(input, &Record::All).unwrap();
             let (expected_loss, expected) = reference.gradients(input, &targets).unwrap();
             let rates = reference.evaluate(input, &targets).unwrap().firing_rate;
-            assert!(
-                rates.iter().all(|rate| (0.002..0.95).contains(rate)),
-                "{label}: {rates:?}"
-            );
+            // Late orders with a reset of the current as well leave the last of three layers silent; its
+            // membranes are compared.
+            let lively = rates[..2].iter().all(|rate| (0.002..0.95).contains(rate));
+            assert!(lively, "{label}: {rates:?}");
             let mut trained = Vec::new();
             for isa in CpuEngine::instruction_sets() {
                 let mut engine = CpuEngine::with_instruction_set(
