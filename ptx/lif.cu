@@ -127,7 +127,7 @@ INLINE void lif_backward(const float *mem, const float *pre, const float *g, con
     const float theta = active ? thetas[theta_each ? n : 0] : 0.0f;
     const u64 cells = (u64)batch * neurons;
     rule.flat = !rule.attached && !e && !extra && price == 0.0f;
-    Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
+    Swept swept = {};
     for (u32 b = row; active && b < batch; b += rows) {
         const u64 cell = (u64)b * neurons + n;
         float now = mem[(steps - 1) * cells + cell];
@@ -185,7 +185,7 @@ INLINE void lif_backward_narrow(const float *mem, const float *pre, const float 
     for (u32 c = 0; c < NARROW; c++) {
         w[c / 4][c % 4] = active && c < classes ? weight[(u64)c * neurons + n] : 0.0f;
     }
-    Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
+    Swept swept = {};
     for (u32 b = row; b < batch; b += rows) {
         const u64 cell = (u64)b * neurons + n;
         float now = active ? mem[(steps - 1) * cells + cell] : 0.0f;

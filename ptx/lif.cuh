@@ -66,26 +66,25 @@ INLINE Fired forward(float beta, float theta, float before, float current) {
     return {now.spike, neuron::state<DYNAMICS, RESET>(beta, theta, now.kept), now.kept};
 }
 
-// What the sweep back has of one neuron and sample: h_t, the sum of a over time, dL/dbeta, dL/dtheta.
+// What the sweep back has of one neuron and sample: h_t, a_t and its sum over time, dL/dbeta, dL/dtheta.
 struct Swept {
-    float back, total, beta, theta;
+    float back, current, total, beta, theta;
 };
 
-// A step back: `g` arrives at the recorded membrane, `e` at the spike; returns a_t. `before` is the
-// membrane recorded of the step before, `kept` the one that this step's forward pass kept. COMMON: the
-// rule is the tutorial's, see `Rule`, and nothing arrives at membranes.
+// A step back: `g` arrives at the recorded membrane, `e` at the spike. `before` is the membrane recorded
+// of the step before, `kept` the one that this step's forward pass kept. COMMON: the rule is the
+// tutorial's, see `Rule`, and nothing arrives at membranes. By value: a branch that adds to what a pointer
+// reaches would keep it in memory.
 template <int DYNAMICS, bool COMMON>
-INLINE float step_back(const Rule &rule, float beta, float theta, float before, float kept, float g,
-                       float e, Swept &s) {
+INLINE Swept step_back(const Rule &rule, float beta, float theta, float before, float kept, float g,
+                       float e, Swept s) {
     const float h = COMMON ? s.back : g + s.back;
     if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
         Rule tutorial = rule;
         tutorial.surrogate = Arctan;
         const neuron::Adjoint back =
             neuron::adjoint<FireThenIntegrate, Subtract, false>(tutorial, beta, theta, before, kept, h, e);
-        s.back = back.before;
-        s.total += back.current;
-        return back.current;
+        return {back.before, back.current, s.total + back.current, s.beta, s.theta};
     }
     const neuron::Adjoint back = of_reset(rule.reset, [&](auto reset) {
         constexpr int RESET = decltype(reset)::value;
@@ -93,11 +92,7 @@ INLINE float step_back(const Rule &rule, float beta, float theta, float before, 
                    ? neuron::adjoint<DYNAMICS, RESET, RESET != None>(rule, beta, theta, before, kept, h, e)
                    : neuron::adjoint<DYNAMICS, RESET, false>(rule, beta, theta, before, kept, h, e);
     });
-    s.back = back.before;
-    s.total += back.current;
-    s.beta += back.beta;
-    s.theta += back.theta;
-    return back.current;
+    return {back.before, back.current, s.total + back.current, s.beta + back.beta, s.theta + back.theta};
 }
 
 // How many steps ahead a membrane is asked for, so that its way from memory overlaps with the steps
@@ -126,7 +121,8 @@ INLINE void sweep(const Rule &rule, float beta, float theta, const float *mem, c
         const float kept = DYNAMICS == IntegrateFireReset && pre ? pre[at] : now;
         float g = 0.0f, e = 0.0f;
         arrive(top, at, g, e);
-        leave(top, at, step_back<DYNAMICS, COMMON>(rule, beta, theta, previous, kept, g, e, swept));
+        swept = step_back<DYNAMICS, COMMON>(rule, beta, theta, previous, kept, g, e, swept);
+        leave(top, at, swept.current);
         now = previous;
     };
     // Where all is specialised, AHEAD steps in a turn: no membrane moves from register to register, and

@@ -402,7 +402,7 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     // (3)
     const bool flat = !attached && !of_spikes;
     const Rule rule = {reset, attached, surrogate, peak, scale, common, flat};
-    Swept swept = {0.0f, 0.0f, 0.0f, 0.0f};
+    Swept swept = {};
     if (active) {
         float now = mem[(steps - 1) * cells + cell];
         const auto arrive = [&](u32, u64 at, float &g, float &e) {
