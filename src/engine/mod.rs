@@ -173,7 +173,7 @@ pub trait Engine<F: Float = f32>: Send {
 ///
 /// # Debug builds
 /// Cargo compiles dependencies of a debug build without optimization, and the kernels of this crate are then
-/// about a hundred times slower; [`Engine::describe`] tells. Three lines in the manifest of the program (of
+/// very slow; [`Engine::describe`] tells. Two lines in the manifest of the program (of
 /// the workspace) optimize this crate and all other dependencies, while the program itself stays a debug
 /// build:
 ///
