@@ -58,7 +58,8 @@ pub trait Arithmetic: Copy {
     /// `σ'(x)`: [`Surrogate::slope_with`] with the surrogate's own constants.
     #[inline(always)]
     fn slope(self, surrogate: Surrogate, x: Self::V) -> Self::V {
-        let constants = surrogate.constants().map(|c| Num(self, self.number(c)));
+        let [peak, scale] = surrogate.constants();
+        let constants = [Num(self, self.number(peak)), Num(self, self.number(scale))];
         surrogate.slope_with(constants, Num(self, x)).1
     }
 }

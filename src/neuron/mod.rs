@@ -146,7 +146,7 @@ pub trait Visit<N> {
     fn visit<const COMMON: bool>(self, neuron: N) -> Self::Out;
 }
 
-/// A list of fixed length, at least 1: `[V; N]`.
+/// A list of fixed length, from 1 to 8: `[V; N]`.
 pub trait List<V>: Copy + AsRef<[V]> {
     /// How many values it has.
     const LEN: usize;
@@ -154,10 +154,25 @@ pub trait List<V>: Copy + AsRef<[V]> {
     fn from_fn(make: impl FnMut(usize) -> V) -> Self;
 }
 
-impl<V: Copy, const N: usize> List<V> for [V; N] {
-    const LEN: usize = N;
-    #[inline(always)]
-    fn from_fn(make: impl FnMut(usize) -> V) -> Self {
-        std::array::from_fn(make)
-    }
+/// Written out: the compiler does not inline `std::array::from_fn` into vector code for certain.
+macro_rules! lists {
+    ($($n:literal: $($i:literal)+;)+) => { $(
+        impl<V: Copy> List<V> for [V; $n] {
+            const LEN: usize = $n;
+            #[inline(always)]
+            fn from_fn(mut make: impl FnMut(usize) -> V) -> Self {
+                [$(make($i)),+]
+            }
+        }
+    )+ };
+}
+lists! {
+    1: 0;
+    2: 0 1;
+    3: 0 1 2;
+    4: 0 1 2 3;
+    5: 0 1 2 3 4;
+    6: 0 1 2 3 4 5;
+    7: 0 1 2 3 4 5 6;
+    8: 0 1 2 3 4 5 6 7;
 }

@@ -277,9 +277,11 @@ impl Backward<'_> {
         let (planes, lanes) = (N::Kept::<()>::LEN, self.layer.lanes);
         let rows = &self.trace[(place.block * self.num_steps + t) * planes * lanes..];
         let rows = &rows[..planes * lanes];
-        std::array::from_fn(|g| {
-            N::Kept::from_fn(|i| Num(Lanes(s), s.load(&rows[i * lanes + place.at + g])))
-        })
+        let mut kept = [N::Kept::from_fn(|_| Num(Lanes(s), s.splat(0.0))); G];
+        for (g, kept) in kept.iter_mut().enumerate() {
+            *kept = N::Kept::from_fn(|i| Num(Lanes(s), s.load(&rows[i * lanes + place.at + g])));
+        }
+        kept
     }
 
     /// Step `t` back, `e` arriving at its spikes.
@@ -311,10 +313,11 @@ impl Backward<'_> {
             ([N::State::from_fn(|_| zero); G], carried.kept)
         } else {
             let kept = self.kept::<N, S, G>(s, place, t - 1);
-            (
-                std::array::from_fn(|g| neuron.state(constants[g], kept[g])),
-                kept,
-            )
+            let mut before = [N::State::from_fn(|_| zero); G];
+            for (before, (&constants, kept)) in before.iter_mut().zip(constants.iter().zip(kept)) {
+                *before = neuron.state(constants, kept);
+            }
+            (before, kept)
         };
         let out = match self.summed {
             true => &mut [],
