@@ -98,7 +98,28 @@ impl<F: Float> Layer<F> {
         each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))
     }
 
-    /// The same, to be changed.
+    /// A layer with these neurons and what was trained of them.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn trained(neuron: Neurons, tensors: LayerGradients<F>) -> Self {
+        let mut layer = Layer {
+            weight: tensors.weight,
+            bias: tensors.bias,
+            constants: Layer::initial(&neuron),
+            neuron,
+        };
+        layer.set_learnt(tensors.constants);
+        layer
+    }
+
+    /// Replaces the constants that are trained.
+    #[cfg(any(feature = "cuda", feature = "safetensors"))]
+    pub(crate) fn set_learnt(&mut self, now: Vec<(Constant, Array1<F>)>) {
+        for ((_, values), (_, now)) in self.learnt_mut().zip(now) {
+            *values = now;
+        }
+    }
+
+    /// The same as [`learnt`](Self::learnt), to be changed.
     fn learnt_mut(&mut self) -> impl Iterator<Item = (Constant, &mut Array1<F>)> {
         let each = self.neuron.each().zip(&mut self.constants);
         each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))

@@ -76,7 +76,7 @@ impl<F: Float> Trace<F> {
         Trace {
             spk: tensor(),
             mem: tensor(),
-            kept: (0..layer.kept_beside_membrane())
+            kept: (0..layer.neuron.run().kept_beside_membrane())
                 .map(|_| tensor())
                 .collect(),
         }
@@ -257,7 +257,7 @@ impl<F: Float> Recording<F> {
         let fitting = |(k, layer): (usize, &Layer<F>)| {
             let expected = [input.num_steps(), input.batch(), layer.neurons()];
             let found = match self.layer(k) {
-                Some(trace) if trace.kept.len() != layer.kept_beside_membrane() => {
+                Some(trace) if trace.kept.len() != layer.neuron.run().kept_beside_membrane() => {
                     let what = format!("membrane before the reset of layer {}", k + 1);
                     let expected = format!("{expected:?}: a recording made by an engine");
                     return Err(Error::shape(what, expected, &[]));

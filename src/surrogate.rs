@@ -108,6 +108,24 @@ impl Surrogate {
         Num(x.0, x.0.slope(self, x.1))
     }
 
+    /// The same shape with the sharpness of `other`, where both have one.
+    #[inline(always)]
+    pub(crate) fn as_sharp_as(self, other: Surrogate) -> Surrogate {
+        use Surrogate::*;
+        let (Arctan { alpha: sharpness }
+        | FastSigmoid { slope: sharpness }
+        | Sigmoid { slope: sharpness }) = other
+        else {
+            return self;
+        };
+        match self {
+            Arctan { .. } => Arctan { alpha: sharpness },
+            FastSigmoid { .. } => FastSigmoid { slope: sharpness },
+            Sigmoid { .. } => Sigmoid { slope: sharpness },
+            Triangular | StraightThrough => self,
+        }
+    }
+
     /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.
     #[inline(always)]
     pub fn constants(self) -> [f64; 2] {

@@ -196,19 +196,7 @@ fn network(
     for ((pair, neuron), k) in sizes.windows(2).zip(neurons).zip(1..) {
         let &[inputs, neurons] = pair else { continue };
         let parameters = parameters(tensors, "", k, (inputs, neurons), &neuron)?;
-        let mut constants = Layer::initial(&neuron);
-        let mut learnt = parameters.constants.into_iter();
-        for ((_, _, learns), values) in neuron.each().zip(&mut constants) {
-            if learns && let Some((_, now)) = learnt.next() {
-                *values = now;
-            }
-        }
-        layers.push(Layer {
-            weight: parameters.weight,
-            bias: parameters.bias,
-            constants,
-            neuron,
-        });
+        layers.push(Layer::trained(neuron, parameters));
     }
     let network = Network::from_layers(layers);
     network.check_constants().map_err(out_of_range)?;

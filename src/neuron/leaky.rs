@@ -40,7 +40,9 @@
 //! the first term): the threshold enters the reset by its own value, and every spike (and attached
 //! reset) by `−σ'`, since each reads `u − θ`.
 
-use super::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, Visit};
+use super::{
+    Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, UNCOMMON, Visit,
+};
 use std::fmt;
 
 use crate::{Result, Surrogate};
@@ -270,6 +272,29 @@ pub struct Rule {
 }
 
 impl Rule {
+    pub(super) const fn new(
+        dynamics: Dynamics,
+        reset: Reset,
+        detach_reset: bool,
+        surrogate: Surrogate,
+    ) -> Self {
+        Rule {
+            dynamics,
+            reset,
+            detach_reset,
+            surrogate,
+        }
+    }
+
+    /// `common` with the sharpness of this rule's surrogate.
+    #[inline(always)]
+    pub(super) fn like(self, common: Rule) -> Rule {
+        Rule {
+            surrogate: common.surrogate.as_sharp_as(self.surrogate),
+            ..common
+        }
+    }
+
     /// Whether a gradient passes through the reset.
     #[inline(always)]
     pub(crate) fn attached(self) -> bool {
@@ -283,24 +308,24 @@ impl Rule {
     }
 
     #[inline(always)]
-    fn fire<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Spike<A> {
+    pub(super) fn fire<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Spike<A> {
         self.surrogate.spike(u, theta)
     }
 
     #[inline(always)]
-    fn slope<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Num<A> {
+    pub(super) fn slope<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Num<A> {
         self.surrogate.slope(u - theta)
     }
 
     /// The reset signal of a spike.
     #[inline(always)]
-    fn signal<A: Arithmetic>(self, s: Spike<A>) -> Spike<A> {
+    pub(super) fn signal<A: Arithmetic>(self, s: Spike<A>) -> Spike<A> {
         if self.detach_reset { s.detach() } else { s }
     }
 
     /// `(1 − r) x` with reset to zero, else `x`.
     #[inline(always)]
-    fn keep<A: Arithmetic>(self, r: Spike<A>, x: Num<A>) -> Num<A> {
+    pub(super) fn keep<A: Arithmetic>(self, r: Spike<A>, x: Num<A>) -> Num<A> {
         match self.reset {
             Reset::Zero => x - r * x,
             Reset::Subtract | Reset::None => x,
@@ -309,7 +334,7 @@ impl Rule {
 
     /// `x − r·jump` with reset by subtraction, else `x`.
     #[inline(always)]
-    fn fall<A: Arithmetic>(self, r: Spike<A>, x: Num<A>, jump: Num<A>) -> Num<A> {
+    pub(super) fn fall<A: Arithmetic>(self, r: Spike<A>, x: Num<A>, jump: Num<A>) -> Num<A> {
         match self.reset {
             Reset::Subtract => x - r * jump,
             Reset::Zero | Reset::None => x,
@@ -462,44 +487,39 @@ impl Neuron for Rule {
         self.surrogate.check(place)
     }
 
-    /// The tutorial's neuron, snnTorch's `Leaky` and SpikingJelly's hard reset, each with the
-    /// surrogates that it is used with most.
-    #[inline(always)]
     fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
-        use {Dynamics::*, Reset::*, Surrogate::*};
-        let Rule {
-            dynamics,
-            reset,
-            detach_reset,
-            surrogate,
-        } = self;
-        macro_rules! common {
-            ($dynamics:ident, $reset:ident, $detach:expr, $surrogate:expr) => {
-                visit.visit::<true>(Rule {
-                    dynamics: $dynamics,
-                    reset: $reset,
-                    detach_reset: $detach,
-                    surrogate: $surrogate,
-                })
-            };
+        match COMMON.iter().position(|&common| self.like(common) == self) {
+            Some(0) => visit.visit::<1>(self),
+            Some(1) => visit.visit::<2>(self),
+            Some(2) => visit.visit::<3>(self),
+            Some(3) => visit.visit::<4>(self),
+            Some(4) => visit.visit::<5>(self),
+            Some(5) => visit.visit::<6>(self),
+            _ => visit.visit::<UNCOMMON>(self),
         }
-        match (dynamics, reset, detach_reset, surrogate) {
-            (FireThenIntegrate, Subtract, true, Arctan { alpha }) => {
-                common!(FireThenIntegrate, Subtract, true, Arctan { alpha })
-            }
-            (IntegrateThenFire, Subtract, true, Arctan { alpha }) if W::WORTH => {
-                common!(IntegrateThenFire, Subtract, true, Arctan { alpha })
-            }
-            (IntegrateThenFire, Subtract, true, FastSigmoid { slope }) if W::WORTH => {
-                common!(IntegrateThenFire, Subtract, true, FastSigmoid { slope })
-            }
-            (IntegrateFireReset, Zero, detach, Arctan { alpha }) if W::WORTH => {
-                common!(IntegrateFireReset, Zero, detach, Arctan { alpha })
-            }
-            (IntegrateFireReset, Zero, detach, Sigmoid { slope }) if W::WORTH => {
-                common!(IntegrateFireReset, Zero, detach, Sigmoid { slope })
-            }
-            _ => visit.visit::<false>(self),
+    }
+
+    #[inline(always)]
+    fn known<const SETTINGS: usize>(self) -> Self {
+        match SETTINGS {
+            UNCOMMON => self,
+            number => self.like(COMMON[number - 1]),
         }
     }
 }
+
+/// The rules that have loops of their own, with any sharpness of the surrogate: the tutorial's
+/// neuron, snnTorch's `Leaky` and SpikingJelly's hard reset, each with the surrogates that it is used
+/// with most.
+const COMMON: [Rule; 6] = {
+    use {Dynamics::*, Reset::*, Surrogate::*};
+    let (arctan, slope) = (Arctan { alpha: 2.0 }, 25.0);
+    [
+        Rule::new(FireThenIntegrate, Subtract, true, arctan),
+        Rule::new(IntegrateThenFire, Subtract, true, arctan),
+        Rule::new(IntegrateThenFire, Subtract, true, FastSigmoid { slope }),
+        Rule::new(IntegrateFireReset, Zero, true, arctan),
+        Rule::new(IntegrateFireReset, Zero, false, arctan),
+        Rule::new(IntegrateFireReset, Zero, false, Sigmoid { slope }),
+    ]
+};

@@ -109,12 +109,18 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
         false
     }
 
-    /// Calls `visit` with this neuron. One that has settings compares itself with the common ones and
-    /// passes a constant on, so that the compiler removes the branches on them from the loop inside;
-    /// any other goes on as it is, as not common.
-    #[inline(always)]
+    /// Calls `visit` with the number of the neuron's settings. The settings that are used most are
+    /// numbered from 1 and get loops of their own; all others share those of number
+    /// [`UNCOMMON`]. A neuron without settings leaves this as it is.
     fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
-        visit.visit::<true>(self)
+        visit.visit::<1>(self)
+    }
+
+    /// The same neuron where its settings are known to have the number `SETTINGS`: as constants, so
+    /// that the compiler removes the branches on them.
+    #[inline(always)]
+    fn known<const SETTINGS: usize>(self) -> Self {
+        self
     }
 }
 
@@ -140,11 +146,12 @@ pub struct Adjoint<N: Neuron, A: Arithmetic> {
 pub trait Visit<N> {
     /// What the work gives.
     type Out;
-    /// Whether neurons beside the most common one are worth their own code.
-    const WORTH: bool;
-    /// Does the work; must be `#[inline(always)]`. `COMMON`: whether it is worth its own code.
-    fn visit<const COMMON: bool>(self, neuron: N) -> Self::Out;
+    /// Does the work, compiled for the settings of number `SETTINGS` ([`Neuron::known`]).
+    fn visit<const SETTINGS: usize>(self, neuron: N) -> Self::Out;
 }
+
+/// The number of all settings that have no loops of their own.
+pub const UNCOMMON: usize = 0;
 
 /// A list of fixed length, from 1 to 8: `[V; N]`.
 pub trait List<V>: Copy + AsRef<[V]> {

@@ -183,7 +183,8 @@ pub(crate) trait Equations:
     fn states(&self) -> usize;
     /// Entries of what is kept of a step.
     fn kept(&self) -> usize;
-    fn keeps_membrane(&self) -> bool;
+    /// How many of them a recording has beside the membrane: none where that is all that is kept.
+    fn kept_beside_membrane(&self) -> usize;
     fn spikes_first(&self) -> bool;
     fn as_any(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Equations) -> bool;
@@ -208,8 +209,11 @@ impl<N: Neuron> Equations for N {
     fn kept(&self) -> usize {
         N::Kept::<()>::LEN
     }
-    fn keeps_membrane(&self) -> bool {
-        Neuron::keeps_membrane(*self)
+    fn kept_beside_membrane(&self) -> usize {
+        match self.keeps_membrane() {
+            true => 0,
+            false => Equations::kept(self),
+        }
     }
     fn spikes_first(&self) -> bool {
         Neuron::spikes_first(*self)

@@ -131,16 +131,6 @@ impl<F: Float> Layer<F> {
     ) -> Back<F> {
         F::rows(self.neuron.run()).adjoint(spikes, &self.constants, around, arriving, h)
     }
-
-    /// How many arrays [`Trace::kept`](crate::Trace) has of this layer.
-    pub(crate) fn kept_beside_membrane(&self) -> usize {
-        let neuron = self.neuron.run();
-        if neuron.keeps_membrane() {
-            0
-        } else {
-            neuron.kept()
-        }
-    }
 }
 
 fn step<F: Float, N: Neuron, A: Arithmetic<V = F>>(

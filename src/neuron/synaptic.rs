@@ -36,7 +36,8 @@
 //! Sources: snnTorch 1.0 (`snntorch.Synaptic`); Zenke's SpyTorch tutorials.
 
 use super::{
-    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike, Visit,
+    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike,
+    UNCOMMON, Visit, leaky,
 };
 use crate::{Result, Surrogate};
 
@@ -179,10 +180,12 @@ impl Synaptic {
 impl From<Synaptic> for Neurons {
     fn from(neuron: Synaptic) -> Self {
         let rule = Rule {
-            dynamics: neuron.dynamics,
-            reset: neuron.reset,
-            detach_reset: neuron.detach_reset,
-            surrogate: neuron.surrogate,
+            membrane: leaky::Rule {
+                dynamics: neuron.dynamics,
+                reset: neuron.reset,
+                detach_reset: neuron.detach_reset,
+                surrogate: neuron.surrogate,
+            },
             old_current: neuron.old_current,
         };
         let values = [neuron.alpha, neuron.beta, neuron.gain, neuron.threshold];
@@ -199,53 +202,26 @@ impl From<Synaptic> for Neurons {
 /// The equations of the current-based neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    pub(crate) dynamics: Dynamics,
-    pub(crate) reset: Reset,
-    pub(crate) detach_reset: bool,
-    pub(crate) surrogate: Surrogate,
+    /// How the membrane fires and resets.
+    pub(crate) membrane: leaky::Rule,
     /// Whether the membrane reads `i_{t−1}` instead of `i_t`.
     pub(crate) old_current: bool,
 }
 
 impl Rule {
+    /// `common` with the sharpness of this rule's surrogate.
     #[inline(always)]
-    fn attached(self) -> bool {
-        !self.detach_reset && !matches!(self.reset, Reset::None)
-    }
-
-    #[inline(always)]
-    fn fire<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Spike<A> {
-        self.surrogate.spike(u, theta)
-    }
-
-    #[inline(always)]
-    fn slope<A: Arithmetic>(self, u: Num<A>, theta: Num<A>) -> Num<A> {
-        self.surrogate.slope(u - theta)
-    }
-
-    /// The reset signal of a spike.
-    #[inline(always)]
-    fn signal<A: Arithmetic>(self, s: Spike<A>) -> Spike<A> {
-        if self.detach_reset { s.detach() } else { s }
+    fn like(self, common: Rule) -> Rule {
+        Rule {
+            membrane: self.membrane.like(common.membrane),
+            ..common
+        }
     }
 
     /// What a reset leaves of `x`, where it subtracts `jump`.
     #[inline(always)]
     fn reset<A: Arithmetic>(self, r: Spike<A>, x: Num<A>, jump: Num<A>) -> Num<A> {
-        match self.reset {
-            Reset::Subtract => x - r * jump,
-            Reset::Zero => x - r * x,
-            Reset::None => x,
-        }
-    }
-
-    /// `(1 − r) x` with reset to zero, else `x`.
-    #[inline(always)]
-    fn keep<A: Arithmetic>(self, r: Spike<A>, x: Num<A>) -> Num<A> {
-        match self.reset {
-            Reset::Zero => x - r * x,
-            Reset::Subtract | Reset::None => x,
-        }
+        self.membrane.fall(r, self.membrane.keep(r, x), jump)
     }
 }
 
@@ -272,20 +248,21 @@ impl Neuron for Rule {
         [before, old]: [Num<A>; 2],
         current: Num<A>,
     ) -> (Spike<A>, [Num<A>; 2]) {
+        let m = self.membrane;
         let new = alpha.mul_add(old, current);
         let j = if self.old_current { old } else { new };
         let u = beta.mul_add(before, gain * j);
-        match self.dynamics {
+        match m.dynamics {
             Dynamics::FireThenIntegrate => {
-                let s = self.fire(before, theta);
-                (s, [self.reset(self.signal(s), u, beta * theta), new])
+                let s = m.fire(before, theta);
+                (s, [self.reset(m.signal(s), u, beta * theta), new])
             }
             Dynamics::IntegrateThenFire => {
-                let r = self.signal(self.fire(before, theta));
+                let r = m.signal(m.fire(before, theta));
                 let u = self.reset(r, u, theta);
-                (self.fire(u, theta), [u, new])
+                (m.fire(u, theta), [u, new])
             }
-            Dynamics::IntegrateFireReset => (self.fire(u, theta), [u, new]),
+            Dynamics::IntegrateFireReset => (m.fire(u, theta), [u, new]),
         }
     }
 
@@ -295,10 +272,11 @@ impl Neuron for Rule {
         [_, _, _, theta]: [Num<A>; 4],
         [u, i]: [Num<A>; 2],
     ) -> [Num<A>; 2] {
-        match self.dynamics {
+        let m = self.membrane;
+        match m.dynamics {
             Dynamics::FireThenIntegrate | Dynamics::IntegrateThenFire => [u, i],
             Dynamics::IntegrateFireReset => {
-                let r = self.signal(self.fire(u, theta));
+                let r = m.signal(m.fire(u, theta));
                 [self.reset(r, u, theta), i]
             }
         }
@@ -313,31 +291,32 @@ impl Neuron for Rule {
         [h, h_current]: [Num<A>; 2],
         e: Num<A>,
     ) -> Adjoint<Self, A> {
+        let m = self.membrane;
         let j = if self.old_current { old } else { new };
         let zero = h.literal(0.0);
-        let (clears, subtracts) = (self.reset == Reset::Zero, self.reset == Reset::Subtract);
+        let (clears, subtracts) = (m.reset == Reset::Zero, m.reset == Reset::Subtract);
         // The membrane: with a = ∂L/∂u_t, d = ∂L/∂(γ j_t), what goes back to u_{t−1}, and the
         // derivatives by β and θ, as in `leaky`.
-        let (d, back, d_beta, d_theta) = match self.dynamics {
+        let (d, back, d_beta, d_theta) = match m.dynamics {
             Dynamics::FireThenIntegrate => {
-                let (a, r) = (h, self.fire(before, theta));
+                let (a, r) = (h, m.fire(before, theta));
                 let fed = beta.mul_add(before, gain * j);
                 let jump = if clears { fed } else { beta * theta };
-                let e = if self.attached() { e - jump * a } else { e };
-                let (slope, d) = (self.slope(before, theta), self.keep(r, a));
+                let e = if m.attached() { e - jump * a } else { e };
+                let (slope, d) = (m.slope(before, theta), m.keep(r, a));
                 let subtracted = if subtracts { r * theta } else { zero };
                 let d_beta = d * before - subtracted * a;
                 let d_theta = if subtracts { -(r * (beta * a)) } else { zero };
                 (d, slope.mul_add(e, beta * d), d_beta, d_theta - slope * e)
             }
             Dynamics::IntegrateThenFire => {
-                let (slope, r) = (self.slope(u, theta), self.fire(before, theta));
+                let (slope, r) = (m.slope(u, theta), m.fire(before, theta));
                 let a = slope.mul_add(e, h);
-                let d = self.keep(r, a);
+                let d = m.keep(r, a);
                 let fed = beta.mul_add(before, gain * j);
                 let jump = if clears { fed } else { theta };
-                let rho = match self.attached() {
-                    true => -(self.slope(before, theta) * (jump * a)),
+                let rho = match m.attached() {
+                    true => -(m.slope(before, theta) * (jump * a)),
                     false => zero,
                 };
                 let d_theta = if subtracts { -(r * a) } else { zero };
@@ -349,10 +328,10 @@ impl Neuron for Rule {
                 )
             }
             Dynamics::IntegrateFireReset => {
-                let (slope, r) = (self.slope(u, theta), self.fire(u, theta));
+                let (slope, r) = (m.slope(u, theta), m.fire(u, theta));
                 let jump = if clears { u } else { theta };
-                let e = if self.attached() { e - jump * h } else { e };
-                let a = slope.mul_add(e, self.keep(r, h));
+                let e = if m.attached() { e - jump * h } else { e };
+                let a = slope.mul_add(e, m.keep(r, h));
                 let d_theta = if subtracts { -(r * h) } else { zero };
                 (a, beta * a, a * before, d_theta - slope * e)
             }
@@ -372,59 +351,50 @@ impl Neuron for Rule {
     }
 
     fn settings(self) -> Vec<(&'static str, String)> {
-        let Rule {
-            dynamics,
-            reset,
-            detach_reset,
-            surrogate,
-            old_current,
-        } = self;
-        vec![
-            ("dynamics", dynamics.to_string()),
-            ("reset", reset.to_string()),
-            ("detach_reset", detach_reset.to_string()),
-            ("surrogate", surrogate.to_string()),
-            ("old_current", old_current.to_string()),
-        ]
+        let mut settings = Neuron::settings(self.membrane);
+        settings.push(("old_current", self.old_current.to_string()));
+        settings
     }
 
     fn check(self, place: &str) -> Result<()> {
-        self.surrogate.check(place)
+        Neuron::check(self.membrane, place)
     }
 
-    /// snnTorch's `Synaptic` and SpyTorch's neuron.
-    #[inline(always)]
     fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
-        use {Dynamics::*, Reset::*, Surrogate::*};
-        match (
-            self.dynamics,
-            self.reset,
-            self.detach_reset,
-            self.surrogate,
-            self.old_current,
-        ) {
-            (IntegrateThenFire, Subtract, true, Arctan { alpha }, false) if W::WORTH => visit
-                .visit::<true>(Rule {
-                    dynamics: IntegrateThenFire,
-                    reset: Subtract,
-                    detach_reset: true,
-                    surrogate: Arctan { alpha },
-                    old_current: false,
-                }),
-            (FireThenIntegrate, Zero, true, FastSigmoid { slope }, true) if W::WORTH => visit
-                .visit::<true>(Rule {
-                    dynamics: FireThenIntegrate,
-                    reset: Zero,
-                    detach_reset: true,
-                    surrogate: FastSigmoid { slope },
-                    old_current: true,
-                }),
-            _ => visit.visit::<false>(self),
+        match COMMON.iter().position(|&common| self.like(common) == self) {
+            Some(0) => visit.visit::<1>(self),
+            Some(1) => visit.visit::<2>(self),
+            _ => visit.visit::<UNCOMMON>(self),
+        }
+    }
+
+    #[inline(always)]
+    fn known<const SETTINGS: usize>(self) -> Self {
+        match SETTINGS {
+            UNCOMMON => self,
+            number => self.like(COMMON[number - 1]),
         }
     }
 
     #[inline(always)]
     fn spikes_first(self) -> bool {
-        matches!(self.dynamics, Dynamics::FireThenIntegrate)
+        self.membrane.spikes_first()
     }
 }
+
+/// The rules that have loops of their own, with any sharpness of the surrogate: snnTorch's
+/// `Synaptic` and SpyTorch's neuron.
+const COMMON: [Rule; 2] = {
+    use {Dynamics::*, Reset::*, Surrogate::*};
+    let (arctan, fast_sigmoid) = (Arctan { alpha: 2.0 }, FastSigmoid { slope: 25.0 });
+    [
+        Rule {
+            membrane: leaky::Rule::new(IntegrateThenFire, Subtract, true, arctan),
+            old_current: false,
+        },
+        Rule {
+            membrane: leaky::Rule::new(FireThenIntegrate, Zero, true, fast_sigmoid),
+            old_current: true,
+        },
+    ]
+};

@@ -152,21 +152,10 @@ fn neuron(
     let name = |field: &str| format!("{prefix}{k}.{field}");
     let mut described = match fields.0.remove(&name(KIND)) {
         None => Neurons::new(leaky_rule(fields, &name)?),
-        Some(kind) if kind == synaptic::Rule::NAME => {
-            let leaky::Rule {
-                dynamics,
-                reset,
-                detach_reset,
-                surrogate,
-            } = leaky_rule(fields, &name)?;
-            Neurons::new(synaptic::Rule {
-                dynamics,
-                reset,
-                detach_reset,
-                surrogate,
-                old_current: fields.parse(&name("old_current"), "true or false")?,
-            })
-        }
+        Some(kind) if kind == synaptic::Rule::NAME => Neurons::new(synaptic::Rule {
+            membrane: leaky_rule(fields, &name)?,
+            old_current: fields.parse(&name("old_current"), "true or false")?,
+        }),
         Some(kind) => own(fields, &name, &kind, known)?,
     };
     for constant in described.constants() {

@@ -7,12 +7,12 @@
 //! step.
 
 use super::{
-    forward::{constants, rest},
+    forward::{constants, load, zeros},
     lanes::Lanes,
     layout::LayerState,
     simd::{Kernel, LANES, Lane, Simd, flatten},
 };
-use crate::neuron::{List, Neuron, Num, Visit};
+use crate::neuron::{List, Neuron, Num, UNCOMMON};
 
 /// A number for each step and neuron of one sample: block `k` at step `t` has its vectors from
 /// `k·block + t·step` on.
@@ -88,53 +88,74 @@ pub(crate) struct Backward<'a> {
     pub learnt: &'a mut [Vec<Lane>],
 }
 
-/// [`Backward`] for neurons of a type.
-pub(crate) struct BackwardOf<'a, N>(pub Backward<'a>, pub N);
+/// [`Backward`] for neurons of a type and the settings of a number; `LEARN`: whether the derivatives
+/// by the constants are wanted.
+pub(super) struct BackwardOf<'a, N, const SETTINGS: usize, const LEARN: bool>(
+    pub Backward<'a>,
+    pub N,
+);
 
-impl<N: Neuron> Kernel for BackwardOf<'_, N> {
+impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
+    for BackwardOf<'_, N, SETTINGS, LEARN>
+{
     type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let BackwardOf(backward, neuron) = self;
-        if backward.layer.learns() {
-            BackwardOn::<S, true> { backward, s }.visit::<false>(neuron);
-        } else {
-            neuron.specialize(BackwardOn::<S, false> { backward, s });
-        }
-    }
-}
-
-/// `LEARN`: whether the derivatives by the constants are wanted.
-struct BackwardOn<'a, S, const LEARN: bool> {
-    backward: Backward<'a>,
-    s: S,
-}
-
-impl<N: Neuron, S: Simd, const LEARN: bool> Visit<N> for BackwardOn<'_, S, LEARN> {
-    type Out = ();
-    const WORTH: bool = S::ACCUMULATORS >= 4;
     /// A common neuron, on registers enough, takes the arriving adjoints of several steps at once.
     #[inline(always)]
-    fn visit<const COMMON: bool>(self, neuron: N) {
-        let (mut backward, s) = (self.backward, self.s);
+    fn run<S: Simd>(self, s: S) {
+        let BackwardOf(mut backward, neuron) = self;
+        let several = SETTINGS != UNCOMMON && !LEARN;
         let lanes = backward.layer.lanes;
         for block in 0..backward.layer.blocks {
             let mut at = 0;
             while at < lanes {
-                let place = Place { block, at };
+                let group = Group {
+                    backward: &mut backward,
+                    neuron,
+                    place: Place { block, at },
+                };
                 at += match lanes - at {
-                    4.. if S::ACCUMULATORS >= 8 => match COMMON && !LEARN {
-                        true => backward.group::<N, S, LEARN, 4, 3>(neuron, s, place),
-                        false => backward.group::<N, S, LEARN, 4, 1>(neuron, s, place),
+                    4.. if S::ACCUMULATORS >= 8 => match several {
+                        true => s.call(GroupOf::<_, SETTINGS, LEARN, 4, 3>(group)),
+                        false => s.call(GroupOf::<_, SETTINGS, LEARN, 4, 1>(group)),
                     },
-                    2.. if S::ACCUMULATORS >= 4 => match COMMON && !LEARN {
-                        true => backward.group::<N, S, LEARN, 2, 2>(neuron, s, place),
-                        false => backward.group::<N, S, LEARN, 2, 1>(neuron, s, place),
+                    2.. if S::ACCUMULATORS >= 4 => match several {
+                        true => s.call(GroupOf::<_, SETTINGS, LEARN, 2, 2>(group)),
+                        false => s.call(GroupOf::<_, SETTINGS, LEARN, 2, 1>(group)),
                     },
-                    _ => backward.group::<N, S, LEARN, 1, 1>(neuron, s, place),
+                    _ => s.call(GroupOf::<_, SETTINGS, LEARN, 1, 1>(group)),
                 };
             }
         }
+    }
+}
+
+/// The neurons from `place` on.
+struct Group<'a, 'b, N> {
+    backward: &'a mut Backward<'b>,
+    neuron: N,
+    place: Place,
+}
+
+/// `G` vectors of neurons, `M` steps' arriving adjoints at a time.
+struct GroupOf<'a, 'b, N, const SETTINGS: usize, const LEARN: bool, const G: usize, const M: usize>(
+    Group<'a, 'b, N>,
+);
+
+impl<N: Neuron, const SETTINGS: usize, const LEARN: bool, const G: usize, const M: usize> Kernel
+    for GroupOf<'_, '_, N, SETTINGS, LEARN, G, M>
+{
+    /// `G`.
+    type Out = usize;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> usize {
+        let Group {
+            backward,
+            neuron,
+            place,
+        } = self.0;
+        let neuron = neuron.known::<SETTINGS>();
+        backward.group::<N, S, LEARN, G, M>(neuron, s, place);
+        G
     }
 }
 
@@ -190,16 +211,16 @@ impl Backward<'_> {
             }
             FromAbove::Narrow { a, above } => {
                 let (lanes, stride) = (self.layer.lanes, above.shape().row());
-                let a: [&[f32]; N] = std::array::from_fn(|n| {
-                    &flatten(&a[(t - n) * stride..][..stride])[..above.neurons]
-                });
+                let mut arriving: [&[f32]; N] = [&[]; N];
+                for (n, row) in arriving.iter_mut().enumerate() {
+                    *row = &flatten(&a[(t - n) * stride..][..stride])[..above.neurons];
+                }
                 let weights = &above.across[block * above.neurons * lanes..];
                 for (class, weights) in weights.chunks_exact(lanes).take(above.neurons).enumerate()
                 {
-                    let weights = &weights[at..][..G];
-                    let weights: [S::V; G] = std::array::from_fn(|g| s.load(&weights[g]));
+                    let weights: [S::V; G] = load(s, &weights[at..]);
                     for n in 0..N {
-                        let a = s.splat(a[n][class]);
+                        let a = s.splat(arriving[n][class]);
                         for g in 0..G {
                             e[n][g] = s.fma(a, weights[g], e[n][g]);
                         }
@@ -217,16 +238,13 @@ impl Backward<'_> {
         neuron: N,
         s: S,
         place: Place,
-    ) -> usize {
-        let (vector, zero) = (
-            place.block * self.layer.lanes + place.at,
-            Num(Lanes(s), s.splat(0.0)),
-        );
+    ) {
+        let vector = place.block * self.layer.lanes + place.at;
         let mut carried = Carried::<N, S, G> {
-            h: rest::<N, S, G>(s),
+            h: zeros(s),
             kept: self.kept::<N, S, G>(s, place, self.num_steps - 1),
             sum: [s.splat(0.0); G],
-            learnt: [N::Constants::from_fn(|_| zero); G],
+            learnt: zeros(s),
         };
         let constants = constants::<N, S, G>(self.layer, vector, s);
         let mut left = self.num_steps;
@@ -263,7 +281,6 @@ impl Backward<'_> {
                 }
             }
         }
-        G
     }
 
     /// What was kept of step `t`.
@@ -277,7 +294,7 @@ impl Backward<'_> {
         let (planes, lanes) = (N::Kept::<()>::LEN, self.layer.lanes);
         let rows = &self.trace[(place.block * self.num_steps + t) * planes * lanes..];
         let rows = &rows[..planes * lanes];
-        let mut kept = [N::Kept::from_fn(|_| Num(Lanes(s), s.splat(0.0))); G];
+        let mut kept: [N::Kept<_>; G] = zeros(s);
         for (g, kept) in kept.iter_mut().enumerate() {
             *kept = N::Kept::from_fn(|i| Num(Lanes(s), s.load(&rows[i * lanes + place.at + g])));
         }
@@ -308,17 +325,15 @@ impl Backward<'_> {
                 });
             }
         }
-        let zero = Num(Lanes(s), s.splat(0.0));
-        let (before, earlier): ([N::State<_>; G], _) = if t == 0 {
-            ([N::State::from_fn(|_| zero); G], carried.kept)
-        } else {
-            let kept = self.kept::<N, S, G>(s, place, t - 1);
-            let mut before = [N::State::from_fn(|_| zero); G];
-            for (before, (&constants, kept)) in before.iter_mut().zip(constants.iter().zip(kept)) {
+        // Before the first step, the state is at rest.
+        let (mut before, mut earlier): ([N::State<_>; G], _) = (zeros(s), carried.kept);
+        if t > 0 {
+            earlier = self.kept::<N, S, G>(s, place, t - 1);
+            for (before, (&constants, kept)) in before.iter_mut().zip(constants.iter().zip(earlier))
+            {
                 *before = neuron.state(constants, kept);
             }
-            (before, kept)
-        };
+        }
         let out = match self.summed {
             true => &mut [],
             false => &mut self.out[(block * self.num_steps + t) * lanes + at..][..G],

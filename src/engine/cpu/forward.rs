@@ -14,7 +14,7 @@ use super::{
     layout::LayerState,
     simd::{Kernel, LANES, Lane, Simd},
 };
-use crate::neuron::{List, Neuron, Num, Visit};
+use crate::neuron::{List, Neuron, Num};
 
 /// Forward through all of time, some blocks of one sample.
 pub(crate) struct Forward<'a> {
@@ -33,43 +33,30 @@ pub(crate) struct Forward<'a> {
     pub words: &'a mut [u64],
 }
 
-/// [`Forward`] for neurons of a type.
-pub(crate) struct ForwardOf<'a, N>(pub Forward<'a>, pub N);
+/// [`Forward`] for neurons of a type and the settings of a number.
+pub(super) struct ForwardOf<'a, N, const SETTINGS: usize>(pub Forward<'a>, pub N);
 
-impl<N: Neuron> Kernel for ForwardOf<'_, N> {
+impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let ForwardOf(forward, neuron) = self;
-        neuron.specialize(ForwardOn { forward, s });
-    }
-}
-
-struct ForwardOn<'a, S> {
-    forward: Forward<'a>,
-    s: S,
-}
-
-impl<N: Neuron, S: Simd> Visit<N> for ForwardOn<'_, S> {
-    type Out = ();
-    const WORTH: bool = S::ACCUMULATORS >= 4;
-    #[inline(always)]
-    fn visit<const COMMON: bool>(self, neuron: N) {
-        let (forward, s) = (self.forward, self.s);
         let (lanes, steps) = (forward.layer.lanes, forward.num_steps);
         let block_trace = steps * N::Kept::<()>::LEN * lanes;
         forward.words.fill(0);
         let traced = !forward.trace.is_empty();
         for (n, words) in forward.words.chunks_exact_mut(steps).enumerate() {
+            let live = forward.layer.live_bits(forward.block + n);
             let mut at = 0;
             while at < lanes {
                 let group = Group {
+                    neuron,
                     layer: forward.layer,
                     vector: (forward.block + n) * lanes + at,
                     at,
                     current: &forward.current[n * forward.block_stride + at..],
                     stride: forward.stride,
-                    live: forward.layer.live_bits(forward.block + n),
+                    live,
                     trace: if traced {
                         &mut forward.trace[n * block_trace..][..block_trace]
                     } else {
@@ -79,17 +66,18 @@ impl<N: Neuron, S: Simd> Visit<N> for ForwardOn<'_, S> {
                 };
                 let wide = S::ACCUMULATORS;
                 at += match lanes - at {
-                    4.. if wide >= 4 => group.forward::<N, S, 4>(neuron, s),
-                    2.. => group.forward::<N, S, 2>(neuron, s),
-                    _ => group.forward::<N, S, 1>(neuron, s),
+                    4.. if wide >= 4 => s.call(GroupOf::<_, SETTINGS, 4>(group)),
+                    2.. => s.call(GroupOf::<_, SETTINGS, 2>(group)),
+                    _ => s.call(GroupOf::<_, SETTINGS, 1>(group)),
                 };
             }
         }
     }
 }
 
-/// `G` vectors of one block, from vector `at` on.
-struct Group<'a> {
+/// The neurons of one block from vector `at` on.
+struct Group<'a, N> {
+    neuron: N,
     layer: &'a LayerState,
     /// The first vector among those of the layer.
     vector: usize,
@@ -102,23 +90,36 @@ struct Group<'a> {
     words: &'a mut [u64],
 }
 
-impl Group<'_> {
+/// `G` vectors of neurons.
+struct GroupOf<'a, N, const SETTINGS: usize, const G: usize>(Group<'a, N>);
+
+impl<N: Neuron, const SETTINGS: usize, const G: usize> Kernel for GroupOf<'_, N, SETTINGS, G> {
+    /// `G`.
+    type Out = usize;
     #[inline(always)]
-    fn forward<N: Neuron, S: Simd, const G: usize>(self, neuron: N, s: S) -> usize {
+    fn run<S: Simd>(self, s: S) -> usize {
+        self.0.forward::<S, SETTINGS, G>(s);
+        G
+    }
+}
+
+impl<N: Neuron> Group<'_, N> {
+    #[inline(always)]
+    fn forward<S: Simd, const SETTINGS: usize, const G: usize>(self, s: S) {
         let (a, lanes) = (Lanes(s), self.layer.lanes);
+        let neuron = self.neuron.known::<SETTINGS>();
         let constants: [_; G] = constants::<N, S, G>(self.layer, self.vector, s);
-        let mut state: [_; G] = rest::<N, S, G>(s);
-        let still: [S::V; G] = std::array::from_fn(|g| s.load(&self.current[g]));
+        let mut state: [N::State<_>; G] = zeros(s);
+        let still: [S::V; G] = load(s, self.current);
         let traced = !self.trace.is_empty();
         for (t, word) in self.words.iter_mut().enumerate() {
             let current: [S::V; G] = if self.stride == 0 {
                 still
             } else {
-                let row = &self.current[t * self.stride..][..G];
-                std::array::from_fn(|g| s.load(&row[g]))
+                load(s, &self.current[t * self.stride..])
             };
             let mut bits = 0_u64;
-            let mut kept = rest_kept::<N, S, G>(s);
+            let mut kept: [N::Kept<_>; G] = zeros(s);
             for g in 0..G {
                 let spike;
                 (spike, kept[g]) = neuron.step(constants[g], state[g], Num(a, current[g]));
@@ -136,7 +137,6 @@ impl Group<'_> {
                 }
             }
         }
-        G
     }
 }
 
@@ -148,18 +148,28 @@ pub(super) fn constants<N: Neuron, S: Simd, const G: usize>(
     s: S,
 ) -> [N::Constants<Num<Lanes<S>>>; G] {
     let rows = &layer.constants;
-    std::array::from_fn(|g| N::Constants::from_fn(|i| Num(Lanes(s), s.load(&rows[i][vector + g]))))
+    let mut constants: [N::Constants<_>; G] = zeros(s);
+    for (g, constants) in constants.iter_mut().enumerate() {
+        *constants = N::Constants::from_fn(|i| Num(Lanes(s), s.load(&rows[i][vector + g])));
+    }
+    constants
 }
 
-/// The state of `G` vectors of neurons at rest, or where nothing comes back.
+/// The first `G` vectors of `from`. (A loop, since `std::array::from_fn` is not always inlined.)
 #[inline(always)]
-pub(super) fn rest<N: Neuron, S: Simd, const G: usize>(s: S) -> [N::State<Num<Lanes<S>>>; G] {
-    std::array::from_fn(|_| N::State::from_fn(|_| Num(Lanes(s), s.splat(0.0))))
+pub(super) fn load<S: Simd, const G: usize>(s: S, from: &[Lane]) -> [S::V; G] {
+    let from = &from[..G];
+    let mut vectors = [s.splat(0.0); G];
+    for (v, from) in vectors.iter_mut().zip(from) {
+        *v = s.load(from);
+    }
+    vectors
 }
 
+/// Zeros for `G` vectors of neurons: a state at rest, or where nothing comes back.
 #[inline(always)]
-fn rest_kept<N: Neuron, S: Simd, const G: usize>(s: S) -> [N::Kept<Num<Lanes<S>>>; G] {
-    std::array::from_fn(|_| N::Kept::from_fn(|_| Num(Lanes(s), s.splat(0.0))))
+pub(super) fn zeros<S: Simd, L: List<Num<Lanes<S>>>, const G: usize>(s: S) -> [L; G] {
+    [L::from_fn(|_| Num(Lanes(s), s.splat(0.0))); G]
 }
 
 /// A trace as rows `[T][row]`: spikes as 0 and 1, and the recorded membranes.

@@ -150,12 +150,7 @@ pub(super) fn record(
             };
             record.keeps(k, layers).then(|| {
                 let mut trace = Trace::new(tensor(), tensor());
-                let neuron = layer.neuron.run();
-                let beside = if neuron.keeps_membrane() {
-                    0
-                } else {
-                    neuron.kept()
-                };
+                let beside = layer.neuron.run().kept_beside_membrane();
                 trace.kept = (0..beside).map(|_| tensor()).collect();
                 trace
             })

@@ -1,12 +1,13 @@
 //! The kernels of neurons without their type: what [`Neurons`](crate::neuron::Neurons) hold of this
-//! engine. Each type of neuron has kernels of its own, compiled where its type is known.
+//! engine. Each type of neuron has kernels of its own, compiled where its type is known, and more of
+//! them for settings that are used much.
 
 use super::{
     backward::{Backward, BackwardOf},
     forward::{Forward, ForwardOf, Unroll, UnrollOf},
     simd::Isa,
 };
-use crate::neuron::Neuron;
+use crate::neuron::{Neuron, UNCOMMON, Visit};
 
 /// The time loops of a neuron on an instruction set.
 pub(crate) trait Kernels {
@@ -20,14 +21,36 @@ pub(crate) trait Kernels {
 
 impl<N: Neuron> Kernels for N {
     fn forward(&self, isa: Isa, forward: Forward<'_>) {
-        isa.run(ForwardOf(forward, *self));
+        self.specialize(On(isa, forward));
     }
 
     fn backward(&self, isa: Isa, backward: Backward<'_>) {
-        isa.run(BackwardOf(backward, *self));
+        match backward.layer.learns() {
+            true => isa.run(BackwardOf::<_, UNCOMMON, true>(backward, *self)),
+            false => self.specialize(On(isa, backward)),
+        }
     }
 
     fn unroll(&self, isa: Isa, unroll: Unroll<'_>) {
         isa.run(UnrollOf(unroll, *self));
+    }
+}
+
+/// Work on an instruction set.
+struct On<W>(Isa, W);
+
+impl<N: Neuron> Visit<N> for On<Forward<'_>> {
+    type Out = ();
+    fn visit<const SETTINGS: usize>(self, neuron: N) {
+        let On(isa, forward) = self;
+        isa.run(ForwardOf::<_, SETTINGS>(forward, neuron));
+    }
+}
+
+impl<N: Neuron> Visit<N> for On<Backward<'_>> {
+    type Out = ();
+    fn visit<const SETTINGS: usize>(self, neuron: N) {
+        let On(isa, backward) = self;
+        isa.run(BackwardOf::<_, SETTINGS, false>(backward, neuron));
     }
 }

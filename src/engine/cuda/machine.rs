@@ -155,12 +155,7 @@ impl Machine {
         let tensors = self.row(&self.params)?;
         for (layer, now) in network.layers_mut().iter_mut().zip(tensors.layers) {
             (layer.weight, layer.bias) = (now.weight, now.bias);
-            let mut learnt = now.constants.into_iter();
-            for ((.., learns), values) in layer.neuron.each().zip(&mut layer.constants) {
-                if learns && let Some((_, now)) = learnt.next() {
-                    *values = now;
-                }
-            }
+            layer.set_learnt(now.constants);
         }
         Ok(())
     }

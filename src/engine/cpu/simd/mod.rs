@@ -45,6 +45,11 @@ pub(super) trait Simd: Copy {
     /// How many vectors a kernel may keep in registers as accumulators beside its operands.
     const ACCUMULATORS: usize;
 
+    /// Runs a kernel as a function of its own, compiled for this instruction set. A kernel with many
+    /// variants calls them so: where nothing is optimised, a function's stack frame holds everything
+    /// that is inlined into it.
+    fn call<K: Kernel>(self, kernel: K) -> K::Out;
+
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &Lane) -> Self::V;
     /// Needs no alignment.
@@ -264,29 +269,15 @@ impl Isa {
     #[inline]
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self {
-            Isa::Portable => kernel.run(Portable),
+            Isa::Portable => Portable.call(kernel),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
-            Isa::Neon => kernel.run(Neon),
-            // SAFETY: an `Avx2` or `Avx512` exists only after `detect` has seen every feature that
-            // the function is compiled for.
+            Isa::Neon => Neon.call(kernel),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(simd) => unsafe { run_avx2(kernel, simd) },
+            Isa::Avx2(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(simd) => unsafe { run_avx512(kernel, simd) },
+            Isa::Avx512(simd) => simd.call(kernel),
         }
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn run_avx2<K: Kernel>(kernel: K, simd: Avx2) -> K::Out {
-    kernel.run(simd)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn run_avx512<K: Kernel>(kernel: K, simd: Avx512) -> K::Out {
-    kernel.run(simd)
 }
 
 /// The floats of a slice of vectors.

@@ -7,7 +7,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{LANES, Lane, Simd};
+use super::{Kernel, LANES, Lane, Simd};
 
 /// Four registers of four lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,10 @@ impl Simd for Neon {
     type V = [float32x4_t; 4];
     type M = [uint32x4_t; 4];
     const ACCUMULATORS: usize = 4;
+
+    fn call<K: Kernel>(self, kernel: K) -> K::Out {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {

@@ -1,6 +1,6 @@
 //! Vectors as arrays: SSE2, NEON, or whatever the compiler makes of them.
 
-use super::{LANES, Lane, Simd};
+use super::{Kernel, LANES, Lane, Simd};
 
 /// Arrays of sixteen: the compiler's choice of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ impl Simd for Portable {
     type V = [f32; LANES];
     type M = u16;
     const ACCUMULATORS: usize = 2;
+
+    fn call<K: Kernel>(self, kernel: K) -> K::Out {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {

@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Lane, Simd};
+use super::{Kernel, LANES, Lane, Simd};
 
 /// Proof that AVX2, FMA and BMI are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,10 +108,26 @@ macro_rules! fold_avx512 {
     }};
 }
 
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn avx2<K: Kernel>(kernel: K, simd: Avx2) -> K::Out {
+    kernel.run(simd)
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn avx512<K: Kernel>(kernel: K, simd: Avx512) -> K::Out {
+    kernel.run(simd)
+}
+
 impl Simd for Avx2 {
     type V = [__m256; 2];
     type M = [__m256; 2];
     const ACCUMULATORS: usize = 4;
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Out {
+        // SAFETY: see the module: the features are there.
+        unsafe { avx2(kernel, self) }
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -260,6 +276,12 @@ impl Simd for Avx512 {
     type V = __m512;
     type M = __mmask16;
     const ACCUMULATORS: usize = 8;
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Out {
+        // SAFETY: see the module: the features are there.
+        unsafe { avx512(kernel, self) }
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
