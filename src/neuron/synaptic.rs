@@ -23,7 +23,7 @@
 //!
 //! # Adjoint
 //!
-//! With `a_t = ∂L/∂u_t` as in [`leaky`](super::leaky), `c_t = ∂L/∂i_t = ∂L/∂I_t`, and
+//! With `a_t = ∂L/∂u_t` as in [`leaky`], `c_t = ∂L/∂i_t = ∂L/∂I_t`, and
 //! `d_t = ∂u_t/∂(γ j_t) · a_t`, which is `(1 − r_t) a_t` where a reset to zero clears the current, else
 //! `a_t`:
 //!
