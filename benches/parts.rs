@@ -50,7 +50,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simd::{Isa, Kernel, LANES, Lane, Simd};
+use simd::{F32x16, Isa, Kernel, LANES, Simd};
 use spikegrad::{
     Adam, CpuEngine, Engine, Input, Leaky, Loss, Network,
     data::{Batch, Dataset},
@@ -116,7 +116,7 @@ enum What {
 
 struct Work<'a> {
     what: What,
-    data: &'a mut [Lane],
+    data: &'a mut [F32x16],
     times: usize,
 }
 
@@ -178,7 +178,7 @@ impl Kernel for Work<'_> {
                 }
             }
         }
-        let mut out = Lane::ZERO;
+        let mut out = F32x16::ZERO;
         for sum in sums {
             s.store(sum, &mut out);
             black_box(&out);
@@ -191,7 +191,7 @@ impl Kernel for Work<'_> {
 fn rate(isa: Isa, threads: usize, what: What, bytes: usize) -> f64 {
     let barrier = Barrier::new(threads);
     let each = || {
-        let mut data = vec![Lane::ZERO; bytes / size_of::<Lane>()];
+        let mut data = vec![F32x16::ZERO; bytes / size_of::<F32x16>()];
         let data = &mut data[..];
         let mut run = |times| isa.run(Work { what, data, times });
         let begin = Instant::now();
@@ -263,7 +263,7 @@ impl Rates {
     }
 
     fn print(&self, threads: usize) {
-        let bytes = |vectors: f64| vectors * size_of::<Lane>() as f64 * 1e-9;
+        let bytes = |vectors: f64| vectors * size_of::<F32x16>() as f64 * 1e-9;
         println!("this machine, all threads:");
         println!("  multiply-adds   {:8.0} GFLOP/s", 32e-9 * self.fma);
         println!("  divisions       {:8.0} G/s", 16e-9 * self.div);
@@ -314,7 +314,7 @@ impl Counts {
     }
 
     fn bytes(&self) -> f64 {
-        (self.l1.max(self.l2) + self.l2_store + 2.0 * self.memory) * size_of::<Lane>() as f64
+        (self.l1.max(self.l2) + self.l2_store + 2.0 * self.memory) * size_of::<F32x16>() as f64
     }
 }
 
@@ -530,7 +530,7 @@ fn dense(images: &Dataset, rates: &Rates, threads: usize) {
         Input::constant(wide.images.view(), STEPS),
         &wide.targets,
         (rates, threads),
-        &[("adjoints across", 2.0 * flop(rows, 1000.0, 1000.0))],
+        &[("input gradient", 2.0 * flop(rows, 1000.0, 1000.0))],
     );
     let mut state = 1_u32;
     let mut draw = || {

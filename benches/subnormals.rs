@@ -37,7 +37,7 @@ fn main() -> spikegrad::Result<()> {
                 }
             }
         }
-        let adam = engine.optimiser()?;
+        let adam = engine.to_optimizer()?;
         let (first, _) = adam.moments().expect("it has trained");
         let tensors = first.tensors();
         let (all, subnormal) = (tensors.iter().flat_map(|(_, m)| m.iter()))

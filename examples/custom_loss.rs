@@ -25,11 +25,11 @@ fn margin<F: Float>(
     let (mut loss, mut each_step) = (0.0, Array2::<F>::zeros((batch, classes)));
     for (b, &y) in targets.iter().enumerate() {
         for c in (0..classes).filter(|&c| c != y) {
-            let short = MARGIN + (count[[b, c]] - count[[b, y]]).widen();
+            let short = MARGIN + (count[[b, c]] - count[[b, y]]).as_f64();
             if short > 0.0 {
                 loss += share * short;
-                each_step[[b, c]] += F::of(share);
-                each_step[[b, y]] -= F::of(share);
+                each_step[[b, c]] += F::from_f64(share);
+                each_step[[b, y]] -= F::from_f64(share);
             }
         }
     }

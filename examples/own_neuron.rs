@@ -169,9 +169,9 @@ fn main() -> spikegrad::Result<()> {
         accuracy = fast.train_step(input, &classes)?.accuracy_membrane();
         resumed.train_step(input, &classes)?;
     }
-    assert_eq!(resumed.network()?, fast.network()?);
+    assert_eq!(resumed.to_network()?, fast.to_network()?);
     std::fs::remove_dir_all(&folder).ok();
-    let rate = fast.network()?.layers()[0]
+    let rate = fast.to_network()?.layers()[0]
         .constant("rate")
         .map(|rate| rate[0]);
     println!(

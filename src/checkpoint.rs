@@ -110,7 +110,7 @@ const MEASURED: &str = "history.batch.gradient_norms.batch";
 pub struct Checkpoint {
     /// Structure and parameters.
     pub network: Network,
-    /// The optimiser with its moments.
+    /// The optimizer with its moments.
     pub adam: Adam,
     /// What is trained by; `None` after loading if it was a [custom](crate::Loss::custom) loss, which
     /// no file can hold.
@@ -136,8 +136,8 @@ impl Checkpoint {
     /// [`Error::Device`] where they cannot be brought back.
     pub fn new(engine: &mut dyn Engine, trainer: &Trainer, history: &History) -> Result<Self> {
         Ok(Checkpoint {
-            network: engine.network()?,
-            adam: engine.optimiser()?,
+            network: engine.to_network()?,
+            adam: engine.to_optimizer()?,
             objective: Some(engine.objective().clone()),
             trainer: trainer.clone(),
             position: history.position(),
@@ -157,11 +157,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Device::engine`]; [`Error::InvalidParameter`] where the loss was a custom one: give it to
-    /// [`Device::engine`] with the network and the optimiser.
+    /// [`Device::engine`] with the network and the optimizer.
     pub fn engine(&self, device: Device) -> Result<Box<dyn Engine>> {
         let objective = self.objective.clone().ok_or_else(|| {
             let expected = "a built-in one: a custom loss is not in a checkpoint, so build the engine \
-                            with it, the checkpoint's network and its optimiser";
+                            with it, the checkpoint's network and its optimizer";
             Error::parameter("loss of the checkpoint", "custom", expected)
         })?;
         device.engine(self.network.clone(), objective, self.adam.clone())

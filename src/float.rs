@@ -12,9 +12,9 @@ pub trait Float: NdFloat + Sum + Default + private::Sealed {
     /// Name of the type: `f32` or `f64`.
     const NAME: &'static str;
     /// Rounds a double to this type.
-    fn of(x: f64) -> Self;
+    fn from_f64(x: f64) -> Self;
     /// Widens to a double, exactly.
-    fn widen(self) -> f64;
+    fn as_f64(self) -> f64;
     /// `e^x`, the same bits on every platform.
     fn exp_portable(self) -> Self;
     /// Natural logarithm, the same bits on every platform.
@@ -52,11 +52,11 @@ macro_rules! float {
         impl Float for $type {
             const NAME: &'static str = stringify!($type);
             #[inline(always)]
-            fn of(x: f64) -> Self {
+            fn from_f64(x: f64) -> Self {
                 x as $type
             }
             #[inline(always)]
-            fn widen(self) -> f64 {
+            fn as_f64(self) -> f64 {
                 f64::from(self)
             }
             fn exp_portable(self) -> Self {

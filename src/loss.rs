@@ -89,7 +89,7 @@ impl<F: Float> fmt::Debug for Loss<F> {
     }
 }
 
-/// What is minimised in all: a [`Loss`], and a price on the hidden layers' spikes.
+/// What is minimised in all: a [`Loss`], and a activity_penalty on the hidden layers' spikes.
 ///
 /// Anything that takes an objective takes a bare [`Loss`] too.
 #[derive(Debug, Clone)]
@@ -265,7 +265,7 @@ impl<F: Float> Loss<F> {
         let (num_steps, batch, classes) = mem.dim();
         recording.check_targets(targets)?;
         let layers = recording.num_layers();
-        let per_step = F::of(1.0 / num_steps as f64);
+        let per_step = F::from_f64(1.0 / num_steps as f64);
         let element = 1.0 / (num_steps * batch * classes) as f64;
 
         match *self {
@@ -329,7 +329,7 @@ impl<F: Float> Loss<F> {
                     aim(correct_rate),
                     aim(incorrect_rate),
                 );
-                count.mapv_inplace(|d| d * F::of(2.0 * element));
+                count.mapv_inplace(|d| d * F::from_f64(2.0 * element));
                 Ok((
                     value * element,
                     Adjoints::output(layers, Some(every_step(count.view(), num_steps)), None),
@@ -344,7 +344,7 @@ impl<F: Float> Loss<F> {
                     .outer_iter_mut()
                     .map(|u_t| squares(u_t, targets, on_target, off_target))
                     .sum();
-                g.mapv_inplace(|d| d * F::of(2.0 * element));
+                g.mapv_inplace(|d| d * F::from_f64(2.0 * element));
                 Ok((value * element, Adjoints::output(layers, None, Some(g))))
             }
             Loss::Custom(ref loss) => {
@@ -357,7 +357,7 @@ impl<F: Float> Loss<F> {
 }
 
 impl<F: Float> Objective<F> {
-    /// Value and adjoints of the loss, and of the price on hidden spikes.
+    /// Value and adjoints of the loss, and of the activity_penalty on hidden spikes.
     ///
     /// # Errors
     /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] where `rate_l1` is not a finite number of
@@ -382,8 +382,8 @@ impl<F: Float> Objective<F> {
                 let spk = adjoint
                     .spk
                     .get_or_insert_with(|| Array3::zeros(trace.spk.raw_dim()));
-                spk.mapv_inplace(|e| e + F::of(self.rate_l1));
-                value += self.rate_l1 * trace.spk.iter().map(|s| s.widen()).sum::<f64>();
+                spk.mapv_inplace(|e| e + F::from_f64(self.rate_l1));
+                value += self.rate_l1 * trace.spk.iter().map(|s| s.as_f64()).sum::<f64>();
             }
         }
         Ok((value, adjoints))
@@ -417,14 +417,14 @@ impl<F: Float> Objective<F> {
 /// Mean cross entropy of one `[B, C]` of logits, which it overwrites with its adjoint
 /// `(softmax − onehot)/B`.
 fn cross_entropy<F: Float>(mut logits: ArrayViewMut2<'_, F>, targets: &[usize]) -> f64 {
-    let batch = F::of(targets.len() as f64);
+    let batch = F::from_f64(targets.len() as f64);
     let mut sum = 0.0;
     for (mut row, &target) in logits.outer_iter_mut().zip(targets) {
         let max = row.fold(F::neg_infinity(), |max, &x| max.max(x));
         let at_target = row[target];
         row.mapv_inplace(|x| (x - max).exp_portable());
         let total = row.sum();
-        sum += (max - at_target + total.ln_portable()).widen();
+        sum += (max - at_target + total.ln_portable()).as_f64();
         row.mapv_inplace(|x| x / (total * batch));
         row[target] -= F::one() / batch;
     }
@@ -441,8 +441,8 @@ fn squares<F: Float>(
     let mut sum = 0.0;
     for (mut row, &target) in values.outer_iter_mut().zip(targets) {
         for (class, x) in row.iter_mut().enumerate() {
-            *x -= F::of(if class == target { on } else { off });
-            sum += x.widen() * x.widen();
+            *x -= F::from_f64(if class == target { on } else { off });
+            sum += x.as_f64() * x.as_f64();
         }
     }
     sum

@@ -87,8 +87,9 @@ impl<F: Float> Layer<F> {
 
     /// Constants as a layer starts with them.
     pub(crate) fn initial(neuron: &Neurons) -> Vec<Array1<F>> {
-        let values =
-            |(_, value, _): (_, &PerNeuron, _)| value.values().iter().map(|&x| F::of(x)).collect();
+        let values = |(_, value, _): (_, &PerNeuron, _)| {
+            value.values().iter().map(|&x| F::from_f64(x)).collect()
+        };
         neuron.each().map(values).collect()
     }
 
@@ -288,7 +289,7 @@ impl<F: Float> Network<F> {
 
     /// The same network in another precision.
     pub fn cast<G: Float>(&self) -> Network<G> {
-        let to = |x: &F| G::of(x.widen());
+        let to = |x: &F| G::from_f64(x.as_f64());
         let layers = self.layers.iter().map(|layer| Layer {
             weight: layer.weight.map(to),
             bias: layer.bias.map(to),
@@ -456,8 +457,8 @@ impl NetworkBuilder {
             })?;
             layers.push(Layer {
                 weight: Array2::random_using((neurons, inputs), uniform, &mut rng)
-                    .mapv_into_any(F::of),
-                bias: Array1::random_using(neurons, uniform, &mut rng).mapv_into_any(F::of),
+                    .mapv_into_any(F::from_f64),
+                bias: Array1::random_using(neurons, uniform, &mut rng).mapv_into_any(F::from_f64),
                 constants: Layer::initial(&neuron),
                 neuron,
             });
@@ -509,7 +510,7 @@ impl<F: Float> LayerGradients<F> {
 
     /// The sum of the squares of all of them.
     fn squares(&self) -> f64 {
-        let square = |x: &F| x.widen() * x.widen();
+        let square = |x: &F| x.as_f64() * x.as_f64();
         let learnt = self.constants.iter().map(|(_, values)| values);
         let vectors = std::iter::once(&self.bias).chain(learnt);
         self.weight.iter().map(square).sum::<f64>() + vectors.flatten().map(square).sum::<f64>()

@@ -21,7 +21,7 @@ use ndarray::{Array1, ArrayD, Zip};
 
 use crate::{Error, Float, Gradients, Network, Result, network::check_finite};
 
-/// The Adam optimiser: settings and moments.
+/// The Adam optimizer: settings and moments.
 ///
 /// A gradient so large that `(1 − β₂) g²` overflows would make `v` infinite for good, and its weight would
 /// never move again. Such an update is an [`Error::NonFinite`] that names the tensor and the update, here and
@@ -138,7 +138,7 @@ impl<F: Float> Adam<F> {
             (
                 "eps",
                 self.eps,
-                above_0(self.eps) && F::of(self.eps) > F::zero(),
+                above_0(self.eps) && F::from_f64(self.eps) > F::zero(),
                 "a finite number above 0, also when rounded to the network's precision",
             ),
             (
@@ -168,17 +168,17 @@ impl<F: Float> Adam<F> {
         self.check()?;
         check_same(network, gradients, "gradients")?;
         if let Some((m, _)) = &self.moments {
-            check_same(network, m, "moments of the optimiser")?;
+            check_same(network, m, "moments of the optimizer")?;
         }
         network.check_finite(&format!(" before update {}", self.step + 1))?;
         let norm = self.clip_norm.map_or(0.0, |_| gradients.norm());
         if !norm.is_finite() {
             gradients.check_finite()?;
         }
-        let factor = F::of(self.clip_factor(norm));
+        let factor = F::from_f64(self.clip_factor(norm));
         if !gradients.squares_fit(factor) {
             gradients.check_finite()?;
-            let (beta2, gain2) = (F::of(self.beta2), F::of(1.0 - self.beta2));
+            let (beta2, gain2) = (F::from_f64(self.beta2), F::from_f64(1.0 - self.beta2));
             let second = |v: F, g: F| beta2 * v + gain2 * (g * factor) * (g * factor);
             check_second(gradients, self.moments(), self.step + 1, second)?;
         }
@@ -187,10 +187,14 @@ impl<F: Float> Adam<F> {
             .get_or_insert_with(|| (Gradients::zeros(network), Gradients::zeros(network)));
         self.step += 1;
         let correction = |beta: f64| 1.0 - libm::pow(beta, self.step as f64);
-        let step_size = F::of(self.lr / correction(self.beta1));
-        let root = F::of(correction(self.beta2).sqrt());
-        let (beta1, beta2, eps) = (F::of(self.beta1), F::of(self.beta2), F::of(self.eps));
-        let (gain1, gain2) = (F::of(1.0 - self.beta1), F::of(1.0 - self.beta2));
+        let step_size = F::from_f64(self.lr / correction(self.beta1));
+        let root = F::from_f64(correction(self.beta2).sqrt());
+        let (beta1, beta2, eps) = (
+            F::from_f64(self.beta1),
+            F::from_f64(self.beta2),
+            F::from_f64(self.eps),
+        );
+        let (gain1, gain2) = (F::from_f64(1.0 - self.beta1), F::from_f64(1.0 - self.beta2));
 
         let tensors = network
             .parameters_mut()

@@ -81,7 +81,7 @@ impl Predictor {
     /// # Errors
     /// [`Error::Device`] where they cannot be brought back from the device.
     pub fn from_engine(engine: &mut (impl Engine + ?Sized)) -> Result<Self> {
-        let network = engine.network()?;
+        let network = engine.to_network()?;
         let inference = Inference::new(&network);
         Ok(Self::on(network, inference))
     }

@@ -152,7 +152,7 @@ impl<F: Float> Trace<F> {
 
     /// Share of neuron-steps with a spike.
     pub fn firing_rate(&self) -> f64 {
-        let spikes = |row: ndarray::ArrayView1<'_, F>| row.sum().widen();
+        let spikes = |row: ndarray::ArrayView1<'_, F>| row.sum().as_f64();
         self.spk.rows().into_iter().map(spikes).sum::<f64>() / self.spk.len() as f64
     }
 }

@@ -167,12 +167,16 @@ impl Surrogate {
     /// assert!((difference - s.derivative(0.3_f64)).abs() < 1e-9);
     /// ```
     pub fn soft_spike<F: Float>(&self, x: F) -> F {
-        let half = F::of(0.5);
+        let half = F::from_f64(0.5);
         match *self {
-            Surrogate::Arctan { alpha } => (F::of(PI / 2.0 * alpha) * x).atan() / F::of(PI) + half,
-            Surrogate::FastSigmoid { slope } => x / (F::one() + F::of(slope) * x.abs()) + half,
+            Surrogate::Arctan { alpha } => {
+                (F::from_f64(PI / 2.0 * alpha) * x).atan() / F::from_f64(PI) + half
+            }
+            Surrogate::FastSigmoid { slope } => {
+                x / (F::one() + F::from_f64(slope) * x.abs()) + half
+            }
             Surrogate::Sigmoid { slope } => {
-                let e = (-(F::of(slope) * x).abs()).exp_portable();
+                let e = (-(F::from_f64(slope) * x).abs()).exp_portable();
                 (if x < F::zero() { e } else { F::one() }) / (F::one() + e)
             }
             Surrogate::Triangular => F::one() - x.abs(),

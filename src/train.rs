@@ -309,7 +309,7 @@ impl Trainer {
     ///         && let Some(validation) = &record.validation
     ///         && best.as_ref().is_none_or(|(loss, _)| validation.loss < *loss)
     ///     {
-    ///         best = Some((validation.loss, engine.network()?));
+    ///         best = Some((validation.loss, engine.to_network()?));
     ///     }
     ///     Ok(ControlFlow::Continue(()))
     /// })?;
@@ -339,7 +339,7 @@ impl Trainer {
     }
 
     /// [`fit`](Self::fit), from where `history` ends: the engine has the parameters and the
-    /// optimiser's moments of that moment, and the run ends with the bits of one that was never
+    /// optimizer's moments of that moment, and the run ends with the bits of one that was never
     /// stopped. No generator is carried on: the order of an epoch follows from its number and the
     /// seed ([`Batches`](crate::data::Batches)).
     ///
@@ -404,7 +404,7 @@ impl Trainer {
             let expected = format!("at least {begun}, which the history has begun");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
-        let network = engine.network()?;
+        let network = engine.to_network()?;
         warnings::check_labels(network.outputs(), train, validation)?;
         history.warnings = self.warnings(&network, train, validation);
         drop(network);

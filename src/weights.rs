@@ -3,7 +3,7 @@
 //! The tensors are `fc1.weight [out, in]`, `fc1.bias [out]`, …, and where they are learnt `lif1.beta`
 //! and `lif1.threshold`: what `safetensors.torch.load_file` reads and the `load_state_dict` of a class
 //! with layers `fc1`, `fc2`, … takes. The metadata describe the neurons, so that weights are not loaded
-//! into others by mistake. It is not a checkpoint: the optimiser's state is not in it.
+//! into others by mistake. It is not a checkpoint: the optimizer's state is not in it.
 //!
 //! - [`Network::save_safetensors`] writes a file.
 //! - [`Network::load`] makes the network that a file describes.
@@ -127,8 +127,8 @@ impl<F: Float> Network<F> {
         bytes.extend(header.as_bytes());
         for value in tensors.values().flat_map(|values| values.iter()) {
             match dtype {
-                "F32" => bytes.extend(f32::of(value.widen()).to_le_bytes()),
-                _ => bytes.extend(value.widen().to_le_bytes()),
+                "F32" => bytes.extend(f32::from_f64(value.as_f64()).to_le_bytes()),
+                _ => bytes.extend(value.as_f64().to_le_bytes()),
             }
         }
         Ok(bytes)

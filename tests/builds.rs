@@ -28,7 +28,7 @@ fn a_slow_build_says_so() {
 }
 
 /// The smallest stack that a thread usually has is half a megabyte (macOS). Where nothing is inlined or
-/// optimised, each vector of a kernel has a place of its own on it.
+/// optimized, each vector of a kernel has a place of its own on it.
 #[test]
 fn half_a_megabyte_of_stack_is_enough() {
     let neurons: [fn() -> Neurons; 5] = [

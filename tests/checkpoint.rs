@@ -88,7 +88,7 @@ fn checkpoints_change_no_bits() {
         .expect("it trains");
     folder.wait().expect("it is written");
     let (network, expected) = whole();
-    assert_eq!(engine.network().unwrap(), network);
+    assert_eq!(engine.to_network().unwrap(), network);
     assert_eq!(without_times(&history), without_times(&expected));
     let last = folder.load().expect("it is read").expect("there is one");
     assert_eq!(last.warning, None);
@@ -150,14 +150,18 @@ fn a_checkpoint_moves_between_engines() {
                 continue;
             };
             // Nothing is lost on the way in and out again.
-            assert_eq!(second.network().unwrap(), saved.network, "{from} to {to}");
-            assert_eq!(second.optimiser().unwrap(), saved.adam, "{from} to {to}");
+            assert_eq!(
+                second.to_network().unwrap(),
+                saved.network,
+                "{from} to {to}"
+            );
+            assert_eq!(second.to_optimizer().unwrap(), saved.adam, "{from} to {to}");
             let there = part(&saved, &mut *second, 9);
             let Some(mut back) = make_from(&there) else {
                 continue;
             };
-            assert_eq!(back.network().unwrap(), there.network, "{to} to {from}");
-            assert_eq!(back.optimiser().unwrap(), there.adam, "{to} to {from}");
+            assert_eq!(back.to_network().unwrap(), there.network, "{to} to {from}");
+            assert_eq!(back.to_optimizer().unwrap(), there.adam, "{to} to {from}");
             let (network, history) = go_on(there, &mut *back);
             assert_eq!((history.batches.len(), history.epochs.len()), (15, 3));
             // Engines round differently; on a run as short as this the results stay close.
@@ -235,7 +239,10 @@ fn more_epochs_go_on_from_the_end() {
         without_times(&history.unwrap()),
         without_times(&expected.unwrap())
     );
-    assert_eq!(resumed.network().unwrap(), straight.network().unwrap());
+    assert_eq!(
+        resumed.to_network().unwrap(),
+        straight.to_network().unwrap()
+    );
 }
 
 #[test]
@@ -386,7 +393,10 @@ fn a_custom_loss_is_asked_for() {
         .resume(&mut *resumed, &data, None, loaded.history, goes_on)
         .unwrap();
     trainer().fit(&mut straight, &data, None, goes_on).unwrap();
-    assert_eq!(resumed.network().unwrap(), straight.network().unwrap());
+    assert_eq!(
+        resumed.to_network().unwrap(),
+        straight.to_network().unwrap()
+    );
 }
 
 /// What could not be read again is not written, and the last good one stays.

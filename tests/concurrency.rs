@@ -58,7 +58,7 @@ fn trained(seed: u64) -> Network {
     });
     let rate = history.expect("it trains").batches[0].report.firing_rate[0];
     assert!(rate > 0.01, "it spikes: {rate}");
-    engine.network().expect("a network")
+    engine.to_network().expect("a network")
 }
 
 /// Threads of this process, where the system tells.

@@ -263,10 +263,10 @@ fn a_square_beyond_float32_is_an_error() {
         assert!(matches!(error, Error::NonFinite { .. }), "{name}: {error}");
         let expected = "second moment of fc1.weight in update 1 is inf";
         assert!(error.to_string().contains(expected), "{name}: {error}");
-        assert_eq!(engine.network().unwrap(), network, "{name}");
+        assert_eq!(engine.to_network().unwrap(), network, "{name}");
         // The next step is as if there had been none before it.
         step(&mut *engine, array![[1.0, 1.0]]).unwrap();
-        let found = engine.network().unwrap();
+        let found = engine.to_network().unwrap();
         let weight = found.layers()[0].weight();
         assert!((weight[[0, 0]] - 1e-3).abs() < 1e-8, "{name}: {weight}");
         assert!((weight[[1, 1]] + 1e-3).abs() < 1e-8, "{name}: {weight}");

@@ -102,7 +102,7 @@ fn child() {
     if let Some(folder) = &mut folder {
         folder.wait().expect("it is written");
     }
-    let network = engine.network().expect("a network");
+    let network = engine.to_network().expect("a network");
     let history = runs::without_times(&history.expect("it trains"));
     fs::write(results.join("history"), history).expect("results");
     network

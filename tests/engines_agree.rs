@@ -467,7 +467,7 @@ fn widened<F: spikegrad::Float>(gradients: &spikegrad::Gradients<F>) -> Tensors 
     gradients
         .tensors()
         .into_iter()
-        .map(|(name, g)| (name, g.mapv(|g| g.widen())))
+        .map(|(name, g)| (name, g.mapv(|g| g.as_f64())))
         .collect()
 }
 
@@ -574,7 +574,7 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
         );
     }
 
-    let before = found.network().unwrap();
+    let before = found.to_network().unwrap();
     assert_eq!(before, case.network, "{label}: nothing so far has trained");
     let trained = match found.train_step(input, &targets) {
         Err(Error::NonFinite { what, .. }) if what.starts_with("second moment of ") => {
@@ -591,7 +591,7 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
     );
     // One update by Adam is lr · sign(g): compare where the gradient is clear of rounding.
     expected.train_step(input64, &targets).unwrap();
-    let (after64, after) = (expected.network().unwrap(), found.network().unwrap());
+    let (after64, after) = (expected.to_network().unwrap(), found.to_network().unwrap());
     for (((name, a), (_, b)), (_, g)) in after64
         .parameters()
         .into_iter()
@@ -704,7 +704,7 @@ fn trained(case: &Case, engine: &mut dyn Engine) -> Network {
             .train_step(case.data.input(), &targets(case))
             .unwrap();
     }
-    engine.network().unwrap()
+    engine.to_network().unwrap()
 }
 
 /// All instruction sets with fused multiply-adds give the same bits, in every case: AVX2 and AVX-512,
@@ -1012,7 +1012,7 @@ fn learnt_constants_stay_in_range() {
             let mut engine = make(network.clone(), objective.into(), Adam::new(0.7));
             for _ in 0..8 {
                 engine.train_step(data.input(), &[0, 1, 2, 0]).unwrap();
-                for layer in engine.network().unwrap().layers() {
+                for layer in engine.to_network().unwrap().layers() {
                     let (beta, theta) = (
                         layer.constant("beta").unwrap()[0],
                         layer.constant("threshold").unwrap()[0],
@@ -1056,7 +1056,7 @@ fn every_engine_refuses_what_is_not_finite() {
                 if what == "input" && position == "sample 2, input 3"),
             "{name}: {error}"
         );
-        assert_eq!(engine.network().unwrap(), case.network, "{name}");
+        assert_eq!(engine.to_network().unwrap(), case.network, "{name}");
 
         let mut broken = case.network.clone();
         broken.parameters_mut()[3].1[3] = f32::INFINITY; // a bias of the output layer
@@ -1065,7 +1065,7 @@ fn every_engine_refuses_what_is_not_finite() {
             .train_step(case.data.input(), &targets(case))
             .unwrap_err();
         assert!(matches!(error, Error::NonFinite { .. }), "{name}: {error}");
-        assert_eq!(engine.network().unwrap(), broken, "{name}");
+        assert_eq!(engine.to_network().unwrap(), broken, "{name}");
 
         let mut huge = case.network.clone();
         huge.parameters_mut()[2].1.mapv_inplace(|w| w * 1e30);
@@ -1076,7 +1076,7 @@ fn every_engine_refuses_what_is_not_finite() {
             &targets(case),
         );
         if result.is_err() {
-            assert_eq!(engine.network().unwrap(), huge, "{name}");
+            assert_eq!(engine.to_network().unwrap(), huge, "{name}");
         } else {
             let finite = |n: &Network| {
                 n.parameters()
@@ -1084,7 +1084,7 @@ fn every_engine_refuses_what_is_not_finite() {
                     .all(|(_, w)| w.iter().all(|w| w.is_finite()))
             };
             assert!(
-                finite(&engine.network().unwrap()),
+                finite(&engine.to_network().unwrap()),
                 "{name}: trained to what is not a number"
             );
         }
@@ -1161,7 +1161,7 @@ fn what_is_not_finite_is_found_wherever_it_stands() {
                     let mut fresh = make();
                     let step = |engine: &mut dyn Engine| {
                         let report = engine.train_step(good, &targets).unwrap();
-                        (report.loss.to_bits(), engine.network().unwrap())
+                        (report.loss.to_bits(), engine.to_network().unwrap())
                     };
                     assert!(step(&mut *engine) == step(&mut *fresh), "{name}, {kind}");
                 }
@@ -1203,7 +1203,7 @@ fn every_engine_refuses_a_gradient_that_overflows() {
                 matches!(result, Err(spikegrad::Error::NonFinite { .. })),
                 "{name}, {kind}: {result:?}"
             );
-            assert_eq!(engine.network().unwrap(), network, "{name}, {kind}");
+            assert_eq!(engine.to_network().unwrap(), network, "{name}, {kind}");
         }
     }
 }
@@ -1247,8 +1247,8 @@ fn every_engine_refuses_an_infinite_second_moment() {
                 }
                 let during = format!("{says} in update 1 is inf at element 0");
                 assert!(error.starts_with(&during), "{name}: {error}");
-                assert_eq!(engine.network().unwrap(), network, "{name}");
-                assert_eq!(engine.optimiser().unwrap(), adam, "{name}");
+                assert_eq!(engine.to_network().unwrap(), network, "{name}");
+                assert_eq!(engine.to_optimizer().unwrap(), adam, "{name}");
             }
         }
         // Clipped to less, or not as large, it trains.
@@ -1260,7 +1260,7 @@ fn every_engine_refuses_an_infinite_second_moment() {
                 let input = Input::constant(x.view(), 20);
                 engine.train_step(input, &[0]).unwrap();
             }
-            let (after, adam) = (engine.network().unwrap(), engine.optimiser().unwrap());
+            let (after, adam) = (engine.to_network().unwrap(), engine.to_optimizer().unwrap());
             assert_ne!(after, network, "{name}");
             let (_, second) = adam.moments().unwrap();
             assert!(second.norm().is_finite() && second.norm() > 0.0, "{name}");
@@ -1295,7 +1295,7 @@ fn every_engine_refuses_a_decays_gradient_that_is_not_finite() {
     for (name, make) in engines() {
         let objective = Loss::CrossEntropyMembrane.into();
         let mut engine = make(network.clone(), objective, Adam::new(1e-2));
-        let before = bits(&engine.network().unwrap());
+        let before = bits(&engine.to_network().unwrap());
         for _ in 0..2 {
             let error = engine
                 .train_step(Input::constant(x.view(), 3), &[0, 1])
@@ -1304,7 +1304,7 @@ fn every_engine_refuses_a_decays_gradient_that_is_not_finite() {
                 matches!(&error, Error::NonFinite { what, .. } if what.contains("lif1.beta")),
                 "{name}: {error}"
             );
-            assert_eq!(bits(&engine.network().unwrap()), before, "{name}");
+            assert_eq!(bits(&engine.to_network().unwrap()), before, "{name}");
         }
     }
 }
@@ -1333,7 +1333,7 @@ fn every_engine_refuses_to_train_parameters_that_are_not_finite() {
             error.to_string().starts_with("fc1.weight before update 1"),
             "{name}: {error}"
         );
-        let after = engine.network().unwrap();
+        let after = engine.to_network().unwrap();
         assert_eq!(after.layers()[1], network.layers()[1], "{name}");
     }
 }
@@ -1368,7 +1368,7 @@ fn clipping() {
         for _ in 0..3 {
             engine.train_step(case.data.input(), &targets).unwrap();
         }
-        let (network, adam) = (engine.network().unwrap(), engine.optimiser().unwrap());
+        let (network, adam) = (engine.to_network().unwrap(), engine.to_optimizer().unwrap());
         let (m, v) = adam.moments().unwrap();
         (network, m.clone(), v.clone())
     };
@@ -1376,7 +1376,7 @@ fn clipping() {
     for _ in 0..3 {
         reference.train_step(input, &targets).unwrap();
     }
-    let expected = reference.optimiser().unwrap();
+    let expected = reference.to_optimizer().unwrap();
     let (m, v) = expected.moments().unwrap();
 
     for (name, make) in engines() {

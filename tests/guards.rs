@@ -60,7 +60,7 @@ fn gradients_are_clipped_as_torch_does() {
 }
 
 #[test]
-fn optimiser_settings_out_of_range() {
+fn optimizer_settings_out_of_range() {
     for (clip, good) in [
         (1e-3, true),
         (0.0, false),
@@ -219,10 +219,10 @@ fn adam_refuses_an_infinite_second_moment() {
         (f32::NAN, "gradient of fc2.weight is NaN at element 3"),
     ] {
         gradients.tensors_mut()[2].1[[0, 3]] = value;
-        let optimiser = adam.clone();
+        let optimizer = adam.clone();
         let error = adam.step(&mut network, &gradients).unwrap_err().to_string();
         assert!(error.starts_with(says), "{error}");
-        assert_eq!((&network, &adam), (&before, &optimiser));
+        assert_eq!((&network, &adam), (&before, &optimizer));
     }
     // Its square is infinite, but not the moment, which PyTorch's order of products forms.
     gradients.tensors_mut()[2].1[[0, 3]] = 5e20;
@@ -265,7 +265,7 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
             place(engine.train_step(input, &[0; 5]).unwrap_err(), there);
             place(engine.evaluate(input, &[0; 5]).unwrap_err(), there);
         }
-        assert_eq!(engine.network().unwrap(), network);
+        assert_eq!(engine.to_network().unwrap(), network);
 
         let images = Array2::from_elem((2, 4), 255);
         let data = Dataset::new(images, vec![0, 1], 2).unwrap();
@@ -279,7 +279,7 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
         });
         let there = "layer 2, step 1, sample 0, neuron 0, in update 1 of the run";
         place(error.unwrap_err(), there);
-        assert_eq!(engine.network().unwrap(), network);
+        assert_eq!(engine.to_network().unwrap(), network);
     }
 }
 
@@ -401,7 +401,7 @@ fn labels_beyond_the_outputs_are_refused_before_training() {
             }
             error => panic!("{error}"),
         }
-        assert_eq!((events, engine.network().unwrap()), (0, network));
+        assert_eq!((events, engine.to_network().unwrap()), (0, network));
     }
     // More classes than outputs that no label uses are no error.
     let (network, adam) = (network(1.0, 0.0), Adam::new(1e-3));
@@ -457,7 +457,7 @@ fn what_was_measured_outlives_an_error() {
             Ok(ControlFlow::Continue(()))
         })
         .unwrap();
-    assert_eq!(failing.network().unwrap(), whole.network().unwrap());
+    assert_eq!(failing.to_network().unwrap(), whole.to_network().unwrap());
 
     // In a step: the fifth fails, once.
     struct Failing(CpuEngine, usize);
@@ -508,14 +508,14 @@ fn what_was_measured_outlives_an_error() {
         fn measure_gradients(&mut self, on: bool) {
             self.0.measure_gradients(on)
         }
-        fn network(&mut self) -> spikegrad::Result<Network> {
-            self.0.network()
+        fn to_network(&mut self) -> spikegrad::Result<Network> {
+            self.0.to_network()
         }
         fn objective(&self) -> &Objective {
             self.0.objective()
         }
-        fn optimiser(&mut self) -> spikegrad::Result<Adam> {
-            self.0.optimiser()
+        fn to_optimizer(&mut self) -> spikegrad::Result<Adam> {
+            self.0.to_optimizer()
         }
     }
     let (mut failing, mut history) = (Failing(engine(0.3), 4), History::default());
@@ -537,7 +537,7 @@ fn what_was_measured_outlives_an_error() {
             Ok(ControlFlow::Continue(()))
         })
         .unwrap();
-    assert_eq!(failing.network().unwrap(), whole.network().unwrap());
+    assert_eq!(failing.to_network().unwrap(), whole.to_network().unwrap());
 }
 
 /// Images of 0 and 1, of which a network sees hardly anything, are told by the set and by the trainer,
@@ -815,7 +815,7 @@ fn callbacks_can_fail_and_a_box_is_an_engine() {
     // The library's errors go through `?` as they are.
     let missing = trainer.fit(&mut engine, &data, None, |engine, _| {
         engine
-            .network()?
+            .to_network()?
             .set_parameter("fc9.bias", ndarray::arr1(&[0.0]).into_dyn().view())?;
         Ok(ControlFlow::Continue(()))
     });
@@ -830,7 +830,7 @@ fn callbacks_can_fail_and_a_box_is_an_engine() {
             })
         });
         assert_eq!(history.unwrap().batches.len(), 3);
-        engine.network().unwrap()
+        engine.to_network().unwrap()
     }
     let make = || CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
     let expected = run(&trainer, make(), &data);

@@ -182,7 +182,7 @@ fn measuring_changes_no_weight() {
                 let report = step(&mut engine, size, steps);
                 assert_eq!(report.gradient_norms.is_some(), measured.contains(&n));
             }
-            engine.network().unwrap()
+            engine.to_network().unwrap()
         };
         let expected = train(&[]);
         assert!(train(&[0, 2]) == expected, "{size} samples");

@@ -241,7 +241,7 @@ fn a_predictor_keeps_what_its_engine_had_learnt() {
     let untrained = Predictor::from_engine(&mut *engine).expect("a predictor");
     engine.train_step(input, &targets).expect("it trains");
     let trained = Predictor::from_engine(&mut *engine).expect("a predictor");
-    assert_eq!(*trained.network(), engine.network().expect("a network"));
+    assert_eq!(*trained.network(), engine.to_network().expect("a network"));
     let recorded = engine.forward(input, &Record::All).expect("it fits");
     let found = trained.forward(input, &Record::All).expect("it fits");
     assert_eq!(found, recorded);

@@ -235,7 +235,7 @@ impl<F: Float> Engine<F> for Slip<F> {
     fn gradients(&mut self, x: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)> {
         let (loss, mut gradients) = self.inner.gradients(x, targets)?;
         for (_, mut tensor) in gradients.tensors_mut() {
-            tensor.mapv_inplace(|g| g * F::of(self.gradients));
+            tensor.mapv_inplace(|g| g * F::from_f64(self.gradients));
         }
         Ok((loss, gradients))
     }
@@ -248,16 +248,16 @@ impl<F: Float> Engine<F> for Slip<F> {
         self.inner.measure_gradients(on)
     }
 
-    fn network(&mut self) -> Result<Network<F>> {
-        self.inner.network()
+    fn to_network(&mut self) -> Result<Network<F>> {
+        self.inner.to_network()
     }
 
     fn objective(&self) -> &Objective<F> {
         self.inner.objective()
     }
 
-    fn optimiser(&mut self) -> Result<Adam<F>> {
-        self.inner.optimiser()
+    fn to_optimizer(&mut self) -> Result<Adam<F>> {
+        self.inner.to_optimizer()
     }
 }
 

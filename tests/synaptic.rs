@@ -244,7 +244,7 @@ fn every_instruction_set_agrees_with_the_reference() {
                     engine.train_step(input, &targets).unwrap();
                 }
                 if isa != "SSE2" {
-                    trained.push(engine.network().unwrap());
+                    trained.push(engine.to_network().unwrap());
                 }
             }
             assert!(
@@ -277,7 +277,7 @@ fn learnt_constants_stay_in_range_and_are_named() {
         engine
             .train_step(Input::constant(x.view(), 8), &[0, 2])
             .unwrap();
-        let network = engine.network().unwrap();
+        let network = engine.to_network().unwrap();
         let layer = &network.layers()[0];
         let value = |name| layer.constant(name).unwrap()[0];
         assert!((0.0..=1.0).contains(&value("alpha")) && (0.0..=1.0).contains(&value("beta")));
@@ -339,7 +339,7 @@ fn files_hold_all_of_it() {
     for _ in 0..3 {
         assert_eq!(step(&mut engine), step(&mut *resumed));
     }
-    assert_eq!(engine.network().unwrap(), resumed.network().unwrap());
+    assert_eq!(engine.to_network().unwrap(), resumed.to_network().unwrap());
 }
 
 #[test]

@@ -33,11 +33,14 @@ fn network(neuron: Leaky) -> Network {
 
 /// What a network answers: the spikes of 40 steps, which are some and not all.
 fn spikes<F: Float>(network: &Network<F>) -> Vec<F> {
-    let x = Array2::from_shape_fn((4, 3), |(b, n)| F::of((b + n) as f64));
+    let x = Array2::from_shape_fn((4, 3), |(b, n)| F::from_f64((b + n) as f64));
     let recording = forward(network, Input::constant(x.view(), 40)).expect("it runs");
     let spikes: Vec<F> = recording.output().spk.iter().copied().collect();
     let all = spikes.iter().copied().sum::<F>();
-    assert!(all > F::zero() && all < F::of(spikes.len() as f64), "{all}");
+    assert!(
+        all > F::zero() && all < F::from_f64(spikes.len() as f64),
+        "{all}"
+    );
     spikes
 }
 
@@ -130,7 +133,7 @@ fn refused(network: &Network, path: &Path, mismatch: Mismatch) -> String {
 fn a_file_is_its_network_again() {
     fn check<F: Float>(mut network: Network<F>, path: &Path) {
         // Learnt ones have moved since the network was built.
-        let moved = arr1(&[F::of(0.3)]);
+        let moved = arr1(&[F::from_f64(0.3)]);
         network
             .set_parameter("lif2.beta", moved.view().into_dyn())
             .unwrap();
@@ -139,7 +142,7 @@ fn a_file_is_its_network_again() {
         assert_eq!(Network::<F>::load(path).unwrap(), network);
         let mut loaded = network.clone();
         for (_, mut values) in loaded.parameters_mut() {
-            values.fill(F::of(0.5));
+            values.fill(F::from_f64(0.5));
         }
         loaded.load_safetensors(path).unwrap();
         assert_eq!(loaded, network);

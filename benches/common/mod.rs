@@ -34,7 +34,7 @@ pub fn batch(images: &Dataset, size: usize) -> Batch {
     batches.next().expect("there are as many images")
 }
 
-/// 784–1000–…–10 with `hidden` hidden layers: network, loss and optimiser of the main job.
+/// 784–1000–…–10 with `hidden` hidden layers: network, loss and optimizer of the main job.
 pub fn engine<E: Engine>(
     hidden: usize,
     new: impl FnOnce(Network, Loss, Adam) -> spikegrad::Result<E>,

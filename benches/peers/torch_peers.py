@@ -183,7 +183,7 @@ def build(work, option):
             classes = counts.argmax(1).tolist()
         return {"step": time.perf_counter() - begin}, sum(classes)
 
-    # The tutorial's own loop keeps its optimiser and its loss; the others get the faster ones.
+    # The tutorial's own loop keeps its optimizer and its loss; the others get the faster ones.
     plain = peer in ("pytorch_tutorial", "snntorch", "norse")
     adam = torch.optim.Adam(fcs.parameters(), lr=LEARNING_RATE * scale, betas=(0.9, 0.999), fused=None if plain else True)
     cross_entropy = nn.CrossEntropyLoss()

@@ -56,7 +56,7 @@ pub struct Neurons {
 impl Neurons {
     /// Shows the network one image after the other.
     pub fn look(engine: &mut dyn Engine, test: &Dataset, steps: usize) -> Result<Neurons> {
-        let sizes = engine.network()?.sizes();
+        let sizes = engine.to_network()?.sizes();
         let neurons: usize = sizes[1..].iter().sum();
         let images = (NEURON_STEPS / neurons / steps).clamp(1, IMAGES.min(test.len()));
         // Silent and saturated neurons of each layer, so far.

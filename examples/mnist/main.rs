@@ -192,7 +192,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
 
-    let network = training.network()?;
+    let network = training.to_network()?;
     let neurons = inside::Neurons::look(&mut *training, &test, args.steps)?;
     let seconds = started.elapsed().as_secs_f64();
     let summary = files::summary(&files::Run {

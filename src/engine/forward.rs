@@ -64,16 +64,16 @@ macro_rules! go_through {
                 (**self).measure_gradients(on)
             }
 
-            fn network(&mut self) -> Result<Network<F>> {
-                (**self).network()
+            fn to_network(&mut self) -> Result<Network<F>> {
+                (**self).to_network()
             }
 
             fn objective(&self) -> &Objective<F> {
                 (**self).objective()
             }
 
-            fn optimiser(&mut self) -> Result<Adam<F>> {
-                (**self).optimiser()
+            fn to_optimizer(&mut self) -> Result<Adam<F>> {
+                (**self).to_optimizer()
             }
         }
     )+};

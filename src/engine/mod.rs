@@ -1,6 +1,6 @@
 //! Engines: the same training step, computed in different ways.
 //!
-//! An [`Engine`] owns a network, an objective and an optimiser, and runs whole steps: forward over
+//! An [`Engine`] owns a network, an objective and an optimizer, and runs whole steps: forward over
 //! all of time, loss, backward over all of time, update. [`Device`] picks one.
 //! [`reference`](mod@reference) is the textbook one, which every other is tested against.
 
@@ -90,14 +90,14 @@ pub trait Engine<F: Float = f32>: Send {
     /// As [`forward`](Self::forward), and [`Error::Target`].
     fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
-    /// Loss and gradients for one batch, for an optimiser of the caller's own.
+    /// Loss and gradients for one batch, for an optimizer of the caller's own.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate); [`Error::NonFinite`] where the loss or a gradient is not
     /// finite.
     fn gradients(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)>;
 
-    /// One training step: loss, gradients, optimiser update. The report describes the batch
+    /// One training step: loss, gradients, optimizer update. The report describes the batch
     /// before the update.
     ///
     /// With fewer steps than [`Network::min_steps`] no output spike can depend on the input: with one step,
@@ -157,16 +157,16 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// # Errors
     /// [`Error::Device`] where they cannot be brought back from the device.
-    fn network(&mut self) -> Result<Network<F>>;
+    fn to_network(&mut self) -> Result<Network<F>>;
 
     /// What it trains by.
     fn objective(&self) -> &Objective<F>;
 
-    /// The optimiser with its moments as they are now.
+    /// The optimizer with its moments as they are now.
     ///
     /// # Errors
     /// [`Error::Device`] where they cannot be brought back from the device.
-    fn optimiser(&mut self) -> Result<Adam<F>>;
+    fn to_optimizer(&mut self) -> Result<Adam<F>>;
 }
 
 /// Where to compute.
@@ -199,7 +199,7 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Device`] where there is no such device; [`Error::InvalidParameter`] for settings of
-    /// the objective or the optimiser out of range.
+    /// the objective or the optimizer out of range.
     pub fn engine(
         self,
         network: Network,
@@ -362,8 +362,8 @@ fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Eng
         return Ok(());
     }
     let when = format!(" {when} update {update}");
-    engine.network()?.check_finite(&when)?;
-    if let Some((_, second)) = engine.optimiser()?.moments() {
+    engine.to_network()?.check_finite(&when)?;
+    if let Some((_, second)) = engine.to_optimizer()?.moments() {
         for (name, v) in second.tensors() {
             check_finite(&format!("second moment of {name}{when}"), v.iter())?;
         }
@@ -398,5 +398,5 @@ pub(crate) fn check_scores<F: Float>(
 
 /// Refuses moments of another network.
 fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
-    check_same(network, moments, "moments of the optimiser")
+    check_same(network, moments, "moments of the optimizer")
 }

@@ -1,6 +1,6 @@
 //! Backpropagation through time, as a textbook has it: the page to read to understand how a spiking
 //! network learns, and the oracle that the other engines are tested against. Nothing in it is
-//! optimised; [`ReferenceEngine`] puts the loss and the update around it.
+//! optimized; [`ReferenceEngine`] puts the loss and the update around it.
 //!
 //! With `s⁰ = x`, `step` one step of a [neuron](crate::neuron::Neuron) and `stepᵀ` its adjoint, layer
 //! `k` is

@@ -224,7 +224,7 @@ macro_rules! numbers {
         type V = $F;
         #[inline(always)]
         fn number(self, x: f64) -> $F {
-            <$F>::of(x)
+            <$F>::from_f64(x)
         }
         #[inline(always)]
         fn add(self, a: $F, b: $F) -> $F {

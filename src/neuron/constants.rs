@@ -75,7 +75,7 @@ impl Constant {
 
     /// The range in a precision.
     pub(crate) fn range<F: Float>(self) -> std::ops::RangeInclusive<F> {
-        F::of(self.low)..=F::of(self.high)
+        F::from_f64(self.low)..=F::from_f64(self.high)
     }
 
     /// A learnt value brought back into the range; a NaN or an infinity stays one, to be seen.

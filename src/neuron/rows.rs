@@ -1,6 +1,6 @@
 //! The neurons of a layer for a whole batch, one step at a time: (2) and (3) of the
 //! [reference engine](mod@crate::engine::reference)'s page, which owns the loop over time. Arrays are
-//! `[B, N]`; nothing is optimised.
+//! `[B, N]`; nothing is optimized.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 

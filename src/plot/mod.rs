@@ -152,6 +152,6 @@ fn selected<F: Float>(values: &Array3<F>, sample: usize, neurons: &[usize]) -> R
         let expected = format!("below {all}, the neurons of the layer");
         return Err(Error::parameter("neuron (from 0)", neuron, expected));
     }
-    let value = |(t, i): (usize, usize)| values[[t, sample, neurons[i]]].widen() as f32;
+    let value = |(t, i): (usize, usize)| values[[t, sample, neurons[i]]].as_f64() as f32;
     Ok(Array2::from_shape_fn((steps, neurons.len()), value))
 }

@@ -95,8 +95,8 @@ impl Traces {
         }
         let threshold = match layers[layer - 1].constant("threshold") {
             None => Vec::new(),
-            Some(shared) if shared.len() == 1 => vec![shared[0].widen() as f32],
-            Some(each) => (neurons.iter().map(|&n| each[n].widen() as f32)).collect(),
+            Some(shared) if shared.len() == 1 => vec![shared[0].as_f64() as f32],
+            Some(each) => (neurons.iter().map(|&n| each[n].as_f64() as f32)).collect(),
         };
         let kind = match layer == layers.len() {
             true => "output",

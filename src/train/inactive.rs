@@ -44,7 +44,7 @@ impl fmt::Display for InactiveLayer {
             ),
             Activity::Saturated => (
                 "saturated",
-                "a higher threshold, a faster decay, smaller weights or a price on spikes may calm it",
+                "a higher threshold, a faster decay, smaller weights or a activity_penalty on spikes may calm it",
             ),
         };
         let (layer, rate) = (self.layer, self.firing_rate);

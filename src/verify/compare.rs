@@ -99,11 +99,11 @@ impl Fixture {
         engine: &mut dyn Engine<F>,
         tolerance: Option<f64>,
     ) -> Result<Report> {
-        let network = engine.network()?;
+        let network = engine.to_network()?;
         if self.network().is_none() {
             self.check_contents(&network)?;
         }
-        let (objective, adam) = (engine.objective().clone(), engine.optimiser()?);
+        let (objective, adam) = (engine.objective().clone(), engine.to_optimizer()?);
         let differences = settings::differences(self, &network, &objective, &adam);
         let found = compute(self, engine)?;
         let case = Case {

@@ -16,15 +16,15 @@ enum Batches<F: Float> {
 impl<F: Float> Batches<F> {
     fn new(fixture: &Fixture) -> Result<Self> {
         Ok(match &fixture.source {
-            Source::Constant(x) => Batches::Constant(x.mapv(F::of)),
-            Source::Sequence(x) => Batches::Sequence(x.mapv(F::of)),
+            Source::Constant(x) => Batches::Constant(x.mapv(F::from_f64)),
+            Source::Sequence(x) => Batches::Sequence(x.mapv(F::from_f64)),
             Source::Images { batches, .. } if batches.is_empty() => {
                 let name = format!("{}: input", fixture.name());
                 let expected = "the data set that the file names, by Fixture::with_images";
                 return Err(Error::parameter(name, "images that are not here", expected));
             }
             Source::Images { batches, .. } => {
-                let image = |&pixel: &f32| F::of(f64::from(pixel));
+                let image = |&pixel: &f32| F::from_f64(f64::from(pixel));
                 Batches::Images(batches.iter().map(|b| b.images.map(image)).collect())
             }
         })
@@ -48,7 +48,7 @@ impl<F: Float> Batches<F> {
 }
 
 fn double<F: Float, D: ndarray::Dimension>(values: &ndarray::Array<F, D>) -> ArrayD<f64> {
-    values.mapv(Float::widen).into_dyn()
+    values.mapv(Float::as_f64).into_dyn()
 }
 
 fn list(values: Vec<f64>) -> ArrayD<f64> {
@@ -86,7 +86,7 @@ pub(super) fn compute<F: Float>(fixture: &Fixture, engine: &mut dyn Engine<F>) -
     let (loss, gradients) = engine.gradients(input, targets)?;
     out.insert("loss".into(), list(vec![loss]));
     for (name, gradient) in gradients.tensors() {
-        let gradient = gradient.mapv(Float::widen);
+        let gradient = gradient.mapv(Float::as_f64);
         let norm = || list(vec![gradient.iter().map(|g| g * g).sum::<f64>().sqrt()]);
         let values = if images { norm() } else { gradient };
         out.insert(format!("grad.{name}"), values);
@@ -100,8 +100,8 @@ pub(super) fn compute<F: Float>(fixture: &Fixture, engine: &mut dyn Engine<F>) -
         losses.push(report.loss);
         accuracies.push(report.accuracy_spike_count());
         if kept.contains(&n) {
-            for (name, values) in engine.network()?.parameters() {
-                out.insert(format!("adam{n}.{name}"), values.mapv(Float::widen));
+            for (name, values) in engine.to_network()?.parameters() {
+                out.insert(format!("adam{n}.{name}"), values.mapv(Float::as_f64));
             }
         }
     }

@@ -241,7 +241,7 @@ impl Fixture {
         }
     }
 
-    /// The optimiser that the metadata state, before its first update.
+    /// The optimizer that the metadata state, before its first update.
     pub fn adam<F: Float>(&self) -> Adam<F> {
         Adam::new(self.adam.lr)
             .betas(self.adam.beta1, self.adam.beta2)
@@ -298,7 +298,7 @@ impl Fixture {
             let shape = expect_shape(name, own.shape(), values.shape());
             shape.map_err(|wrong| format(&self.path, wrong))?;
             filled
-                .set_parameter(name, values.mapv(F::of).view())
+                .set_parameter(name, values.mapv(F::from_f64).view())
                 .map_err(|error| {
                     let wrong = Wrong::new("content", error.to_string(), "values in range");
                     format(&self.path, wrong)

@@ -1,4 +1,4 @@
-//! Where the program's network, objective and optimiser differ from what a file's metadata state.
+//! Where the program's network, objective and optimizer differ from what a file's metadata state.
 //!
 //! The numbers show most of it as well, but not what a setting that differs had no occasion to do.
 
@@ -11,7 +11,7 @@ use crate::{Adam, Float, Layer, Network, Objective, PerNeuron, Reset, neuron::Ne
 /// not what single precision made of it.
 pub(super) fn widened<F: Float>(network: &Network<F>) -> Network<f64> {
     let widen = |layer: &Layer<F>| {
-        let (neuron, to) = (layer.neuron.clone(), |x: &F| x.widen());
+        let (neuron, to) = (layer.neuron.clone(), |x: &F| x.as_f64());
         Layer {
             weight: layer.weight.map(to),
             bias: layer.bias.map(to),
@@ -48,7 +48,7 @@ pub(super) fn differences<F: Float>(
                 && theirs
                     .iter()
                     .zip(values)
-                    .all(|(&theirs, &own)| F::of(theirs) == own)
+                    .all(|(&theirs, &own)| F::from_f64(theirs) == own)
         };
         match fixture.parameters().get(name) {
             None => found.add(format!("{name} is learnt here, and not in the file")),
@@ -114,7 +114,7 @@ impl Differences {
         }
         let rounded = |value: &PerNeuron| {
             let values = value.values().iter();
-            values.map(|&x| F::of(x)).collect::<Vec<F>>()
+            values.map(|&x| F::from_f64(x)).collect::<Vec<F>>()
         };
         for ((constant, ours, own), (_, theirs, other)) in own.each().zip(other.each()) {
             self.compare(&name(&format!("learn_{}", constant.name)), &own, &other);

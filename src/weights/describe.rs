@@ -94,12 +94,12 @@ fn constant<F: Float>(built: &PerNeuron, now: &Array1<F>, learnt: bool) -> Strin
     let same = built
         .values()
         .iter()
-        .map(|&x| F::of(x))
+        .map(|&x| F::from_f64(x))
         .eq(now.iter().copied());
     match built {
         built if learnt || same => per_neuron(built),
-        PerNeuron::Shared(_) => now.iter().map(|x| number(x.widen())).collect(),
-        PerNeuron::Each(_) => format!("{:?}", now.mapv(F::widen).to_vec()),
+        PerNeuron::Shared(_) => now.iter().map(|x| number(x.as_f64())).collect(),
+        PerNeuron::Each(_) => format!("{:?}", now.mapv(F::as_f64).to_vec()),
     }
 }
 

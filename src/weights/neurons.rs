@@ -130,14 +130,14 @@ pub(super) fn take_over<F: Float>(
 }
 
 fn array<F: Float>(values: &[f64]) -> Array1<F> {
-    values.iter().map(|&x| F::of(x)).collect()
+    values.iter().map(|&x| F::from_f64(x)).collect()
 }
 
 /// Refuses a constant that is another one than the network's, in any neuron.
 fn same<F: Float>(name: &str, found: &Constant, have: &Array1<F>) -> Result<(), Unfit> {
     let equal = |found_value: f64, have: F| {
-        F::of(found_value) == have
-            || (found.single && f32::of(found_value) == f32::of(have.widen()))
+        F::from_f64(found_value) == have
+            || (found.single && f32::from_f64(found_value) == f32::from_f64(have.as_f64()))
     };
     let most = found.values.len().max(have.len());
     let pairs = found.values.iter().cycle().zip(have.iter().cycle());
@@ -150,7 +150,7 @@ fn same<F: Float>(name: &str, found: &Constant, have: &Array1<F>) -> Result<(), 
                 _ => format!("{name}[{neuron}]"),
             };
             let text = match found.single {
-                true => format!("{:?}", f32::of(*value)),
+                true => format!("{:?}", f32::from_f64(*value)),
                 false => number(*value),
             };
             Err(differs(&name, text, have.to_string()))

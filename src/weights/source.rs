@@ -318,7 +318,7 @@ impl<'a> Source<'a> {
         };
         let values: Vec<F> = match constant {
             Some(constant) if constant.values.len() == tensor.len() => {
-                constant.values.iter().map(|&x| F::of(x)).collect()
+                constant.values.iter().map(|&x| F::from_f64(x)).collect()
             }
             _ => floats(name, self.floats(name, tensor.shape())?)?,
         };
@@ -388,7 +388,10 @@ fn floats<F: Float>(name: &str, view: &TensorView<'_>) -> Fit<Vec<F>> {
 
 fn numbers<F: Float, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<F> {
     let (chunks, _) = bytes.as_chunks::<N>();
-    chunks.iter().map(|&chunk| F::of(number(chunk))).collect()
+    chunks
+        .iter()
+        .map(|&chunk| F::from_f64(number(chunk)))
+        .collect()
 }
 
 fn finite<F: Float>(name: &str, values: &[F]) -> Fit<()> {

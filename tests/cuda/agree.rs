@@ -228,11 +228,11 @@ fn training_has_the_bits_of_the_cpu() {
                 assert!(*a > 0.0 && (a - b).abs() <= 1e-12 * a, "{what}: {a} {b}");
             }
         }
-        let (a, b) = (cpu.network().unwrap(), gpu.network().unwrap());
+        let (a, b) = (cpu.to_network().unwrap(), gpu.to_network().unwrap());
         for ((name, a), (_, b)) in a.parameters().iter().zip(b.parameters()) {
             assert_bits(&format!("{what}: {name}"), a, b);
         }
-        let (a, b) = (cpu.optimiser().unwrap(), gpu.optimiser().unwrap());
+        let (a, b) = (cpu.to_optimizer().unwrap(), gpu.to_optimizer().unwrap());
         assert_eq!(
             moment_bits(a.moments().unwrap()),
             moment_bits(b.moments().unwrap()),
@@ -556,7 +556,7 @@ fn announced_batches_change_no_bit() {
                 results.push(report.loss.to_bits());
             }
         }
-        (results, bits(&engine.network().unwrap()))
+        (results, bits(&engine.to_network().unwrap()))
     };
     let send = |engine: &mut CudaEngine, x: &Array2<f32>, steps: usize| {
         engine
@@ -613,7 +613,7 @@ fn announced_batches_change_no_bit() {
     });
     let [a, b] = engines
         .each_mut()
-        .map(|engine| bits(&engine.network().unwrap()));
+        .map(|engine| bits(&engine.to_network().unwrap()));
     assert_eq!(a, b);
     // What cannot be trained on is not taken.
     let error = engines[0].prefetch(input, &[7; 6]).unwrap_err();
@@ -631,8 +631,8 @@ fn clipped_updates_agree_with_the_reference() {
     let input = Input::constant(x.view(), 10);
     let train = |mut engine: Box<dyn Engine>| {
         engine.train_step(input, &targets).unwrap();
-        let network = engine.network().unwrap();
-        (engine.optimiser().unwrap(), bits(&network))
+        let network = engine.to_network().unwrap();
+        (engine.to_optimizer().unwrap(), bits(&network))
     };
     let gpu = |adam| train(Box::new(engine(network(), objective(), adam)));
     let (_, gradients) = engine(network(), objective(), Adam::new(1e-3))
@@ -711,7 +711,7 @@ fn mnist_agrees_with_the_cpu(hidden: usize, batch: usize, steps: usize) {
         curve.push(found.loss);
     }
     if fuses {
-        let (a, b) = (cpu.network().unwrap(), gpu.network().unwrap());
+        let (a, b) = (cpu.to_network().unwrap(), gpu.to_network().unwrap());
         for ((name, a), (_, b)) in a.parameters().iter().zip(b.parameters()) {
             assert_bits(name, a, b);
         }

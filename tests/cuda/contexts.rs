@@ -87,10 +87,10 @@ fn use_all(before: &str) {
         let read_out = ReadOut::SpikeCount;
         engine.classify(input, read_out, &mut classes).unwrap();
         check("classify");
-        engine.network().unwrap();
+        engine.to_network().unwrap();
         check("network");
-        engine.optimiser().unwrap();
-        check("optimiser");
+        engine.to_optimizer().unwrap();
+        check("optimizer");
         assert!(engine.train_step(input, &[9; 4]).is_err());
         check("wrong targets");
         drop(engine);

@@ -149,16 +149,16 @@ fn child_work() -> spikegrad::Result<u64> {
         twice(|| {
             tries += 1;
             if tries == 2 {
-                let now = engine.network()?;
+                let now = engine.to_network()?;
                 assert_eq!(bits(&now), bits(&known), "a failed step left its traces");
             }
             engine.train_step(input, &targets)
         })?;
-        known = twice(|| engine.network())?;
+        known = twice(|| engine.to_network())?;
         twice(|| engine.classify(input, ReadOut::Membrane, &mut vec![0; batch]))?;
         twice(|| engine.forward(input, &Record::All))?;
     }
-    let adam = twice(|| engine.optimiser())?;
+    let adam = twice(|| engine.to_optimizer())?;
     let all = bits(&known)
         .into_iter()
         .chain(moment_bits(adam.moments().expect("two updates")));

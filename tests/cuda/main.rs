@@ -128,9 +128,9 @@ fn two_runs_give_the_same_bits() {
             );
             losses.push(report.loss.to_bits());
         }
-        let adam = engine.optimiser().unwrap();
+        let adam = engine.to_optimizer().unwrap();
         let moments = moment_bits(adam.moments().unwrap());
-        (losses, bits(&engine.network().unwrap()), moments)
+        (losses, bits(&engine.to_network().unwrap()), moments)
     };
     assert_eq!(run(), run());
 }
@@ -152,7 +152,7 @@ fn state_comes_out_and_goes_in() {
     for _ in 0..2 {
         first.train_step(input, &targets).unwrap();
     }
-    let (network, adam) = (first.network().unwrap(), first.optimiser().unwrap());
+    let (network, adam) = (first.to_network().unwrap(), first.to_optimizer().unwrap());
     assert_eq!(adam.steps(), 2);
     let mut second = engine(network, objective(), adam);
     std::thread::scope(|scope| {
@@ -164,8 +164,8 @@ fn state_comes_out_and_goes_in() {
         thread.join().unwrap();
     });
     assert_eq!(
-        bits(&straight.network().unwrap()),
-        bits(&second.network().unwrap())
+        bits(&straight.to_network().unwrap()),
+        bits(&second.to_network().unwrap())
     );
 }
 
@@ -214,8 +214,8 @@ fn a_step_that_is_not_finite_changes_nothing() {
                 if found.starts_with(what) && position.starts_with(place)),
             "{error}"
         );
-        assert_eq!(bits(&engine.network().unwrap()), bits(&network));
-        assert_eq!(engine.optimiser().unwrap().steps(), 0);
+        assert_eq!(bits(&engine.to_network().unwrap()), bits(&network));
+        assert_eq!(engine.to_optimizer().unwrap().steps(), 0);
     }
 }
 
@@ -253,7 +253,7 @@ fn gradients_that_overflow_change_nothing() {
             matches!(&error, Error::NonFinite { what, .. } if what.contains("gradient of")),
             "{error}"
         );
-        assert_eq!(bits(&engine.network().unwrap()), bits(&network));
-        assert_eq!(engine.optimiser().unwrap().steps(), 0);
+        assert_eq!(bits(&engine.to_network().unwrap()), bits(&network));
+        assert_eq!(engine.to_optimizer().unwrap().steps(), 0);
     }
 }

@@ -112,7 +112,7 @@ pub fn go_on(checkpoint: Checkpoint, engine: &mut dyn Engine) -> (Network, Histo
                 Ok(ControlFlow::Continue(()))
             });
     (
-        engine.network().expect("a network"),
+        engine.to_network().expect("a network"),
         history.expect("it trains"),
     )
 }

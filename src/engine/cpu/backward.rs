@@ -8,50 +8,50 @@
 
 use super::{
     forward::{constants, load, zeros},
-    lanes::Lanes,
     layout::LayerState,
-    simd::{Kernel, LANES, Lane, Simd, flatten},
+    simd::{F32x16, Kernel, LANES, Simd, flatten},
+    vectors::Vectors,
 };
 use crate::neuron::{List, Neuron, Num, UNCOMMON};
 
 /// A number for each step and neuron of one sample: block `k` at step `t` has its vectors from
 /// `k·block + t·step` on.
 #[derive(Clone, Copy)]
-pub(crate) struct Plane<'a> {
-    pub values: &'a [Lane],
+pub(crate) struct StridedView<'a> {
+    pub values: &'a [F32x16],
     pub block: usize,
     pub step: usize,
 }
 
-impl<'a> Plane<'a> {
-    /// `[block][T][lanes]`.
-    pub fn blocks(values: &'a [Lane], lanes: usize, num_steps: usize) -> Self {
-        let (block, step) = (num_steps * lanes, lanes);
-        Plane {
+impl<'a> StridedView<'a> {
+    /// `[block][T][vectors]`.
+    pub fn blocks(values: &'a [F32x16], vectors: usize, num_steps: usize) -> Self {
+        let (block, step) = (num_steps * vectors, vectors);
+        StridedView {
             values,
             block,
             step,
         }
     }
 
-    /// Rows `[T][block][lanes]`.
-    pub fn rows(values: &'a [Lane], lanes: usize, row: usize) -> Self {
-        let (block, step) = (lanes, row);
-        Plane {
+    /// Rows `[T][block][vectors]`.
+    pub fn rows(values: &'a [F32x16], vectors: usize, row: usize) -> Self {
+        let (block, step) = (vectors, row);
+        StridedView {
             values,
             block,
             step,
         }
     }
 
-    /// Neuron `n` at step `t`, in blocks of `lanes` vectors.
-    pub fn entry(self, lanes: usize, t: usize, n: usize) -> f32 {
+    /// Neuron `n` at step `t`, in blocks of `vectors` vectors.
+    pub fn entry(self, vectors: usize, t: usize, n: usize) -> f32 {
         let vector = n / LANES;
-        self.at(vector / lanes, t, vector % lanes)[0].0[n % LANES]
+        self.at(vector / vectors, t, vector % vectors)[0].0[n % LANES]
     }
 
     #[inline(always)]
-    fn at(self, block: usize, t: usize, at: usize) -> &'a [Lane] {
+    fn at(self, block: usize, t: usize, at: usize) -> &'a [F32x16] {
         &self.values[block * self.block + t * self.step + at..]
     }
 }
@@ -62,10 +62,10 @@ pub(crate) enum FromAbove<'a> {
     /// Nothing.
     Nothing,
     /// `e`.
-    Rows(Plane<'a>),
-    /// A narrow layer's `a`, `[T][lanes above]`, and the layer: `e_t = Σ_c a_t[c] W[c]`.
+    Rows(StridedView<'a>),
+    /// A narrow layer's `a`, `[T][vectors above]`, and the layer: `e_t = Σ_c a_t[c] W[c]`.
     Narrow {
-        a: &'a [Lane],
+        a: &'a [F32x16],
         above: &'a LayerState,
     },
 }
@@ -75,17 +75,17 @@ pub(crate) struct Backward<'a> {
     pub layer: &'a LayerState,
     pub num_steps: usize,
     /// As [`Forward`] wrote it.
-    pub trace: &'a [Lane],
+    pub trace: &'a [F32x16],
     /// `∂L/∂` recorded membrane by the loss, if there is any.
-    pub g: Option<Plane<'a>>,
+    pub g: Option<StridedView<'a>>,
     pub e: FromAbove<'a>,
-    /// Added to every `e`: the price of a spike.
-    pub price: f32,
-    /// Whether `out` gets `Σ_t a_t`, `[block][lanes]`, instead of `a_t`, `[block][T][lanes]`.
+    /// Added to every `e`: the activity_penalty of a spike.
+    pub activity_penalty: f32,
+    /// Whether `out` gets `Σ_t a_t`, `[block][vectors]`, instead of `a_t`, `[block][T][vectors]`.
     pub summed: bool,
-    pub out: &'a mut [Lane],
+    pub out: &'a mut [F32x16],
     /// `∂L/∂` the constants of this sample, a row each; empty if none is learnt.
-    pub learnt: &'a mut [Vec<Lane>],
+    pub learnt: &'a mut [Vec<F32x16>],
 }
 
 /// [`Backward`] for neurons of a type and the settings of a number; `LEARN`: whether the derivatives
@@ -104,16 +104,16 @@ impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
     fn run<S: Simd>(self, s: S) {
         let BackwardOf(mut backward, neuron) = self;
         let several = SETTINGS != UNCOMMON && !LEARN;
-        let lanes = backward.layer.lanes;
+        let vectors = backward.layer.vectors;
         for block in 0..backward.layer.blocks {
             let mut at = 0;
-            while at < lanes {
+            while at < vectors {
                 let group = Group {
                     backward: &mut backward,
                     neuron,
                     place: Place { block, at },
                 };
-                at += match lanes - at {
+                at += match vectors - at {
                     4.. if S::ACCUMULATORS >= 8 => match several {
                         true => s.call(GroupOf::<_, SETTINGS, LEARN, 4, 3>(group)),
                         false => s.call(GroupOf::<_, SETTINGS, LEARN, 4, 1>(group)),
@@ -169,13 +169,13 @@ struct Place {
 /// What a group of `G` vectors carries back from step to step.
 struct Carried<N: Neuron, S: Simd, const G: usize> {
     /// What goes to the state before.
-    h: [N::State<Num<Lanes<S>>>; G],
+    h: [N::State<Num<Vectors<S>>>; G],
     /// What was kept of the step that comes next.
-    kept: [N::Kept<Num<Lanes<S>>>; G],
+    kept: [N::Kept<Num<Vectors<S>>>; G],
     /// `Σ_t a_t`.
     sum: [S::V; G],
     /// `∂L/∂` the constants.
-    learnt: [N::Constants<Num<Lanes<S>>>; G],
+    learnt: [N::Constants<Num<Vectors<S>>>; G],
 }
 
 impl Backward<'_> {
@@ -190,13 +190,16 @@ impl Backward<'_> {
         at: usize,
     ) -> [[S::V; G]; N] {
         let mut e = [[s.splat(0.0); G]; N];
-        if self.price != 0.0 {
+        if self.activity_penalty != 0.0 {
             // For real neurons alone: padding that is charged would be trained, and fire one day.
             for g in 0..G {
-                let first = (block * self.layer.lanes + at + g) * LANES;
+                let first = (block * self.layer.vectors + at + g) * LANES;
                 let real = self.layer.neurons.saturating_sub(first).min(LANES);
-                let price = s.keep(s.mask(((1_u32 << real) - 1) as u16), s.splat(self.price));
-                e.iter_mut().for_each(|e| e[g] = price);
+                let activity_penalty = s.keep(
+                    s.mask(((1_u32 << real) - 1) as u16),
+                    s.splat(self.activity_penalty),
+                );
+                e.iter_mut().for_each(|e| e[g] = activity_penalty);
             }
         }
         match self.e {
@@ -210,13 +213,16 @@ impl Backward<'_> {
                 }
             }
             FromAbove::Narrow { a, above } => {
-                let (lanes, stride) = (self.layer.lanes, above.shape().row());
+                let (vectors, stride) = (self.layer.vectors, above.shape().row());
                 let mut arriving: [&[f32]; N] = [&[]; N];
                 for (n, row) in arriving.iter_mut().enumerate() {
                     *row = &flatten(&a[(t - n) * stride..][..stride])[..above.neurons];
                 }
-                let weights = &above.across[block * above.neurons * lanes..];
-                for (class, weights) in weights.chunks_exact(lanes).take(above.neurons).enumerate()
+                let weights = &above.weight_t[block * above.neurons * vectors..];
+                for (class, weights) in weights
+                    .chunks_exact(vectors)
+                    .take(above.neurons)
+                    .enumerate()
                 {
                     let weights: [S::V; G] = load(s, &weights[at..]);
                     for n in 0..N {
@@ -239,7 +245,7 @@ impl Backward<'_> {
         s: S,
         place: Place,
     ) {
-        let vector = place.block * self.layer.lanes + place.at;
+        let vector = place.block * self.layer.vectors + place.at;
         let mut carried = Carried::<N, S, G> {
             h: zeros(s),
             kept: self.kept::<N, S, G>(s, place, self.num_steps - 1),
@@ -290,13 +296,14 @@ impl Backward<'_> {
         s: S,
         place: Place,
         t: usize,
-    ) -> [N::Kept<Num<Lanes<S>>>; G] {
-        let (planes, lanes) = (N::Kept::<()>::LEN, self.layer.lanes);
-        let rows = &self.trace[(place.block * self.num_steps + t) * planes * lanes..];
-        let rows = &rows[..planes * lanes];
+    ) -> [N::Kept<Num<Vectors<S>>>; G] {
+        let (planes, vectors) = (N::Kept::<()>::LEN, self.layer.vectors);
+        let rows = &self.trace[(place.block * self.num_steps + t) * planes * vectors..];
+        let rows = &rows[..planes * vectors];
         let mut kept: [N::Kept<_>; G] = zeros(s);
         for (g, kept) in kept.iter_mut().enumerate() {
-            *kept = N::Kept::from_fn(|i| Num(Lanes(s), s.load(&rows[i * lanes + place.at + g])));
+            *kept =
+                N::Kept::from_fn(|i| Num(Vectors(s), s.load(&rows[i * vectors + place.at + g])));
         }
         kept
     }
@@ -309,16 +316,16 @@ impl Backward<'_> {
         neuron: N,
         s: S,
         place: Place,
-        constants: &[N::Constants<Num<Lanes<S>>>; G],
+        constants: &[N::Constants<Num<Vectors<S>>>; G],
         carried: &mut Carried<N, S, G>,
         t: usize,
         e: [S::V; G],
     ) {
-        let (Place { block, at }, lanes) = (place, self.layer.lanes);
+        let (Place { block, at }, vectors) = (place, self.layer.vectors);
         if let Some(g_t) = self.g {
             let g_t = &g_t.at(block, t, at)[..G];
             for (g, own) in g_t.iter().enumerate() {
-                let (own, h) = (Num(Lanes(s), s.load(own)), carried.h[g]);
+                let (own, h) = (Num(Vectors(s), s.load(own)), carried.h[g]);
                 carried.h[g] = N::State::from_fn(|i| match i == N::MEMBRANE {
                     true => own + h.as_ref()[i],
                     false => h.as_ref()[i],
@@ -336,11 +343,11 @@ impl Backward<'_> {
         }
         let out = match self.summed {
             true => &mut [],
-            false => &mut self.out[(block * self.num_steps + t) * lanes + at..][..G],
+            false => &mut self.out[(block * self.num_steps + t) * vectors + at..][..G],
         };
         for g in 0..G {
             let (kept, h) = (carried.kept[g], carried.h[g]);
-            let adjoint = neuron.adjoint(constants[g], before[g], kept, h, Num(Lanes(s), e[g]));
+            let adjoint = neuron.adjoint(constants[g], before[g], kept, h, Num(Vectors(s), e[g]));
             carried.h[g] = adjoint.before;
             match out.get_mut(g) {
                 Some(out) => s.store(adjoint.current.1, out),
@@ -356,7 +363,7 @@ impl Backward<'_> {
 }
 
 /// `Σ |a|`: bounds every gradient that is made of `a`; a NaN or an infinity shows in it.
-pub(super) struct Size<'a>(pub &'a [Lane]);
+pub(super) struct Size<'a>(pub &'a [F32x16]);
 
 impl Kernel for Size<'_> {
     type Out = f32;

@@ -5,16 +5,16 @@
 //! of 64 outputs the sums stay in registers, the weights of the block (784 rows of 256 bytes) in
 //! L2. Where more than [`DENSE`] of the inputs are active a matrix product is faster.
 //!
-//! All write rows of the block's `lanes` vectors, one after another: one for each sample or step.
+//! All write rows of the block's `vectors` vectors, one after another: one for each sample or step.
 
 use super::{
     dense::{Ahead, DEPTH, NOTHING, Rows, Start, product, stretch},
     layout::{LayerState, live},
     lists::{Events, STRETCH, Sparse},
-    simd::{BlockKernel, LANES, Lane, Simd, flatten},
+    simd::{BlockKernel, F32x16, LANES, Simd, flatten},
 };
 
-/// Share of active inputs from which a matrix product is faster than a walk.
+/// LossShare of active inputs from which a matrix product is faster than a walk.
 pub(super) const DENSE: f64 = 0.6;
 
 /// Currents of sparse rows: `out[r] = b + Σ_i x[r, i] W[i]`, for one block or two.
@@ -24,15 +24,15 @@ pub(super) struct FromSparse<'a> {
     pub block: usize,
     pub inputs: &'a [Sparse],
     pub rows: usize,
-    /// `[block][row][lanes]`.
-    pub out: &'a mut [Lane],
+    /// `[block][row][vectors]`.
+    pub out: &'a mut [F32x16],
 }
 
 impl BlockKernel for FromSparse<'_> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.layer.lanes
+    fn vectors(&self) -> usize {
+        self.layer.vectors
     }
 
     #[inline(always)]
@@ -59,8 +59,8 @@ impl BlockKernel for FromSparse<'_> {
 fn walk<S: Simd, const L: usize, const B: usize>(
     s: S,
     inputs: &[Sparse],
-    panels: [(&[[Lane; L]], &[Lane; L]); B],
-    out: [&mut [[Lane; L]]; B],
+    panels: [(&[[F32x16; L]], &[F32x16; L]); B],
+    out: [&mut [[F32x16; L]]; B],
 ) {
     for stretch in 0..panels[0].0.len().div_ceil(STRETCH) {
         let rows = inputs
@@ -102,14 +102,14 @@ pub(super) struct FromSpikes<'a> {
     pub block: usize,
     /// Of the layer below.
     pub events: &'a Events,
-    pub out: &'a mut [Lane],
+    pub out: &'a mut [F32x16],
 }
 
 impl BlockKernel for FromSpikes<'_> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.layer.lanes
+    fn vectors(&self) -> usize {
+        self.layer.vectors
     }
 
     /// Per spike: one index, `L` vectors of weights, `L` additions. Four sums, taken in turn, so that
@@ -151,15 +151,15 @@ pub(super) struct FromDense<'a, I> {
     pub block: usize,
     /// `[row][inputs]`.
     pub x: &'a [f32],
-    pub out: &'a mut [Lane],
+    pub out: &'a mut [F32x16],
     pub ahead: Ahead<I>,
 }
 
 impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.layer.lanes
+    fn vectors(&self) -> usize {
+        self.layer.vectors
     }
 
     #[inline(always)]
@@ -182,37 +182,37 @@ impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
     }
 }
 
-/// What a wide layer's adjoints make of one block of its inputs: `out [T][lanes below] = a · W`.
-pub(super) struct Across<'a> {
+/// What a wide layer's adjoints make of one block of its inputs: `out [T][vectors below] = a · W`.
+pub(super) struct InputGrad<'a> {
     pub layer: &'a LayerState,
     /// Of the layer below.
     pub block: usize,
-    /// `[block][T][lanes]`.
-    pub a: &'a [Lane],
-    pub out: &'a mut [Lane],
+    /// `[block][T][vectors]`.
+    pub a: &'a [F32x16],
+    pub out: &'a mut [F32x16],
 }
 
-impl BlockKernel for Across<'_> {
+impl BlockKernel for InputGrad<'_> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.layer.below.lanes
+    fn vectors(&self) -> usize {
+        self.layer.below.vectors
     }
 
     /// A stretch is at most [`DEPTH`] of the layer's neurons, in segments of one block each.
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
         let live = live(self.layer.inputs, L, self.block);
-        let (neurons, width) = (self.layer.neurons, self.layer.lanes * LANES);
+        let (neurons, width) = (self.layer.neurons, self.layer.vectors * LANES);
         let (out, _) = self.out.as_chunks_mut::<L>();
-        let (panels, _) = self.layer.across.as_chunks::<L>();
+        let (panels, _) = self.layer.weight_t.as_chunks::<L>();
         let panel = &panels[self.block * neurons..][..neurons];
         let a = flatten(self.a).chunks_exact(out.len() * width);
         let segments = a.zip(panel.chunks(width)).map(|(values, panel)| {
             let row = width;
             (Rows { values, row }, panel)
         });
-        let mut start = Start::Row(&[Lane::ZERO; L]);
+        let mut start = Start::Row(&[F32x16::ZERO; L]);
         let each = DEPTH / (4 * LANES);
         for first in (0..self.layer.blocks).step_by(each) {
             let segments = segments.clone().skip(first).take(each);

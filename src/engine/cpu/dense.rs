@@ -1,9 +1,9 @@
 //! Dense products, on weights as they lie.
 //!
-//! A block's parameters `[input][lanes]` are what a GEMM would pack a panel of `B` into. A tile of the
+//! A block's parameters `[input][vectors]` are what a GEMM would pack a panel of `B` into. A tile of the
 //! result, `M ≤ 6` rows times 64 columns, stays in registers (24 accumulators with AVX-512; with AVX2
 //! six rows times 16, 12 of 8 floats) while the inner index `k` runs over a stretch; per `k` it takes
-//! `lanes` vectors of the panel and `M` broadcasts for `M · lanes` fused multiply-adds, so that the
+//! `vectors` vectors of the panel and `M` broadcasts for `M · vectors` fused multiply-adds, so that the
 //! arithmetic and not the loads sets the pace (10 loads for 24 of them, of which a core does two each
 //! per cycle).
 //!
@@ -15,7 +15,7 @@
 //! Each entry of the result is one chain of fused multiply-adds in the order of `k`, parked in memory
 //! between stretches: its bits depend neither on threads, nor on tiles, nor on the width of registers.
 
-use super::simd::{LANES, Lane, Simd};
+use super::simd::{F32x16, LANES, Simd};
 
 /// Inner indices of a stretch of weights, at most: 200 KB of a panel of 64 columns.
 pub(super) const DEPTH: usize = 800;
@@ -94,13 +94,13 @@ fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// One stretch of the inner index: what is broadcast, and the panel that it meets.
-pub(super) type Segment<'a, A, const L: usize> = (A, &'a [[Lane; L]]);
+pub(super) type Segment<'a, A, const L: usize> = (A, &'a [[F32x16; L]]);
 
 /// Where a product begins.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a, const L: usize> {
     /// Every row at this one.
-    Row(&'a [Lane; L]),
+    Row(&'a [F32x16; L]),
     /// Where the stretch before has left it.
     Continue,
 }
@@ -128,7 +128,7 @@ pub(super) fn product<'a, S: Simd, A: Left, const L: usize>(
     s: S,
     segments: impl Iterator<Item = Segment<'a, A, L>> + Clone,
     start: Start<'_, L>,
-    out: &mut [[Lane; L]],
+    out: &mut [[F32x16; L]],
     live: usize,
     mut ahead: Ahead<impl Iterator<Item = &'a [f32]>>,
 ) {
@@ -156,7 +156,7 @@ fn tile<'a, S: Simd, A: Left, const L: usize, const M: usize>(
     first: usize,
     segments: impl Iterator<Item = Segment<'a, A, L>> + Clone,
     start: Start<'_, L>,
-    out: &mut [[Lane; L]],
+    out: &mut [[F32x16; L]],
     live: usize,
 ) {
     if S::ACCUMULATORS < 8 {
@@ -183,7 +183,7 @@ fn columns<'a, S: Simd, A: Left, const L: usize, const M: usize, const G: usize>
     column: usize,
     segments: impl Iterator<Item = Segment<'a, A, L>>,
     start: Start<'_, L>,
-    out: &mut [[Lane; L]],
+    out: &mut [[F32x16; L]],
 ) {
     let mut sums = [[s.splat(0.0); G]; M];
     for m in 0..M {

@@ -3,16 +3,16 @@
 //!
 //! For one sample and up to 64 neurons the state stays in registers for all `T` steps. A step reads a
 //! current (or none, if it is the same at each), writes what the neuron keeps of it to the trace
-//! `[T][kept][lanes]`, and one spike word; a sample's trace of 1,000 leaky neurons and 25 steps is
+//! `[T][kept][vectors]`, and one spike word; a sample's trace of 1,000 leaky neurons and 25 steps is
 //! 100 KB and stays in L2. Per vector and step of the tutorial's neuron: a comparison, a fused
 //! multiply-add, a subtraction, a store.
 //!
 //! The equations are the neuron's own ([`Neuron::step`]), on vectors.
 
 use super::{
-    lanes::Lanes,
     layout::LayerState,
-    simd::{Kernel, LANES, Lane, Simd},
+    simd::{F32x16, Kernel, LANES, Simd},
+    vectors::Vectors,
 };
 use crate::neuron::{List, Neuron, Num};
 
@@ -24,11 +24,11 @@ pub(crate) struct Forward<'a> {
     pub num_steps: usize,
     /// The current of the `n`th block at step `t` starts at `n·block_stride + t·stride`; a `stride` of
     /// 0 is one that is the same at every step.
-    pub current: &'a [Lane],
+    pub current: &'a [F32x16],
     pub block_stride: usize,
     pub stride: usize,
-    /// `[block][T][kept][lanes]`, or empty if not wanted.
-    pub trace: &'a mut [Lane],
+    /// `[block][T][kept][vectors]`, or empty if not wanted.
+    pub trace: &'a mut [F32x16],
     /// `[block][T]`.
     pub words: &'a mut [u64],
 }
@@ -41,18 +41,18 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let ForwardOf(forward, neuron) = self;
-        let (lanes, steps) = (forward.layer.lanes, forward.num_steps);
-        let block_trace = steps * N::Kept::<()>::LEN * lanes;
+        let (vectors, steps) = (forward.layer.vectors, forward.num_steps);
+        let block_trace = steps * N::Kept::<()>::LEN * vectors;
         forward.words.fill(0);
         let traced = !forward.trace.is_empty();
         for (n, words) in forward.words.chunks_exact_mut(steps).enumerate() {
             let live = forward.layer.live_bits(forward.block + n);
             let mut at = 0;
-            while at < lanes {
+            while at < vectors {
                 let group = Group {
                     neuron,
                     layer: forward.layer,
-                    vector: (forward.block + n) * lanes + at,
+                    vector: (forward.block + n) * vectors + at,
                     at,
                     current: &forward.current[n * forward.block_stride + at..],
                     stride: forward.stride,
@@ -65,7 +65,7 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
                     words: &mut *words,
                 };
                 let wide = S::ACCUMULATORS;
-                at += match lanes - at {
+                at += match vectors - at {
                     4.. if wide >= 4 => s.call(GroupOf::<_, SETTINGS, 4>(group)),
                     2.. => s.call(GroupOf::<_, SETTINGS, 2>(group)),
                     _ => s.call(GroupOf::<_, SETTINGS, 1>(group)),
@@ -84,9 +84,9 @@ struct Group<'a, N> {
     at: usize,
     /// The bits of the block's neurons; the others are padding.
     live: u64,
-    current: &'a [Lane],
+    current: &'a [F32x16],
     stride: usize,
-    trace: &'a mut [Lane],
+    trace: &'a mut [F32x16],
     words: &'a mut [u64],
 }
 
@@ -106,7 +106,7 @@ impl<N: Neuron, const SETTINGS: usize, const G: usize> Kernel for GroupOf<'_, N,
 impl<N: Neuron> Group<'_, N> {
     #[inline(always)]
     fn forward<S: Simd, const SETTINGS: usize, const G: usize>(self, s: S) {
-        let (a, lanes) = (Lanes(s), self.layer.lanes);
+        let (a, vectors) = (Vectors(s), self.layer.vectors);
         let neuron = self.neuron.known::<SETTINGS>();
         let constants: [_; G] = constants::<N, S, G>(self.layer, self.vector, s);
         let mut state: [N::State<_>; G] = zeros(s);
@@ -129,7 +129,7 @@ impl<N: Neuron> Group<'_, N> {
             *word |= (bits << (self.at * LANES)) & self.live;
             if traced {
                 for i in 0..N::Kept::<()>::LEN {
-                    let row = &mut self.trace[(t * N::Kept::<()>::LEN + i) * lanes + self.at..];
+                    let row = &mut self.trace[(t * N::Kept::<()>::LEN + i) * vectors + self.at..];
                     let row = &mut row[..G];
                     for g in 0..G {
                         s.store(kept[g].as_ref()[i].1, &mut row[g]);
@@ -146,18 +146,18 @@ pub(super) fn constants<N: Neuron, S: Simd, const G: usize>(
     layer: &LayerState,
     vector: usize,
     s: S,
-) -> [N::Constants<Num<Lanes<S>>>; G] {
+) -> [N::Constants<Num<Vectors<S>>>; G] {
     let rows = &layer.constants;
     let mut constants: [N::Constants<_>; G] = zeros(s);
     for (g, constants) in constants.iter_mut().enumerate() {
-        *constants = N::Constants::from_fn(|i| Num(Lanes(s), s.load(&rows[i][vector + g])));
+        *constants = N::Constants::from_fn(|i| Num(Vectors(s), s.load(&rows[i][vector + g])));
     }
     constants
 }
 
 /// The first `G` vectors of `from`. (A loop, since `std::array::from_fn` is not always inlined.)
 #[inline(always)]
-pub(super) fn load<S: Simd, const G: usize>(s: S, from: &[Lane]) -> [S::V; G] {
+pub(super) fn load<S: Simd, const G: usize>(s: S, from: &[F32x16]) -> [S::V; G] {
     let from = &from[..G];
     let mut vectors = [s.splat(0.0); G];
     for (v, from) in vectors.iter_mut().zip(from) {
@@ -168,18 +168,18 @@ pub(super) fn load<S: Simd, const G: usize>(s: S, from: &[Lane]) -> [S::V; G] {
 
 /// Zeros for `G` vectors of neurons: a state at rest, or where nothing comes back.
 #[inline(always)]
-pub(super) fn zeros<S: Simd, L: List<Num<Lanes<S>>>, const G: usize>(s: S) -> [L; G] {
-    [L::from_fn(|_| Num(Lanes(s), s.splat(0.0))); G]
+pub(super) fn zeros<S: Simd, L: List<Num<Vectors<S>>>, const G: usize>(s: S) -> [L; G] {
+    [L::from_fn(|_| Num(Vectors(s), s.splat(0.0))); G]
 }
 
 /// A trace as rows `[T][row]`: spikes as 0 and 1, and the recorded membranes.
 pub(crate) struct Unroll<'a> {
     pub layer: &'a LayerState,
     pub num_steps: usize,
-    pub trace: &'a [Lane],
+    pub trace: &'a [F32x16],
     pub words: &'a [u64],
-    pub spk: &'a mut [Lane],
-    pub mem: &'a mut [Lane],
+    pub spk: &'a mut [F32x16],
+    pub mem: &'a mut [F32x16],
 }
 
 /// [`Unroll`] for neurons of a type.
@@ -197,14 +197,14 @@ impl<N: Neuron> Kernel for UnrollOf<'_, N> {
 impl Unroll<'_> {
     #[inline(always)]
     fn rows<N: Neuron, S: Simd>(self, neuron: N, s: S) {
-        let (lanes, steps, row) = (self.layer.lanes, self.num_steps, self.layer.shape().row());
+        let (vectors, steps, row) = (self.layer.vectors, self.num_steps, self.layer.shape().row());
         for vector in 0..row {
-            let (block, at) = (vector / lanes, vector % lanes);
+            let (block, at) = (vector / vectors, vector % vectors);
             let [constants] = constants::<N, S, 1>(self.layer, vector, s);
             for t in 0..steps {
                 let spike = s.mask((self.words[block * steps + t] >> (at * LANES)) as u16);
-                let trace = &self.trace[(block * steps + t) * N::Kept::<()>::LEN * lanes + at..];
-                let kept = N::Kept::from_fn(|i| Num(Lanes(s), s.load(&trace[i * lanes])));
+                let trace = &self.trace[(block * steps + t) * N::Kept::<()>::LEN * vectors + at..];
+                let kept = N::Kept::from_fn(|i| Num(Vectors(s), s.load(&trace[i * vectors])));
                 let state = neuron.state(constants, kept);
                 let to = t * row + vector;
                 s.store(state.as_ref()[N::MEMBRANE].1, &mut self.mem[to]);
@@ -214,10 +214,10 @@ impl Unroll<'_> {
     }
 }
 
-/// Spike words `[block][T]` from spikes as 0 and 1, `[block][T][lanes]`.
+/// Spike words `[block][T]` from spikes as 0 and 1, `[block][T][vectors]`.
 pub(super) struct ReadWords<'a> {
-    pub lanes: usize,
-    pub spk: &'a [Lane],
+    pub vectors: usize,
+    pub spk: &'a [F32x16],
     pub words: &'a mut [u64],
 }
 
@@ -225,7 +225,11 @@ impl Kernel for ReadWords<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for (word, spk) in self.words.iter_mut().zip(self.spk.chunks_exact(self.lanes)) {
+        for (word, spk) in self
+            .words
+            .iter_mut()
+            .zip(self.spk.chunks_exact(self.vectors))
+        {
             *word = 0;
             for (l, spk) in spk.iter().enumerate() {
                 let fires = s.gt(s.load(spk), s.splat(0.0));

@@ -7,7 +7,7 @@ use super::{
     instruction_set,
     layout::LayerState,
     parallel::enter,
-    pass::{Goal, Kit, Model, Pass, Sample, View, Workspace, views},
+    pass::{AdjointSource, Kit, Model, Pass, SampleTrace, View, Workspace, views},
     pool::Pool,
     simd::Isa,
     source::{Source, with_source},
@@ -111,7 +111,7 @@ fn each_sample(
     model: Model<'_>,
     work: &mut Workspace,
     input: Input<'_>,
-    mut take: impl FnMut(usize, &Sample) + Send,
+    mut take: impl FnMut(usize, &SampleTrace) + Send,
 ) -> Option<()> {
     with_source(input, |source| {
         let part = model.part(source, false);
@@ -184,7 +184,7 @@ fn forward_part(
     count: usize,
     views: &mut [Vec<Option<View<'_>>>],
 ) -> Option<()> {
-    let goal = Goal::Nothing;
+    let goal = AdjointSource::Nothing;
     let (sparse, _) = work.lists.read(model, source, first, count, goal, false)?;
     let pass = Pass {
         source,

@@ -1,10 +1,10 @@
 //! A layer's parameters as the kernels want them, and the way there and back.
 //!
-//! Neurons stand in **blocks** of up to 64: `lanes` vectors of sixteen, one bit of a spike word
+//! Neurons stand in **blocks** of up to 64: `vectors` vectors of sixteen, one bit of a spike word
 //! each. A layer of `N` neurons has `⌈N/64⌉` blocks of 4 vectors (or one block of fewer, if it is
 //! small); what is padded has weight 0 and bias 0, its spikes do not count, and no gradient passes.
 //!
-//! Parameters are stored `[block][input][lanes]`, the bias as one more input: what one block needs
+//! Parameters are stored `[block][input][vectors]`, the bias as one more input: what one block needs
 //! is contiguous, the rows of one input are adjacent, and walking a list of active inputs touches
 //! whole cache lines. Adam's moments lie in the same way.
 
@@ -12,7 +12,7 @@ use ndarray::{Array1, Array2};
 
 use super::{
     parallel::{for_each, for_each_chunk},
-    simd::{LANES, Lane, flatten},
+    simd::{F32x16, LANES, flatten},
 };
 use crate::{
     Layer,
@@ -31,19 +31,19 @@ pub(crate) struct LayerState {
     /// Number of blocks.
     pub blocks: usize,
     /// Vectors in a block, 1 to 4.
-    pub lanes: usize,
-    /// `[block][inputs + 1][lanes]`, the bias last.
-    pub params: Vec<Lane>,
-    /// The constants of the neurons, `[block][lanes]` each, in the order of
+    pub vectors: usize,
+    /// `[block][inputs + 1][vectors]`, the bias last.
+    pub params: Vec<F32x16>,
+    /// The constants of the neurons, `[block][vectors]` each, in the order of
     /// [`Neuron::Constants`](crate::neuron::Neuron::Constants).
-    pub constants: Vec<Vec<Lane>>,
+    pub constants: Vec<Vec<F32x16>>,
     /// The same in their own shapes, `[1]` or `[N]`.
     pub values: Vec<Array1<f32>>,
-    /// The weights the other way round, `[block below][neuron][lanes below]`: what the adjoints of
+    /// The weights the other way round, `[block below][neuron][vectors below]`: what the adjoints of
     /// the inputs are formed from. Empty where they need none: in the first layer, and where nothing
     /// is trained.
-    pub across: Vec<Lane>,
-    /// Blocks and lanes of the layer below (or of the input, in blocks of 4).
+    pub weight_t: Vec<F32x16>,
+    /// Blocks and vectors of the layer below (or of the input, in blocks of 4).
     pub below: Shape,
     pub neuron: Neurons,
 }
@@ -52,7 +52,7 @@ pub(crate) struct LayerState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub blocks: usize,
-    pub lanes: usize,
+    pub vectors: usize,
 }
 
 impl Shape {
@@ -62,32 +62,32 @@ impl Shape {
         match vectors {
             0..=4 => Shape {
                 blocks: 1,
-                lanes: vectors.max(1),
+                vectors: vectors.max(1),
             },
             _ => Shape {
                 blocks: vectors.div_ceil(4),
-                lanes: 4,
+                vectors: 4,
             },
         }
     }
 
     /// Vectors in a row.
     pub fn row(self) -> usize {
-        self.blocks * self.lanes
+        self.blocks * self.vectors
     }
 }
 
 /// Vectors of a block that hold some of a row's neurons; those that are left in the last block hold none.
-pub(super) fn live(neurons: usize, lanes: usize, block: usize) -> usize {
-    (neurons.div_ceil(LANES) - block * lanes).min(lanes)
+pub(super) fn live(neurons: usize, vectors: usize, block: usize) -> usize {
+    (neurons.div_ceil(LANES) - block * vectors).min(vectors)
 }
 
 /// Adam's moments of one layer, the first and the second; there are none before the first update.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moments {
     /// As the layer's `params`.
-    pub first: Vec<Lane>,
-    pub second: Vec<Lane>,
+    pub first: Vec<F32x16>,
+    pub second: Vec<F32x16>,
     /// Of each learnt constant.
     pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
 }
@@ -95,30 +95,30 @@ pub(super) struct Moments {
 impl Moments {
     /// Room for `len` vectors each.
     pub fn resize(&mut self, len: usize) {
-        self.first.resize(len, Lane::ZERO);
-        self.second.resize(len, Lane::ZERO);
+        self.first.resize(len, F32x16::ZERO);
+        self.second.resize(len, F32x16::ZERO);
     }
 }
 
 impl LayerState {
-    /// `across`: whether adjoints of the inputs will be asked for.
-    pub fn new(layer: &Layer, across: bool) -> Self {
+    /// `weight_t`: whether adjoints of the inputs will be asked for.
+    pub fn new(layer: &Layer, weight_t: bool) -> Self {
         let shape = Shape::of(layer.neurons());
         let mut state = LayerState {
             inputs: layer.inputs(),
             neurons: layer.neurons(),
             blocks: shape.blocks,
-            lanes: shape.lanes,
+            vectors: shape.vectors,
             params: Vec::new(),
             constants: Vec::new(),
             values: layer.constants.clone(),
-            across: Vec::new(),
+            weight_t: Vec::new(),
             below: Shape::of(layer.inputs()),
             neuron: layer.neuron.clone(),
         };
         state.params = state.pack(&layer.weight, &layer.bias);
         state.spread_constants();
-        if across {
+        if weight_t {
             state.refresh_across();
         }
         state
@@ -127,7 +127,7 @@ impl LayerState {
     pub fn shape(&self) -> Shape {
         Shape {
             blocks: self.blocks,
-            lanes: self.lanes,
+            vectors: self.vectors,
         }
     }
 
@@ -149,7 +149,7 @@ impl LayerState {
 
     /// The bits of a block's neurons in its spike words; the others are padding.
     pub fn live_bits(&self, block: usize) -> u64 {
-        let width = self.lanes * LANES;
+        let width = self.vectors * LANES;
         match self.neurons - (block * width).min(self.neurons) {
             all if all >= u64::BITS as usize => u64::MAX,
             neurons => (1 << neurons) - 1,
@@ -163,25 +163,25 @@ impl LayerState {
 
     /// Vectors of one block's parameters.
     pub fn block_len(&self) -> usize {
-        (self.inputs + 1) * self.lanes
+        (self.inputs + 1) * self.vectors
     }
 
-    /// One block's weights `[input][lanes]` and bias `[lanes]`; `L` is `lanes`.
+    /// One block's weights `[input][vectors]` and bias `[vectors]`; `L` is `vectors`.
     #[inline(always)]
-    pub fn panel<const L: usize>(&self, block: usize) -> (&[[Lane; L]], &[Lane; L]) {
+    pub fn panel<const L: usize>(&self, block: usize) -> (&[[F32x16; L]], &[F32x16; L]) {
         let (rows, _) =
             self.params[block * self.block_len()..][..self.block_len()].as_chunks::<L>();
         (&rows[..self.inputs], &rows[self.inputs])
     }
 
     /// `[out, in]` and `[out]` into blocks.
-    pub fn pack(&self, weight: &Array2<f32>, bias: &Array1<f32>) -> Vec<Lane> {
-        let mut packed = vec![Lane::ZERO; self.blocks * self.block_len()];
+    pub fn pack(&self, weight: &Array2<f32>, bias: &Array1<f32>) -> Vec<F32x16> {
+        let mut packed = vec![F32x16::ZERO; self.blocks * self.block_len()];
         for n in 0..self.neurons {
             let (block, lane, at) = self.place(n);
             let column = &mut packed[block * self.block_len()..][..self.block_len()];
             for (i, &w) in weight.row(n).iter().chain([&bias[n]]).enumerate() {
-                column[i * self.lanes + lane].0[at] = w;
+                column[i * self.vectors + lane].0[at] = w;
             }
         }
         packed
@@ -189,8 +189,8 @@ impl LayerState {
 
     /// Blocks back into `[out, in]` and `[out]`: block by block, a cache line of each neuron's row at
     /// a time.
-    pub fn unpack(&self, packed: &[Lane]) -> (Array2<f32>, Array1<f32>) {
-        let (inputs, width) = (self.inputs, self.lanes * LANES);
+    pub fn unpack(&self, packed: &[F32x16]) -> (Array2<f32>, Array1<f32>) {
+        let (inputs, width) = (self.inputs, self.vectors * LANES);
         let mut weight = vec![0.0; self.neurons * inputs];
         let worth = weight.len() >= 1 << 16;
         for_each_chunk(worth, &mut weight, width * inputs, |block, rows| {
@@ -208,7 +208,7 @@ impl LayerState {
         let weight = Array2::from_shape_vec((self.neurons, inputs), weight);
         let bias = Array1::from_shape_fn(self.neurons, |n| {
             let (block, lane, at) = self.place(n);
-            packed[block * self.block_len() + inputs * self.lanes + lane].0[at]
+            packed[block * self.block_len() + inputs * self.vectors + lane].0[at]
         });
         (weight.expect("as many values as its shape"), bias)
     }
@@ -216,38 +216,39 @@ impl LayerState {
     /// Block, vector within it and lane of neuron `n`.
     fn place(&self, n: usize) -> (usize, usize, usize) {
         let vector = n / LANES;
-        (vector / self.lanes, vector % self.lanes, n % LANES)
+        (vector / self.vectors, vector % self.vectors, n % LANES)
     }
 
     /// One entry for each neuron; padding has those of the last.
     pub fn spread_constants(&mut self) {
-        let (vectors, last) = (self.blocks * self.lanes, self.neurons - 1);
-        let spread = |values: &Array1<f32>| -> Vec<Lane> {
+        let (vectors, last) = (self.blocks * self.vectors, self.neurons - 1);
+        let spread = |values: &Array1<f32>| -> Vec<F32x16> {
             let of = |n: usize| values[if values.len() == 1 { 0 } else { n.min(last) }];
-            let lane = |vector| Lane(std::array::from_fn(|at| of(vector * LANES + at)));
+            let lane = |vector| F32x16(std::array::from_fn(|at| of(vector * LANES + at)));
             (0..vectors).map(lane).collect()
         };
         self.constants = self.values.iter().map(spread).collect();
     }
 
-    /// Brings `across` up to date with `params`.
+    /// Brings `weight_t` up to date with `params`.
     pub fn refresh_across(&mut self) {
-        let (below, neurons, inputs) = (self.below.lanes, self.neurons, self.inputs);
-        let (lanes, block_len) = (self.lanes, self.block_len());
-        self.across
-            .resize(self.below.blocks * neurons * below, Lane::ZERO);
+        let (below, neurons, inputs) = (self.below.vectors, self.neurons, self.inputs);
+        let (vectors, block_len) = (self.vectors, self.block_len());
+        self.weight_t
+            .resize(self.below.blocks * neurons * below, F32x16::ZERO);
         let params = &self.params;
-        let mut blocks: Vec<&mut [Lane]> = self.across.chunks_exact_mut(neurons * below).collect();
-        for_each(&mut blocks, |block, across| {
+        let mut blocks: Vec<&mut [F32x16]> =
+            self.weight_t.chunks_exact_mut(neurons * below).collect();
+        for_each(&mut blocks, |block, weight_t| {
             let first = block * below * LANES;
             for i in first..inputs.min(first + below * LANES) {
                 let (lane, at) = ((i - first) / LANES, i % LANES);
-                for (column, across) in params
+                for (column, weight_t) in params
                     .chunks_exact(block_len)
-                    .zip(across.chunks_mut(lanes * LANES * below))
+                    .zip(weight_t.chunks_mut(vectors * LANES * below))
                 {
-                    let weights = flatten(&column[i * lanes..][..lanes]);
-                    for (row, &w) in across.chunks_exact_mut(below).zip(weights) {
+                    let weights = flatten(&column[i * vectors..][..vectors]);
+                    for (row, &w) in weight_t.chunks_exact_mut(below).zip(weights) {
                         row[lane].0[at] = w;
                     }
                 }

@@ -3,7 +3,7 @@
 //! Made once, walked by every block of outputs. Each overwrites what it held, in the memory that it
 //! has.
 
-use super::simd::{Kernel, LANES, Lane, Simd, flatten};
+use super::simd::{F32x16, Kernel, LANES, Simd, flatten};
 
 /// Inputs whose weights for two blocks, 512 bytes each, are kept in L1.
 pub(super) const STRETCH: usize = 64;
@@ -18,7 +18,7 @@ pub(super) struct Sparse {
     stretches: usize,
     /// Of each row, sixteen columns each: which are not 0.
     masks: Vec<u16>,
-    pub seen: Seen,
+    pub seen: InputStats,
 }
 
 impl Sparse {
@@ -37,32 +37,32 @@ impl Sparse {
 
 /// What rows hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Seen {
+pub(super) struct InputStats {
     /// Entries that are not 0.
     pub active: usize,
     /// The largest magnitude; infinite if there is a NaN.
     pub largest: f32,
 }
 
-impl Seen {
-    pub fn and(self, other: Seen) -> Seen {
-        Seen {
+impl InputStats {
+    pub fn and(self, other: InputStats) -> InputStats {
+        InputStats {
             active: self.active + other.active,
             largest: self.largest.max(other.largest),
         }
     }
 }
 
-/// [`Seen`] in the making: every number goes through it once.
-struct Eye<S: Simd> {
+/// [`InputStats`] in the making: every number goes through it once.
+struct Scanner<S: Simd> {
     active: usize,
     largest: S::V,
 }
 
-impl<S: Simd> Eye<S> {
+impl<S: Simd> Scanner<S> {
     #[inline(always)]
     fn new(s: S) -> Self {
-        Eye {
+        Scanner {
             active: 0,
             largest: s.splat(0.0),
         }
@@ -78,11 +78,11 @@ impl<S: Simd> Eye<S> {
     }
 
     #[inline(always)]
-    fn seen(self, s: S) -> Seen {
-        let mut lane = Lane::ZERO;
+    fn seen(self, s: S) -> InputStats {
+        let mut lane = F32x16::ZERO;
         s.store(self.largest, &mut lane);
         let finite = lane.0.iter().all(|x| x.is_finite());
-        Seen {
+        InputStats {
             active: self.active,
             largest: match finite {
                 true => lane.0.into_iter().fold(0.0, f32::max),
@@ -98,7 +98,7 @@ fn load<S: Simd>(s: S, x: &[f32]) -> S::V {
     match x.first_chunk() {
         Some(x) => s.load_from(x),
         None => {
-            let mut lane = Lane::ZERO;
+            let mut lane = F32x16::ZERO;
             lane.0[..x.len()].copy_from_slice(x);
             s.load(&lane)
         }
@@ -106,15 +106,15 @@ fn load<S: Simd>(s: S, x: &[f32]) -> S::V {
 }
 
 /// Looks at rows.
-pub(super) struct Look<I>(pub I);
+pub(super) struct Scan<I>(pub I);
 
-impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Look<I> {
-    type Out = Seen;
+impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Scan<I> {
+    type Out = InputStats;
 
     /// Four vectors at a time, so that one maximum need not wait for another.
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Seen {
-        let mut eyes: [Eye<S>; 4] = std::array::from_fn(|_| Eye::new(s));
+    fn run<S: Simd>(self, s: S) -> InputStats {
+        let mut eyes: [Scanner<S>; 4] = std::array::from_fn(|_| Scanner::new(s));
         for row in self.0 {
             let (fours, _) = row.as_chunks::<LANES>().0.as_chunks::<4>();
             for four in fours {
@@ -127,7 +127,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Look<I> {
             }
         }
         let seen = eyes.into_iter().map(|eye| eye.seen(s));
-        seen.fold(Seen::default(), Seen::and)
+        seen.fold(InputStats::default(), InputStats::and)
     }
 }
 
@@ -155,7 +155,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
         } = self.sparse;
         cuts.clear();
         masks.clear();
-        let mut eye = Eye::new(s);
+        let mut eye = Scanner::new(s);
         for row in self.rows {
             *stretches = row.len().div_ceil(STRETCH);
             // Sixteen are written at a time.
@@ -195,7 +195,7 @@ pub(super) struct Pairs {
     value: Vec<[f32; 2]>,
     columns: usize,
     /// How many each pair has, in the lane of its first column.
-    counts: Vec<Lane>,
+    counts: Vec<F32x16>,
 }
 
 impl Pairs {
@@ -242,7 +242,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for SortPairs<'_, I> {
         // Bit `2j` of a mask: whether either column of its pair `j` is active.
         let either = |bits: u16| (bits | bits >> 1) & 0x5555;
         counts.clear();
-        counts.resize(vectors, Lane::ZERO);
+        counts.resize(vectors, F32x16::ZERO);
         for masks in masks() {
             for (count, &bits) in counts.iter_mut().zip(masks) {
                 // Exact: a part has far fewer than 2²⁴ rows.
@@ -297,11 +297,11 @@ impl Events {
     }
 }
 
-/// Fills [`Events`] from spike words `[block][T]`, blocks of `lanes` vectors.
+/// Fills [`Events`] from spike words `[block][T]`, blocks of `vectors` vectors.
 pub(super) struct ReadEvents<'a> {
     pub words: &'a [u64],
     pub num_steps: usize,
-    pub lanes: usize,
+    pub vectors: usize,
     pub events: &'a mut Events,
 }
 
@@ -309,7 +309,7 @@ impl Kernel for ReadEvents<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (steps, width) = (self.num_steps, self.lanes * LANES);
+        let (steps, width) = (self.num_steps, self.vectors * LANES);
         let Events { ends, neurons } = self.events;
         ends.clear();
         // Room for every neuron at every step, and for the sixteen that are written at a time: no later
@@ -318,7 +318,7 @@ impl Kernel for ReadEvents<'_> {
         let mut count = 0;
         for t in 0..steps {
             for (block, words) in self.words.chunks_exact(steps).enumerate() {
-                for l in 0..self.lanes {
+                for l in 0..self.vectors {
                     let bits = (words[t] >> (l * LANES)) as u16;
                     let first = (block * width + l * LANES) as u32;
                     if let Some(list) = neurons[count..].first_chunk_mut() {

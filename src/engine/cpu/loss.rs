@@ -4,7 +4,7 @@
 //! the others: that is what lets a sample go through loss and backward pass while its traces are
 //! still in the cache. (A loss of the user's own sees the whole batch and takes another way.)
 
-use super::simd::{Kernel, LANES, Lane, Simd, flatten, flatten_mut};
+use super::simd::{F32x16, Kernel, LANES, Simd, flatten, flatten_mut};
 use crate::Loss;
 
 /// The output layer of one sample, rows `[T][row]`; `run` overwrites one of the two with the
@@ -16,15 +16,15 @@ pub(super) struct SampleLoss<'a> {
     /// Samples of the whole batch.
     pub batch: usize,
     pub target: usize,
-    pub spk: &'a mut [Lane],
-    pub mem: &'a mut [Lane],
+    pub spk: &'a mut [F32x16],
+    pub mem: &'a mut [F32x16],
     /// One row.
-    pub scratch: &'a mut [Lane],
+    pub scratch: &'a mut [F32x16],
 }
 
 /// What a sample contributes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Share {
+pub(super) struct LossShare {
     /// To the loss.
     pub loss: f64,
     /// Whether the adjoint is by the membrane (else by the spikes).
@@ -32,12 +32,12 @@ pub(super) struct Share {
 }
 
 impl Kernel for SampleLoss<'_> {
-    type Out = Share;
+    type Out = LossShare;
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> Share {
+    fn run<S: Simd>(self, s: S) -> LossShare {
         let (steps, classes, target) = (self.num_steps, self.classes, self.target);
         let row = self.spk.len() / steps;
-        let mut share = Share {
+        let mut share = LossShare {
             by_membrane: true,
             loss: 0.0,
         };
@@ -68,7 +68,7 @@ impl Kernel for SampleLoss<'_> {
                 let width = row * LANES;
                 let mem = flatten_mut(self.mem);
                 let (max, mut when) = (count, vec![0; classes]);
-                max.fill(Lane::ZERO);
+                max.fill(F32x16::ZERO);
                 for c in 0..classes {
                     for t in 1..steps {
                         if mem[t * width + c] > mem[when[c] * width + c] {
@@ -117,7 +117,7 @@ impl Kernel for SampleLoss<'_> {
 #[inline(always)]
 fn cross_entropy<S: Simd>(
     s: S,
-    rows: &mut [Lane],
+    rows: &mut [F32x16],
     row: usize,
     classes: usize,
     target: usize,
@@ -128,11 +128,11 @@ fn cross_entropy<S: Simd>(
         n => s.mask(u16::MAX >> (LANES - n.min(LANES))),
     };
     let (target, lane) = (target / LANES, target % LANES);
-    let (mut loss, mut poison) = (0.0, s.splat(0.0));
+    let (mut loss, mut nonfinite) = (0.0, s.splat(0.0));
     for rows in rows.chunks_mut(LANES * row) {
         let (least, zero) = (s.splat(f32::NEG_INFINITY), s.splat(0.0));
         let (mut largest, mut sums) = ([least; LANES], [zero; LANES]);
-        let (mut max, mut at_target, mut total) = (Lane::ZERO, Lane::ZERO, Lane::ZERO);
+        let (mut max, mut at_target, mut total) = (F32x16::ZERO, F32x16::ZERO, F32x16::ZERO);
         for (n, row) in rows.chunks_exact(row).enumerate() {
             at_target.0[n] = row[target].0[lane];
             for (l, x) in row.iter().enumerate() {
@@ -144,7 +144,7 @@ fn cross_entropy<S: Simd>(
             let max = s.splat(max.0[n]);
             for (l, x) in row.iter_mut().enumerate() {
                 let v = s.load(x);
-                poison = s.fma(v, zero, poison); // a NaN or an infinity ends in the loss
+                nonfinite = s.fma(v, zero, nonfinite); // a NaN or an infinity ends in the loss
                 let e = s.keep(valid(l), s.exp(s.sub(v, max)));
                 sums[n] = s.add(sums[n], e);
                 s.store(e, x);
@@ -160,13 +160,19 @@ fn cross_entropy<S: Simd>(
             loss += weight * f64::from(max.0[n] - at_target.0[n] + libm::logf(total.0[n]));
         }
     }
-    loss + f64::from(s.sum(poison))
+    loss + f64::from(s.sum(nonfinite))
 }
 
 /// Sum of squared distances from `aims` (target class, others); overwrites with the adjoint
 /// `2·weight·distance`, 0 in the padding.
 #[inline(always)]
-fn squares(row: &mut [Lane], classes: usize, target: usize, aims: (f32, f32), weight: f64) -> f64 {
+fn squares(
+    row: &mut [F32x16],
+    classes: usize,
+    target: usize,
+    aims: (f32, f32),
+    weight: f64,
+) -> f64 {
     let mut sum = 0.0;
     for (class, x) in flatten_mut(row)[..classes].iter_mut().enumerate() {
         let distance = *x - if class == target { aims.0 } else { aims.1 };
@@ -178,14 +184,14 @@ fn squares(row: &mut [Lane], classes: usize, target: usize, aims: (f32, f32), we
 }
 
 /// The class with the largest sum over rows `[T][row]`, ties to the lowest index.
-pub(super) struct Answer<'a> {
-    pub rows: &'a [Lane],
+pub(super) struct Argmax<'a> {
+    pub rows: &'a [F32x16],
     pub classes: usize,
     /// One row; overwritten with the sums.
-    pub sums: &'a mut [Lane],
+    pub sums: &'a mut [F32x16],
 }
 
-impl Kernel for Answer<'_> {
+impl Kernel for Argmax<'_> {
     type Out = usize;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
@@ -200,7 +206,7 @@ impl Kernel for Answer<'_> {
 
 /// The sum of all rows.
 #[inline(always)]
-fn column_sums<S: Simd>(s: S, rows: &[Lane], sums: &mut [Lane]) {
+fn column_sums<S: Simd>(s: S, rows: &[F32x16], sums: &mut [F32x16]) {
     let row = sums.len();
     for (l, sum) in sums.iter_mut().enumerate() {
         let mut total = s.splat(0.0);

@@ -22,7 +22,6 @@ mod dense;
 mod forward;
 mod infer;
 pub(crate) mod kernels;
-mod lanes;
 mod layout;
 mod lists;
 mod loss;
@@ -34,8 +33,9 @@ mod sample;
 mod simd;
 mod source;
 mod step;
-mod strip;
 mod update;
+mod vectors;
+mod weight_grad;
 mod weights;
 
 use ndarray::ArrayViewMut2;
@@ -77,8 +77,8 @@ impl CpuEngine {
     /// An engine that trains `network` by `objective` (a bare [`Loss`] will do).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for settings of the objective or the optimiser out of range;
-    /// [`Error::Shape`] where the optimiser has moments of another network.
+    /// [`Error::InvalidParameter`] for settings of the objective or the optimizer out of range;
+    /// [`Error::Shape`] where the optimizer has moments of another network.
     pub fn new(network: Network, objective: impl Into<Objective>, adam: Adam) -> Result<Self> {
         Self::with_isa(network, objective.into(), adam, Isa::best())
     }
@@ -174,7 +174,7 @@ impl CpuEngine {
         if report.loss.is_finite() {
             return Ok(report);
         }
-        let network = self.network()?;
+        let network = self.to_network()?;
         let (model, work) = self.machine.forward();
         let record = |one| finite(one, record(model, work, one, &Record::All));
         let find = || find_not_finite(input, record);
@@ -236,7 +236,7 @@ impl CpuEngine {
             self.machine.learning.scale_gradients(factor);
         }
         if norm * factor >= Update::SAFE {
-            let (gradients, before) = (self.finite_gradients()?, self.optimiser()?);
+            let (gradients, before) = (self.finite_gradients()?, self.to_optimizer()?);
             let second = |v, g| update.second(v, g);
             check_second(&gradients, before.moments(), before.steps() + 1, second)?;
         }
@@ -340,7 +340,7 @@ impl Engine for CpuEngine {
         self.measures = on;
     }
 
-    fn network(&mut self) -> Result<Network> {
+    fn to_network(&mut self) -> Result<Network> {
         let layers = self.machine.layers.iter().map(|state| {
             let (weight, bias) = state.unpack(&state.params);
             Layer {
@@ -357,7 +357,7 @@ impl Engine for CpuEngine {
         &self.objective
     }
 
-    fn optimiser(&mut self) -> Result<Adam> {
+    fn to_optimizer(&mut self) -> Result<Adam> {
         let mut adam = self.adam.clone();
         if adam.step > 0 {
             let moments = |second: bool| {

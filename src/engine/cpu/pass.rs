@@ -7,12 +7,12 @@ use super::{
     clock::Clock,
     layout::LayerState,
     lists::Events,
-    loss::Share,
+    loss::LossShare,
     parallel::{for_each, for_each_chunk},
     pool::Pool,
     read::InputLists,
-    sample::Walk,
-    simd::{Isa, Lane, flatten},
+    sample::GroupPass,
+    simd::{F32x16, Isa, flatten},
     source::Source,
 };
 use crate::{Adjoints, Objective, ReadOut, Recording, Trace};
@@ -55,7 +55,7 @@ impl Model<'_> {
             let words = layer.blocks * source.steps * size_of::<u64>();
             words
                 + if backward {
-                    rows * layer.shape().row() * size_of::<Lane>()
+                    rows * layer.shape().row() * size_of::<F32x16>()
                 } else {
                     0
                 }
@@ -81,7 +81,7 @@ impl Model<'_> {
 
 /// Where the adjoints come from.
 #[derive(Clone, Copy)]
-pub(super) enum Goal<'a> {
+pub(super) enum AdjointSource<'a> {
     /// There are none.
     Nothing,
     /// A loss that can be had sample by sample.
@@ -90,11 +90,11 @@ pub(super) enum Goal<'a> {
     Adjoints(&'a Recording, &'a Adjoints),
 }
 
-impl Goal<'_> {
+impl AdjointSource<'_> {
     /// What a hidden spike costs.
-    pub fn price(self) -> f64 {
+    pub fn activity_penalty(self) -> f64 {
         match self {
-            Goal::Objective(objective) => objective.rate_l1,
+            AdjointSource::Objective(objective) => objective.rate_l1,
             _ => 0.0,
         }
     }
@@ -111,7 +111,7 @@ pub(super) struct Pass<'a> {
     /// Whether the input is walked as a list.
     pub sparse: bool,
     pub targets: &'a [usize],
-    pub goal: Goal<'a>,
+    pub goal: AdjointSource<'a>,
     pub backward: bool,
 }
 
@@ -124,16 +124,16 @@ impl Pass<'_> {
 
 /// What a sample leaves for the weights, and its share of the report.
 #[derive(Debug, Default)]
-pub(super) struct Sample {
+pub(super) struct SampleTrace {
     /// Of each layer, `[block][T]`.
     pub words: Vec<Vec<u64>>,
-    /// Of each layer, `a` as `[block][T][lanes]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
-    pub a: Vec<Vec<Lane>>,
+    /// Of each layer, `a` as `[block][T][vectors]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
+    pub a: Vec<Vec<F32x16>>,
     /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learnt.
-    pub learnt: Vec<Vec<Vec<Lane>>>,
-    pub share: Share,
+    pub learnt: Vec<Vec<Vec<F32x16>>>,
+    pub share: LossShare,
     /// Each output neuron's spike count and its membrane summed over time, a row each.
-    pub scores: (Vec<Lane>, Vec<Lane>),
+    pub scores: (Vec<F32x16>, Vec<F32x16>),
     /// Classes by one and by the other.
     pub answers: (usize, usize),
     pub spikes: Vec<u64>,
@@ -143,7 +143,7 @@ pub(super) struct Sample {
     pub largest: f32,
 }
 
-impl Sample {
+impl SampleTrace {
     /// The output neurons' scores by a read-out, with padding, and the class that they give.
     pub fn answer(&self, read_out: ReadOut) -> (&[f32], usize) {
         match read_out {
@@ -179,33 +179,33 @@ pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
 /// What one thread needs for one group at a time.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    pub slots: Vec<Slot>,
-    /// One block's currents of one sample, `[T][lanes]`, or, from a dense sequence, of the group.
-    pub current: Vec<Lane>,
+    pub slots: Vec<SampleScratch>,
+    /// One block's currents of one sample, `[T][vectors]`, or, from a dense sequence, of the group.
+    pub current: Vec<F32x16>,
     /// A dense sequence's rows, sample by sample.
     pub x: Vec<f32>,
-    pub row: Vec<Lane>,
+    pub row: Vec<F32x16>,
 }
 
 /// What it needs for each sample of the group.
 #[derive(Debug, Default)]
-pub(super) struct Slot {
-    /// Of each layer, `[block][T][kept][lanes]`.
-    pub trace: Vec<Vec<Lane>>,
+pub(super) struct SampleScratch {
+    /// Of each layer, `[block][T][kept][vectors]`.
+    pub trace: Vec<Vec<F32x16>>,
     pub events: Events,
     /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
-    pub spk: Vec<Lane>,
-    pub mem: Vec<Lane>,
-    /// `[block][T][lanes]` of the layer in hand.
-    pub e: Vec<Lane>,
-    pub g: Vec<Lane>,
+    pub spk: Vec<F32x16>,
+    pub mem: Vec<F32x16>,
+    /// `[block][T][vectors]` of the layer in hand.
+    pub e: Vec<F32x16>,
+    pub g: Vec<F32x16>,
 }
 
 /// The memory of the passes over one batch, kept for the next.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     pub lists: InputLists,
-    pub samples: Vec<Sample>,
+    pub samples: Vec<SampleTrace>,
     /// Tensors of a recording that is no longer needed.
     pub spare: Vec<Vec<f32>>,
 }
@@ -221,11 +221,11 @@ impl Workspace {
         views: &mut [Vec<Option<View<'_>>>],
     ) -> Option<f32> {
         let count = self.samples.len().max(pass.count);
-        self.samples.resize_with(count, Sample::default);
+        self.samples.resize_with(count, SampleTrace::default);
         let samples = &mut self.samples[..pass.count];
         let group = model.group(pass.source, pass.sparse);
         let lists = &self.lists;
-        let walk = Walk { model, lists, pass };
+        let walk = GroupPass { model, lists, pass };
         let scratch = &model.kit.scratch;
         if views.is_empty() {
             for_each_chunk(true, samples, group, |n, samples| {

@@ -7,10 +7,10 @@ use super::{
     clock::Part,
     current::{self, DENSE},
     dense::NOTHING,
-    lists::{Look, Pairs, ReadRows, Seen, SortPairs, Sparse},
+    lists::{InputStats, Pairs, ReadRows, Scan, SortPairs, Sparse},
     parallel::{for_each_chunk, join},
-    pass::{Goal, Kit, Model},
-    simd::Lane,
+    pass::{AdjointSource, Kit, Model},
+    simd::F32x16,
     source::Source,
 };
 
@@ -25,8 +25,8 @@ const JUDGED: usize = 64;
 pub(super) struct InputLists {
     pub parts: Vec<Sparse>,
     pub columns: Pairs,
-    /// Static currents `[block][sample][lanes]`.
-    pub currents: Vec<Lane>,
+    /// Static currents `[block][sample][vectors]`.
+    pub currents: Vec<F32x16>,
 }
 
 impl InputLists {
@@ -40,7 +40,7 @@ impl InputLists {
         source: Source<'_>,
         first: usize,
         count: usize,
-        goal: Goal<'_>,
+        goal: AdjointSource<'_>,
         backward: bool,
     ) -> Option<(bool, f32)> {
         let group = if source.constant { GROUP } else { 1 };
@@ -71,7 +71,7 @@ impl InputLists {
         });
         let parts = &*parts;
         let seen = parts.iter().map(|part| part.seen);
-        let seen = seen.fold(Seen::default(), Seen::and);
+        let seen = seen.fold(InputStats::default(), InputStats::and);
         if seen.largest.is_infinite() {
             return None;
         }
@@ -79,7 +79,7 @@ impl InputLists {
 
         let layer = &model.layers[0];
         let (columns, currents) = (&mut self.columns, &mut self.currents);
-        let known = matches!(goal, Goal::Adjoints(..));
+        let known = matches!(goal, AdjointSource::Adjoints(..));
         let sort = || {
             if backward && sparse {
                 clock.time(Part::Lists, || {
@@ -96,10 +96,10 @@ impl InputLists {
             if !source.constant || known {
                 return;
             }
-            currents.resize(layer.blocks * count * layer.lanes, Lane::ZERO);
+            currents.resize(layer.blocks * count * layer.vectors, F32x16::ZERO);
             // Two blocks at once where a list is walked.
             let blocks = if sparse { 2 } else { 1 };
-            for_each_chunk(worth, currents, blocks * count * layer.lanes, |n, out| {
+            for_each_chunk(worth, currents, blocks * count * layer.vectors, |n, out| {
                 let block = n * blocks;
                 clock.time(Part::FirstProduct, || {
                     if sparse {
@@ -141,19 +141,19 @@ impl Kit {
             };
             source.row(first + r / steps, r % steps)
         });
-        let seen = self.clock.time(Part::Lists, || self.isa.run(Look(rows)));
+        let seen = self.clock.time(Part::Lists, || self.isa.run(Scan(rows)));
         seen.sparse(looked_at * source.features)
     }
 
     /// The largest magnitude in the rows of sample `b`, infinite if there is a NaN.
     pub fn largest(&self, source: Source<'_>, b: usize) -> f32 {
         let rows = (0..source.rows()).map(|t| source.row(b, t));
-        let seen = self.clock.time(Part::Lists, || self.isa.run(Look(rows)));
+        let seen = self.clock.time(Part::Lists, || self.isa.run(Scan(rows)));
         seen.largest
     }
 }
 
-impl Seen {
+impl InputStats {
     /// Whether, of so many entries, so few are active that to walk them is faster.
     fn sparse(self, entries: usize) -> bool {
         self.active as f64 <= DENSE * entries as f64

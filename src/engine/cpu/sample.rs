@@ -9,41 +9,41 @@ use std::borrow::Cow;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
-    backward::{Backward, FromAbove, Plane, Size},
-    clock::Part::{self, Across, SpikeProducts},
+    backward::{Backward, FromAbove, Size, StridedView},
+    clock::Part::{self, InputGrad, SpikeProducts},
     current,
     dense::{Ahead, PIECE},
     forward::{Forward, ReadWords, Unroll},
     layout::LayerState,
     lists::ReadEvents,
-    loss::{Answer, SampleLoss, Share},
-    pass::{Goal, Model, Pass, Sample, Scratch, Slot, View},
+    loss::{Argmax, LossShare, SampleLoss},
+    pass::{AdjointSource, Model, Pass, SampleScratch, SampleTrace, Scratch, View},
     read::InputLists,
-    simd::{LANES, Lane, flatten, flatten_mut},
+    simd::{F32x16, LANES, flatten, flatten_mut},
 };
 use crate::Recording;
 
 /// A pass over samples: the network, what it is fed, and what is asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Walk<'a> {
+pub(super) struct GroupPass<'a> {
     pub model: Model<'a>,
     pub lists: &'a InputLists,
     pub pass: Pass<'a>,
 }
 
-impl Walk<'_> {
+impl GroupPass<'_> {
     /// Samples from number `first` of the part on; what is asked for of a sample's layers is
     /// written into its views.
     pub fn run(
         self,
         first: usize,
-        samples: &mut [Sample],
+        samples: &mut [SampleTrace],
         views: &mut [Vec<Option<View<'_>>>],
         scratch: &mut Scratch,
     ) {
         let (pass, layers) = (self.pass, self.model.layers.len());
         let slots = scratch.slots.len().max(samples.len());
-        scratch.slots.resize_with(slots, Slot::default);
+        scratch.slots.resize_with(slots, SampleScratch::default);
         for (slot, sample) in scratch.slots.iter_mut().zip(&mut *samples) {
             slot.trace.resize_with(layers, Vec::new);
             sample.words.resize_with(layers, Vec::new);
@@ -58,7 +58,7 @@ impl Walk<'_> {
                 false => 0.0,
             };
         }
-        if let Goal::Adjoints(recording, _) = pass.goal {
+        if let AdjointSource::Adjoints(recording, _) = pass.goal {
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
                 self.restore(recording, pass.first + first + n, sample, slot);
             }
@@ -88,14 +88,14 @@ impl Walk<'_> {
         self,
         k: usize,
         first: usize,
-        samples: &mut [Sample],
+        samples: &mut [SampleTrace],
         views: &mut [Vec<Option<View<'_>>>],
         scratch: &mut Scratch,
     ) {
-        let Walk { model, lists, pass } = self;
+        let GroupPass { model, lists, pass } = self;
         let (layer, source) = (&model.layers[k], pass.source);
         let (isa, clock) = (model.kit.isa, &model.kit.clock);
-        let (lanes, steps, last) = (layer.lanes, source.steps, k + 1 == model.layers.len());
+        let (vectors, steps, last) = (layer.vectors, source.steps, k + 1 == model.layers.len());
         let hoisted = k == 0 && source.constant;
         let recorded = views.iter().any(|views| views[k].is_some());
         let traced = pass.backward || recorded || last;
@@ -106,17 +106,17 @@ impl Walk<'_> {
         x.clear();
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
             let len = if traced {
-                layer.blocks * steps * layer.kept() * lanes
+                layer.blocks * steps * layer.kept() * vectors
             } else {
                 0
             };
-            slot.trace[k].resize(len, Lane::ZERO);
+            slot.trace[k].resize(len, F32x16::ZERO);
             if k > 0 {
                 clock.time(SpikeProducts, || {
                     isa.run(ReadEvents {
                         words: &sample.words[k - 1],
                         num_steps: steps,
-                        lanes: model.layers[k - 1].lanes,
+                        vectors: model.layers[k - 1].vectors,
                         events: &mut slot.events,
                     })
                 });
@@ -129,8 +129,8 @@ impl Walk<'_> {
         }
         // A current that is there already serves all blocks in turn; others are formed block by block.
         let (at_once, block_stride, stride) = match hoisted {
-            true => (layer.blocks, pass.count * lanes, 0),
-            false => (1, steps * lanes, lanes),
+            true => (layer.blocks, pass.count * vectors, 0),
+            false => (1, steps * vectors, vectors),
         };
         // Each block's share of the next group's rows, so that they are in the cache then.
         let next = pass.first + first + samples.len();
@@ -143,7 +143,7 @@ impl Walk<'_> {
             (share(block)..share(block + 1)).map(|r| source.row(next + r / steps, r % steps))
         };
         let at_a_time = if dense { samples.len() } else { 1 };
-        current.resize(at_a_time * steps * lanes, Lane::ZERO);
+        current.resize(at_a_time * steps * vectors, F32x16::ZERO);
         for block in (0..layer.blocks).step_by(at_once) {
             if dense {
                 let (x, out) = (&x[..], &mut current[..]);
@@ -183,11 +183,11 @@ impl Walk<'_> {
                     clock.time(Part::FirstProduct, || isa.run(product));
                 }
                 let current = match hoisted {
-                    true => &lists.currents[(first + n) * lanes..],
-                    false if dense => &current[n * steps * lanes..],
+                    true => &lists.currents[(first + n) * vectors..],
+                    false if dense => &current[n * steps * vectors..],
                     false => &current[..],
                 };
-                let block_trace = steps * layer.kept() * lanes;
+                let block_trace = steps * layer.kept() * vectors;
                 let trace = match traced {
                     true => &mut slot.trace[k][block * block_trace..][..at_once * block_trace],
                     false => &mut [],
@@ -215,7 +215,7 @@ impl Walk<'_> {
             }
             if let Some(view) = view {
                 let row = layer.shape().row() * LANES;
-                let copy = |from: &[Lane], to: &mut ArrayViewMut2<'_, f32>| {
+                let copy = |from: &[F32x16], to: &mut ArrayViewMut2<'_, f32>| {
                     for (from, to) in flatten(from).chunks_exact(row).zip(to.rows_mut()) {
                         if let Some(to) = to.into_slice() {
                             to.copy_from_slice(&from[..to.len()]);
@@ -229,7 +229,7 @@ impl Walk<'_> {
                     let trace = planes.plane(&slot.trace[k], i);
                     for (t, mut to) in kept.rows_mut().into_iter().enumerate() {
                         for n in 0..layer.neurons {
-                            to[n] = trace.entry(lanes, t, n);
+                            to[n] = trace.entry(vectors, t, n);
                         }
                     }
                 }
@@ -238,14 +238,14 @@ impl Walk<'_> {
     }
 
     /// Rows of spikes and membranes of one layer.
-    fn unroll(self, layer: &LayerState, k: usize, sample: &Sample, slot: &mut Slot) {
+    fn unroll(self, layer: &LayerState, k: usize, sample: &SampleTrace, slot: &mut SampleScratch) {
         let steps = sample.words[k].len() / layer.blocks;
         let len = steps * layer.shape().row();
-        let Slot {
+        let SampleScratch {
             trace, spk, mem, ..
         } = slot;
-        spk.resize(len, Lane::ZERO);
-        mem.resize(len, Lane::ZERO);
+        spk.resize(len, F32x16::ZERO);
+        mem.resize(len, F32x16::ZERO);
         let unroll = Unroll {
             layer,
             num_steps: steps,
@@ -258,13 +258,19 @@ impl Walk<'_> {
     }
 
     /// The sample's answers and its loss, whose adjoint stays in `slot.mem` or `slot.spk`.
-    fn loss(self, n: usize, sample: &mut Sample, slot: &mut Slot, row: &mut Vec<Lane>) {
-        let Walk { model, pass, .. } = self;
+    fn loss(
+        self,
+        n: usize,
+        sample: &mut SampleTrace,
+        slot: &mut SampleScratch,
+        row: &mut Vec<F32x16>,
+    ) {
+        let GroupPass { model, pass, .. } = self;
         let output = &model.layers[model.layers.len() - 1];
-        let Slot { spk, mem, .. } = slot;
-        let answer = |rows, sums: &mut Vec<Lane>| {
-            sums.resize(output.shape().row(), Lane::ZERO);
-            model.kit.isa.run(Answer {
+        let SampleScratch { spk, mem, .. } = slot;
+        let answer = |rows, sums: &mut Vec<F32x16>| {
+            sums.resize(output.shape().row(), F32x16::ZERO);
+            model.kit.isa.run(Argmax {
                 rows,
                 classes: output.neurons,
                 sums,
@@ -274,9 +280,9 @@ impl Walk<'_> {
             answer(spk, &mut sample.scores.0),
             answer(mem, &mut sample.scores.1),
         );
-        sample.share = Share::default();
-        if let Goal::Objective(objective) = pass.goal {
-            row.resize(output.shape().row(), Lane::ZERO);
+        sample.share = LossShare::default();
+        if let AdjointSource::Objective(objective) = pass.goal {
+            row.resize(output.shape().row(), F32x16::ZERO);
             sample.share = model.kit.isa.run(SampleLoss {
                 loss: &objective.loss,
                 classes: output.neurons,
@@ -291,17 +297,27 @@ impl Walk<'_> {
     }
 
     /// Traces and spike words of sample `b` from a recording of all layers.
-    fn restore(self, recording: &Recording, b: usize, sample: &mut Sample, slot: &mut Slot) {
+    fn restore(
+        self,
+        recording: &Recording,
+        b: usize,
+        sample: &mut SampleTrace,
+        slot: &mut SampleScratch,
+    ) {
         let layers = self.model.layers;
         let traces = (0..layers.len()).filter_map(|k| recording.layer(k));
         for (k, (layer, recorded)) in layers.iter().zip(traces).enumerate() {
             let (trace, words) = (&mut slot.trace[k], &mut sample.words[k]);
             let steps = words.len() / layer.blocks;
-            let (lanes, len) = (layer.lanes, layer.blocks * steps * layer.lanes);
-            trace.resize(len * layer.kept(), Lane::ZERO);
+            let (vectors, len) = (layer.vectors, layer.blocks * steps * layer.vectors);
+            trace.resize(len * layer.kept(), F32x16::ZERO);
             let spk = &mut trace[..len];
-            place(recorded.spk.index_axis(Axis(1), b), lanes, false, spk);
-            self.model.kit.isa.run(ReadWords { lanes, spk, words });
+            place(recorded.spk.index_axis(Axis(1), b), vectors, false, spk);
+            self.model.kit.isa.run(ReadWords {
+                vectors,
+                spk,
+                words,
+            });
             let planes = Planes::of(layer, steps);
             for (i, kept) in recorded.kept().iter().enumerate() {
                 planes.place(kept.index_axis(Axis(1), b), i, false, trace);
@@ -310,14 +326,14 @@ impl Walk<'_> {
     }
 
     /// Layer `k` of all samples of the group, back.
-    fn backward(self, k: usize, first: usize, samples: &mut [Sample], scratch: &mut Scratch) {
-        let Walk { model, pass, .. } = self;
+    fn backward(self, k: usize, first: usize, samples: &mut [SampleTrace], scratch: &mut Scratch) {
+        let GroupPass { model, pass, .. } = self;
         let (layer, steps) = (&model.layers[k], pass.source.steps);
         let (isa, clock) = (model.kit.isa, &model.kit.clock);
-        let (lanes, row) = (layer.lanes, layer.shape().row());
+        let (vectors, row) = (layer.vectors, layer.shape().row());
         let above = model.layers.get(k + 1);
         let own = match pass.goal {
-            Goal::Adjoints(_, adjoints) => Some(&adjoints.layers[k]),
+            AdjointSource::Adjoints(_, adjoints) => Some(&adjoints.layers[k]),
             _ => None,
         };
         let spikes = own.and_then(|own| own.spk.as_ref());
@@ -325,22 +341,22 @@ impl Walk<'_> {
         let wide = above.filter(|above| !above.narrow() || spikes.is_some());
         if let Some(above) = wide {
             for slot in scratch.slots.iter_mut().take(samples.len()) {
-                slot.e.resize(steps * row, Lane::ZERO);
+                slot.e.resize(steps * row, F32x16::ZERO);
             }
             for block in 0..layer.blocks {
                 for (sample, slot) in samples.iter().zip(&mut scratch.slots) {
-                    let across = current::Across {
+                    let weight_t = current::InputGrad {
                         layer: above,
                         block,
                         a: &sample.a[k + 1],
-                        out: &mut slot.e[block * steps * lanes..][..steps * lanes],
+                        out: &mut slot.e[block * steps * vectors..][..steps * vectors],
                     };
-                    clock.time(Across, || isa.run(across));
+                    clock.time(InputGrad, || isa.run(weight_t));
                 }
             }
         }
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
-            let Slot {
+            let SampleScratch {
                 trace,
                 spk,
                 mem,
@@ -350,20 +366,20 @@ impl Walk<'_> {
             } = slot;
             let b = pass.first + first + n;
             if let Some(adjoint) = spikes {
-                e.resize(steps * row, Lane::ZERO);
-                place(adjoint.index_axis(Axis(1), b), lanes, wide.is_some(), e);
+                e.resize(steps * row, F32x16::ZERO);
+                place(adjoint.index_axis(Axis(1), b), vectors, wide.is_some(), e);
             }
             if let Some(adjoint) = membrane {
-                g.resize(steps * row, Lane::ZERO);
-                place(adjoint.index_axis(Axis(1), b), lanes, false, g);
+                g.resize(steps * row, F32x16::ZERO);
+                place(adjoint.index_axis(Axis(1), b), vectors, false, g);
             }
             let (a, above_a) = sample.a.split_at_mut(k + 1);
             let narrow = above.zip(above_a.first());
-            let blocks = |values| Plane::blocks(values, lanes, steps);
+            let blocks = |values| StridedView::blocks(values, vectors, steps);
             let g = match own {
                 Some(_) => membrane.map(|_| blocks(&g[..])),
                 None if above.is_none() && sample.share.by_membrane => {
-                    Some(Plane::rows(mem, lanes, row))
+                    Some(StridedView::rows(mem, vectors, row))
                 }
                 None => None,
             };
@@ -371,20 +387,20 @@ impl Walk<'_> {
                 _ if wide.is_some() || spikes.is_some() => FromAbove::Rows(blocks(&e[..])),
                 Some((above, a)) => FromAbove::Narrow { a, above },
                 None if own.is_some() || sample.share.by_membrane => FromAbove::Nothing,
-                None => FromAbove::Rows(Plane::rows(spk, lanes, row)),
+                None => FromAbove::Rows(StridedView::rows(spk, vectors, row)),
             };
             let summed = k == 0 && pass.source.constant;
             let out = &mut a[k];
-            out.resize(if summed { row } else { steps * row }, Lane::ZERO);
+            out.resize(if summed { row } else { steps * row }, F32x16::ZERO);
             let learnt = &mut sample.learnt[k];
             if layer.learns() {
                 learnt.resize_with(layer.constants.len(), Vec::new);
                 learnt
                     .iter_mut()
-                    .for_each(|sums| sums.resize(row, Lane::ZERO));
+                    .for_each(|sums| sums.resize(row, F32x16::ZERO));
             }
-            let price = match above {
-                Some(_) => pass.goal.price() as f32,
+            let activity_penalty = match above {
+                Some(_) => pass.goal.activity_penalty() as f32,
                 None => 0.0,
             };
             let back = Backward {
@@ -393,7 +409,7 @@ impl Walk<'_> {
                 trace: &trace[k],
                 g,
                 e,
-                price,
+                activity_penalty,
                 summed,
                 out,
                 learnt,
@@ -405,21 +421,21 @@ impl Walk<'_> {
     }
 }
 
-/// Writes (or adds) one sample's rows `[T, N]` as `[block][T][lanes]`, 0 in the padding.
-fn place(rows: ArrayView2<'_, f32>, lanes: usize, add: bool, out: &mut [Lane]) {
+/// Writes (or adds) one sample's rows `[T, N]` as `[block][T][vectors]`, 0 in the padding.
+fn place(rows: ArrayView2<'_, f32>, vectors: usize, add: bool, out: &mut [F32x16]) {
     let (steps, planes) = (rows.nrows(), 1);
     let planes = Planes {
-        lanes,
+        vectors,
         steps,
         planes,
     };
     planes.place(rows, 0, add, out);
 }
 
-/// A trace `[block][T][planes][lanes]`: several numbers for each step and neuron of one sample.
+/// A trace `[block][T][planes][vectors]`: several numbers for each step and neuron of one sample.
 #[derive(Clone, Copy)]
 struct Planes {
-    lanes: usize,
+    vectors: usize,
     steps: usize,
     planes: usize,
 }
@@ -427,35 +443,35 @@ struct Planes {
 impl Planes {
     /// The trace of a layer.
     fn of(layer: &LayerState, steps: usize) -> Self {
-        let (lanes, planes) = (layer.lanes, layer.kept());
+        let (vectors, planes) = (layer.vectors, layer.kept());
         Planes {
-            lanes,
+            vectors,
             steps,
             planes,
         }
     }
 
     /// One of the numbers.
-    fn plane(self, trace: &[Lane], plane: usize) -> Plane<'_> {
-        let step = self.planes * self.lanes;
-        Plane {
-            values: &trace[plane * self.lanes..],
+    fn plane(self, trace: &[F32x16], plane: usize) -> StridedView<'_> {
+        let step = self.planes * self.vectors;
+        StridedView {
+            values: &trace[plane * self.vectors..],
             block: self.steps * step,
             step,
         }
     }
 
     /// Writes (or adds) rows `[T, N]` of one of the numbers, 0 in the padding.
-    fn place(self, rows: ArrayView2<'_, f32>, plane: usize, add: bool, out: &mut [Lane]) {
-        let (lanes, width) = (self.lanes, self.lanes * LANES);
+    fn place(self, rows: ArrayView2<'_, f32>, plane: usize, add: bool, out: &mut [F32x16]) {
+        let (vectors, width) = (self.vectors, self.vectors * LANES);
         for (t, row) in rows.rows().into_iter().enumerate() {
             let row: Cow<'_, [f32]> = match row.to_slice() {
                 Some(row) => row.into(),
                 None => row.to_vec().into(),
             };
             for (block, row) in row.chunks(width).enumerate() {
-                let at = ((block * self.steps + t) * self.planes + plane) * lanes;
-                let to = flatten_mut(&mut out[at..][..lanes]);
+                let at = ((block * self.steps + t) * self.planes + plane) * vectors;
+                let to = flatten_mut(&mut out[at..][..vectors]);
                 if add {
                     to.iter_mut().zip(row).for_each(|(to, from)| *to += from);
                 } else {

@@ -3,7 +3,7 @@
 use super::{
     layout::{LayerState, Moments},
     parallel::enter,
-    pass::{Goal, Kit, Model, Pass, Sample, Workspace},
+    pass::{AdjointSource, Kit, Model, Pass, SampleTrace, Workspace},
     simd::Isa,
     source::{Source, with_source},
     update::Learning,
@@ -61,7 +61,7 @@ impl Machine {
         objective: &Objective,
         mode: Mode,
     ) -> Option<StepReport> {
-        let goal = Goal::Objective(objective);
+        let goal = AdjointSource::Objective(objective);
         with_source(input, |source| {
             enter(source.worth(), || {
                 self.run_source(source, targets, goal, mode)
@@ -79,7 +79,7 @@ impl Machine {
         adjoints: &Adjoints,
         mode: Mode,
     ) -> Option<StepReport> {
-        let goal = Goal::Adjoints(recording, adjoints);
+        let goal = AdjointSource::Adjoints(recording, adjoints);
         with_source(input, |source| {
             enter(source.worth(), || {
                 self.run_source(source, targets, goal, mode)
@@ -91,7 +91,7 @@ impl Machine {
         &mut self,
         source: Source<'_>,
         targets: &[usize],
-        goal: Goal<'_>,
+        goal: AdjointSource<'_>,
         mode: Mode,
     ) -> Option<StepReport> {
         let Machine {
@@ -125,7 +125,7 @@ impl Machine {
             };
             let max = max.max(work.pass(model, pass, &mut [])?);
             for (sample, &target) in work.samples[..count].iter().zip(&targets[first..]) {
-                report.add(sample, target, goal.price());
+                report.add(sample, target, goal.activity_penalty());
                 size += sample.size;
             }
             if backward {
@@ -183,9 +183,9 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, sample: &Sample, target: usize, price: f64) {
+    fn add(&mut self, sample: &SampleTrace, target: usize, activity_penalty: f64) {
         let hidden: u64 = sample.spikes[..sample.spikes.len() - 1].iter().sum();
-        self.loss += sample.share.loss + price * hidden as f64;
+        self.loss += sample.share.loss + activity_penalty * hidden as f64;
         self.correct.0 += usize::from(sample.answers.0 == target);
         self.correct.1 += usize::from(sample.answers.1 == target);
         for (sum, spikes) in self.spikes.iter_mut().zip(&sample.spikes) {

@@ -1,12 +1,12 @@
 //! Gradients of all weights, and their update: what is done with a part of a batch when all its samples
 //! have gone forward and back.
 //!
-//! A task owns some weights, a block of outputs times some inputs, so no sum crosses threads:
+//! A tile owns some weights, a block of outputs times some inputs, so no sum crosses threads:
 //!
 //! - first layer, sparse input: a block of outputs, all inputs. The block's adjoints of all samples
 //!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
 //! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is copied
-//!   once for the strip; it and the sums of the task (60 and 400 KB at most) stay in L2, and each
+//!   once for the strip; it and the sums of the tile (60 and 400 KB at most) stay in L2, and each
 //!   adjoint that comes from beyond serves 200 inputs.
 //! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
 
@@ -16,18 +16,18 @@ use super::{
     clock::Part,
     layout::{LayerState, Moments},
     parallel::{for_each, threads},
-    pass::{Kit, Pass, Sample, Workspace},
+    pass::{Kit, Pass, SampleTrace, Workspace},
     pool::Pool,
-    simd::{Isa, LANES, Lane, flatten, flatten_mut},
-    strip::{Bench, Job, Strip, Task},
+    simd::{F32x16, Isa, LANES, flatten, flatten_mut},
+    weight_grad::{GradScratch, Tile, TileRow, WeightGrad},
     weights::{self, Sink},
 };
 use crate::optim::Update;
 
-/// Inputs of a task with a dense input, at most.
+/// Inputs of a tile with a dense input, at most.
 const SLICE: usize = 200;
 
-/// Blocks of outputs of such a task, at most.
+/// Blocks of outputs of such a tile, at most.
 const STRIP: usize = 8;
 
 /// Inputs of each slice: where there are enough, of a multiple of four slices, so that two or four threads
@@ -42,30 +42,30 @@ pub(super) struct Learning {
     /// Of each layer.
     pub moments: Vec<Moments>,
     /// Of each layer, as its `params`; made when first asked for.
-    pub gradients: Vec<Vec<Lane>>,
+    pub gradients: Vec<Vec<F32x16>>,
     /// `∂L/∂β`, `∂L/∂θ` of each neuron of each layer.
     learnt: Vec<Vec<Vec<f64>>>,
     /// Whether all parameters are finite numbers.
     pub finite: bool,
-    /// Of each task of an update, not zero where a weight has become NaN or infinite.
-    poison: Vec<Lane>,
-    benches: Pool<Bench>,
+    /// Of each tile of an update, not zero where a weight has become NaN or infinite.
+    nonfinite: Vec<F32x16>,
+    benches: Pool<GradScratch>,
 }
 
-/// A layer's tasks of `width` inputs (the bias is one more) each, part by part within blocks; for an
-/// update, each has a share of `poison`.
-fn tasks<'a>(
+/// A layer's tiles of `width` inputs (the bias is one more) each, part by part within blocks; for an
+/// update, each has a share of `nonfinite`.
+fn tiles<'a>(
     k: usize,
     layer: &'a mut LayerState,
     moments: &'a mut Moments,
-    gradients: &'a mut [Lane],
+    gradients: &'a mut [F32x16],
     update: Option<Update>,
     width: usize,
-    poison: &mut impl Iterator<Item = &'a mut Lane>,
-) -> Vec<Task<'a>> {
-    let (lanes, block_len) = (layer.lanes, layer.block_len());
-    let parts = block_len.div_ceil(width * lanes);
-    let task = |(n, sink)| Task {
+    nonfinite: &mut impl Iterator<Item = &'a mut F32x16>,
+) -> Vec<Tile<'a>> {
+    let (vectors, block_len) = (layer.vectors, layer.block_len());
+    let parts = block_len.div_ceil(width * vectors);
+    let tile = |(n, sink)| Tile {
         layer: k,
         block: n / parts,
         part: n % parts,
@@ -73,25 +73,25 @@ fn tasks<'a>(
     };
     let Some(update) = update else {
         let blocks = gradients.chunks_exact_mut(block_len);
-        let sinks = blocks.flat_map(|block| block.chunks_mut(width * lanes).map(Sink::Store));
-        return sinks.enumerate().map(task).collect();
+        let sinks = blocks.flat_map(|block| block.chunks_mut(width * vectors).map(Sink::Store));
+        return sinks.enumerate().map(tile).collect();
     };
-    let split = |values: &'a mut [Lane]| {
+    let split = |values: &'a mut [F32x16]| {
         let blocks = values.chunks_exact_mut(block_len);
-        blocks.flat_map(move |block| block.chunks_mut(width * lanes))
+        blocks.flat_map(move |block| block.chunks_mut(width * vectors))
     };
     let moments = split(&mut moments.first).zip(split(&mut moments.second));
-    let weights = split(&mut layer.params).zip(poison);
+    let weights = split(&mut layer.params).zip(nonfinite);
     let sinks = weights
         .zip(moments)
-        .map(|((weights, poison), (first, second))| Sink::Adam {
+        .map(|((weights, nonfinite), (first, second))| Sink::Adam {
             update,
             weights,
             first,
             second,
-            poison,
+            nonfinite,
         });
-    sinks.enumerate().map(task).collect()
+    sinks.enumerate().map(tile).collect()
 }
 
 impl Learning {
@@ -103,7 +103,7 @@ impl Learning {
             gradients: vec![Vec::new(); layers.len()],
             learnt: layers.iter().map(zeros).collect(),
             finite,
-            poison: Vec::new(),
+            nonfinite: Vec::new(),
             benches: Pool::default(),
         }
     }
@@ -122,7 +122,7 @@ impl Learning {
             .map(|(k, layer)| match k {
                 0 if pass.sparse => layer.inputs + 1,
                 0 => slice(layer.inputs + 1),
-                _ => layer.below.lanes * LANES,
+                _ => layer.below.vectors * LANES,
             })
             .collect();
         let mut count = 0;
@@ -132,73 +132,73 @@ impl Learning {
             if update.is_some() {
                 self.moments[k].resize(len);
             } else {
-                self.gradients[k].resize(len, Lane::ZERO);
+                self.gradients[k].resize(len, F32x16::ZERO);
                 if pass.first == 0 {
-                    self.gradients[k].fill(Lane::ZERO);
+                    self.gradients[k].fill(F32x16::ZERO);
                 }
             }
         }
-        self.poison.clear();
-        self.poison.resize(count, Lane::ZERO);
+        self.nonfinite.clear();
+        self.nonfinite.resize(count, F32x16::ZERO);
 
-        let mut poison = self.poison.iter_mut();
-        let mut jobs: Vec<(usize, Job<'_>)> = Vec::new();
+        let mut nonfinite = self.nonfinite.iter_mut();
+        let mut rows: Vec<(usize, TileRow<'_>)> = Vec::new();
         let shapes: Vec<_> = (layers.iter())
-            .map(|layer| (layer.lanes, layer.inputs, layer.neurons))
+            .map(|layer| (layer.vectors, layer.inputs, layer.neurons))
             .collect();
         let buffers = self.moments.iter_mut().zip(&mut self.gradients);
         for (k, (layer, (moments, gradients))) in layers.iter_mut().zip(buffers).enumerate() {
             let width = widths[k];
-            let mut tasks = tasks(k, layer, moments, gradients, update, width, &mut poison);
-            let first = jobs.len();
+            let mut tiles = tiles(k, layer, moments, gradients, update, width, &mut nonfinite);
+            let first = rows.len();
             if k == 0 && !pass.sparse {
                 // Strips: some blocks of one part; four or more for each thread, if there are so many.
-                let strip = (tasks.len() / (4 * threads())).clamp(1, STRIP);
-                let of = |task: &Task<'_>| (task.part, task.block / strip);
-                tasks.sort_by_key(of);
-                for task in tasks {
-                    match jobs.last_mut() {
-                        Some((_, job)) if of(&job[0]) == of(&task) => job.push(task),
-                        _ => jobs.push((0, vec![task])),
+                let strip = (tiles.len() / (4 * threads())).clamp(1, STRIP);
+                let of = |tile: &Tile<'_>| (tile.part, tile.block / strip);
+                tiles.sort_by_key(of);
+                for tile in tiles {
+                    match rows.last_mut() {
+                        Some((_, row)) if of(&row[0]) == of(&tile) => row.push(tile),
+                        _ => rows.push((0, vec![tile])),
                     }
                 }
             } else {
-                jobs.extend(tasks.into_iter().map(|task| (0, vec![task])));
+                rows.extend(tiles.into_iter().map(|tile| (0, vec![tile])));
             }
-            // Where in its layer a job stands, so that a thread's share has some of each layer: those
+            // Where in its layer a row stands, so that a thread's share has some of each layer: those
             // whose weights it has used on the way forward.
-            let count = jobs.len() - first;
-            for (n, (place, _)) in jobs[first..].iter_mut().enumerate() {
+            let count = rows.len() - first;
+            for (n, (place, _)) in rows[first..].iter_mut().enumerate() {
                 *place = (n << 16) / count;
             }
         }
-        jobs.sort_by_key(|(place, _)| *place);
+        rows.sort_by_key(|(place, _)| *place);
         let (isa, samples) = (kit.isa, &work.samples[..pass.count]);
         let (entries, pool, clock) = (&work.lists.columns, &self.benches, &kit.clock);
-        for_each(&mut jobs, |_, (_, job)| {
-            let (k, part) = (job[0].layer, job[0].part);
-            let (lanes, inputs, neurons) = shapes[k];
+        for_each(&mut rows, |_, (_, row)| {
+            let (k, part) = (row[0].layer, row[0].part);
+            let (vectors, inputs, neurons) = shapes[k];
             let columns = part * widths[k]..((part + 1) * widths[k]).min(inputs + 1);
-            let strip = Strip {
+            let strip = WeightGrad {
                 pass,
                 samples,
                 isa,
-                lanes,
+                vectors,
                 inputs,
                 neurons,
                 columns,
             };
-            let job = std::mem::take(job);
-            pool.with(|bench| match k {
+            let row = std::mem::take(row);
+            pool.with(|scratch| match k {
                 0 if pass.sparse => {
-                    clock.time(Part::FirstWeights, || strip.sparse(job, entries, bench))
+                    clock.time(Part::FirstWeights, || strip.sparse(row, entries, scratch))
                 }
-                0 => clock.time(Part::FirstWeights, || strip.dense(job, bench)),
-                _ => clock.time(Part::OtherWeights, || strip.spikes(job, k, bench)),
+                0 => clock.time(Part::FirstWeights, || strip.dense(row, scratch)),
+                _ => clock.time(Part::OtherWeights, || strip.spikes(row, k, scratch)),
             });
         });
         if update.is_some() {
-            self.finite &= clean(&self.poison);
+            self.finite &= clean(&self.nonfinite);
             for layer in &mut layers[1..] {
                 layer.refresh_across();
             }
@@ -257,10 +257,10 @@ impl Learning {
                 .params
                 .chunks_exact_mut(block_len)
                 .zip(self.gradients[k].chunks_exact(block_len));
-            self.poison.clear();
-            self.poison.resize(layer.blocks, Lane::ZERO);
-            let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.poison).collect();
-            for_each(&mut blocks, |_, (block, poison)| {
+            self.nonfinite.clear();
+            self.nonfinite.resize(layer.blocks, F32x16::ZERO);
+            let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.nonfinite).collect();
+            for_each(&mut blocks, |_, (block, nonfinite)| {
                 let ((weights, gradients), (first, second)) = block;
                 isa.run(weights::FromBuffer {
                     gradients,
@@ -268,10 +268,10 @@ impl Learning {
                     weights,
                     first,
                     second,
-                    poison,
+                    nonfinite,
                 });
             });
-            self.finite &= clean(&self.poison);
+            self.finite &= clean(&self.nonfinite);
             if k > 0 {
                 layer.refresh_across();
             }
@@ -288,7 +288,7 @@ impl Learning {
     }
 
     /// Adds up the samples' `∂L/∂` the constants.
-    pub fn collect_learnt(&mut self, layers: &[LayerState], samples: &[Sample]) {
+    pub fn collect_learnt(&mut self, layers: &[LayerState], samples: &[SampleTrace]) {
         let layers = layers.iter().enumerate();
         for (k, layer) in layers.filter(|(_, layer)| layer.learns()) {
             for sample in samples {
@@ -342,7 +342,7 @@ impl Learning {
     }
 }
 
-/// Whether no task has met a NaN or an infinity.
-fn clean(poison: &[Lane]) -> bool {
-    flatten(poison).iter().all(|&x| x == 0.0)
+/// Whether no tile has met a NaN or an infinity.
+fn clean(nonfinite: &[F32x16]) -> bool {
+    flatten(nonfinite).iter().all(|&x| x == 0.0)
 }

@@ -8,22 +8,22 @@
 use super::{
     dense::{Ahead, Columns, Start, product},
     lists::Pairs,
-    simd::{BlockKernel, Kernel, LANES, Lane, Simd},
+    simd::{BlockKernel, F32x16, Kernel, LANES, Simd},
 };
 use crate::optim::Update;
 
-/// Where a block's gradients go, `[input][lanes]` each.
+/// Where a block's gradients go, `[input][vectors]` each.
 pub(super) enum Sink<'a> {
     /// Adds to a buffer.
-    Store(&'a mut [Lane]),
+    Store(&'a mut [F32x16]),
     /// Updates weights and moments.
     Adam {
         update: Update,
-        weights: &'a mut [Lane],
-        first: &'a mut [Lane],
-        second: &'a mut [Lane],
+        weights: &'a mut [F32x16],
+        first: &'a mut [F32x16],
+        second: &'a mut [F32x16],
         /// Not zero where a weight has become NaN or infinite.
-        poison: &'a mut Lane,
+        nonfinite: &'a mut F32x16,
     },
 }
 
@@ -45,7 +45,7 @@ impl Sink<'_> {
         }
     }
 
-    /// `gradient [lanes]` of input `i`.
+    /// `gradient [vectors]` of input `i`.
     #[inline(always)]
     fn put<S: Simd, const L: usize>(&mut self, s: S, i: usize, gradient: [S::V; L]) {
         match self {
@@ -60,19 +60,19 @@ impl Sink<'_> {
                 weights,
                 first,
                 second,
-                poison,
+                nonfinite,
             } => {
                 let (w, m, v) = (
                     &mut weights.as_chunks_mut::<L>().0[i],
                     &mut first.as_chunks_mut::<L>().0[i],
                     &mut second.as_chunks_mut::<L>().0[i],
                 );
-                let mut seen = s.load(poison);
+                let mut seen = s.load(nonfinite);
                 for l in 0..L {
                     let w = adam(s, update, gradient[l], &mut w[l], &mut m[l], &mut v[l]);
                     seen = s.fma(w, s.splat(0.0), seen);
                 }
-                s.store(seen, poison);
+                s.store(seen, nonfinite);
             }
         }
     }
@@ -86,7 +86,14 @@ impl Sink<'_> {
 /// rate of an update, and too little to change a weight that is not itself that small. (Second moments decay a
 /// hundred times more slowly: from a gradient of 1e-3 it takes 70,000 updates without one to get there.)
 #[inline(always)]
-fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut Lane) -> S::V {
+fn adam<S: Simd>(
+    s: S,
+    u: &Update,
+    g: S::V,
+    w: &mut F32x16,
+    m: &mut F32x16,
+    v: &mut F32x16,
+) -> S::V {
     let first = s.fma(s.splat(u.beta1), s.load(m), s.mul(s.splat(u.gain1), g));
     let second = s.fma(
         s.splat(u.beta2),
@@ -106,13 +113,13 @@ fn adam<S: Simd>(s: S, u: &Update, g: S::V, w: &mut Lane, m: &mut Lane, v: &mut 
 
 /// Applies gradients that lie in a buffer.
 pub(super) struct FromBuffer<'a> {
-    pub gradients: &'a [Lane],
+    pub gradients: &'a [F32x16],
     pub update: Update,
-    pub weights: &'a mut [Lane],
-    pub first: &'a mut [Lane],
-    pub second: &'a mut [Lane],
+    pub weights: &'a mut [F32x16],
+    pub first: &'a mut [F32x16],
+    pub second: &'a mut [F32x16],
     /// Not zero where a weight has become NaN or infinite.
-    pub poison: &'a mut Lane,
+    pub nonfinite: &'a mut F32x16,
 }
 
 impl Kernel for FromBuffer<'_> {
@@ -125,7 +132,7 @@ impl Kernel for FromBuffer<'_> {
             let w = adam(s, &self.update, s.load(g), w, m, v);
             seen = s.fma(w, s.splat(0.0), seen);
         }
-        s.store(seen, self.poison);
+        s.store(seen, self.nonfinite);
     }
 }
 
@@ -134,19 +141,19 @@ const DISTANCE: usize = 8;
 
 /// One block's gradients from a real-valued input: `Σ_r x[r, i] a[r]`.
 pub(super) struct FromInput<'a> {
-    pub lanes: usize,
+    pub vectors: usize,
     /// Where each pair of inputs is active, and its values there.
     pub columns: &'a Pairs,
-    /// The block's adjoints, `[r][lanes]`.
-    pub a: &'a [Lane],
+    /// The block's adjoints, `[r][vectors]`.
+    pub a: &'a [F32x16],
     pub sink: Sink<'a>,
 }
 
 impl BlockKernel for FromInput<'_> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.lanes
+    fn vectors(&self) -> usize {
+        self.vectors
     }
 
     /// Per entry of a pair: one index, two values, `L` vectors of `a` from L1 (32 KB for 128 static
@@ -186,24 +193,24 @@ impl BlockKernel for FromInput<'_> {
 /// Steps of one sample, as rows of a stretch.
 #[derive(Clone, Copy)]
 pub(super) struct Piece<'a> {
-    /// The sample's adjoints, `[block][steps][lanes]`.
-    pub a: &'a [Lane],
+    /// The sample's adjoints, `[block][steps][vectors]`.
+    pub a: &'a [F32x16],
     pub steps: usize,
     pub first: usize,
     pub count: usize,
 }
 
 impl<'a> Piece<'a> {
-    /// A block's adjoints in those steps, `[steps][lanes]`.
+    /// A block's adjoints in those steps, `[steps][vectors]`.
     #[inline(always)]
-    pub fn panel(&self, block: usize, lanes: usize) -> &'a [Lane] {
-        &self.a[(block * self.steps + self.first) * lanes..][..self.count * lanes]
+    pub fn panel(&self, block: usize, vectors: usize) -> &'a [F32x16] {
+        &self.a[(block * self.steps + self.first) * vectors..][..self.count * vectors]
     }
 }
 
 /// One block's gradients from some columns of a dense input, one stretch of rows: added to `sums`.
 pub(super) struct FromDense<'a, I> {
-    pub lanes: usize,
+    pub vectors: usize,
     /// Vectors of the block that hold neurons.
     pub live: usize,
     pub block: usize,
@@ -212,16 +219,16 @@ pub(super) struct FromDense<'a, I> {
     /// Their entries in those columns, row by row, and the floats from one row to the next.
     pub x: &'a [f32],
     pub row: usize,
-    /// `[column][lanes]`.
-    pub sums: &'a mut [Lane],
+    /// `[column][vectors]`.
+    pub sums: &'a mut [F32x16],
     pub ahead: Ahead<I>,
 }
 
 impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.lanes
+    fn vectors(&self) -> usize {
+        self.vectors
     }
 
     #[inline(always)]
@@ -240,20 +247,20 @@ impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
 
 /// Gradients of one block of outputs from one block of 64 spiking inputs, added to `sums`.
 pub(super) struct FromSpikes<'a> {
-    pub lanes: usize,
+    pub vectors: usize,
     /// One sample's spikes of the block of inputs, `[T]`.
     pub words: &'a [u64],
-    /// Its adjoints of the block of outputs, `[T][lanes]`.
-    pub a: &'a [Lane],
-    /// `[64][lanes]`.
-    pub sums: &'a mut [Lane],
+    /// Its adjoints of the block of outputs, `[T][vectors]`.
+    pub a: &'a [F32x16],
+    /// `[64][vectors]`.
+    pub sums: &'a mut [F32x16],
 }
 
 impl BlockKernel for FromSpikes<'_> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.lanes
+    fn vectors(&self) -> usize {
+        self.vectors
     }
 
     /// Per step: one word and `L` vectors of `a`; per spike, `L` sums in L1 are loaded and stored.
@@ -289,10 +296,10 @@ pub(super) struct FromSpikesToFew<'a, I> {
     /// Each sample's spikes of the block of inputs, `[T]`, and its adjoints, `[T][1]`.
     pub samples: I,
     /// `[64][1]`.
-    pub sums: &'a mut [Lane],
+    pub sums: &'a mut [F32x16],
 }
 
-impl<'a, I: Iterator<Item = (&'a [u64], &'a [Lane])> + Clone> Kernel for FromSpikesToFew<'_, I> {
+impl<'a, I: Iterator<Item = (&'a [u64], &'a [F32x16])> + Clone> Kernel for FromSpikesToFew<'_, I> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -312,12 +319,12 @@ impl<'a, I: Iterator<Item = (&'a [u64], &'a [Lane])> + Clone> Kernel for FromSpi
 /// mask for each of them and each step, whether a spike is there or not. Walking the spikes would need
 /// fewer, but a word holds a few only, and the end of each walk comes as a surprise to the processor.
 #[inline(always)]
-fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>(
+fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [F32x16])>, const G: usize>(
     s: S,
     class: usize,
     vector: usize,
     samples: I,
-    sums: &mut [Lane],
+    sums: &mut [F32x16],
 ) {
     let mut total = [[s.splat(0.0); G]; CLASSES];
     let mut samples = samples.peekable();
@@ -342,7 +349,7 @@ fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>
             }
         }
     }
-    let mut lane = Lane::ZERO;
+    let mut lane = F32x16::ZERO;
     for (c, acc) in total.into_iter().enumerate() {
         for (g, acc) in acc.into_iter().enumerate() {
             s.store(acc, &mut lane);
@@ -354,21 +361,21 @@ fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [Lane])>, const G: usize>
     }
 }
 
-/// The bias's gradient: the sum of one sample's adjoints `[T][lanes]`, from the last step to the first, as
-/// the way back meets them; added to `sum [lanes]`.
+/// The bias's gradient: the sum of one sample's adjoints `[T][vectors]`, from the last step to the first, as
+/// the way back meets them; added to `sum [vectors]`.
 pub(super) struct FromBias<'a> {
-    pub a: &'a [Lane],
-    pub sum: &'a mut [Lane],
+    pub a: &'a [F32x16],
+    pub sum: &'a mut [F32x16],
 }
 
 impl Kernel for FromBias<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let lanes = self.sum.len();
+        let vectors = self.sum.len();
         for (l, sum) in self.sum.iter_mut().enumerate() {
             let mut own = s.splat(0.0);
-            for a in self.a[l..].iter().step_by(lanes).rev() {
+            for a in self.a[l..].iter().step_by(vectors).rev() {
                 own = s.add(own, s.load(a));
             }
             s.store(s.add(s.load(sum), own), sum);
@@ -376,18 +383,18 @@ impl Kernel for FromBias<'_> {
     }
 }
 
-/// Hands finished sums `[inputs][lanes]` to a sink.
+/// Hands finished sums `[inputs][vectors]` to a sink.
 pub(super) struct Deliver<'a> {
-    pub lanes: usize,
-    pub sums: &'a [Lane],
+    pub vectors: usize,
+    pub sums: &'a [F32x16],
     pub sink: Sink<'a>,
 }
 
 impl BlockKernel for Deliver<'_> {
     type Out = ();
 
-    fn lanes(&self) -> usize {
-        self.lanes
+    fn vectors(&self) -> usize {
+        self.vectors
     }
 
     #[inline(always)]
@@ -430,21 +437,21 @@ mod tests {
         for isa in Isa::available() {
             let fused = isa != Isa::Portable || cfg!(target_arch = "aarch64");
             let mut expected: [[f32; 3]; LANES] = std::array::from_fn(|n| [start(n), 0.0, 0.0]);
-            let mut weights = [Lane(std::array::from_fn(start))];
-            let (mut first, mut second) = ([Lane::ZERO], [Lane::ZERO]);
-            let (mut poison, mut adam) = (Lane::ZERO, Adam::new(5e-4));
+            let mut weights = [F32x16(std::array::from_fn(start))];
+            let (mut first, mut second) = ([F32x16::ZERO], [F32x16::ZERO]);
+            let (mut nonfinite, mut adam) = (F32x16::ZERO, Adam::new(5e-4));
             let mut subnormal = 0;
             for n in 0..3200 {
                 let update = adam.next_update();
                 adam.step += 1;
-                let gradients = [Lane(std::array::from_fn(|lane| gradient(lane, n)))];
+                let gradients = [F32x16(std::array::from_fn(|lane| gradient(lane, n)))];
                 isa.run(FromBuffer {
                     gradients: &gradients,
                     update,
                     weights: &mut weights,
                     first: &mut first,
                     second: &mut second,
-                    poison: &mut poison,
+                    nonfinite: &mut nonfinite,
                 });
                 for (lane, expected) in expected.iter_mut().enumerate() {
                     *expected = plain(&update, fused, gradients[0].0[lane], *expected);
@@ -462,7 +469,7 @@ mod tests {
                 }
             }
             assert!(subnormal > 10_000, "there is something to see: {subnormal}");
-            assert!(poison == Lane::ZERO);
+            assert!(nonfinite == F32x16::ZERO);
         }
     }
 }

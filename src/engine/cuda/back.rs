@@ -52,7 +52,7 @@ impl Machine {
         &mut self,
         batch: &Batch,
         arriving: &mut [Arriving],
-        price: f64,
+        activity_penalty: f64,
         clip: bool,
     ) -> Result<()> {
         let Sizes {
@@ -69,7 +69,14 @@ impl Machine {
             };
             let summed = k == 0 && constant; // Σ_t a_t is enough
             if !arriving[k].swept {
-                self.sweep(k, batch, arriving[k], price, (block, blocks), rows)?; // (3)
+                self.sweep(
+                    k,
+                    batch,
+                    arriving[k],
+                    activity_penalty,
+                    (block, blocks),
+                    rows,
+                )?; // (3)
             }
             if narrow {
                 self.weights_above(k, batch)?; // (4)
@@ -172,7 +179,7 @@ impl Machine {
         k: usize,
         batch: &Batch,
         arriving: Arriving,
-        price: f64,
+        activity_penalty: f64,
         (block, blocks): (u32, usize),
         rows: usize,
     ) -> Result<()> {
@@ -185,7 +192,11 @@ impl Machine {
         let narrow = self.narrow(k + 1);
         self.reserve_sums(k, samples, rows * blocks)?;
         let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-        let price = Arg::F32(if k + 1 < layers { price as f32 } else { 0.0 });
+        let activity_penalty = Arg::F32(if k + 1 < layers {
+            activity_penalty as f32
+        } else {
+            0.0
+        });
         let summed = k == 0 && constant;
         let few = narrow && self.layout.layers[k + 1].neurons <= 12;
         if few && summed && layer.common() && !arriving.extra && !arriving.g {
@@ -196,7 +207,7 @@ impl Machine {
                 self.traces[k + 1].current.arg(),
                 self.param(&above.weight),
                 above.neurons.into(),
-                price,
+                activity_penalty,
                 self.param(&layer.constants[0]),
                 each(&layer.constants[0]),
                 self.param(&layer.constants[1]),
@@ -237,7 +248,7 @@ impl Machine {
         };
         args.extend([
             given(arriving.extra, &t.extra),
-            price,
+            activity_penalty,
             self.param(&layer.constants[0]),
             each(&layer.constants[0]),
             self.param(&layer.constants[1]),

@@ -63,8 +63,8 @@ impl CudaEngine {
     ///
     /// # Errors
     /// [`Error::Device`] where there is no such device, or it has no room; [`Error::InvalidParameter`]
-    /// for settings of the objective or the optimiser out of range; [`Error::Shape`] where the
-    /// optimiser has moments of another network.
+    /// for settings of the objective or the optimizer out of range; [`Error::Shape`] where the
+    /// optimizer has moments of another network.
     pub fn new(
         index: usize,
         network: Network,
@@ -111,7 +111,7 @@ impl CudaEngine {
             _ => 1.0 / samples,
         };
         let hidden: u64 = report.spikes.iter().rev().skip(1).sum();
-        let price = match self.objective.rate_l1 > 0.0 {
+        let activity_penalty = match self.objective.rate_l1 > 0.0 {
             true => self.objective.rate_l1 * hidden as f64,
             false => 0.0,
         };
@@ -123,7 +123,7 @@ impl CudaEngine {
         };
         let layers = self.template.layers().iter().zip(&report.spikes);
         StepReport {
-            loss: report.losses.iter().sum::<f64>() * share + price,
+            loss: report.losses.iter().sum::<f64>() * share + activity_penalty,
             samples: input.batch(),
             correct_spike_count: correct(&report.by_count),
             correct_membrane: correct(&report.by_membrane),
@@ -139,7 +139,7 @@ impl CudaEngine {
         if report.loss.is_finite() {
             return Ok(report);
         }
-        let network = self.network()?;
+        let network = self.to_network()?;
         let _entered = self.machine.enter()?;
         let machine = &mut self.machine;
         let find = || find_not_finite(input, |one| machine.record(one, &Record::All, false));
@@ -264,7 +264,7 @@ impl Engine for CudaEngine {
         self.machine.prefetch(input, targets)
     }
 
-    fn network(&mut self) -> Result<Network> {
+    fn to_network(&mut self) -> Result<Network> {
         let _entered = self.machine.enter()?;
         self.machine.parameters(&mut self.template)?;
         Ok(self.template.clone())
@@ -274,7 +274,7 @@ impl Engine for CudaEngine {
         &self.objective
     }
 
-    fn optimiser(&mut self) -> Result<Adam> {
+    fn to_optimizer(&mut self) -> Result<Adam> {
         let mut adam = self.adam.clone();
         if adam.step > 0 {
             let _entered = self.machine.enter()?;

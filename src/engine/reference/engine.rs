@@ -23,7 +23,7 @@ impl<F: Float> ReferenceEngine<F> {
     /// An engine that trains `network` by `objective` (a bare [`Loss`](crate::Loss) will do).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for settings of the objective or the optimiser out of range.
+    /// [`Error::InvalidParameter`] for settings of the objective or the optimizer out of range.
     pub fn new(
         network: Network<F>,
         objective: impl Into<Objective<F>>,
@@ -110,7 +110,7 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
         self.measures = on;
     }
 
-    fn network(&mut self) -> Result<Network<F>> {
+    fn to_network(&mut self) -> Result<Network<F>> {
         Ok(self.network.clone())
     }
 
@@ -118,7 +118,7 @@ impl<F: Float> Engine<F> for ReferenceEngine<F> {
         &self.objective
     }
 
-    fn optimiser(&mut self) -> Result<Adam<F>> {
+    fn to_optimizer(&mut self) -> Result<Adam<F>> {
         Ok(self.adam.clone())
     }
 }

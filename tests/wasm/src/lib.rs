@@ -223,7 +223,7 @@ fn bits(engine: &mut CpuEngine, values: impl IntoIterator<Item = f64>) -> String
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         }
     };
-    for (_, parameter) in engine.network().unwrap().parameters() {
+    for (_, parameter) in engine.to_network().unwrap().parameters() {
         parameter.for_each(|x| add(x.to_bits().into()));
     }
     values.into_iter().for_each(|x| add(x.to_bits()));

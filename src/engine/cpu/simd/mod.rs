@@ -30,10 +30,10 @@ pub(super) const LANES: usize = 16;
 /// One vector in memory, aligned to a cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C, align(64))]
-pub(crate) struct Lane(pub [f32; LANES]);
+pub(crate) struct F32x16(pub [f32; LANES]);
 
-impl Lane {
-    pub const ZERO: Lane = Lane([0.0; LANES]);
+impl F32x16 {
+    pub const ZERO: F32x16 = F32x16([0.0; LANES]);
 }
 
 /// The operations that the kernels are made of, each lane by lane.
@@ -46,15 +46,15 @@ pub(super) trait Simd: Copy {
     const ACCUMULATORS: usize;
 
     /// Runs a kernel as a function of its own, compiled for this instruction set. A kernel with many
-    /// variants calls them so: where nothing is optimised, a function's stack frame holds everything
+    /// variants calls them so: where nothing is optimized, a function's stack frame holds everything
     /// that is inlined into it.
     fn call<K: Kernel>(self, kernel: K) -> K::Out;
 
     fn splat(self, x: f32) -> Self::V;
-    fn load(self, from: &Lane) -> Self::V;
+    fn load(self, from: &F32x16) -> Self::V;
     /// Needs no alignment.
     fn load_from(self, from: &[f32; LANES]) -> Self::V;
-    fn store(self, v: Self::V, to: &mut Lane);
+    fn store(self, v: Self::V, to: &mut F32x16);
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
@@ -70,7 +70,7 @@ pub(super) trait Simd: Copy {
     fn gt(self, a: Self::V, b: Self::V) -> Self::M;
     /// Which lanes are not 0; a NaN is not.
     fn nonzero(self, v: Self::V) -> u16;
-    /// Lane `n` as bit `n`.
+    /// F32x16 `n` as bit `n`.
     fn bits(self, m: Self::M) -> u16;
     /// Bit `n` as lane `n`.
     fn mask(self, bits: u16) -> Self::M;
@@ -102,7 +102,7 @@ pub(super) trait Simd: Copy {
     /// Writes the lanes of the set bits, ascending, to the front of `list`; what follows them is arbitrary.
     #[inline(always)]
     fn compress(self, bits: u16, v: Self::V, list: &mut [f32; LANES]) {
-        let mut lane = Lane::ZERO;
+        let mut lane = F32x16::ZERO;
         self.store(v, &mut lane);
         let mut bits = u32::from(bits);
         for four in list.as_chunks_mut::<4>().0 {
@@ -150,7 +150,7 @@ pub(super) trait Simd: Copy {
     /// The sum of sixteen lanes, in one fixed order.
     #[inline(always)]
     fn sum(self, v: Self::V) -> f32 {
-        let mut lane = Lane::ZERO;
+        let mut lane = F32x16::ZERO;
         self.store(v, &mut lane);
         fold(lane.0, |a, b| a + b)
     }
@@ -169,7 +169,7 @@ pub(super) trait Simd: Copy {
 
     #[inline(always)]
     fn fold_each(self, vectors: [Self::V; LANES], f: impl Fn(f32, f32) -> f32) -> Self::V {
-        let (mut lane, mut all) = (Lane::ZERO, Lane::ZERO);
+        let (mut lane, mut all) = (F32x16::ZERO, F32x16::ZERO);
         for (x, v) in all.0.iter_mut().zip(vectors) {
             self.store(v, &mut lane);
             *x = fold(lane.0, &f);
@@ -200,7 +200,7 @@ pub(super) trait Kernel {
 pub(super) trait BlockKernel {
     type Out;
     /// Vectors in a block, 1 to 4.
-    fn lanes(&self) -> usize;
+    fn vectors(&self) -> usize;
     /// `L` is `lanes`; to be inlined as [`Kernel::run`] is.
     fn run_block<S: Simd, const L: usize>(self, simd: S) -> Self::Out;
 }
@@ -209,7 +209,7 @@ impl<K: BlockKernel> Kernel for K {
     type Out = K::Out;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> K::Out {
-        match self.lanes() {
+        match self.vectors() {
             1 => self.run_block::<S, 1>(s),
             2 => self.run_block::<S, 2>(s),
             3 => self.run_block::<S, 3>(s),
@@ -281,14 +281,14 @@ impl Isa {
 }
 
 /// The floats of a slice of vectors.
-pub(super) fn flatten(lanes: &[Lane]) -> &[f32] {
-    // SAFETY: a `Lane` is sixteen floats and nothing else (`repr(C)`, size 64 = 16 · 4), so a slice
+pub(super) fn flatten(lanes: &[F32x16]) -> &[f32] {
+    // SAFETY: a `F32x16` is sixteen floats and nothing else (`repr(C)`, size 64 = 16 · 4), so a slice
     // of `len` of them is a slice of `16 · len` floats; `f32` needs less alignment.
     unsafe { std::slice::from_raw_parts(lanes.as_ptr().cast(), lanes.len() * LANES) }
 }
 
 /// The floats of a slice of vectors, to be changed.
-pub(super) fn flatten_mut(lanes: &mut [Lane]) -> &mut [f32] {
+pub(super) fn flatten_mut(lanes: &mut [F32x16]) -> &mut [f32] {
     // SAFETY: as in `flatten`, and the borrow is exclusive.
     unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len() * LANES) }
 }

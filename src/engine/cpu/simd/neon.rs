@@ -7,7 +7,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Kernel, LANES, Lane, Simd};
+use super::{F32x16, Kernel, LANES, Simd};
 
 /// Four registers of four lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ macro_rules! fourfold {
     };
 }
 
-/// Lane `n` has bit `n`.
+/// F32x16 `n` has bit `n`.
 #[inline(always)]
 fn each_bit() -> [uint32x4_t; 4] {
     const BITS: [u32; LANES] = [
@@ -65,7 +65,7 @@ impl Simd for Neon {
         unsafe { [vdupq_n_f32(x); 4] }
     }
     #[inline(always)]
-    fn load(self, from: &Lane) -> Self::V {
+    fn load(self, from: &F32x16) -> Self::V {
         // SAFETY: see the module.
         unsafe { four!(|r| vld1q_f32(from.0.as_ptr().add(4 * r))) }
     }
@@ -80,7 +80,7 @@ impl Simd for Neon {
         !self.bits(unsafe { four!(|r| vceqzq_f32(v[r])) })
     }
     #[inline(always)]
-    fn store(self, v: Self::V, to: &mut Lane) {
+    fn store(self, v: Self::V, to: &mut F32x16) {
         let to = to.0.as_mut_ptr();
         // SAFETY: see the module.
         unsafe { four!(|r| vst1q_f32(to.add(4 * r), v[r])) };

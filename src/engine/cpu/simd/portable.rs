@@ -1,6 +1,6 @@
 //! Vectors as arrays: SSE2, NEON, or whatever the compiler makes of them.
 
-use super::{Kernel, LANES, Lane, Simd};
+use super::{F32x16, Kernel, LANES, Simd};
 
 /// Arrays of sixteen: the compiler's choice of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Simd for Portable {
         [x; LANES]
     }
     #[inline(always)]
-    fn load(self, from: &Lane) -> Self::V {
+    fn load(self, from: &F32x16) -> Self::V {
         from.0
     }
     #[inline(always)]
@@ -46,7 +46,7 @@ impl Simd for Portable {
         bits
     }
     #[inline(always)]
-    fn store(self, v: Self::V, to: &mut Lane) {
+    fn store(self, v: Self::V, to: &mut F32x16) {
         to.0 = v;
     }
     #[inline(always)]

@@ -1,13 +1,13 @@
 //! AVX2 and AVX-512.
 //!
 //! Every `unsafe` block here calls vector intrinsics by value, or loads or stores sixteen
-//! floats through a reference to a `Lane`, which is 64 bytes long and aligned to 64 (or says why it may
+//! floats through a reference to a `F32x16`, which is 64 bytes long and aligned to 64 (or says why it may
 //! do otherwise): the only precondition left is that the machine has the instruction, and the tokens can
 //! be had only from `detect`.
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, LANES, Lane, Simd};
+use super::{F32x16, Kernel, LANES, Simd};
 
 /// Proof that AVX2, FMA and BMI are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Simd for Avx2 {
         unsafe { [_mm256_set1_ps(x); 2] }
     }
     #[inline(always)]
-    fn load(self, from: &Lane) -> Self::V {
+    fn load(self, from: &F32x16) -> Self::V {
         let from = from.0.as_ptr();
         // SAFETY: see the module.
         unsafe { [_mm256_load_ps(from), _mm256_load_ps(from.add(8))] }
@@ -164,7 +164,7 @@ impl Simd for Avx2 {
         self.bits(unequal)
     }
     #[inline(always)]
-    fn store(self, v: Self::V, to: &mut Lane) {
+    fn store(self, v: Self::V, to: &mut F32x16) {
         let to = to.0.as_mut_ptr();
         // SAFETY: see the module.
         unsafe {
@@ -289,7 +289,7 @@ impl Simd for Avx512 {
         unsafe { _mm512_set1_ps(x) }
     }
     #[inline(always)]
-    fn load(self, from: &Lane) -> Self::V {
+    fn load(self, from: &F32x16) -> Self::V {
         // SAFETY: see the module.
         unsafe { _mm512_load_ps(from.0.as_ptr()) }
     }
@@ -314,7 +314,7 @@ impl Simd for Avx512 {
         unsafe { _mm512_storeu_ps(list.as_mut_ptr(), _mm512_maskz_compress_ps(bits, v)) }
     }
     #[inline(always)]
-    fn store(self, v: Self::V, to: &mut Lane) {
+    fn store(self, v: Self::V, to: &mut F32x16) {
         // SAFETY: see the module.
         unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
     }

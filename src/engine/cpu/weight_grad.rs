@@ -1,4 +1,4 @@
-//! Weight gradients of a job: some inputs of a layer, for some blocks of its outputs.
+//! Weight gradients of a tiles: some inputs of a layer, for some blocks of its outputs.
 
 use std::ops::Range;
 
@@ -6,8 +6,8 @@ use super::{
     dense::{Ahead, PIECE},
     layout::live,
     lists::Pairs,
-    pass::{Pass, Sample},
-    simd::{Isa, LANES, Lane, flatten, flatten_mut},
+    pass::{Pass, SampleTrace},
+    simd::{F32x16, Isa, LANES, flatten, flatten_mut},
     weights::{self, Piece, Sink},
 };
 
@@ -15,46 +15,51 @@ use super::{
 /// of each, stay in L1.
 const HEIGHT: usize = 75;
 
-/// What one thread needs for one task.
+/// What one thread needs for one tile.
 #[derive(Debug, Default)]
-pub(super) struct Bench {
-    pub sums: Vec<Lane>,
-    pub x: Vec<Lane>,
+pub(super) struct GradScratch {
+    pub sums: Vec<F32x16>,
+    pub x: Vec<F32x16>,
 }
 
 /// A block of a layer's outputs times some of its inputs.
-pub(super) struct Task<'a> {
+pub(super) struct Tile<'a> {
     pub layer: usize,
     pub block: usize,
     pub part: usize,
     pub sink: Sink<'a>,
 }
 
-/// Tasks that share what they read.
-pub(super) type Job<'a> = Vec<Task<'a>>;
+/// Tiles that share the inputs they read.
+pub(super) type TileRow<'a> = Vec<Tile<'a>>;
 
-/// Some inputs of a layer (the bias is one more), for the blocks of a job.
-pub(super) struct Strip<'a> {
+/// Some inputs of a layer (the bias is one more), for the blocks of a row of tiles.
+pub(super) struct WeightGrad<'a> {
     pub pass: Pass<'a>,
-    pub samples: &'a [Sample],
+    pub samples: &'a [SampleTrace],
     pub isa: Isa,
-    pub lanes: usize,
+    pub vectors: usize,
     pub inputs: usize,
     pub neurons: usize,
     pub columns: Range<usize>,
 }
 
-impl Strip<'_> {
+impl WeightGrad<'_> {
     /// From lists of a sparse input.
-    pub fn sparse(self, job: Job<'_>, columns: &Pairs, Bench { sums: a, .. }: &mut Bench) {
-        let (lanes, rows) = (self.lanes, self.pass.source.rows() * self.lanes);
-        for Task { block, sink, .. } in job {
+    pub fn sparse(
+        self,
+        tiles: TileRow<'_>,
+        columns: &Pairs,
+        GradScratch { sums: a, .. }: &mut GradScratch,
+    ) {
+        let (vectors, rows) = (self.vectors, self.pass.source.rows() * self.vectors);
+        for Tile { block, sink, .. } in tiles {
             a.clear();
             for sample in self.samples {
                 a.extend_from_slice(&sample.a[0][block * rows..][..rows]);
             }
             self.isa.run(weights::FromInput {
-                lanes,
+                vectors,
                 columns,
                 a,
                 sink,
@@ -66,16 +71,16 @@ impl Strip<'_> {
     /// what they give with each block's adjoints; hands on the sums at the end. Both come from beyond
     /// L2, and are asked for while the block before is computed: the next block's adjoints, and a share
     /// of the next stretch's rows.
-    pub fn dense(self, job: Job<'_>, Bench { sums, x }: &mut Bench) {
-        let (source, steps, lanes) = (self.pass.source, self.pass.source.rows(), self.lanes);
+    pub fn dense(self, tiles: TileRow<'_>, GradScratch { sums, x }: &mut GradScratch) {
+        let (source, steps, vectors) = (self.pass.source, self.pass.source.rows(), self.vectors);
         let bias = self.columns.contains(&self.inputs);
         let real = self.columns.len() - usize::from(bias);
         let (len, width) = (
-            self.columns.len() * lanes,
+            self.columns.len() * vectors,
             self.columns.len().div_ceil(LANES),
         );
         sums.clear();
-        sums.resize(job.len() * len, Lane::ZERO);
+        sums.resize(tiles.len() * len, F32x16::ZERO);
         let all = self.samples.len() * steps;
         let row = |r: usize| {
             let row = source.row(self.pass.first + r / steps, r % steps);
@@ -90,7 +95,7 @@ impl Strip<'_> {
         let mut pieces = self.pieces(stretch(0));
         for begin in (0..all).step_by(height) {
             let (here, coming) = (stretch(begin), stretch(begin + height));
-            x.resize(here.len() * width, Lane::ZERO);
+            x.resize(here.len() * width, F32x16::ZERO);
             for (r, to) in here.zip(flatten_mut(x).chunks_exact_mut(width * LANES)) {
                 to[..real].copy_from_slice(row(r));
                 if bias {
@@ -98,19 +103,19 @@ impl Strip<'_> {
                 }
             }
             let next = self.pieces(coming.clone());
-            let share = coming.len().div_ceil(job.len());
-            for (n, (task, sums)) in job.iter().zip(sums.chunks_exact_mut(len)).enumerate() {
-                let (panels, block) = match job.get(n + 1) {
-                    Some(task) => (&pieces, task.block),
-                    None => (&next, job[0].block),
+            let share = coming.len().div_ceil(tiles.len());
+            for (n, (tile, sums)) in tiles.iter().zip(sums.chunks_exact_mut(len)).enumerate() {
+                let (panels, block) = match tiles.get(n + 1) {
+                    Some(tile) => (&pieces, tile.block),
+                    None => (&next, tiles[0].block),
                 };
-                let panels = panels.iter().map(|piece| piece.panel(block, lanes));
+                let panels = panels.iter().map(|piece| piece.panel(block, vectors));
                 let rows = coming.clone().skip(n * share).take(share).map(row);
                 let ahead = panels.map(flatten).chain(rows);
                 self.isa.run(weights::FromDense {
-                    lanes,
-                    live: live(self.neurons, lanes, task.block),
-                    block: task.block,
+                    vectors,
+                    live: live(self.neurons, vectors, tile.block),
+                    block: tile.block,
                     pieces: &pieces,
                     x: flatten(x),
                     row: width * LANES,
@@ -123,8 +128,12 @@ impl Strip<'_> {
             }
             pieces = next;
         }
-        for (Task { sink, .. }, sums) in job.into_iter().zip(sums.chunks_exact(len)) {
-            self.isa.run(weights::Deliver { lanes, sums, sink });
+        for (Tile { sink, .. }, sums) in tiles.into_iter().zip(sums.chunks_exact(len)) {
+            self.isa.run(weights::Deliver {
+                vectors,
+                sums,
+                sink,
+            });
         }
     }
 
@@ -144,16 +153,16 @@ impl Strip<'_> {
             .collect()
     }
 
-    /// From the spikes of the layer below layer `k`, the job's own.
-    pub fn spikes(self, job: Job<'_>, k: usize, Bench { sums, .. }: &mut Bench) {
-        let (lanes, steps, rows) = (self.lanes, self.pass.source.steps, self.columns.clone());
-        for Task {
+    /// From the spikes of the layer below layer `k`, the tiles' own.
+    pub fn spikes(self, tiles: TileRow<'_>, k: usize, GradScratch { sums, .. }: &mut GradScratch) {
+        let (vectors, steps, rows) = (self.vectors, self.pass.source.steps, self.columns.clone());
+        for Tile {
             block, part, sink, ..
-        } in job
+        } in tiles
         {
             sums.clear();
-            sums.resize(64.max(rows.len()) * lanes, Lane::ZERO);
-            let own = block * steps * lanes..(block + 1) * steps * lanes;
+            sums.resize(64.max(rows.len()) * vectors, F32x16::ZERO);
+            let own = block * steps * vectors..(block + 1) * steps * vectors;
             let words = part * steps..(part + 1) * steps;
             if rows.start < self.inputs {
                 let samples = self.samples.iter().map(|sample| {
@@ -169,7 +178,7 @@ impl Strip<'_> {
                 } else {
                     for (words, a) in samples {
                         self.isa.run(weights::FromSpikes {
-                            lanes,
+                            vectors,
                             words,
                             a,
                             sums,
@@ -178,14 +187,18 @@ impl Strip<'_> {
                 }
             }
             if rows.contains(&self.inputs) {
-                let sum = &mut sums[(self.inputs - rows.start) * lanes..][..lanes];
+                let sum = &mut sums[(self.inputs - rows.start) * vectors..][..vectors];
                 for sample in self.samples {
                     let a = &sample.a[k][own.clone()];
                     self.isa.run(weights::FromBias { a, sum });
                 }
             }
-            let sums = &sums[..rows.len() * lanes];
-            self.isa.run(weights::Deliver { lanes, sums, sink });
+            let sums = &sums[..rows.len() * vectors];
+            self.isa.run(weights::Deliver {
+                vectors,
+                sums,
+                sink,
+            });
         }
     }
 }

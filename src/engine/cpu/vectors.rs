@@ -5,9 +5,9 @@ use crate::{Surrogate, neuron::Arithmetic};
 
 /// The arithmetic of an instruction set; a spike is a mask.
 #[derive(Clone, Copy)]
-pub(super) struct Lanes<S>(pub S);
+pub(super) struct Vectors<S>(pub S);
 
-impl<S: Simd> Arithmetic for Lanes<S> {
+impl<S: Simd> Arithmetic for Vectors<S> {
     type V = S::V;
     type S = S::M;
 
