@@ -13,7 +13,7 @@
 
 use ndarray::{ArrayView2, ArrayView3, s};
 
-use crate::{Error, Float, Network, Record, Result, network::all_finite, room};
+use crate::{Error, Float, Network, Record, Result, finite::all_finite, memory};
 
 /// Numbers that one sample may have: they are counted in 32 bits.
 const MAX_SAMPLE: usize = u32::MAX as usize;
@@ -161,7 +161,7 @@ impl<'a, F: Float> Input<'a, F> {
         // What an engine holds of one sample at least: current, spikes, membranes, adjoints.
         let neurons = network.layers().iter().map(|layer| layer.neurons());
         let traces = neurons.map(|n| [4, self.num_steps(), 1, n]);
-        room::check::<F>("num_steps x neurons", traces)?;
+        memory::check::<F>("num_steps x neurons", traces)?;
         if let Input::Sequence { x } = self {
             let (num_steps, _, features) = x.dim();
             if num_steps.saturating_mul(features) > MAX_SAMPLE {
@@ -203,6 +203,6 @@ impl<'a, F: Float> Input<'a, F> {
         let kept = layers.iter().enumerate();
         let kept = kept.filter(|(k, _)| record.keeps(*k, layers.len()));
         let traces = kept.map(|(_, layer)| [4, self.num_steps(), self.batch(), layer.neurons()]);
-        room::check::<F>("num_steps x batch x neurons", traces)
+        memory::check::<F>("num_steps x batch x neurons", traces)
     }
 }

@@ -147,10 +147,12 @@ pub mod engine;
 mod error;
 #[cfg(any(feature = "mnist", feature = "safetensors"))]
 pub mod files;
+mod finite;
 mod float;
 pub mod gradcheck;
 mod input;
 pub mod loss;
+mod memory;
 pub mod metrics;
 pub mod network;
 pub mod neuron;
@@ -159,9 +161,9 @@ pub mod optim;
 pub mod plot;
 mod predictor;
 mod recording;
-mod room;
 mod stopwatch;
 pub mod surrogate;
+mod tensors;
 pub mod train;
 #[cfg(feature = "safetensors")]
 pub mod verify;

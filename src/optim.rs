@@ -19,7 +19,7 @@
 
 use ndarray::{Array1, ArrayD, Zip};
 
-use crate::{Error, Float, Gradients, Network, Result, network::check_finite};
+use crate::{Error, Float, Gradients, Network, Result, finite::check_finite};
 
 /// The Adam optimizer: settings and moments.
 ///

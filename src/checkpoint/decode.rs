@@ -24,9 +24,8 @@ use super::{
 };
 use crate::{
     Adam, Error, Gradients, History, Layer, Network, Objective, StepReport, Trainer, files,
-    network::LayerGradients,
-    network::name_of,
     neuron::Neurons,
+    tensors::{self, Tensors},
     train::{BatchRecord, EpochRecord, Position},
     weights::describe::{Described, Fields, Unfit, out_of_range, shortened},
 };
@@ -128,7 +127,7 @@ fn version_1(
     known: &[Neurons],
 ) -> Result<Checkpoint, Unfit> {
     fields.text("crc32")?;
-    let mut tensors = Tensors::new(file)?;
+    let mut tensors = FileTensors::new(file)?;
     let network = network(&mut fields, &mut tensors, known)?;
     let objective = objective(&mut fields)?;
     let adam = adam(&mut fields, &mut tensors, &network)?;
@@ -188,7 +187,7 @@ impl Fields {
 
 fn network(
     fields: &mut Fields,
-    tensors: &mut Tensors<'_, '_>,
+    tensors: &mut FileTensors<'_, '_>,
     known: &[Neurons],
 ) -> Result<Network, Unfit> {
     let Described { sizes, neurons } = Described::take(fields, LAYER, tensors.0.len(), known)?;
@@ -205,36 +204,26 @@ fn network(
 
 /// The trained tensors of layer `k`, or one of their moments.
 fn parameters(
-    tensors: &mut Tensors<'_, '_>,
+    tensors: &mut FileTensors<'_, '_>,
     prefix: &str,
     k: usize,
     (inputs, neurons): (usize, usize),
     neuron: &Neurons,
-) -> Result<LayerGradients<f32>, Unfit> {
-    let mut vector = |name: &str, length: usize| {
-        let name = format!("{prefix}{name}");
-        Ok(Array1::from(tensors.f32(&name, &[length])?))
+) -> Result<Tensors<f32>, Unfit> {
+    let name = |name: String| format!("{prefix}{name}");
+    let matrix = |from: &mut FileTensors<'_, '_>, tensor, [outputs, inputs]: [usize; 2]| {
+        let tensor = name(tensor);
+        let values = from.f32(&tensor, &[outputs, inputs])?;
+        Array2::from_shape_vec((outputs, inputs), values).map_err(|e| Unfit {
+            what: tensor,
+            expected: format!("[{outputs}, {inputs}]"),
+            found: e.to_string(),
+        })
     };
-    let bias = vector(&format!("fc{k}.bias"), neurons)?;
-    let mut constants = Vec::new();
-    for (constant, value, learnt) in neuron.each() {
-        if learnt {
-            let values = vector(&name_of(k, constant), value.values().len())?;
-            constants.push((constant, values));
-        }
-    }
-    let name = format!("{prefix}fc{k}.weight");
-    let weight = tensors.f32(&name, &[neurons, inputs])?;
-    let weight = Array2::from_shape_vec((neurons, inputs), weight).map_err(|e| Unfit {
-        what: name,
-        expected: format!("[{neurons}, {inputs}]"),
-        found: e.to_string(),
-    })?;
-    Ok(LayerGradients {
-        weight,
-        bias,
-        constants,
-    })
+    let vector = |from: &mut FileTensors<'_, '_>, tensor, len| {
+        Ok(Array1::from(from.f32(&name(tensor), &[len])?))
+    };
+    tensors::shapes(inputs, neurons, neuron).read(k, tensors, matrix, vector)
 }
 
 fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
@@ -255,7 +244,7 @@ fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
 /// Adam's settings; and its moments, if and only if it has made a step.
 fn adam(
     fields: &mut Fields,
-    tensors: &mut Tensors<'_, '_>,
+    tensors: &mut FileTensors<'_, '_>,
     network: &Network,
 ) -> Result<Adam, Unfit> {
     let clip_norm = fields.get("adam.clip_norm", "a number or none", |text| match text {
@@ -299,7 +288,7 @@ fn adam(
     Ok(adam)
 }
 
-fn history(tensors: &mut Tensors<'_, '_>, layers: usize) -> Result<History, Unfit> {
+fn history(tensors: &mut FileTensors<'_, '_>, layers: usize) -> Result<History, Unfit> {
     let mut history = History::default();
     let epochs = tensors.whole("history.batch.epoch", None)?;
     let count = Some(epochs.len());
@@ -344,7 +333,7 @@ fn history(tensors: &mut Tensors<'_, '_>, layers: usize) -> Result<History, Unfi
 
 /// The columns of `count` reports; those of no samples are none.
 fn reports(
-    tensors: &mut Tensors<'_, '_>,
+    tensors: &mut FileTensors<'_, '_>,
     prefix: &str,
     count: usize,
     layers: usize,
@@ -376,7 +365,7 @@ fn reports(
 /// The norms of those batches that were measured; a file of a run that measured none has no such
 /// tensors.
 fn gradient_norms(
-    tensors: &mut Tensors<'_, '_>,
+    tensors: &mut FileTensors<'_, '_>,
     reports: &mut [Option<StepReport>],
     layers: usize,
 ) -> Result<(), Unfit> {
@@ -402,11 +391,11 @@ fn gradient_norms(
 }
 
 /// The tensors of a file, each of which is taken once.
-struct Tensors<'f, 'd>(BTreeMap<&'f str, safetensors::tensor::TensorView<'d>>);
+struct FileTensors<'f, 'd>(BTreeMap<&'f str, safetensors::tensor::TensorView<'d>>);
 
-impl<'f, 'd> Tensors<'f, 'd> {
+impl<'f, 'd> FileTensors<'f, 'd> {
     fn new(file: &'f SafeTensors<'d>) -> Result<Self, Unfit> {
-        Ok(Tensors(file.iter().collect()))
+        Ok(FileTensors(file.iter().collect()))
     }
 
     /// The bytes of a tensor, of `shape` where it is known, else of one axis.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Error, History, Result, StepReport,
-    network::check_finite,
+    finite::check_finite,
     optim::check_same,
     weights::header::{self, Entry, START},
 };

@@ -1,81 +1,92 @@
-//! A box of an engine and a mutable reference to one are engines: each call goes through to the one
-//! behind it.
+//! Engines that hand each call on to another: a box of an engine, a mutable reference to one, and the
+//! public engines, which are a [`Driver`](super::driver::Driver) each.
 
 use ndarray::ArrayViewMut2;
 
-use super::Engine;
+#[cfg(feature = "cuda")]
+use super::CudaEngine;
+use super::{CpuEngine, Engine, ReferenceEngine};
 use crate::{
     Adam, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
     StepReport,
 };
 
-/// Every method of the trait goes through, also one that the trait has a body for: that body would
-/// hide what the engine does instead.
-macro_rules! go_through {
-    ($($pointer:ty),+) => {$(
-        impl<F: Float, E: Engine<F> + ?Sized> Engine<F> for $pointer {
-            fn describe(&self) -> String {
-                (**self).describe()
+/// Every method of the trait is handed on, also one that the trait has a body for: that body would hide
+/// what the engine does instead.
+macro_rules! hand_on {
+    ([$($header:tt)*] $F:ty, $self:ident => $inner:expr) => {
+        $($header)* {
+            fn describe(&$self) -> String {
+                $inner.describe()
             }
 
-            fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {
-                (**self).forward(input, record)
+            fn forward(&mut $self, input: Input<'_, $F>, record: &Record) -> Result<Recording<$F>> {
+                $inner.forward(input, record)
             }
 
             fn classify(
-                &mut self,
-                input: Input<'_, F>,
+                &mut $self,
+                input: Input<'_, $F>,
                 read_out: ReadOut,
                 classes: &mut [usize],
             ) -> Result<()> {
-                (**self).classify(input, read_out, classes)
+                $inner.classify(input, read_out, classes)
             }
 
             fn scores(
-                &mut self,
-                input: Input<'_, F>,
+                &mut $self,
+                input: Input<'_, $F>,
                 read_out: ReadOut,
-                scores: ArrayViewMut2<'_, F>,
+                scores: ArrayViewMut2<'_, $F>,
             ) -> Result<()> {
-                (**self).scores(input, read_out, scores)
+                $inner.scores(input, read_out, scores)
             }
 
-            fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-                (**self).evaluate(input, targets)
+            fn evaluate(&mut $self, input: Input<'_, $F>, targets: &[usize]) -> Result<StepReport> {
+                $inner.evaluate(input, targets)
             }
 
             fn gradients(
-                &mut self,
-                input: Input<'_, F>,
+                &mut $self,
+                input: Input<'_, $F>,
                 targets: &[usize],
-            ) -> Result<(f64, Gradients<F>)> {
-                (**self).gradients(input, targets)
+            ) -> Result<(f64, Gradients<$F>)> {
+                $inner.gradients(input, targets)
             }
 
-            fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-                (**self).train_step(input, targets)
+            fn train_step(
+                &mut $self,
+                input: Input<'_, $F>,
+                targets: &[usize],
+            ) -> Result<StepReport> {
+                $inner.train_step(input, targets)
             }
 
-            fn prefetch(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
-                (**self).prefetch(input, targets)
+            fn prefetch(&mut $self, input: Input<'_, $F>, targets: &[usize]) -> Result<()> {
+                $inner.prefetch(input, targets)
             }
 
-            fn measure_gradients(&mut self, on: bool) {
-                (**self).measure_gradients(on)
+            fn measure_gradients(&mut $self, on: bool) {
+                $inner.measure_gradients(on)
             }
 
-            fn to_network(&mut self) -> Result<Network<F>> {
-                (**self).to_network()
+            fn to_network(&mut $self) -> Result<Network<$F>> {
+                $inner.to_network()
             }
 
-            fn objective(&self) -> &Objective<F> {
-                (**self).objective()
+            fn objective(&$self) -> &Objective<$F> {
+                $inner.objective()
             }
 
-            fn to_optimizer(&mut self) -> Result<Adam<F>> {
-                (**self).to_optimizer()
+            fn to_optimizer(&mut $self) -> Result<Adam<$F>> {
+                $inner.to_optimizer()
             }
         }
-    )+};
+    };
 }
-go_through!(Box<E>, &mut E);
+hand_on!([impl<F: Float, E: Engine<F> + ?Sized> Engine<F> for Box<E>] F, self => (**self));
+hand_on!([impl<F: Float, E: Engine<F> + ?Sized> Engine<F> for &mut E] F, self => (**self));
+hand_on!([impl<F: Float> Engine<F> for ReferenceEngine<F>] F, self => self.0);
+hand_on!([impl Engine for CpuEngine] f32, self => self.0);
+#[cfg(feature = "cuda")]
+hand_on!([impl Engine for CudaEngine] f32, self => self.0);

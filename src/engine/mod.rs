@@ -7,6 +7,7 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod driver;
 mod forward;
 pub mod reference;
 
@@ -16,7 +17,7 @@ use ndarray::ArrayViewMut2;
 
 use crate::{
     Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport, network::check_finite, optim::check_same,
+    StepReport,
 };
 pub use cpu::CpuEngine;
 pub(crate) use cpu::Inference;
@@ -305,72 +306,6 @@ fn build_note() -> &'static str {
     }
 }
 
-/// Where a membrane stands: layer, step, sample, neuron, each from 0.
-type Place = [usize; 4];
-
-/// The error for a loss that is not finite: names the first parameter that is not, else the first
-/// membrane, which `find` looks for, layers first.
-fn loss_not_finite<F: Float>(
-    loss: f64,
-    network: &Network<F>,
-    find: impl FnOnce() -> Result<Option<Place>>,
-) -> Error {
-    if let Err(error) = network.check_finite("") {
-        return error;
-    }
-    let position = match find() {
-        Ok(Some([k, t, b, n])) => format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1),
-        Ok(None) => "the value that the loss returned, although every membrane is finite".into(),
-        Err(error) => return error,
-    };
-    Error::NonFinite {
-        what: "loss".into(),
-        value: loss.to_string(),
-        position,
-    }
-}
-
-/// The first membrane that is not finite.
-fn first_not_finite<F: Float>(recording: &Recording<F>) -> Option<Place> {
-    (0..recording.num_layers())
-        .filter_map(|k| Some((k, recording.layer(k)?)))
-        .find_map(|(k, trace)| {
-            let ((t, b, n), _) = trace.mem.indexed_iter().find(|(_, u)| !u.is_finite())?;
-            Some([k, t, b, n])
-        })
-}
-
-/// The first of a batch that was not recorded: sample by sample, since the memory for a recording of
-/// all of them may not be there.
-fn find_not_finite<'a>(
-    input: Input<'a>,
-    mut record: impl FnMut(Input<'a>) -> Result<Recording>,
-) -> Result<Option<Place>> {
-    let mut first: Option<Place> = None;
-    for sample in 0..input.batch() {
-        let recording = record(input.sample(sample))?;
-        let place = first_not_finite(&recording).map(|[k, t, _, n]| [k, t, sample, n]);
-        first = first.into_iter().chain(place).min();
-    }
-    Ok(first)
-}
-
-/// Refuses parameters and second moments that are not finite, and says which, before or after an update;
-/// whether they all are, an engine knows without bringing them back.
-fn check_parameters(finite: bool, when: &str, update: u64, engine: &mut impl Engine) -> Result<()> {
-    if finite {
-        return Ok(());
-    }
-    let when = format!(" {when} update {update}");
-    engine.to_network()?.check_finite(&when)?;
-    if let Some((_, second)) = engine.to_optimizer()?.moments() {
-        for (name, v) in second.tensors() {
-            check_finite(&format!("second moment of {name}{when}"), v.iter())?;
-        }
-    }
-    Ok(())
-}
-
 /// Refuses room for more or fewer classes than there are samples.
 pub(crate) fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
     if classes.len() == input.batch() {
@@ -394,9 +329,4 @@ pub(crate) fn check_scores<F: Float>(
         input.batch()
     );
     Err(Error::shape("scores", expected, scores.shape()))
-}
-
-/// Refuses moments of another network.
-fn adam_fits(network: &Network, moments: &Gradients) -> Result<()> {
-    check_same(network, moments, "moments of the optimizer")
 }

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     Adam, Error, Float, Leaky, Loss, Network, Objective, Result,
     data::{Batch, Dataset},
-    files,
+    files, tensors,
 };
 
 /// The longest file that is read.
@@ -413,7 +413,7 @@ fn described(meta: &mut Metadata, parameters: &Tensors) -> Checked<Network<f64>>
         .zip(beta.into_iter().zip(threshold));
     for (((&neurons, &below), (beta, threshold)), k) in layers.zip(1_usize..) {
         // The file must hold what the metadata promise, before anything of that size is made.
-        let name = format!("fc{k}.weight");
+        let name = tensors::weight(k);
         let weight = parameters.get(&name).ok_or_else(|| missing(&name))?;
         expect_shape(&name, &[neurons, below], weight.shape())?;
         let leaky = Leaky {

@@ -14,7 +14,7 @@
 use ndarray::Array1;
 
 use super::describe::{Unfit, number, rules};
-use crate::{Dynamics, Float, Layer, PerNeuron, Reset, network::name_of, neuron::Neurons};
+use crate::{Dynamics, Float, Layer, PerNeuron, Reset, neuron::Neurons, tensors};
 
 /// A decay or a threshold of a file.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub(super) fn compare<F: Float>(
     }
     let each = neuron.each().zip(constants).zip(&told.constants);
     for (((constant, _, learnt), have), (_, found)) in each {
-        let name = name_of(k, constant);
+        let name = tensors::constant(k, constant);
         match found {
             Some(found) if !learnt => same(&name, found, have)?,
             // A tensor is loaded as the other parameters are.

@@ -30,8 +30,8 @@ use crate::{
     Error, Float, Layer, Network, Reset, Result,
     checkpoint::{self, decode, text::LAYER},
     files,
-    network::name_of,
     neuron::Neurons,
+    tensors,
 };
 
 type Fit<T> = std::result::Result<T, Unfit>;
@@ -83,8 +83,7 @@ impl<'a> Source<'a> {
                 "without one",
             ));
         };
-        let names =
-            (1..=neurons.len()).flat_map(|k| [format!("fc{k}.weight"), format!("fc{k}.bias")]);
+        let names = (1..=neurons.len()).flat_map(|k| [tensors::weight(k), tensors::bias(k)]);
         self.check_names(names.collect(), neurons.len(), false)?;
         let layers = (sizes.windows(2).zip(neurons).zip(1..)).filter_map(|((pair, neuron), k)| {
             let &[inputs, neurons] = pair else {
@@ -106,8 +105,8 @@ impl<'a> Source<'a> {
         (inputs, neurons): (usize, usize),
         neuron: &Neurons,
     ) -> Fit<Layer<F>> {
-        self.floats(&format!("fc{k}.weight"), &[neurons, inputs])?;
-        self.floats(&format!("fc{k}.bias"), &[neurons])?;
+        self.floats(&tensors::weight(k), &[neurons, inputs])?;
+        self.floats(&tensors::bias(k), &[neurons])?;
         Ok(Layer {
             weight: Array2::zeros((neurons, inputs)),
             bias: Array1::zeros(neurons),
@@ -174,7 +173,7 @@ impl<'a> Source<'a> {
         described: Option<&'d Neurons>,
     ) -> Fit<Told<'d>> {
         let neurons = layer.neurons();
-        let fc = self.tensors.get(&format!("fc{k}.weight"));
+        let fc = self.tensors.get(&tensors::weight(k));
         let single = fc.is_some_and(|weight| weight.dtype() == Dtype::F32);
         let constant = |name: &'static str| {
             let tensor = self.constant(&format!("lif{k}.{name}"), neurons)?;
@@ -258,7 +257,7 @@ impl<'a> Source<'a> {
         let described = self.described.iter().flat_map(|network| &network.neurons);
         for (neuron, k) in described.zip(1..) {
             for (constant, _, learnt) in neuron.each() {
-                let name = name_of(k, constant);
+                let name = tensors::constant(k, constant);
                 match learnt {
                     true => names.push(name),
                     false => drop(fixed.insert(name)),

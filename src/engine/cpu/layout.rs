@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Layer,
     neuron::{Constant, Neurons},
+    tensors::Tensors,
 };
 
 /// Layers of at most this many neurons send their adjoints down by fused multiply-adds; wider ones
@@ -93,6 +94,21 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// Those of one layer.
+    pub fn pack(layer: &LayerState, first: &Tensors<f32>, second: &Tensors<f32>) -> Self {
+        let mut given = first.constants.iter().zip(&second.constants);
+        let pair =
+            |((_, m), (_, v)): (&(_, Array1<f32>), &(_, Array1<f32>))| (m.clone(), v.clone());
+        let each = layer.neuron.each();
+        Moments {
+            first: layer.pack(&first.weight, &first.bias),
+            second: layer.pack(&second.weight, &second.bias),
+            constants: each
+                .map(|(.., learn)| learn.then(|| given.next().map(pair)).flatten())
+                .collect(),
+        }
+    }
+
     /// Room for `len` vectors each.
     pub fn resize(&mut self, len: usize) {
         self.first.resize(len, F32x16::ZERO);
@@ -119,7 +135,7 @@ impl LayerState {
         state.params = state.pack(&layer.weight, &layer.bias);
         state.spread_constants();
         if weight_t {
-            state.refresh_across();
+            state.refresh_weight_t();
         }
         state
     }
@@ -231,7 +247,7 @@ impl LayerState {
     }
 
     /// Brings `weight_t` up to date with `params`.
-    pub fn refresh_across(&mut self) {
+    pub fn refresh_weight_t(&mut self) {
         let (below, neurons, inputs) = (self.below.vectors, self.neurons, self.inputs);
         let (vectors, block_len) = (self.vectors, self.block_len());
         self.weight_t

@@ -1,88 +1,52 @@
-//! A training engine's state, and the order of work of a step: input, samples, weights.
+//! The order of work of a step: input, samples, weights.
 
 use super::{
-    layout::{LayerState, Moments},
+    layout::LayerState,
     parallel::enter,
     pass::{AdjointSource, Kit, Model, Pass, SampleTrace, Workspace},
-    simd::Isa,
     source::{Source, with_source},
     update::Learning,
 };
-use crate::{Adjoints, Input, Objective, Recording, StepReport, optim::Update};
+use crate::{Input, StepReport, optim::Update};
 
-/// What a run is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Mode {
-    Evaluate,
-    /// Leaves the gradients in the machine's buffers.
-    Gradients,
-    Train(Update),
+/// What a step works on.
+pub(super) struct Step<'a> {
+    pub kit: &'a Kit,
+    pub layers: &'a mut [LayerState],
+    pub work: &'a mut Workspace,
+    pub learning: &'a mut Learning,
 }
 
-/// Layers in the engine's layout, and everything that is allocated once.
-#[derive(Debug)]
-pub(super) struct Machine {
-    pub kit: Kit,
-    pub layers: Vec<LayerState>,
-    pub work: Workspace,
-    pub learning: Learning,
-    /// Whether the last run with [`Mode::Train`] has updated the parameters.
+/// What a step is to do after the way forward.
+#[derive(Clone, Copy)]
+pub(super) enum Then {
+    Stop,
+    /// Leave the gradients in the buffers.
+    Gradients,
+    /// Update the parameters, if the loss is finite and no gradient, nor its square, can have overflowed;
+    /// else leave the gradients in the buffers.
+    Update(Update),
+}
+
+/// What a step has done.
+pub(super) struct Done {
+    pub report: StepReport,
     pub updated: bool,
 }
 
-impl Machine {
-    /// `finite`: whether all parameters are.
-    pub fn new(isa: Isa, layers: Vec<LayerState>, moments: Vec<Moments>, finite: bool) -> Self {
-        Machine {
-            kit: Kit::new(isa),
-            learning: Learning::new(&layers, moments, finite),
-            layers,
-            work: Workspace::default(),
-            updated: false,
-        }
-    }
-
-    /// What a pass forward needs, and the memory for it.
-    pub fn forward(&mut self) -> (Model<'_>, &mut Workspace) {
-        let model = Model {
-            kit: &self.kit,
-            layers: &self.layers,
-        };
-        (model, &mut self.work)
-    }
-
-    /// Runs a batch, as the mode says. With [`Mode::Train`], parameters change only if the loss is
-    /// finite and no gradient, nor its square, can have overflowed. `None`, here and below: the input holds a NaN or an
-    /// infinity.
+impl Step<'_> {
+    /// Runs a batch; adjoints that are given are of a loss that has seen the whole batch, and the report
+    /// then has no loss. `None`, here and below: the input holds a NaN or an infinity.
     pub fn run(
-        &mut self,
+        mut self,
         input: Input<'_>,
         targets: &[usize],
-        objective: &Objective,
-        mode: Mode,
-    ) -> Option<StepReport> {
-        let goal = AdjointSource::Objective(objective);
+        goal: AdjointSource<'_>,
+        then: Then,
+    ) -> Option<Done> {
         with_source(input, |source| {
             enter(source.worth(), || {
-                self.run_source(source, targets, goal, mode)
-            })
-        })
-    }
-
-    /// Runs a batch back from a recording of all layers and adjoints of it: of a loss that has seen
-    /// the whole batch. The report has no loss.
-    pub fn run_back(
-        &mut self,
-        input: Input<'_>,
-        targets: &[usize],
-        recording: &Recording,
-        adjoints: &Adjoints,
-        mode: Mode,
-    ) -> Option<StepReport> {
-        let goal = AdjointSource::Adjoints(recording, adjoints);
-        with_source(input, |source| {
-            enter(source.worth(), || {
-                self.run_source(source, targets, goal, mode)
+                self.run_source(source, targets, goal, then)
             })
         })
     }
@@ -92,19 +56,18 @@ impl Machine {
         source: Source<'_>,
         targets: &[usize],
         goal: AdjointSource<'_>,
-        mode: Mode,
-    ) -> Option<StepReport> {
-        let Machine {
+        then: Then,
+    ) -> Option<Done> {
+        let Step {
             kit,
             layers,
             work,
             learning,
-            updated,
         } = self;
-        let backward = !matches!(mode, Mode::Evaluate);
+        let backward = !matches!(then, Then::Stop);
         let part = Model { kit, layers }.part(source, backward);
         let whole = part >= source.batch;
-        *updated = false;
+        let mut updated = false;
         if backward {
             learning.clear_learnt();
         }
@@ -135,35 +98,26 @@ impl Machine {
                 let safe = report.loss.is_finite()
                     && size * f64::from(largest) < Update::SAFE
                     && learning.learnt_safe(layers);
-                match mode {
-                    Mode::Train(update) if whole && safe => {
+                match then {
+                    Then::Update(update) if whole && safe => {
                         learning.weights(kit, layers, work, pass, Some(update));
                         learning.apply_learnt(layers, update);
-                        *updated = true;
+                        updated = true;
                     }
                     _ => learning.weights(kit, layers, work, pass, None),
                 }
-                if let Mode::Train(update) = mode
+                if let Then::Update(update) = then
                     && !whole
                     && safe
                     && first + count == source.batch
                 {
                     learning.apply(kit.isa, layers, update);
-                    *updated = true;
+                    updated = true;
                 }
             }
         }
-        Some(report.finish(layers, source))
-    }
-
-    /// Keeps a recording's memory for the next: fresh memory costs more than writing it.
-    pub fn reclaim(&mut self, recording: Recording) {
-        let traces = recording.layers.into_iter().flatten();
-        for trace in traces.chain([recording.output]) {
-            let tensors = [trace.spk, trace.mem].into_iter().chain(trace.kept);
-            let vectors = tensors.map(|tensor| tensor.into_raw_vec_and_offset().0);
-            self.work.spare.extend(vectors);
-        }
+        let report = report.finish(layers, source);
+        Some(Done { report, updated })
     }
 }
 

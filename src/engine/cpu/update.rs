@@ -200,7 +200,7 @@ impl Learning {
         if update.is_some() {
             self.finite &= clean(&self.nonfinite);
             for layer in &mut layers[1..] {
-                layer.refresh_across();
+                layer.refresh_weight_t();
             }
         }
     }
@@ -273,7 +273,7 @@ impl Learning {
             });
             self.finite &= clean(&self.nonfinite);
             if k > 0 {
-                layer.refresh_across();
+                layer.refresh_weight_t();
             }
         }
         self.apply_learnt(layers, update);

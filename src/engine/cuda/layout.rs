@@ -9,8 +9,8 @@ use ndarray::{Array1, Array2};
 
 use crate::{
     Dynamics, Error, Gradients, Network, Reset, Result, Surrogate,
-    network::LayerGradients,
     neuron::{Constant, Neuron, leaky::Rule},
+    tensors::LayerTensors,
 };
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
@@ -157,17 +157,20 @@ impl Layout {
 
     /// The other way round.
     pub fn tensors(&self, row: &[f32]) -> Gradients {
-        let list = |range: &Range<usize>| Array1::from(row[range.clone()].to_vec());
-        let layers = self.layers.iter().map(|place| LayerGradients {
-            weight: Array2::from_shape_vec(
-                (place.neurons, place.inputs),
-                row[place.weight.clone()].to_vec(),
-            )
-            .expect("a weight's range is as long as its shape"),
-            bias: list(&place.bias),
-            constants: (place.learnt())
-                .map(|(constant, range)| (constant, list(range)))
-                .collect(),
+        let list = |range: Range<usize>| row[range].to_vec();
+        let layers = self.layers.iter().map(|place| {
+            let shape = (place.neurons, place.inputs);
+            let matrix = |range| Array2::from_shape_vec(shape, list(range));
+            let matrix = |range| matrix(range).expect("a weight's range is as long as its shape");
+            let places = LayerTensors {
+                weight: place.weight.clone(),
+                bias: place.bias.clone(),
+                constants: place
+                    .learnt()
+                    .map(|(c, range)| (c, range.clone()))
+                    .collect(),
+            };
+            places.map(matrix, |range| Array1::from(list(range)))
         });
         Gradients {
             layers: layers.collect(),

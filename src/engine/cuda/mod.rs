@@ -3,7 +3,7 @@
 //! It computes what [`reference`](super::reference) computes, in the same order of work: parameters,
 //! moments and everything in between stay on the device; a training step uploads a batch (as bytes,
 //! where its values are those of an image), while the step before is computed if it was announced by
-//! [`prefetch`](Engine::prefetch), and downloads some numbers per sample. The kernels are CUDA C in
+//! [`prefetch`](crate::Engine::prefetch), and downloads some numbers per sample. The kernels are CUDA C in
 //! `ptx/*.cu`, shipped as PTX; [`passes`] and [`back`] say which of them runs on what, [`machine`] what
 //! there is, [`layout`] and [`batch`] where it lies; [`device`] runs them, [`driver`] finds the driver.
 //! No sum depends on timing: the same steps give the same bits.
@@ -28,15 +28,15 @@ use self::{
     batch::{Flags, Report},
     machine::Machine,
 };
-use super::{build_note, check_classes, check_parameters, find_not_finite, loss_not_finite};
+use super::driver::{Backend, Driver, Mode, Moments, Norms};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adam, Engine, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording, Result,
+    Adam, Adjoints, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording, Result,
     StepReport, optim::Update,
 };
 
-/// The CUDA engine behind the [`Engine`] trait; feature `cuda`.
+/// The CUDA engine behind the [`Engine`](crate::Engine) trait; feature `cuda`.
 ///
 /// It works in the device's primary context, as the CUDA runtime and the libraries upon it do. Each method
 /// makes that context current on the calling thread and restores what was current before: two calls of
@@ -44,18 +44,7 @@ use crate::{
 /// context is let go of when the last engine on the device is dropped. What ends it before, such as
 /// `cudaDeviceReset`, ends the engine.
 #[derive(Debug)]
-pub struct CudaEngine {
-    /// Structure, and the parameters as they were when last brought back.
-    template: Network,
-    objective: Objective,
-    /// Settings and count of updates; the moments lie on the device.
-    adam: Adam,
-    machine: Machine,
-    /// Whether training steps report the norms of their gradients.
-    measures: bool,
-    /// Whether all parameters are finite numbers.
-    finite: bool,
-}
+pub struct CudaEngine(pub(super) Driver<Cuda>);
 
 impl CudaEngine {
     /// An engine on CUDA device `index`, from 0, that trains `network` by `objective` (a bare
@@ -81,38 +70,46 @@ impl CudaEngine {
         objective: Objective,
         adam: Adam,
     ) -> Result<Self> {
-        objective.check()?;
-        adam.check()?;
-        if let Some((first, _)) = &adam.moments {
-            super::adam_fits(&network, first)?;
-        }
-        let finite = network.check_finite("").is_ok();
-        let machine = Machine::new(open()?, &network, &adam)?;
-        Ok(CudaEngine {
-            template: network,
-            objective,
-            adam: Adam {
-                moments: None,
-                ..adam
-            },
-            machine,
-            measures: false,
-            finite,
-        })
+        let open = |network: Network, adam: &Adam| {
+            Ok(Cuda {
+                finite: network.check_finite("").is_ok(),
+                machine: Machine::new(open()?, &network, adam)?,
+                template: network,
+            })
+        };
+        Driver::new(network, objective, adam, open).map(CudaEngine)
     }
+}
 
+/// A network on a device.
+#[derive(Debug)]
+pub(super) struct Cuda {
+    /// Structure, and the parameters as they were when last brought back.
+    template: Network,
+    machine: Machine,
+    /// Whether all parameters are finite numbers.
+    finite: bool,
+}
+
+impl Cuda {
     /// The batch's loss and correct answers from what the device counted.
-    fn step_report(&self, report: &Report, input: Input<'_>, targets: &[usize]) -> StepReport {
+    fn step_report(
+        &self,
+        report: &Report,
+        input: Input<'_>,
+        targets: &[usize],
+        objective: &Objective,
+    ) -> StepReport {
         let (steps, samples) = (input.num_steps() as f64, input.batch() as f64);
         let classes = self.template.outputs() as f64;
-        let share = match self.objective.loss {
+        let share = match objective.loss {
             Loss::CrossEntropyRate => 1.0 / (samples * steps),
             Loss::MseCount { .. } | Loss::MseMembrane { .. } => 1.0 / (steps * samples * classes),
             _ => 1.0 / samples,
         };
         let hidden: u64 = report.spikes.iter().rev().skip(1).sum();
-        let activity_penalty = match self.objective.rate_l1 > 0.0 {
-            true => self.objective.rate_l1 * hidden as f64,
+        let activity_penalty = match objective.rate_l1 > 0.0 {
+            true => objective.rate_l1 * hidden as f64,
             false => 0.0,
         };
         let correct = |classes: &[u32]| {
@@ -134,76 +131,60 @@ impl CudaEngine {
         }
     }
 
-    /// Refuses a loss that is not finite, and says what made it so.
-    fn check_loss(&mut self, report: StepReport, input: Input<'_>) -> Result<StepReport> {
-        if report.loss.is_finite() {
-            return Ok(report);
-        }
-        let network = self.to_network()?;
-        let _entered = self.machine.enter()?;
-        let machine = &mut self.machine;
-        let find = || find_not_finite(input, |one| machine.record(one, &Record::All, false));
-        Err(loss_not_finite(report.loss, &network, find))
-    }
-
-    fn check(&self, input: Input<'_>, targets: &[usize]) -> Result<()> {
-        input.check(&self.template)?;
-        self.template.check_targets(targets, input)
-    }
-
-    /// One batch; `back` leaves its gradients, all finite, on the device, and `update` applies them. A
-    /// loss of the user's own sees the recording on the host, and its adjoints go back to the device.
-    fn run(
-        &mut self,
-        input: Input<'_>,
-        targets: &[usize],
-        back: bool,
-        update: Option<Update>,
-    ) -> Result<(StepReport, Flags)> {
-        self.check(input, targets)?;
-        let (report, flags) = if matches!(self.objective.loss, Loss::Custom(_)) {
-            input.check_recording(&self.template, &Record::All)?;
-            let recording = {
-                let _entered = self.machine.enter()?;
-                self.machine.record(input, &Record::All, back)?
-            };
-            // The loss is the user's own code, and finds the thread's contexts as they were.
-            let (loss, adjoints) = self.objective.evaluate(&recording, targets)?;
-            let report = StepReport::new(loss, &recording, targets)?;
-            let report = self.check_loss(report, input)?;
-            let flags = match back {
-                true => {
-                    let _entered = self.machine.enter()?;
-                    self.machine.run_adjoints(input, &adjoints, update)?
-                }
-                false => Flags::default(),
-            };
-            (report, flags)
-        } else {
-            let _entered = self.machine.enter()?;
-            let counted = (self.machine).run(input, targets, &self.objective, back, update)?;
-            let report = self.step_report(&counted, input, targets);
-            (self.check_loss(report, input)?, counted.flags)
-        };
+    /// What is left to do after a batch whose loss is finite: refuses gradients that the device has
+    /// refused, and measures them. An update reads them and leaves them there.
+    fn after(&mut self, flags: &Flags, mode: Mode<'_>) -> Result<Norms> {
         if flags.refused {
-            let _entered = self.machine.enter()?;
             self.machine.gradients()?.check_finite()?;
         }
-        Ok((report, flags))
+        self.finite &= !flags.infinite;
+        match mode {
+            Mode::Train { measure: true, .. } => Ok(Some(self.machine.gradients()?.layer_norms())),
+            _ => Ok(None),
+        }
     }
 }
 
-impl Engine for CudaEngine {
+/// The update that a mode makes.
+fn update(mode: Mode<'_>) -> Option<Update> {
+    match mode {
+        Mode::Train { adam, .. } => Some(adam.next_update()),
+        _ => None,
+    }
+}
+
+impl Backend<f32> for Cuda {
     fn describe(&self) -> String {
-        format!("GPU, {}{}", self.machine.describe(), build_note())
+        format!("GPU, {}", self.machine.describe())
     }
 
-    fn forward(&mut self, input: Input<'_>, record: &Record) -> Result<Recording> {
-        input.check(&self.template)?;
-        record.check(self.template.layers().len())?;
-        input.check_recording(&self.template, record)?;
+    fn structure(&self) -> &Network {
+        &self.template
+    }
+
+    fn network(&mut self) -> Result<Network> {
         let _entered = self.machine.enter()?;
-        self.machine.record(input, record, false)
+        self.machine.parameters(&mut self.template)?;
+        Ok(self.template.clone())
+    }
+
+    fn moments(&mut self) -> Result<Option<Moments>> {
+        let _entered = self.machine.enter()?;
+        self.machine.moments().map(Some)
+    }
+
+    fn finite(&self) -> bool {
+        self.finite
+    }
+
+    /// The device is not asked about the input's numbers.
+    fn check_input(&self, input: Input<'_>) -> Result<()> {
+        input.check(&self.template)
+    }
+
+    fn forward(&mut self, input: Input<'_>, record: &Record, back: bool) -> Result<Recording> {
+        let _entered = self.machine.enter()?;
+        self.machine.record(input, record, back)
     }
 
     fn classify(
@@ -212,8 +193,6 @@ impl Engine for CudaEngine {
         read_out: ReadOut,
         classes: &mut [usize],
     ) -> Result<()> {
-        input.check(&self.template)?;
-        check_classes(input, classes)?;
         let _entered = self.machine.enter()?;
         let (by_count, by_membrane) = self.machine.classify(input)?;
         let found = match read_out {
@@ -226,60 +205,55 @@ impl Engine for CudaEngine {
         Ok(())
     }
 
-    fn evaluate(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
-        Ok(self.run(input, targets, false, None)?.0)
-    }
-
-    fn gradients(&mut self, input: Input<'_>, targets: &[usize]) -> Result<(f64, Gradients)> {
-        let (report, _) = self.run(input, targets, true, None)?;
+    fn run(
+        &mut self,
+        input: Input<'_>,
+        targets: &[usize],
+        objective: &Objective,
+        mode: Mode<'_>,
+    ) -> Result<Option<StepReport>> {
+        if matches!(objective.loss, Loss::Custom(_)) {
+            return Ok(None);
+        }
         let _entered = self.machine.enter()?;
-        Ok((report.loss, self.machine.gradients()?))
-    }
-
-    fn train_step(&mut self, input: Input<'_>, targets: &[usize]) -> Result<StepReport> {
-        check_parameters(self.finite, "before", self.adam.step + 1, self)?;
-        let update = self.adam.next_update();
-        let (mut report, flags) = self.run(input, targets, true, Some(update))?;
-        self.adam.step += 1;
-        if self.measures {
-            // The update reads them and leaves them there.
-            let _entered = self.machine.enter()?;
-            report.gradient_norms = Some(self.machine.gradients()?.layer_norms());
+        let (back, update) = (mode.backward(), update(mode));
+        let counted = (self.machine).run(input, targets, objective, back, update)?;
+        let mut report = self.step_report(&counted, input, targets, objective);
+        if report.loss.is_finite() {
+            report.gradient_norms = self.after(&counted.flags, mode)?;
         }
-        self.finite &= !flags.infinite;
-        check_parameters(self.finite, "after", self.adam.step, self)?;
-        Ok(report)
+        Ok(Some(report))
     }
 
-    fn measure_gradients(&mut self, on: bool) {
-        self.measures = on;
+    fn run_back(
+        &mut self,
+        input: Input<'_>,
+        _: &[usize],
+        _: &Recording,
+        adjoints: &Adjoints,
+        mode: Mode<'_>,
+    ) -> Result<Norms> {
+        let _entered = self.machine.enter()?;
+        let flags = (self.machine).run_adjoints(input, adjoints, update(mode))?;
+        self.after(&flags, mode)
     }
 
-    fn prefetch(&mut self, input: Input<'_>, targets: &[usize]) -> Result<()> {
-        if matches!(self.objective.loss, Loss::Custom(_)) {
-            return Ok(()); // is computed on the host
+    fn gradients(&mut self) -> Result<Gradients> {
+        let _entered = self.machine.enter()?;
+        self.machine.gradients()
+    }
+
+    /// A custom loss is computed on the host: then there is nothing to send ahead.
+    fn prefetch(
+        &mut self,
+        input: Input<'_>,
+        targets: &[usize],
+        objective: &Objective,
+    ) -> Result<()> {
+        if matches!(objective.loss, Loss::Custom(_)) {
+            return Ok(());
         }
-        self.check(input, targets)?;
         let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
-    }
-
-    fn to_network(&mut self) -> Result<Network> {
-        let _entered = self.machine.enter()?;
-        self.machine.parameters(&mut self.template)?;
-        Ok(self.template.clone())
-    }
-
-    fn objective(&self) -> &Objective {
-        &self.objective
-    }
-
-    fn to_optimizer(&mut self) -> Result<Adam> {
-        let mut adam = self.adam.clone();
-        if adam.step > 0 {
-            let _entered = self.machine.enter()?;
-            adam.moments = Some(self.machine.moments()?);
-        }
-        Ok(adam)
     }
 }
