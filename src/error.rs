@@ -125,6 +125,15 @@ pub enum Error {
         instead: String,
     },
 
+    /// Sizes whose arrays cannot be allocated.
+    #[error("{what}: {} cannot be allocated; expected sizes that fit into memory", count(*bytes))]
+    OutOfMemory {
+        /// Which sizes: `num_steps x neurons`.
+        what: String,
+        /// How many bytes they come to; `None` if the number does not fit into a `usize`.
+        bytes: Option<usize>,
+    },
+
     /// A loss function supplied by the user reported a failure of its own.
     #[error("custom loss: {0}")]
     CustomLoss(String),
@@ -192,6 +201,14 @@ fn brief(value: String) -> String {
     match value.parse::<f64>() {
         Ok(number) if value.len() > 24 && number.is_finite() => format!("{number:e}"),
         _ => value,
+    }
+}
+
+/// `123 bytes`.
+fn count(bytes: Option<usize>) -> String {
+    match bytes {
+        Some(bytes) => format!("{bytes} bytes"),
+        None => format!("more than {} bytes", usize::MAX),
     }
 }
 

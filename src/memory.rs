@@ -1,8 +1,8 @@
-//! Whether memory suffices, asked before it is taken: Rust ends the process when an allocation
-//! fails, so what follows a user's numbers is asked for here first, where it can be refused.
+//! A trial allocation before a large one. Rust aborts the process when an allocation fails, so a size
+//! that comes from the user is first tried here, where it can be refused.
 //!
-//! It is an offer to the system that the system may decline; one that lends more than it has
-//! (as Linux does, within reason) can still end a process that uses it all.
+//! Overcommit can defeat the trial: a system that promises more memory than it has, as Linux does within
+//! limits, may still kill a process that uses what it was promised.
 
 #![deny(
     clippy::unwrap_used,
@@ -22,8 +22,7 @@ use crate::{Error, Result};
 /// Less than this is taken without asking.
 const SMALL: usize = 64 << 20;
 
-/// Refuses arrays of `shapes` of `T`, all of them together, that memory has no room for; `what`
-/// names the sizes.
+/// Refuses arrays of `shapes` of `T` that, all together, cannot be allocated; `what` names the sizes.
 pub(crate) fn check<T>(what: &str, shapes: impl IntoIterator<Item = [usize; 4]>) -> Result<()> {
     let bytes = |shape: [usize; 4]| {
         let mut sizes = shape.into_iter();
@@ -41,9 +40,8 @@ pub(crate) fn check<T>(what: &str, shapes: impl IntoIterator<Item = [usize; 4]>)
     if room {
         return Ok(());
     }
-    let value = match total {
-        Some(total) => format!("{total} bytes in all"),
-        None => "more bytes than can be counted".into(),
-    };
-    Err(Error::parameter(what, value, "what memory has room for"))
+    Err(Error::OutOfMemory {
+        what: what.into(),
+        bytes: total,
+    })
 }

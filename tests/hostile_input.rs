@@ -317,7 +317,7 @@ fn what_memory_cannot_hold_is_an_error() {
             ];
             for result in results {
                 match result.expect_err(&name) {
-                    Error::InvalidParameter { name, .. } => {
+                    Error::OutOfMemory { what: name, .. } => {
                         assert!(name.starts_with("num_steps"), "{name}");
                     }
                     other => panic!("{name}: {other}"),

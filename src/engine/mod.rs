@@ -50,7 +50,7 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// # Errors
     /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an input that does
-    /// not fit.
+    /// not fit; [`Error::OutOfMemory`] where what is computed of it cannot be allocated.
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>>;
 
     /// Each sample's class by a read-out; `classes` has room for one each.

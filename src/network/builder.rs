@@ -45,8 +45,8 @@ impl NetworkBuilder {
     /// are drawn as doubles and rounded, so `f32` and `f64` networks of one seed agree.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] where a size is 0 or too large for memory, there is no layer, or
-    /// a neuron's setting is out of range; [`Error::Shape`] where per-neuron values do not fit the
+    /// [`Error::InvalidParameter`] where a size is 0 or too large, there is no layer, or a neuron's
+    /// setting is out of range; [`Error::OutOfMemory`] where the weights cannot be allocated; [`Error::Shape`] where per-neuron values do not fit the
     /// layer. The message names the layer, counted from 1.
     pub fn build<F: Float>(self) -> Result<Network<F>> {
         if self.inputs == 0 {
