@@ -6,10 +6,11 @@ use super::{
     infer,
     layout::{LayerState, Moments},
     parallel,
-    pass::{AdjointSource, Kit, Model, Workspace},
+    pass::{AdjointSource, Kit, Model},
     simd::{F32x16, Isa},
     step::{Done, Step, Then},
     update::Learning,
+    workspace::Workspace,
 };
 use crate::{
     Adam, Adjoints, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record, Recording,

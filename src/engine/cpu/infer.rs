@@ -7,10 +7,11 @@ use super::{
     instruction_set,
     layout::LayerState,
     parallel::enter,
-    pass::{AdjointSource, Kit, Model, Pass, SampleTrace, View, Workspace, views},
+    pass::{AdjointSource, Kit, Model, Pass, SampleTrace, View, views},
     pool::Pool,
     simd::Isa,
     source::{Source, with_source},
+    workspace::Workspace,
 };
 use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace};
 

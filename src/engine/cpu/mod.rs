@@ -38,6 +38,7 @@ mod update;
 mod vectors;
 mod weight_grad;
 mod weights;
+mod workspace;
 
 pub(crate) use self::infer::Inference;
 use self::{backend::Cpu, simd::Isa};

@@ -1,5 +1,4 @@
-//! A pass over samples: what it computes with, what it is told, what each sample leaves, and the memory
-//! for all of it.
+//! The terms of a pass over samples: what it computes with, what it is told, and what each sample leaves.
 
 use ndarray::{ArrayViewMut2, Axis};
 
@@ -8,10 +7,7 @@ use super::{
     layout::LayerState,
     lists::Events,
     loss::LossShare,
-    parallel::{for_each, for_each_chunk},
     pool::Pool,
-    read::InputLists,
-    sample::GroupPass,
     simd::{F32x16, Isa, flatten},
     source::Source,
 };
@@ -27,7 +23,7 @@ const BUDGET: usize = 32 << 20;
 pub(super) struct Kit {
     pub isa: Isa,
     pub clock: Clock,
-    scratch: Pool<Scratch>,
+    pub scratch: Pool<Scratch>,
 }
 
 impl Kit {
@@ -69,7 +65,7 @@ impl Model<'_> {
     }
 
     /// Samples of a group: by the shapes alone.
-    fn group(self, source: Source<'_>, sparse: bool) -> usize {
+    pub fn group(self, source: Source<'_>, sparse: bool) -> usize {
         let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
         if wide || !(sparse || source.constant) {
             (100 / source.steps).clamp(1, 8)
@@ -199,47 +195,4 @@ pub(super) struct SampleScratch {
     /// `[block][T][vectors]` of the layer in hand.
     pub e: Vec<F32x16>,
     pub g: Vec<F32x16>,
-}
-
-/// The memory of the passes over one batch, kept for the next.
-#[derive(Debug, Default)]
-pub(super) struct Workspace {
-    pub lists: InputLists,
-    pub samples: Vec<SampleTrace>,
-    /// Tensors of a recording that is no longer needed.
-    pub spare: Vec<Vec<f32>>,
-}
-
-impl Workspace {
-    /// All samples of a part, forward and, if asked for, back, when its input has been read; what is
-    /// asked for of their layers is written into their views. Returns the largest magnitude of a dense
-    /// sequence's numbers; `None` if there is a NaN or an infinity.
-    pub fn pass(
-        &mut self,
-        model: Model<'_>,
-        pass: Pass<'_>,
-        views: &mut [Vec<Option<View<'_>>>],
-    ) -> Option<f32> {
-        let count = self.samples.len().max(pass.count);
-        self.samples.resize_with(count, SampleTrace::default);
-        let samples = &mut self.samples[..pass.count];
-        let group = model.group(pass.source, pass.sparse);
-        let lists = &self.lists;
-        let walk = GroupPass { model, lists, pass };
-        let scratch = &model.kit.scratch;
-        if views.is_empty() {
-            for_each_chunk(true, samples, group, |n, samples| {
-                scratch.with(|scratch| walk.run(n * group, samples, &mut [], scratch));
-            });
-        } else {
-            let groups = samples.chunks_mut(group).zip(views.chunks_mut(group));
-            let mut groups: Vec<_> = groups.collect();
-            for_each(&mut groups, |n, (samples, views)| {
-                scratch.with(|scratch| walk.run(n * group, samples, views, scratch));
-            });
-        }
-        let largest = samples.iter().map(|sample| sample.largest);
-        let largest = largest.fold(0.0, f32::max);
-        largest.is_finite().then_some(largest)
-    }
 }

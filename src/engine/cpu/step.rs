@@ -3,9 +3,10 @@
 use super::{
     layout::LayerState,
     parallel::enter,
-    pass::{AdjointSource, Kit, Model, Pass, SampleTrace, Workspace},
+    pass::{AdjointSource, Kit, Model, Pass, SampleTrace},
     source::{Source, with_source},
     update::Learning,
+    workspace::Workspace,
 };
 use crate::{Input, StepReport, optim::Update};
 

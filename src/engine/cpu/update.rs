@@ -16,11 +16,12 @@ use super::{
     clock::Part,
     layout::{LayerState, Moments},
     parallel::{for_each, threads},
-    pass::{Kit, Pass, SampleTrace, Workspace},
+    pass::{Kit, Pass, SampleTrace},
     pool::Pool,
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
     weight_grad::{GradScratch, Tile, TileRow, WeightGrad},
     weights::{self, Sink},
+    workspace::Workspace,
 };
 use crate::optim::Update;
 

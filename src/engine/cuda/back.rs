@@ -7,8 +7,9 @@ use std::ops::Range;
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
+    layout::{AdjointInputs, Piece},
     machine::Machine,
-    passes::{Arriving, blocks, each, given, rule, surrogate},
+    passes::{blocks, each, given, rule, surrogate},
 };
 use crate::{Result, optim::Update};
 
@@ -18,9 +19,6 @@ const BUSY: usize = 264;
 const BUSY_ROWS: usize = 4 * BUSY;
 /// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
 const SAMPLES: usize = 4;
-
-/// `Piece` in `ptx/update.cu`, as the words that it has there.
-pub type Piece = [u64; 6];
 
 /// How a product `[m, n]` over `k` of the way back is cut: the side of a tile, entries of `k` for each
 /// part, parts.
@@ -33,7 +31,7 @@ fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
 }
 
 impl Machine {
-    /// Room for the sums of layer `k`'s sweep back, over time and, in rows, over samples.
+    /// Room for the sums of layer `k`'s pass back, over time and, in rows, over samples.
     pub(super) fn reserve_sums(&mut self, k: usize, samples: usize, rows: usize) -> Result<()> {
         let (layer, t) = (&self.layout.layers[k], &mut self.traces[k]);
         self.gpu.reserve(&mut t.sum, samples * layer.neurons)?;
@@ -51,7 +49,7 @@ impl Machine {
     pub(super) fn backward(
         &mut self,
         batch: &Batch,
-        arriving: &mut [Arriving],
+        arriving: &mut [AdjointInputs],
         activity_penalty: f64,
         clip: bool,
     ) -> Result<()> {
@@ -68,8 +66,8 @@ impl Machine {
                 false => samples,
             };
             let summed = k == 0 && constant; // Σ_t a_t is enough
-            if !arriving[k].swept {
-                self.sweep(
+            if !arriving[k].done {
+                self.backward_layer(
                     k,
                     batch,
                     arriving[k],
@@ -135,7 +133,7 @@ impl Machine {
             let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
             pieces.add(t.sum.arg(), &self.gradients, &layer.bias, samples);
             // The read-out has a row for each sample, shared constants one for each block.
-            let (rows, blocks) = match arriving[k].swept {
+            let (rows, blocks) = match arriving[k].done {
                 true => (samples, samples),
                 false => (rows, rows * blocks),
             };
@@ -174,11 +172,11 @@ impl Machine {
     }
 
     /// (3) of one layer, with (5) of the one above if that is narrow.
-    fn sweep(
+    fn backward_layer(
         &mut self,
         k: usize,
         batch: &Batch,
-        arriving: Arriving,
+        arriving: AdjointInputs,
         activity_penalty: f64,
         (block, blocks): (u32, usize),
         rows: usize,

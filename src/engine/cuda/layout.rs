@@ -15,7 +15,7 @@ use crate::{
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
 #[derive(Debug)]
-pub struct Place {
+pub struct LayerLayout {
     pub inputs: usize,
     pub neurons: usize,
     pub weight: Range<usize>,
@@ -27,7 +27,7 @@ pub struct Place {
     pub rule: Rule,
 }
 
-impl Place {
+impl LayerLayout {
     /// Whether the neurons follow the rule of the tutorial, with its surrogate, and learn no constants:
     /// the kernels have loops of their own for it.
     pub fn common(&self) -> bool {
@@ -49,7 +49,7 @@ impl Place {
 /// All layers' places.
 #[derive(Debug)]
 pub struct Layout {
-    pub layers: Vec<Place>,
+    pub layers: Vec<LayerLayout>,
     /// How many numbers are trained, and how many of those are free of bounds.
     pub trained: usize,
     pub free: usize,
@@ -78,7 +78,7 @@ impl Layout {
                     instead: "the CPU engine runs neurons of every kind".into(),
                 });
             };
-            Ok(Place {
+            Ok(LayerLayout {
                 inputs: layer.inputs(),
                 neurons: layer.neurons(),
                 weight: next(&mut at, layer.weight.len()),
@@ -183,4 +183,22 @@ fn put<'a>(row: &mut [f32], range: &Range<usize>, values: impl Iterator<Item = &
     places
         .zip(values)
         .for_each(|(place, value)| *place = *value);
+}
+
+/// Which of a layer's adjoints there are; of `e`, in how many parts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AdjointInputs {
+    pub e: usize,
+    pub g: bool,
+    pub extra: bool,
+    /// Whether the layer's own pass back is done.
+    pub done: bool,
+}
+
+/// `Piece` in `ptx/update.cu`, as the words that it has there.
+pub type Piece = [u64; 6];
+
+/// Words of a sample's spikes at a step.
+pub fn words(neurons: usize) -> usize {
+    neurons.div_ceil(32)
 }

@@ -6,12 +6,10 @@
 use ndarray::Array3;
 
 use super::{
-    back::Piece,
     batch::{Batch, Flags, Report},
     context::Entered,
     device::{Buffer, Gpu, Slot},
-    layout::Layout,
-    passes::{Arriving, words},
+    layout::{AdjointInputs, Layout, Piece, words},
 };
 use crate::{
     Adam, Adjoints, Gradients, Input, Network, Objective, Record, Recording, Result, Trace,
@@ -245,7 +243,7 @@ impl Machine {
         let batch = self.send(input, &[])?;
         self.gpu.receive(&mut self.slots[batch.slot])?;
         let last = self.traces.len() - 1;
-        let mut arriving = vec![Arriving::default(); last + 1];
+        let mut arriving = vec![AdjointInputs::default(); last + 1];
         let layers = self.traces.iter_mut().zip(&adjoints.layers);
         for (k, ((t, adjoint), arriving)) in layers.zip(&mut arriving).enumerate() {
             let spikes = if k == last { &mut t.e } else { &mut t.extra };

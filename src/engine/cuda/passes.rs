@@ -27,7 +27,7 @@ use std::ops::Range;
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
-    layout::Place,
+    layout::{AdjointInputs, LayerLayout, words},
     machine::Machine,
 };
 use crate::{Error, Input, Loss, Result, Surrogate};
@@ -35,27 +35,12 @@ use crate::{Error, Input, Loss, Result, Surrogate};
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
 
-/// Which of a layer's adjoints there are; of `e`, in how many parts.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Arriving {
-    pub e: usize,
-    pub g: bool,
-    pub extra: bool,
-    /// Whether the layer's own sweep is done.
-    pub swept: bool,
-}
-
 /// A matrix on the device: floats, bytes or bits (`Floats`, `Bytes`, `Bits` in `ptx/gemm.cu`).
 #[derive(Clone, Copy)]
 pub(super) struct Matrix {
     pub kind: u32,
     pub at: Arg,
     pub stride: usize,
-}
-
-/// Words of a sample's spikes at a step.
-pub fn words(neurons: usize) -> usize {
-    neurons.div_ceil(32)
 }
 
 /// Threads of a block over neurons, and blocks for all of them.
@@ -161,7 +146,7 @@ impl Machine {
         batch: &Batch,
         loss: Option<&Loss>,
         back: bool,
-    ) -> Result<Vec<Arriving>> {
+    ) -> Result<Vec<AdjointInputs>> {
         let Sizes {
             steps,
             samples,
@@ -247,7 +232,7 @@ impl Machine {
         batch: &Batch,
         loss: Option<&Loss>,
         back: bool,
-    ) -> Result<Vec<Arriving>> {
+    ) -> Result<Vec<AdjointInputs>> {
         let Sizes { steps, samples, .. } = batch.sizes;
         let last = self.traces.len() - 1;
         let narrow = self.narrow(last);
@@ -296,12 +281,12 @@ impl Machine {
             self.gpu.reserve(which, steps * samples * classes)?;
             adjoint = which.arg();
         }
-        let mut arriving = vec![Arriving::default(); last + 1];
-        arriving[last] = Arriving {
+        let mut arriving = vec![AdjointInputs::default(); last + 1];
+        arriving[last] = AdjointInputs {
             e: usize::from(back && of_spikes),
             g: back && !of_spikes,
             extra: false,
-            swept: back && narrow,
+            done: back && narrow,
         };
         if back && narrow {
             self.reserve_sums(last, samples, samples)?;
@@ -367,7 +352,7 @@ impl Machine {
 }
 
 /// What the kernels are told of a layer's rule: `Rule` in `ptx/lif.cuh`.
-pub(super) fn rule(layer: &Place) -> [Arg; 6] {
+pub(super) fn rule(layer: &LayerLayout) -> [Arg; 6] {
     let (surrogate, peak, scale) = surrogate(layer.rule.surrogate);
     [
         Arg::U32(layer.rule.reset as u32),
