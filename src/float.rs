@@ -21,28 +21,31 @@ pub trait Float: NdFloat + Sum + Default + private::Sealed {
     fn ln_portable(self) -> Self;
 }
 
-mod private {
-    use crate::neuron::{Equations, rows::Rows};
+/// Something that there is for each precision: `Of<f32>` and `Of<f64>`.
+pub trait ByPrecision {
+    /// What there is for `F`.
+    type Of<F: Float>;
+}
 
-    #[allow(private_interfaces, reason = "nobody outside can name this trait")]
+mod private {
+    use super::{ByPrecision, Float};
+
     pub trait Sealed: Sized {
-        /// The neurons' equations in this precision.
-        fn rows(neuron: &dyn Equations) -> &dyn Rows<Self>
+        /// Of the two, the one of this precision.
+        fn choose<P: ByPrecision>(single: P::Of<f32>, double: P::Of<f64>) -> P::Of<Self>
         where
-            Self: super::Float;
+            Self: Float;
     }
 
-    #[allow(private_interfaces, reason = "nobody outside can name this trait")]
     impl Sealed for f32 {
-        fn rows(neuron: &dyn Equations) -> &dyn Rows<f32> {
-            neuron
+        fn choose<P: ByPrecision>(single: P::Of<f32>, _: P::Of<f64>) -> P::Of<f32> {
+            single
         }
     }
 
-    #[allow(private_interfaces, reason = "nobody outside can name this trait")]
     impl Sealed for f64 {
-        fn rows(neuron: &dyn Equations) -> &dyn Rows<f64> {
-            neuron
+        fn choose<P: ByPrecision>(_: P::Of<f32>, double: P::Of<f64>) -> P::Of<f64> {
+            double
         }
     }
 }

@@ -166,7 +166,7 @@ pub fn gradcheck(
 ) -> Result<GradcheckReport> {
     let objective = objective.into();
     input.check(network)?;
-    input.check_recording(network, &Record::All)?;
+    Record::All.check_memory(network, input)?;
     let held = Held::default();
     let relaxed = || Spikes::Soft(Relaxed::forward(&held));
     let base: Recording<f64> = run(network, input, relaxed());

@@ -13,7 +13,7 @@
 
 use ndarray::{ArrayView2, ArrayView3, s};
 
-use crate::{Error, Float, Network, Record, Result, finite::all_finite, memory};
+use crate::{Error, Float, Network, Result, finite::all_finite, memory};
 
 /// Numbers that one sample may have: they are counted in 32 bits.
 const MAX_SAMPLE: usize = u32::MAX as usize;
@@ -196,13 +196,32 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Refuses a recording that there is no memory for. What a layer leaves is `[T, B, N]` spikes
-    /// and membranes, once as it is computed and once as it is handed out.
-    pub(crate) fn check_recording(&self, network: &Network<F>, record: &Record) -> Result<()> {
-        let layers = network.layers();
-        let kept = layers.iter().enumerate();
-        let kept = kept.filter(|(k, _)| record.keeps(*k, layers.len()));
-        let traces = kept.map(|(_, layer)| [4, self.num_steps(), self.batch(), layer.neurons()]);
-        memory::check::<F>("num_steps x batch x neurons", traces)
+    /// Refuses targets that do not fit this input and the network.
+    pub(crate) fn check_targets(&self, network: &Network<F>, targets: &[usize]) -> Result<()> {
+        check_targets(targets, self.batch(), network.outputs())
+            .map_err(|error| self.name_axes(error))
+    }
+}
+
+/// Checks that there is one target for each sample, and that each names a class.
+pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> Result<()> {
+    if targets.len() != batch {
+        return Err(Error::shape(
+            "targets",
+            format!("[{batch}], one for each sample"),
+            &[targets.len()],
+        ));
+    }
+    match targets
+        .iter()
+        .enumerate()
+        .find(|&(_, &class)| class >= classes)
+    {
+        Some((index, &value)) => Err(Error::Target {
+            index,
+            value,
+            classes,
+        }),
+        None => Ok(()),
     }
 }

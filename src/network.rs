@@ -14,7 +14,7 @@ use ndarray::{
 };
 
 use crate::{
-    Error, Float, Input, Result,
+    Error, Float, Result,
     finite::check_finite,
     neuron::{Constant, Neurons, PerNeuron},
     tensors::{self, LayerTensors},
@@ -344,35 +344,10 @@ impl<F: Float> Network<F> {
         }
         Ok(())
     }
-
-    /// Checks the targets of an input.
-    pub(crate) fn check_targets(&self, targets: &[usize], input: Input<'_, F>) -> Result<()> {
-        check_targets(targets, input.batch(), self.outputs())
-            .map_err(|error| input.name_axes(error))
-    }
 }
 
 /// Layers whose spikes come one step after their cause.
 fn late<F: Float>(layers: &[Layer<F>]) -> usize {
     let late = |layer: &&Layer<F>| layer.neuron.run().spikes_first();
     layers.iter().filter(late).count()
-}
-
-/// Checks that there is one target for each sample, and that each names a class.
-pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> Result<()> {
-    if targets.len() != batch {
-        return Err(Error::shape(
-            "targets",
-            format!("[{batch}], one for each sample"),
-            &[targets.len()],
-        ));
-    }
-    match targets.iter().position(|&class| class >= classes) {
-        Some(index) => Err(Error::Target {
-            index,
-            value: targets[index],
-            classes,
-        }),
-        None => Ok(()),
-    }
 }

@@ -105,7 +105,7 @@ impl Predictor {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
         record.check(network.layers().len())?;
-        input.check_recording(network, record)?;
+        record.check_memory(network, input)?;
         finite(input, inference.record(input, record))
     }
 

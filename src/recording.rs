@@ -4,7 +4,8 @@ use ndarray::{Array3, Axis};
 
 use crate::{
     Error, Float, Input, Layer, Network, Result,
-    network::check_targets,
+    input::check_targets,
+    memory,
     neuron::rows::{Around, StepMut},
 };
 
@@ -23,6 +24,20 @@ pub enum Record {
 }
 
 impl Record {
+    /// Refuses a recording that cannot be allocated: `[T, B, N]` spikes and membranes of each layer, once
+    /// as they are computed and once as they are handed out.
+    pub(crate) fn check_memory<F: Float>(
+        &self,
+        network: &Network<F>,
+        input: Input<'_, F>,
+    ) -> Result<()> {
+        let layers = network.layers();
+        let kept = layers.iter().enumerate();
+        let kept = kept.filter(|(k, _)| self.keeps(*k, layers.len()));
+        let traces = kept.map(|(_, layer)| [4, input.num_steps(), input.batch(), layer.neurons()]);
+        memory::check::<F>("num_steps x batch x neurons", traces)
+    }
+
     /// Refuses layers that a network of `layers` layers does not have.
     pub(crate) fn check(&self, layers: usize) -> Result<()> {
         match self {

@@ -20,7 +20,7 @@ use std::{f64::consts::PI, fmt};
 
 use crate::{
     Error, Float, Result,
-    neuron::{Arithmetic, Num, Scalar, Spike},
+    neuron::{Arithmetic, Num, Scalar, Shape, Spike},
 };
 
 /// The function whose derivative replaces that of the Heaviside step in the backward pass.
@@ -126,38 +126,6 @@ impl Surrogate {
         }
     }
 
-    /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.
-    #[inline(always)]
-    pub fn constants(self) -> [f64; 2] {
-        match self {
-            Surrogate::Arctan { alpha } => [alpha / 2.0, PI / 2.0 * alpha],
-            Surrogate::FastSigmoid { slope } => [1.0, slope],
-            Surrogate::Sigmoid { slope } => [slope, slope],
-            Surrogate::Triangular | Surrogate::StraightThrough => [1.0, 1.0],
-        }
-    }
-
-    /// `σ'(x)`, with its constants as numbers.
-    #[inline(always)]
-    pub fn slope_with<A: Arithmetic>(self, [peak, scale]: [Num<A>; 2], x: Num<A>) -> Num<A> {
-        match self {
-            Surrogate::Arctan { .. } => {
-                let y = scale * x;
-                peak / y.mul_add(y, 1.0)
-            }
-            Surrogate::FastSigmoid { .. } => {
-                let y = scale.mul_add(x.abs(), 1.0);
-                peak / (y * y)
-            }
-            Surrogate::Sigmoid { .. } => {
-                let e = (-(scale * x.abs())).exp();
-                peak * e / ((1.0 + e) * (1.0 + e))
-            }
-            Surrogate::Triangular => (-x).select_above(0.0, 1.0, -1.0),
-            Surrogate::StraightThrough => x.literal(1.0),
-        }
-    }
-
     /// `σ(x)`, the smooth function whose derivative [`derivative`](Self::derivative) is.
     ///
     /// ```
@@ -167,21 +135,7 @@ impl Surrogate {
     /// assert!((difference - s.derivative(0.3_f64)).abs() < 1e-9);
     /// ```
     pub fn soft_spike<F: Float>(&self, x: F) -> F {
-        let half = F::from_f64(0.5);
-        match *self {
-            Surrogate::Arctan { alpha } => {
-                (F::from_f64(PI / 2.0 * alpha) * x).atan() / F::from_f64(PI) + half
-            }
-            Surrogate::FastSigmoid { slope } => {
-                x / (F::one() + F::from_f64(slope) * x.abs()) + half
-            }
-            Surrogate::Sigmoid { slope } => {
-                let e = (-(F::from_f64(slope) * x).abs()).exp_portable();
-                (if x < F::zero() { e } else { F::one() }) / (F::one() + e)
-            }
-            Surrogate::Triangular => F::one() - x.abs(),
-            Surrogate::StraightThrough => x + half,
-        }
+        Shape::soft_spike(*self, x)
     }
 
     /// Refuses a sharpness that is not a positive finite number.
@@ -200,5 +154,55 @@ impl Surrogate {
             value,
             "a number above 0, at most 1e30",
         ))
+    }
+}
+
+impl Shape for Surrogate {
+    #[inline(always)]
+    fn constants(self) -> [f64; 2] {
+        match self {
+            Surrogate::Arctan { alpha } => [alpha / 2.0, PI / 2.0 * alpha],
+            Surrogate::FastSigmoid { slope } => [1.0, slope],
+            Surrogate::Sigmoid { slope } => [slope, slope],
+            Surrogate::Triangular | Surrogate::StraightThrough => [1.0, 1.0],
+        }
+    }
+
+    #[inline(always)]
+    fn slope_with<A: Arithmetic>(self, [peak, scale]: [Num<A>; 2], x: Num<A>) -> Num<A> {
+        match self {
+            Surrogate::Arctan { .. } => {
+                let y = scale * x;
+                peak / y.mul_add(y, 1.0)
+            }
+            Surrogate::FastSigmoid { .. } => {
+                let y = scale.mul_add(x.abs(), 1.0);
+                peak / (y * y)
+            }
+            Surrogate::Sigmoid { .. } => {
+                let e = (-(scale * x.abs())).exp();
+                peak * e / ((1.0 + e) * (1.0 + e))
+            }
+            Surrogate::Triangular => (-x).select_above(0.0, 1.0, -1.0),
+            Surrogate::StraightThrough => x.literal(1.0),
+        }
+    }
+
+    fn soft_spike<F: Float>(self, x: F) -> F {
+        let half = F::from_f64(0.5);
+        match self {
+            Surrogate::Arctan { alpha } => {
+                (F::from_f64(PI / 2.0 * alpha) * x).atan() / F::from_f64(PI) + half
+            }
+            Surrogate::FastSigmoid { slope } => {
+                x / (F::one() + F::from_f64(slope) * x.abs()) + half
+            }
+            Surrogate::Sigmoid { slope } => {
+                let e = (-(F::from_f64(slope) * x).abs()).exp_portable();
+                (if x < F::zero() { e } else { F::one() }) / (F::one() + e)
+            }
+            Surrogate::Triangular => F::one() - x.abs(),
+            Surrogate::StraightThrough => x + half,
+        }
     }
 }

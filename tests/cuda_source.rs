@@ -13,7 +13,7 @@ use std::{cell::RefCell, fmt::Debug, fs, path::Path};
 
 use spikegrad::{
     Dynamics, Leaky, Reset, Surrogate,
-    neuron::{Arithmetic, Neuron, Num},
+    neuron::{Arithmetic, Neuron, Num, Shape},
 };
 
 const DYNAMICS: [Dynamics; 3] = [
@@ -93,13 +93,13 @@ impl Arithmetic for Text<'_> {
     fn select(self, x: usize, y: usize, a: usize, b: usize) -> usize {
         self.float("$0 > $1 ? $2 : $3", [x, y, a, b])
     }
-    fn fire(self, _: Surrogate, u: usize, theta: usize) -> usize {
+    fn fire(self, _: impl Shape, u: usize, theta: usize) -> usize {
         self.put(Value::Line("bool", "$0 > $1", vec![u, theta]))
     }
     fn gate(self, s: usize, a: usize) -> usize {
         self.float("$0 ? $1 : 0.0f", [s, a])
     }
-    fn slope(self, _: Surrogate, x: usize) -> usize {
+    fn slope(self, _: impl Shape, x: usize) -> usize {
         self.float("derivative(rule, $0)", [x])
     }
 }

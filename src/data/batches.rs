@@ -12,27 +12,27 @@
 
 use std::iter::FusedIterator;
 
-use ndarray::Array2;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use super::Dataset;
+use super::{Batch, Dataset};
 use crate::{Error, Result};
 
-/// Some images, ready for a network, and the class of each.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
-    /// `[B, features]`: each pixel divided by 255, so in [0, 1].
-    pub images: Array2<f32>,
-    /// `[B]`: the class of each image.
-    pub targets: Vec<usize>,
+impl Dataset {
+    /// Walks the set once in batches of `batch_size`: in order, and with a shorter last batch,
+    /// unless [`Batches::shuffled`] and [`Batches::drop_last`] say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `batch_size` is 0.
+    pub fn batches(&self, batch_size: usize) -> Result<Batches<'_>> {
+        Batches::new(self, batch_size)
+    }
 }
 
 /// One pass over a [`Dataset`]; made by [`Dataset::batches`].
 ///
 /// ```
-/// # use ndarray::Array2;
-/// # use spikegrad::data::Dataset;
+/// # /// # use spikegrad::data::Dataset;
 /// # let data = Dataset::new(Array2::zeros((10, 4)), vec![0; 10], 2)?;
 /// let (seed, epoch) = (42, 0);
 /// let batches = data.batches(4)?.shuffled(seed, epoch);
@@ -120,8 +120,7 @@ impl<'a> Batches<'a> {
     /// false, and leaves `batch` as it was, at the end of the epoch.
     ///
     /// ```
-    /// # use ndarray::Array2;
-    /// # use spikegrad::data::{Batch, Dataset};
+    /// #     /// # use spikegrad::data::{Batch, Dataset};
     /// # let data = Dataset::new(Array2::zeros((10, 4)), vec![0; 10], 2)?;
     /// let mut batches = data.batches(5)?;
     /// let mut batch = Batch::default();

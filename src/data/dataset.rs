@@ -9,8 +9,16 @@
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use super::{Batch, Batches};
 use crate::{Error, Result};
+
+/// Some images, ready for a network, and the class of each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// `[B, features]`: each pixel divided by 255, so in [0, 1].
+    pub images: Array2<f32>,
+    /// `[B]`: the class of each image.
+    pub targets: Vec<usize>,
+}
 
 /// Labelled images: `[N, features]` bytes and `[N]` labels, both checked and never empty.
 ///
@@ -265,15 +273,6 @@ impl Dataset {
         let mut batch = Batch::default();
         self.fill(indices, &mut batch);
         Ok(batch)
-    }
-
-    /// Walks the set once in batches of `batch_size`: in order, and with a shorter last batch,
-    /// unless [`Batches::shuffled`] and [`Batches::drop_last`] say otherwise.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`] if `batch_size` is 0.
-    pub fn batches(&self, batch_size: usize) -> Result<Batches<'_>> {
-        Batches::new(self, batch_size)
     }
 
     /// Overwrites `batch` with the rows at `indices`; its memory is used again if the shape stays.

@@ -31,6 +31,32 @@ use super::MnistFiles;
 use crate::files::io_error;
 use crate::{Error, Result};
 
+impl MnistFiles {
+    /// Looks for the four files in a folder, under the names that their publishers give them:
+    ///
+    /// | data set | files |
+    /// |---|---|
+    /// | MNIST, Fashion-MNIST, KMNIST | `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte` |
+    /// | EMNIST | `emnist-SPLIT-train-images-idx3-ubyte`, …, `emnist-SPLIT-test-labels-idx1-ubyte`, and perhaps `emnist-SPLIT-mapping.txt` |
+    /// | QMNIST | `qmnist-train-images-idx3-ubyte`, `qmnist-train-labels-idx2-int`, … |
+    ///
+    /// Each may have `.gz` behind it (the one without is taken if both are there), a dot in place of the
+    /// dash before `idx`, capital letters, and may stand in a folder of its own name.
+    ///
+    /// `split` chooses among several data sets by [`name`](Self::name), for EMNIST also without the
+    /// `emnist-`: `letters`. Without it the data set that has no name is taken, else the only one that is
+    /// complete.
+    ///
+    /// # Errors
+    /// - [`Error::Io`] if the folder is missing or cannot be read, or files are missing: it names them, and
+    ///   similar names that are there.
+    /// - [`Error::InvalidParameter`] if several data sets are there and `split` names none of them: it
+    ///   lists them.
+    pub fn find(dir: impl AsRef<Path>, split: Option<&str>) -> Result<MnistFiles> {
+        find(dir.as_ref(), split)
+    }
+}
+
 /// Most names that an error lists.
 const LISTED: usize = 8;
 

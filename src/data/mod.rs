@@ -21,7 +21,7 @@ mod mapping;
 #[cfg(feature = "mnist")]
 mod mnist;
 
-pub use batches::{Batch, Batches};
-pub use dataset::Dataset;
+pub use batches::Batches;
+pub use dataset::{Batch, Dataset};
 #[cfg(feature = "mnist")]
 pub use mnist::{Mnist, MnistFiles};

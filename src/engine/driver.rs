@@ -165,7 +165,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
     fn check(&self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
         self.backend.check_input(input)?;
         let network = self.backend.structure();
-        network.check_targets(targets, input)
+        input.check_targets(network, targets)
     }
 
     /// Refuses parameters and second moments that are not finite, and says which, before or after an
@@ -194,7 +194,7 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         self.backend.check_input(input)?;
         let network = self.backend.structure();
         record.check(network.layers().len())?;
-        input.check_recording(network, record)?;
+        record.check_memory(network, input)?;
         self.backend.forward(input, record, false)
     }
 
@@ -290,7 +290,7 @@ fn run<F: Float>(
     if let Some(report) = backend.run(input, targets, objective, mode)? {
         return check_loss(backend, report, input);
     }
-    input.check_recording(backend.structure(), &Record::All)?;
+    Record::All.check_memory(backend.structure(), input)?;
     let recording = backend.forward(input, &Record::All, mode.backward())?;
     let (loss, adjoints) = objective.evaluate(&recording, targets)?;
     let report = StepReport::new(loss, &recording, targets)?;

@@ -22,6 +22,7 @@
 //! is `∂L/∂I`.
 
 mod engine;
+mod layer;
 
 use ndarray::{Array3, ArrayView2, Axis, linalg::general_mat_mul};
 
@@ -41,7 +42,7 @@ use crate::{
 /// fit.
 pub fn forward<F: Float>(network: &Network<F>, input: Input<'_, F>) -> Result<Recording<F>> {
     input.check(network)?;
-    input.check_recording(network, &Record::All)?;
+    Record::All.check_memory(network, input)?;
     Ok(run(network, input, Spikes::Hard))
 }
 

@@ -17,7 +17,7 @@ use std::{
     ops::{Add, Div, Mul, Neg, Sub},
 };
 
-use crate::{Float, Surrogate};
+use crate::Float;
 
 /// What a neuron's equations are made of.
 ///
@@ -47,7 +47,7 @@ pub trait Arithmetic: Copy {
     /// `x > y ? a : b`.
     fn select(self, x: Self::V, y: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// The spike of a membrane `u` and a threshold: `u > theta`, or soft, `σ(u − theta)`.
-    fn fire(self, surrogate: Surrogate, u: Self::V, theta: Self::V) -> Self::S;
+    fn fire(self, surrogate: impl Shape, u: Self::V, theta: Self::V) -> Self::S;
     /// The spike as a constant of the backward pass.
     #[inline(always)]
     fn detach(self, s: Self::S) -> Self::S {
@@ -55,13 +55,23 @@ pub trait Arithmetic: Copy {
     }
     /// `s·a`.
     fn gate(self, s: Self::S, a: Self::V) -> Self::V;
-    /// `σ'(x)`: [`Surrogate::slope_with`] with the surrogate's own constants.
+    /// `σ'(x)`: [`Shape::slope_with`] with the surrogate's own constants.
     #[inline(always)]
-    fn slope(self, surrogate: Surrogate, x: Self::V) -> Self::V {
+    fn slope(self, surrogate: impl Shape, x: Self::V) -> Self::V {
         let [peak, scale] = surrogate.constants();
         let constants = [Num(self, self.number(peak)), Num(self, self.number(scale))];
         surrogate.slope_with(constants, Num(self, x)).1
     }
+}
+
+/// A surrogate gradient: the derivative `σ'` that stands for that of a spike, and `σ` itself.
+pub trait Shape: Copy {
+    /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.
+    fn constants(self) -> [f64; 2];
+    /// `σ'(x)` at `x = u − θ`, with its constants as numbers.
+    fn slope_with<A: Arithmetic>(self, constants: [Num<A>; 2], x: Num<A>) -> Num<A>;
+    /// `σ(x)`.
+    fn soft_spike<F: Float>(self, x: F) -> F;
 }
 
 /// A number of an arithmetic, with operators.
@@ -265,7 +275,7 @@ impl<F: Float> Arithmetic for Scalar<F> {
     numbers!(F);
     type S = bool;
     #[inline(always)]
-    fn fire(self, _: Surrogate, u: F, theta: F) -> bool {
+    fn fire(self, _: impl Shape, u: F, theta: F) -> bool {
         u > theta
     }
     #[inline(always)]
@@ -329,7 +339,7 @@ impl<F: Float> Held<F> {
 impl<F: Float> Arithmetic for Relaxed<'_, F> {
     numbers!(F);
     type S = F;
-    fn fire(self, surrogate: Surrogate, u: F, theta: F) -> F {
+    fn fire(self, surrogate: impl Shape, u: F, theta: F) -> F {
         surrogate.soft_spike(u - theta)
     }
     fn detach(self, s: F) -> F {

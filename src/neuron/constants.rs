@@ -32,6 +32,9 @@ impl From<Vec<f64>> for PerNeuron {
     }
 }
 
+/// The lowest threshold: a learnt one is kept from falling below it.
+pub const MIN_THRESHOLD: f64 = 1e-6;
+
 /// A constant of a neuron: its name in files and messages, and its range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -49,10 +52,10 @@ pub struct Constant {
 impl Constant {
     /// A decay per step, `beta`, from 0 to 1.
     pub const DECAY: Constant = Constant::new("beta", 0.0, 1.0, "a decay from 0 to 1");
-    /// A firing threshold, `threshold`, from [`MIN_THRESHOLD`](super::MIN_THRESHOLD) up.
+    /// A firing threshold, `threshold`, from [`MIN_THRESHOLD`] up.
     pub const THRESHOLD: Constant = Constant::new(
         "threshold",
-        super::MIN_THRESHOLD,
+        MIN_THRESHOLD,
         f64::INFINITY,
         "a number from 1e-6 to 1e30",
     );

@@ -232,7 +232,7 @@ impl Leaky {
         self
     }
 
-    /// Trains `θ` along with the weights, clamped to at least [`MIN_THRESHOLD`].
+    /// Trains `θ` along with the weights, clamped to at least [`MIN_THRESHOLD`](super::MIN_THRESHOLD).
     pub fn learn_threshold(mut self, learn: bool) -> Self {
         self.learn_threshold = learn;
         self
@@ -249,6 +249,26 @@ impl Leaky {
     }
 }
 
+impl Neurons {
+    /// The description, where these are leaky integrate-and-fire neurons.
+    pub fn leaky(&self) -> Option<Leaky> {
+        let rule = *self.equations::<Rule>()?;
+        let mut constants = self.each();
+        let ((_, beta, learn_beta), (_, threshold, learn_threshold)) =
+            (constants.next()?, constants.next()?);
+        Some(Leaky {
+            beta: beta.clone(),
+            threshold: threshold.clone(),
+            dynamics: rule.dynamics,
+            reset: rule.reset,
+            detach_reset: rule.detach_reset,
+            surrogate: rule.surrogate,
+            learn_beta,
+            learn_threshold,
+        })
+    }
+}
+
 impl From<Leaky> for Neurons {
     fn from(leaky: Leaky) -> Self {
         Neurons::new(leaky.rule())
@@ -258,9 +278,6 @@ impl From<Leaky> for Neurons {
             .learn("threshold", leaky.learn_threshold)
     }
 }
-
-/// The lowest threshold: a learnt one is kept from falling below it.
-pub const MIN_THRESHOLD: f64 = 1e-6;
 
 /// The equations of [`Leaky`]: what its description comes to in one step.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -24,10 +24,10 @@ pub(crate) mod rows;
 pub mod synaptic;
 
 pub(crate) use arithmetic::Held;
-pub use arithmetic::{Arithmetic, Num, Operand, Relaxed, Scalar, Spike};
-pub use constants::{Constant, PerNeuron};
-pub use leaky::{Dynamics, Leaky, MIN_THRESHOLD, Reset};
-pub(crate) use neurons::Equations;
+pub use arithmetic::{Arithmetic, Num, Operand, Relaxed, Scalar, Shape, Spike};
+pub use constants::{Constant, MIN_THRESHOLD, PerNeuron};
+pub use leaky::{Dynamics, Leaky, Reset};
+
 pub use neurons::Neurons;
 pub use synaptic::Synaptic;
 

@@ -2,13 +2,13 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
-use super::{Constant, Leaky, List, Neuron, PerNeuron, leaky, rows::Rows};
+use super::{Constant, List, Neuron, PerNeuron, rows::Rows};
 use crate::{Error, Result, engine::Kernels};
 
 /// The neurons of a layer: their equations, and the value of each constant. What
 /// [`NetworkBuilder::layer`](crate::NetworkBuilder::layer) takes.
 ///
-/// [`Leaky`] and the other descriptions of this crate turn into it by themselves. A [`Neuron`] of a
+/// [`Leaky`](super::Leaky) and the other descriptions of this crate turn into it by themselves. A [`Neuron`] of a
 /// program's own is given its constants here:
 ///
 /// ```
@@ -110,24 +110,6 @@ impl Neurons {
     /// The settings of the equations, by name.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         self.equations.settings()
-    }
-
-    /// The description, where these are leaky integrate-and-fire neurons.
-    pub fn leaky(&self) -> Option<Leaky> {
-        let rule = *self.equations::<leaky::Rule>()?;
-        let [beta, threshold] = &self.given[..] else {
-            return None;
-        };
-        Some(Leaky {
-            beta: beta.value.clone(),
-            threshold: threshold.value.clone(),
-            dynamics: rule.dynamics,
-            reset: rule.reset,
-            detach_reset: rule.detach_reset,
-            surrogate: rule.surrogate,
-            learn_beta: beta.learn,
-            learn_threshold: threshold.learn,
-        })
     }
 
     /// The equations, if they are of this type.

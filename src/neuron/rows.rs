@@ -5,7 +5,7 @@
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
 use super::{Adjoint, Arithmetic, List, Neuron, Num, Relaxed, Scalar};
-use crate::{Float, Layer};
+use crate::Float;
 
 /// What a spike is.
 #[derive(Clone, Copy, Debug)]
@@ -100,36 +100,6 @@ impl<F: Float, N: Neuron> Rows<F> for N {
             Spikes::Hard => adjoint(*self, Scalar::new(), constants, around, arriving, h),
             Spikes::Soft(relaxed) => adjoint(*self, relaxed, constants, around, arriving, h),
         }
-    }
-}
-
-impl<F: Float> Layer<F> {
-    /// The state of a batch at rest, `[B, N]` for each entry: 0.
-    pub(crate) fn rest(&self, batch: usize) -> Vec<Array2<F>> {
-        let entries = self.neuron.run().states();
-        vec![Array2::zeros((batch, self.neurons())); entries]
-    }
-
-    /// See [`Rows::step`].
-    pub(crate) fn step(
-        &self,
-        spikes: Spikes<'_, F>,
-        state: &mut [Array2<F>],
-        current: &Array2<F>,
-        out: StepMut<'_, F>,
-    ) {
-        F::rows(self.neuron.run()).step(spikes, &self.constants, state, current, out);
-    }
-
-    /// See [`Rows::adjoint`].
-    pub(crate) fn adjoint(
-        &self,
-        spikes: Spikes<'_, F>,
-        around: Around<'_, F>,
-        arriving: Arriving<'_, F>,
-        h: &mut [Array2<F>],
-    ) -> Back<F> {
-        F::rows(self.neuron.run()).adjoint(spikes, &self.constants, around, arriving, h)
     }
 }
 

@@ -4,7 +4,7 @@ use ndarray::ArrayViewMut2;
 
 use super::{
     infer,
-    layout::{LayerState, Moments},
+    layer::{Moments, NeuronLayer},
     parallel,
     pass::{AdjointSource, Kit, Model},
     simd::{F32x16, Isa},
@@ -26,7 +26,7 @@ pub(in crate::engine) struct Cpu {
     /// Structure, and the parameters as they were at first.
     template: Network,
     pub(super) kit: Kit,
-    layers: Vec<LayerState>,
+    layers: Vec<NeuronLayer>,
     work: Workspace,
     learning: Learning,
     /// Why it is not another device, for the log.
@@ -37,8 +37,8 @@ impl Cpu {
     /// `adam` may have moments of this network.
     pub fn new(isa: Isa, network: Network, adam: &Adam) -> Self {
         let layers = network.layers().iter().enumerate();
-        let layers = layers.map(|(k, layer)| LayerState::new(layer, k > 0));
-        let layers: Vec<LayerState> = layers.collect();
+        let layers = layers.map(|(k, layer)| NeuronLayer::new(layer, k > 0));
+        let layers: Vec<NeuronLayer> = layers.collect();
         let moments = match &adam.moments {
             None => vec![Moments::default(); layers.len()],
             Some((first, second)) => {
@@ -138,7 +138,7 @@ impl Cpu {
     fn export<'a>(
         &'a self,
         packed: impl Fn(usize) -> &'a [F32x16],
-        constants: impl Fn(&LayerState, usize) -> Vec<(usize, ndarray::Array1<f32>)>,
+        constants: impl Fn(&NeuronLayer, usize) -> Vec<(usize, ndarray::Array1<f32>)>,
     ) -> Gradients {
         let layers = self.layers.iter().enumerate().map(|(k, layer)| {
             let (weight, bias) = layer.unpack(packed(k));
@@ -185,7 +185,7 @@ impl Backend<f32> for Cpu {
 
     fn moments(&mut self) -> Result<Option<driver::Moments>> {
         let moments = &self.learning.moments;
-        let learnt = |layer: &LayerState, k: usize, second: bool| {
+        let learnt = |layer: &NeuronLayer, k: usize, second: bool| {
             let pick = |(i, _): (usize, _)| {
                 let (m, v) = moments[k].constants[i].as_ref()?;
                 Some((i, if second { v.clone() } else { m.clone() }))

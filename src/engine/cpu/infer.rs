@@ -5,7 +5,7 @@ use ndarray::{Array3, ArrayViewMut2};
 
 use super::{
     instruction_set,
-    layout::LayerState,
+    layer::NeuronLayer,
     parallel::enter,
     pass::{AdjointSource, Kit, Model, Pass, SampleTrace, View, views},
     pool::Pool,
@@ -20,7 +20,7 @@ use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace};
 #[derive(Debug)]
 pub(crate) struct Inference {
     kit: Kit,
-    layers: Vec<LayerState>,
+    layers: Vec<NeuronLayer>,
     workspaces: Pool<Workspace>,
 }
 
@@ -39,7 +39,7 @@ impl Inference {
         let layers = network.layers().iter();
         Inference {
             kit: Kit::new(isa),
-            layers: layers.map(|layer| LayerState::new(layer, false)).collect(),
+            layers: layers.map(|layer| NeuronLayer::new(layer, false)).collect(),
             workspaces: Pool::default(),
         }
     }
@@ -138,7 +138,7 @@ pub(super) fn record(
     with_source(input, |source| {
         let layers = model.layers.len();
         let mut spare = std::mem::take(&mut work.spare);
-        let keep = |(k, layer): (usize, &LayerState)| {
+        let keep = |(k, layer): (usize, &NeuronLayer)| {
             let shape = (source.steps, source.batch, layer.neurons);
             // Every entry is written, so what a spare one holds does not matter.
             let mut tensor = || {

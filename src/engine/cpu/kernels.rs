@@ -25,7 +25,7 @@ impl<N: Neuron> Kernels for N {
     }
 
     fn backward(&self, isa: Isa, backward: Backward<'_>) {
-        match backward.layer.learns() {
+        match backward.layer.learns {
             true => isa.run(BackwardOf::<_, UNCOMMON, true>(backward, *self)),
             false => self.specialize(On(isa, backward)),
         }

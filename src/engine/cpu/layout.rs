@@ -14,17 +14,12 @@ use super::{
     parallel::{for_each, for_each_chunk},
     simd::{F32x16, LANES, flatten},
 };
-use crate::{
-    Layer,
-    neuron::{Constant, Neurons},
-    tensors::Tensors,
-};
 
 /// Layers of at most this many neurons send their adjoints down by fused multiply-adds; wider ones
 /// by a matrix product.
 pub(super) const NARROW: usize = 32;
 
-/// One layer in the engine's own layout.
+/// The numbers of one layer in the engine's own layout.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerState {
     pub inputs: usize,
@@ -38,15 +33,14 @@ pub(crate) struct LayerState {
     /// The constants of the neurons, `[block][vectors]` each, in the order of
     /// [`Neuron::Constants`](crate::neuron::Neuron::Constants).
     pub constants: Vec<Vec<F32x16>>,
-    /// The same in their own shapes, `[1]` or `[N]`.
-    pub values: Vec<Array1<f32>>,
     /// The weights the other way round, `[block below][neuron][vectors below]`: what the adjoints of
     /// the inputs are formed from. Empty where they need none: in the first layer, and where nothing
     /// is trained.
     pub weight_t: Vec<F32x16>,
     /// Blocks and vectors of the layer below (or of the input, in blocks of 4).
     pub below: Shape,
-    pub neuron: Neurons,
+    /// Whether a constant is trained.
+    pub learns: bool,
 }
 
 /// Blocks and vectors per block of a row of neurons.
@@ -83,61 +77,21 @@ pub(super) fn live(neurons: usize, vectors: usize, block: usize) -> usize {
     (neurons.div_ceil(LANES) - block * vectors).min(vectors)
 }
 
-/// Adam's moments of one layer, the first and the second; there are none before the first update.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Moments {
-    /// As the layer's `params`.
-    pub first: Vec<F32x16>,
-    pub second: Vec<F32x16>,
-    /// Of each learnt constant.
-    pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
-}
-
-impl Moments {
-    /// Those of one layer.
-    pub fn pack(layer: &LayerState, first: &Tensors<f32>, second: &Tensors<f32>) -> Self {
-        let mut given = first.constants.iter().zip(&second.constants);
-        let pair =
-            |((_, m), (_, v)): (&(_, Array1<f32>), &(_, Array1<f32>))| (m.clone(), v.clone());
-        let each = layer.neuron.each();
-        Moments {
-            first: layer.pack(&first.weight, &first.bias),
-            second: layer.pack(&second.weight, &second.bias),
-            constants: each
-                .map(|(.., learn)| learn.then(|| given.next().map(pair)).flatten())
-                .collect(),
-        }
-    }
-
-    /// Room for `len` vectors each.
-    pub fn resize(&mut self, len: usize) {
-        self.first.resize(len, F32x16::ZERO);
-        self.second.resize(len, F32x16::ZERO);
-    }
-}
-
 impl LayerState {
-    /// `weight_t`: whether adjoints of the inputs will be asked for.
-    pub fn new(layer: &Layer, weight_t: bool) -> Self {
-        let shape = Shape::of(layer.neurons());
-        let mut state = LayerState {
-            inputs: layer.inputs(),
-            neurons: layer.neurons(),
+    /// Room for the numbers of a layer of this size; the numbers are put there later.
+    pub fn new(inputs: usize, neurons: usize, learns: bool) -> Self {
+        let shape = Shape::of(neurons);
+        LayerState {
+            inputs,
+            neurons,
             blocks: shape.blocks,
             vectors: shape.vectors,
             params: Vec::new(),
             constants: Vec::new(),
-            values: layer.constants.clone(),
             weight_t: Vec::new(),
-            below: Shape::of(layer.inputs()),
-            neuron: layer.neuron.clone(),
-        };
-        state.params = state.pack(&layer.weight, &layer.bias);
-        state.spread_constants();
-        if weight_t {
-            state.refresh_weight_t();
+            below: Shape::of(inputs),
+            learns,
         }
-        state
     }
 
     pub fn shape(&self) -> Shape {
@@ -145,22 +99,6 @@ impl LayerState {
             blocks: self.blocks,
             vectors: self.vectors,
         }
-    }
-
-    /// Whether a constant is trained.
-    pub fn learns(&self) -> bool {
-        self.neuron.each().any(|(.., learn)| learn)
-    }
-
-    /// The constants that are trained, with their numbers.
-    pub fn learnt(&self) -> impl Iterator<Item = (usize, Constant)> {
-        let each = self.neuron.each().enumerate();
-        each.filter_map(|(i, (constant, _, learn))| learn.then_some((i, constant)))
-    }
-
-    /// How many numbers are kept of a neuron's step.
-    pub fn kept(&self) -> usize {
-        self.neuron.run().kept()
     }
 
     /// The bits of a block's neurons in its spike words; the others are padding.
@@ -235,15 +173,16 @@ impl LayerState {
         (vector / self.vectors, vector % self.vectors, n % LANES)
     }
 
-    /// One entry for each neuron; padding has those of the last.
-    pub fn spread_constants(&mut self) {
+    /// The constants from their own shapes, `[1]` or `[N]`: one entry for each neuron; padding has those of
+    /// the last.
+    pub fn spread_constants(&mut self, values: &[Array1<f32>]) {
         let (vectors, last) = (self.blocks * self.vectors, self.neurons - 1);
         let spread = |values: &Array1<f32>| -> Vec<F32x16> {
             let of = |n: usize| values[if values.len() == 1 { 0 } else { n.min(last) }];
-            let lane = |vector| F32x16(std::array::from_fn(|at| of(vector * LANES + at)));
-            (0..vectors).map(lane).collect()
+            let vector = |vector| F32x16(std::array::from_fn(|at| of(vector * LANES + at)));
+            (0..vectors).map(vector).collect()
         };
-        self.constants = self.values.iter().map(spread).collect();
+        self.constants = values.iter().map(spread).collect();
     }
 
     /// Brings `weight_t` up to date with `params`.

@@ -23,6 +23,7 @@ mod dense;
 mod forward;
 mod infer;
 pub(crate) mod kernels;
+mod layer;
 mod layout;
 mod lists;
 mod loss;

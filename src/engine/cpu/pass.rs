@@ -4,7 +4,7 @@ use ndarray::{ArrayViewMut2, Axis};
 
 use super::{
     clock::Clock,
-    layout::LayerState,
+    layer::NeuronLayer,
     lists::Events,
     loss::LossShare,
     pool::Pool,
@@ -40,13 +40,13 @@ impl Kit {
 #[derive(Clone, Copy)]
 pub(super) struct Model<'a> {
     pub kit: &'a Kit,
-    pub layers: &'a [LayerState],
+    pub layers: &'a [NeuronLayer],
 }
 
 impl Model<'_> {
     /// How many samples are done at once: as many as fit the budget, in parts as equal as can be.
     pub fn part(self, source: Source<'_>, backward: bool) -> usize {
-        let bytes = |(k, layer): (usize, &LayerState)| {
+        let bytes = |(k, layer): (usize, &NeuronLayer)| {
             let rows = if k == 0 { source.rows() } else { source.steps };
             let words = layer.blocks * source.steps * size_of::<u64>();
             words

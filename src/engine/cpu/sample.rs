@@ -14,7 +14,7 @@ use super::{
     current,
     dense::{Ahead, PIECE},
     forward::{Forward, ReadWords, Unroll},
-    layout::LayerState,
+    layer::NeuronLayer,
     lists::ReadEvents,
     loss::{Argmax, LossShare, SampleLoss},
     pass::{AdjointSource, Model, Pass, SampleScratch, SampleTrace, Scratch, View},
@@ -238,7 +238,7 @@ impl GroupPass<'_> {
     }
 
     /// Rows of spikes and membranes of one layer.
-    fn unroll(self, layer: &LayerState, k: usize, sample: &SampleTrace, slot: &mut SampleScratch) {
+    fn unroll(self, layer: &NeuronLayer, k: usize, sample: &SampleTrace, slot: &mut SampleScratch) {
         let steps = sample.words[k].len() / layer.blocks;
         let len = steps * layer.shape().row();
         let SampleScratch {
@@ -393,7 +393,7 @@ impl GroupPass<'_> {
             let out = &mut a[k];
             out.resize(if summed { row } else { steps * row }, F32x16::ZERO);
             let learnt = &mut sample.learnt[k];
-            if layer.learns() {
+            if layer.learns {
                 learnt.resize_with(layer.constants.len(), Vec::new);
                 learnt
                     .iter_mut()
@@ -442,7 +442,7 @@ struct Planes {
 
 impl Planes {
     /// The trace of a layer.
-    fn of(layer: &LayerState, steps: usize) -> Self {
+    fn of(layer: &NeuronLayer, steps: usize) -> Self {
         let (vectors, planes) = (layer.vectors, layer.kept());
         Planes {
             vectors,

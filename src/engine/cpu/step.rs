@@ -1,7 +1,7 @@
 //! The order of work of a step: input, samples, weights.
 
 use super::{
-    layout::LayerState,
+    layer::NeuronLayer,
     parallel::enter,
     pass::{AdjointSource, Kit, Model, Pass, SampleTrace},
     source::{Source, with_source},
@@ -13,7 +13,7 @@ use crate::{Input, StepReport, optim::Update};
 /// What a step works on.
 pub(super) struct Step<'a> {
     pub kit: &'a Kit,
-    pub layers: &'a mut [LayerState],
+    pub layers: &'a mut [NeuronLayer],
     pub work: &'a mut Workspace,
     pub learning: &'a mut Learning,
 }
@@ -148,8 +148,8 @@ impl Tally {
         }
     }
 
-    fn finish(self, layers: &[LayerState], source: Source<'_>) -> StepReport {
-        let rate = |(spikes, layer): (&u64, &LayerState)| {
+    fn finish(self, layers: &[NeuronLayer], source: Source<'_>) -> StepReport {
+        let rate = |(spikes, layer): (&u64, &NeuronLayer)| {
             *spikes as f64 / (layer.neurons * source.steps * source.batch) as f64
         };
         StepReport {

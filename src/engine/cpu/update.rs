@@ -14,7 +14,7 @@ use ndarray::Array1;
 
 use super::{
     clock::Part,
-    layout::{LayerState, Moments},
+    layer::{Moments, NeuronLayer},
     parallel::{for_each, threads},
     pass::{Kit, Pass, SampleTrace},
     pool::Pool,
@@ -57,7 +57,7 @@ pub(super) struct Learning {
 /// update, each has a share of `nonfinite`.
 fn tiles<'a>(
     k: usize,
-    layer: &'a mut LayerState,
+    layer: &'a mut NeuronLayer,
     moments: &'a mut Moments,
     gradients: &'a mut [F32x16],
     update: Option<Update>,
@@ -97,8 +97,8 @@ fn tiles<'a>(
 
 impl Learning {
     /// `finite`: whether all parameters of the layers are.
-    pub fn new(layers: &[LayerState], moments: Vec<Moments>, finite: bool) -> Self {
-        let zeros = |layer: &LayerState| vec![vec![0.0; layer.neurons]; layer.constants.len()];
+    pub fn new(layers: &[NeuronLayer], moments: Vec<Moments>, finite: bool) -> Self {
+        let zeros = |layer: &NeuronLayer| vec![vec![0.0; layer.neurons]; layer.constants.len()];
         Learning {
             moments,
             gradients: vec![Vec::new(); layers.len()],
@@ -114,7 +114,7 @@ impl Learning {
     pub fn weights(
         &mut self,
         kit: &Kit,
-        layers: &mut [LayerState],
+        layers: &mut [NeuronLayer],
         work: &Workspace,
         pass: Pass<'_>,
         update: Option<Update>,
@@ -208,8 +208,8 @@ impl Learning {
 
     /// The sum of the squares of each layer's gradients in the buffers, in double precision: block by
     /// block, each in sixteen sums, so that neither threads nor registers change its bits.
-    pub fn gradient_squares(&self, layers: &[LayerState]) -> Vec<f64> {
-        let of = |(k, layer): (usize, &LayerState)| {
+    pub fn gradient_squares(&self, layers: &[NeuronLayer]) -> Vec<f64> {
+        let of = |(k, layer): (usize, &NeuronLayer)| {
             let blocks = self.gradients[k].chunks_exact(layer.block_len());
             let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
             for_each(&mut blocks, |_, (block, sum)| {
@@ -245,11 +245,11 @@ impl Learning {
     }
 
     /// Adam on the gradients in the buffers.
-    pub fn apply(&mut self, isa: Isa, layers: &mut [LayerState], update: Update) {
+    pub fn apply(&mut self, isa: Isa, layers: &mut [NeuronLayer], update: Update) {
         for (k, layer) in layers.iter_mut().enumerate() {
             let moments = &mut self.moments[k];
             moments.resize(layer.params.len());
-            let block_len = layer.block_len();
+            let (block_len, count) = (layer.block_len(), layer.blocks);
             let moments = moments
                 .first
                 .chunks_exact_mut(block_len)
@@ -259,7 +259,7 @@ impl Learning {
                 .chunks_exact_mut(block_len)
                 .zip(self.gradients[k].chunks_exact(block_len));
             self.nonfinite.clear();
-            self.nonfinite.resize(layer.blocks, F32x16::ZERO);
+            self.nonfinite.resize(count, F32x16::ZERO);
             let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.nonfinite).collect();
             for_each(&mut blocks, |_, (block, nonfinite)| {
                 let ((weights, gradients), (first, second)) = block;
@@ -289,9 +289,9 @@ impl Learning {
     }
 
     /// Adds up the samples' `∂L/∂` the constants.
-    pub fn collect_learnt(&mut self, layers: &[LayerState], samples: &[SampleTrace]) {
+    pub fn collect_learnt(&mut self, layers: &[NeuronLayer], samples: &[SampleTrace]) {
         let layers = layers.iter().enumerate();
-        for (k, layer) in layers.filter(|(_, layer)| layer.learns()) {
+        for (k, layer) in layers.filter(|(_, layer)| layer.learns) {
             for sample in samples {
                 for (sums, from) in self.learnt[k].iter_mut().zip(&sample.learnt[k]) {
                     debug_assert_eq!(layer.neurons, sums.len());
@@ -305,14 +305,14 @@ impl Learning {
 
     /// Whether no gradient of a decay or threshold, nor its square, can have overflowed, nor is a NaN: they take in
     /// membranes, which may have, where no `a` has.
-    pub fn learnt_safe(&self, layers: &[LayerState]) -> bool {
+    pub fn learnt_safe(&self, layers: &[NeuronLayer]) -> bool {
         let size = |sums: &Vec<Vec<f64>>| sums.iter().flatten().map(|x| x.abs()).sum::<f64>();
         let mut layers = layers.iter().zip(&self.learnt);
-        layers.all(|(layer, sums)| !layer.learns() || size(sums) < Update::SAFE)
+        layers.all(|(layer, sums)| !layer.learns || size(sums) < Update::SAFE)
     }
 
     /// `∂L/∂` the learnt constants of layer `k`, by number, in their own shapes.
-    pub fn learnt_gradients(&self, layer: &LayerState, k: usize) -> Vec<(usize, Array1<f32>)> {
+    pub fn learnt_gradients(&self, layer: &NeuronLayer, k: usize) -> Vec<(usize, Array1<f32>)> {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
             1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
             _ => sums.iter().map(|&x| x as f32).collect(),
@@ -324,9 +324,9 @@ impl Learning {
     }
 
     /// Adam on learnt constants, brought back into their ranges.
-    pub fn apply_learnt(&mut self, layers: &mut [LayerState], update: Update) {
+    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], update: Update) {
         for (k, layer) in layers.iter_mut().enumerate() {
-            if !layer.learns() {
+            if !layer.learns {
                 continue;
             }
             let moments = &mut self.moments[k].constants;
@@ -338,7 +338,7 @@ impl Learning {
             }
             let constants = layer.values.iter().flatten();
             self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
-            layer.spread_constants();
+            layer.refresh_constants();
         }
     }
 }

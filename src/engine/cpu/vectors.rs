@@ -1,7 +1,7 @@
 //! Sixteen lanes as the arithmetic of a [neuron](crate::neuron): its equations, on vector registers.
 
 use super::simd::Simd;
-use crate::{Surrogate, neuron::Arithmetic};
+use crate::neuron::{Arithmetic, Shape};
 
 /// The arithmetic of an instruction set; a spike is a mask.
 #[derive(Clone, Copy)]
@@ -48,7 +48,7 @@ impl<S: Simd> Arithmetic for Vectors<S> {
         self.0.select(self.0.gt(x, y), a, b)
     }
     #[inline(always)]
-    fn fire(self, _: Surrogate, u: S::V, theta: S::V) -> S::M {
+    fn fire(self, _: impl Shape, u: S::V, theta: S::V) -> S::M {
         self.0.gt(u, theta)
     }
     #[inline(always)]

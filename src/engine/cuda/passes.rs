@@ -30,7 +30,7 @@ use super::{
     layout::{AdjointInputs, LayerLayout, words},
     machine::Machine,
 };
-use crate::{Error, Input, Loss, Result, Surrogate};
+use crate::{Error, Input, Loss, Result, Surrogate, neuron::Shape};
 
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;

@@ -1,0 +1,101 @@
+//! A layer of a network on this engine: its numbers in the kernels' layout, and its neurons.
+
+use std::ops::{Deref, DerefMut};
+
+use ndarray::Array1;
+
+use super::{layout::LayerState, simd::F32x16};
+use crate::{
+    Layer,
+    neuron::{Constant, Neurons},
+    tensors::Tensors,
+};
+
+/// A layer's numbers and its neurons.
+#[derive(Clone, Debug)]
+pub(super) struct NeuronLayer {
+    state: LayerState,
+    /// The constants in their own shapes, `[1]` or `[N]`.
+    pub values: Vec<Array1<f32>>,
+    pub neuron: Neurons,
+}
+
+impl Deref for NeuronLayer {
+    type Target = LayerState;
+    fn deref(&self) -> &LayerState {
+        &self.state
+    }
+}
+
+impl DerefMut for NeuronLayer {
+    fn deref_mut(&mut self) -> &mut LayerState {
+        &mut self.state
+    }
+}
+
+impl NeuronLayer {
+    /// `weight_t`: whether adjoints of the inputs will be asked for.
+    pub fn new(layer: &Layer, weight_t: bool) -> Self {
+        let learns = layer.neuron.each().any(|(.., learn)| learn);
+        let mut state = LayerState::new(layer.inputs(), layer.neurons(), learns);
+        state.params = state.pack(&layer.weight, &layer.bias);
+        state.spread_constants(&layer.constants);
+        if weight_t {
+            state.refresh_weight_t();
+        }
+        NeuronLayer {
+            state,
+            values: layer.constants.clone(),
+            neuron: layer.neuron.clone(),
+        }
+    }
+
+    /// The constants that are trained, with their numbers.
+    pub fn learnt(&self) -> impl Iterator<Item = (usize, Constant)> {
+        let each = self.neuron.each().enumerate();
+        each.filter_map(|(i, (constant, _, learn))| learn.then_some((i, constant)))
+    }
+
+    /// How many numbers are kept of a neuron's step.
+    pub fn kept(&self) -> usize {
+        self.neuron.run().kept()
+    }
+
+    /// Brings the kernels' constants up to date with `values`.
+    pub fn refresh_constants(&mut self) {
+        self.state.spread_constants(&self.values);
+    }
+}
+
+/// Adam's moments of one layer, the first and the second; there are none before the first update.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Moments {
+    /// As the layer's `params`.
+    pub first: Vec<F32x16>,
+    pub second: Vec<F32x16>,
+    /// Of each learnt constant.
+    pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
+}
+
+impl Moments {
+    /// Those of one layer.
+    pub fn pack(layer: &NeuronLayer, first: &Tensors<f32>, second: &Tensors<f32>) -> Self {
+        let mut given = first.constants.iter().zip(&second.constants);
+        let pair =
+            |((_, m), (_, v)): (&(_, Array1<f32>), &(_, Array1<f32>))| (m.clone(), v.clone());
+        let each = layer.neuron.each();
+        Moments {
+            first: layer.pack(&first.weight, &first.bias),
+            second: layer.pack(&second.weight, &second.bias),
+            constants: each
+                .map(|(.., learn)| learn.then(|| given.next().map(pair)).flatten())
+                .collect(),
+        }
+    }
+
+    /// Room for `len` vectors each.
+    pub fn resize(&mut self, len: usize) {
+        self.first.resize(len, F32x16::ZERO);
+        self.second.resize(len, F32x16::ZERO);
+    }
+}

@@ -1,0 +1,51 @@
+//! A pass over samples, group by group, and the memory for it.
+
+use super::{
+    parallel::{for_each, for_each_chunk},
+    pass::{Model, Pass, SampleTrace, View},
+    read::InputLists,
+    sample::GroupPass,
+};
+
+/// The memory of the passes over one batch, kept for the next.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    pub lists: InputLists,
+    pub samples: Vec<SampleTrace>,
+    /// Tensors of a recording that is no longer needed.
+    pub spare: Vec<Vec<f32>>,
+}
+
+impl Workspace {
+    /// All samples of a part, forward and, if asked for, back, when its input has been read; what is
+    /// asked for of their layers is written into their views. Returns the largest magnitude of a dense
+    /// sequence's numbers; `None` if there is a NaN or an infinity.
+    pub fn pass(
+        &mut self,
+        model: Model<'_>,
+        pass: Pass<'_>,
+        views: &mut [Vec<Option<View<'_>>>],
+    ) -> Option<f32> {
+        let count = self.samples.len().max(pass.count);
+        self.samples.resize_with(count, SampleTrace::default);
+        let samples = &mut self.samples[..pass.count];
+        let group = model.group(pass.source, pass.sparse);
+        let lists = &self.lists;
+        let walk = GroupPass { model, lists, pass };
+        let scratch = &model.kit.scratch;
+        if views.is_empty() {
+            for_each_chunk(true, samples, group, |n, samples| {
+                scratch.with(|scratch| walk.run(n * group, samples, &mut [], scratch));
+            });
+        } else {
+            let groups = samples.chunks_mut(group).zip(views.chunks_mut(group));
+            let mut groups: Vec<_> = groups.collect();
+            for_each(&mut groups, |n, (samples, views)| {
+                scratch.with(|scratch| walk.run(n * group, samples, views, scratch));
+            });
+        }
+        let largest = samples.iter().map(|sample| sample.largest);
+        let largest = largest.fold(0.0, f32::max);
+        largest.is_finite().then_some(largest)
+    }
+}
