@@ -89,7 +89,7 @@ impl<F: Float> fmt::Debug for Loss<F> {
     }
 }
 
-/// What is minimised in all: a [`Loss`], and a activity_penalty on the hidden layers' spikes.
+/// What is minimised in all: a [`Loss`], and an activity penalty on the hidden layers' spikes.
 ///
 /// Anything that takes an objective takes a bare [`Loss`] too.
 #[derive(Debug, Clone)]
@@ -357,7 +357,7 @@ impl<F: Float> Loss<F> {
 }
 
 impl<F: Float> Objective<F> {
-    /// Value and adjoints of the loss, and of the activity_penalty on hidden spikes.
+    /// Value and adjoints of the loss, and of the activity penalty on hidden spikes.
     ///
     /// # Errors
     /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] where `rate_l1` is not a finite number of

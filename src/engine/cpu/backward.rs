@@ -79,7 +79,7 @@ pub(crate) struct Backward<'a> {
     /// `∂L/∂` recorded membrane by the loss, if there is any.
     pub g: Option<StridedView<'a>>,
     pub e: FromAbove<'a>,
-    /// Added to every `e`: the activity_penalty of a spike.
+    /// Added to every `e`: what a spike costs.
     pub activity_penalty: f32,
     /// Whether `out` gets `Σ_t a_t`, `[block][vectors]`, instead of `a_t`, `[block][T][vectors]`.
     pub summed: bool,
@@ -103,7 +103,7 @@ impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let BackwardOf(mut backward, neuron) = self;
-        let several = SETTINGS != UNCOMMON && !LEARN;
+        let several = SETTINGS != UNCOMMON && !LEARN && cfg!(optimized);
         let vectors = backward.layer.vectors;
         for block in 0..backward.layer.blocks {
             let mut at = 0;
@@ -237,7 +237,7 @@ impl Backward<'_> {
         e
     }
 
-    /// `G` vectors of one block; `M` steps' `e` at a time.
+    /// `G` vectors of one block; `M` steps' `e` at a time, 1 to 3.
     #[inline(always)]
     fn group<N: Neuron, S: Simd, const LEARN: bool, const G: usize, const M: usize>(
         &mut self,
@@ -254,26 +254,59 @@ impl Backward<'_> {
         };
         let constants = constants::<N, S, G>(self.layer, vector, s);
         let mut left = self.num_steps;
+        while left > M {
+            // Written out, since the compiler keeps a loop over `e`, and `e` in memory.
+            let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
+            let t = left - 1;
+            self.step::<N, S, LEARN, false, G>(neuron, s, place, &constants, &mut carried, t, e[0]);
+            if M > 1 {
+                let (t, e) = (left - 2, e[1 % M]);
+                self.step::<N, S, LEARN, false, G>(
+                    neuron,
+                    s,
+                    place,
+                    &constants,
+                    &mut carried,
+                    t,
+                    e,
+                );
+            }
+            if M > 2 {
+                let (t, e) = (left - 3, e[2 % M]);
+                self.step::<N, S, LEARN, false, G>(
+                    neuron,
+                    s,
+                    place,
+                    &constants,
+                    &mut carried,
+                    t,
+                    e,
+                );
+            }
+            left -= M;
+        }
         if M > 1 {
-            while left > M {
-                let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
-                for n in 0..M {
-                    let (t, e) = (left - 1 - n, e[n]);
-                    self.step::<N, S, LEARN, G>(neuron, s, place, &constants, &mut carried, t, e);
-                }
-                left -= M;
+            while left > 1 {
+                left -= 1;
+                let [e] = self.arriving::<S, G, 1>(s, left, place.block, place.at);
+                let t = left;
+                self.step::<N, S, LEARN, false, G>(
+                    neuron,
+                    s,
+                    place,
+                    &constants,
+                    &mut carried,
+                    t,
+                    e,
+                );
             }
         }
-        while left > 0 {
-            left -= 1;
-            // A first spike that reads the state at rest leads to constants alone.
-            let idle = left == 0 && neuron.spikes_first() && !LEARN;
-            let [e] = match idle {
-                true => [[s.splat(0.0); G]],
-                false => self.arriving::<S, G, 1>(s, left, place.block, place.at),
-            };
-            self.step::<N, S, LEARN, G>(neuron, s, place, &constants, &mut carried, left, e);
-        }
+        // A first spike that reads the state at rest leads to constants alone.
+        let [e] = match neuron.spikes_first() && !LEARN {
+            true => [[s.splat(0.0); G]],
+            false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
+        };
+        self.step::<N, S, LEARN, true, G>(neuron, s, place, &constants, &mut carried, 0, e);
         if self.summed {
             let out = &mut self.out[vector..][..G];
             for (out, sum) in out.iter_mut().zip(carried.sum) {
@@ -308,10 +341,10 @@ impl Backward<'_> {
         kept
     }
 
-    /// Step `t` back, `e` arriving at its spikes.
+    /// Step `t` back, `e` arriving at its spikes; `FIRST`: whether `t` is 0.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn step<N: Neuron, S: Simd, const LEARN: bool, const G: usize>(
+    fn step<N: Neuron, S: Simd, const LEARN: bool, const FIRST: bool, const G: usize>(
         &mut self,
         neuron: N,
         s: S,
@@ -334,7 +367,7 @@ impl Backward<'_> {
         }
         // Before the first step, the state is at rest.
         let (mut before, mut earlier): ([N::State<_>; G], _) = (zeros(s), carried.kept);
-        if t > 0 {
+        if !FIRST {
             earlier = self.kept::<N, S, G>(s, place, t - 1);
             for (before, (&constants, kept)) in before.iter_mut().zip(constants.iter().zip(earlier))
             {
