@@ -72,26 +72,36 @@ impl StepReport {
         recording.check_targets(targets)?;
         let correct = |read_out| {
             let answers = recording.classify(read_out);
-            answers
-                .iter()
-                .zip(targets)
-                .filter(|(answer, target)| answer == target)
-                .count()
+            let pairs = answers.iter().zip(targets);
+            pairs.filter(|(answer, target)| answer == target).count()
         };
-        Ok(StepReport {
+        let layers = 0..recording.num_layers();
+        let rate = |k| (recording.layer(k)).map_or(f64::NAN, |trace| trace.firing_rate());
+        let [count, membrane] = [ReadOut::SpikeCount, ReadOut::Membrane].map(correct);
+        let samples = targets.len();
+        Ok(Self::counted(
             loss,
-            samples: targets.len(),
-            correct_spike_count: correct(ReadOut::SpikeCount),
-            correct_membrane: correct(ReadOut::Membrane),
-            firing_rate: (0..recording.num_layers())
-                .map(|k| {
-                    recording
-                        .layer(k)
-                        .map_or(f64::NAN, |trace| trace.firing_rate())
-                })
-                .collect(),
+            samples,
+            [count, membrane],
+            layers.map(rate),
+        ))
+    }
+
+    /// From the number of correct answers by spike count and by membrane, and each layer's firing rate.
+    pub(crate) fn counted(
+        loss: f64,
+        samples: usize,
+        [correct_spike_count, correct_membrane]: [usize; 2],
+        firing_rate: impl Iterator<Item = f64>,
+    ) -> Self {
+        StepReport {
+            loss,
+            samples,
+            correct_spike_count,
+            correct_membrane,
+            firing_rate: firing_rate.collect(),
             gradient_norms: None,
-        })
+        }
     }
 
     /// Two batches taken together, each sample counting the same. The norms of their gradients do not

@@ -84,6 +84,9 @@ impl Arithmetic for Text<'_> {
     fn mul_add(self, a: usize, b: usize, c: usize) -> usize {
         self.float("__builtin_fmaf($0, $1, $2)", [a, b, c])
     }
+    fn sqrt(self, a: usize) -> usize {
+        self.float("__nvvm_sqrt_rn_f($0)", [a])
+    }
     fn abs(self, a: usize) -> usize {
         self.float("__builtin_fabsf($0)", [a])
     }

@@ -208,7 +208,7 @@ fn adam_refuses_an_infinite_second_moment() {
     adam.step(&mut network, &gradients).unwrap();
     for (value, says) in [
         (
-            6e20,
+            2e19,
             "second moment of fc2.weight in update 2 is inf at element 3",
         ),
         (
@@ -224,11 +224,11 @@ fn adam_refuses_an_infinite_second_moment() {
         assert!(error.starts_with(says), "{error}");
         assert_eq!((&network, &adam), (&before, &optimizer));
     }
-    // Its square is infinite, but not the moment, which PyTorch's order of products forms.
-    gradients.tensors_mut()[2].1[[0, 3]] = 5e20;
+    // Its square is just finite.
+    gradients.tensors_mut()[2].1[[0, 3]] = 1.8e19;
     adam.step(&mut network, &gradients).unwrap();
     let (_, second) = adam.moments().unwrap();
-    assert!(second.tensors()[2].1[[0, 3]] > 1e38);
+    assert!(second.tensors()[2].1[[0, 3]] > 1e35);
     assert_ne!(network, before);
 
     let mut wide = before.cast::<f64>();

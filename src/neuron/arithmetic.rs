@@ -40,6 +40,8 @@ pub trait Arithmetic: Copy {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a·b + c`, rounded once where the arithmetic can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `√a`.
+    fn sqrt(self, a: Self::V) -> Self::V;
     /// `|a|`.
     fn abs(self, a: Self::V) -> Self::V;
     /// `e^a`.
@@ -150,6 +152,12 @@ impl<A: Arithmetic> Num<A> {
         Num(a, a.mul_add(self.1, b.of(a), c.of(a)))
     }
 
+    /// `√self`.
+    #[inline(always)]
+    pub fn sqrt(self) -> Self {
+        Num(self.0, self.0.sqrt(self.1))
+    }
+
     /// `|self|`.
     #[inline(always)]
     pub fn abs(self) -> Self {
@@ -255,6 +263,10 @@ macro_rules! numbers {
         #[inline(always)]
         fn mul_add(self, a: $F, b: $F, c: $F) -> $F {
             a * b + c
+        }
+        #[inline(always)]
+        fn sqrt(self, a: $F) -> $F {
+            a.sqrt()
         }
         #[inline(always)]
         fn abs(self, a: $F) -> $F {

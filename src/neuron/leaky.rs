@@ -312,6 +312,12 @@ impl Rule {
         }
     }
 
+    /// Whether it is that of snnTorch's tutorial 5, with any sharpness.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn is_tutorial(self) -> bool {
+        self.like(COMMON[0]) == self
+    }
+
     /// Whether a gradient passes through the reset.
     #[inline(always)]
     pub(crate) fn attached(self) -> bool {

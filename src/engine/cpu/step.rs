@@ -152,13 +152,8 @@ impl Tally {
         let rate = |(spikes, layer): (&u64, &NeuronLayer)| {
             *spikes as f64 / (layer.neurons * source.steps * source.batch) as f64
         };
-        StepReport {
-            loss: self.loss,
-            samples: source.batch,
-            correct_spike_count: self.correct.0,
-            correct_membrane: self.correct.1,
-            firing_rate: self.spikes.iter().zip(layers).map(rate).collect(),
-            gradient_norms: None,
-        }
+        let rates = self.spikes.iter().zip(layers).map(rate);
+        let correct = [self.correct.0, self.correct.1];
+        StepReport::counted(self.loss, source.batch, correct, rates)
     }
 }

@@ -36,6 +36,10 @@ impl<S: Simd> Arithmetic for Vectors<S> {
         self.0.fma(a, b, c)
     }
     #[inline(always)]
+    fn sqrt(self, a: S::V) -> S::V {
+        self.0.sqrt(a)
+    }
+    #[inline(always)]
     fn abs(self, a: S::V) -> S::V {
         self.0.abs(a)
     }

@@ -9,8 +9,9 @@ use super::{
     dense::{Ahead, Columns, Start, product},
     lists::Pairs,
     simd::{BlockKernel, F32x16, Kernel, LANES, Simd},
+    vectors::Vectors,
 };
-use crate::optim::Update;
+use crate::{neuron::Num, optim::Update};
 
 /// Where a block's gradients go, `[input][vectors]` each.
 pub(super) enum Sink<'a> {
@@ -79,36 +80,23 @@ impl Sink<'_> {
 }
 
 /// One update of sixteen weights; returns them.
-///
-/// A first moment whose gradients stay 0 loses a tenth with each update, and would stop at a few times the
-/// smallest subnormal number, with which many processors multiply a hundred times more slowly. It is set to
-/// 0 when it is no longer normal: below 1.2e-38, with PyTorch's `ε` of 1e-8 at most 1.2e-30 times the learning
-/// rate of an update, and too little to change a weight that is not itself that small. (Second moments decay a
-/// hundred times more slowly: from a gradient of 1e-3 it takes 70,000 updates without one to get there.)
 #[inline(always)]
 fn adam<S: Simd>(
     s: S,
-    u: &Update,
+    update: &Update,
     g: S::V,
     w: &mut F32x16,
     m: &mut F32x16,
     v: &mut F32x16,
 ) -> S::V {
-    let first = s.fma(s.splat(u.beta1), s.load(m), s.mul(s.splat(u.gain1), g));
-    let second = s.fma(
-        s.splat(u.beta2),
-        s.load(v),
-        s.mul(s.splat(u.gain2), s.mul(g, g)),
-    );
-    let faded = s.gt(s.splat(f32::MIN_POSITIVE), s.abs(first)); // a NaN has not
-    let first = s.select(faded, s.splat(0.0), first);
-    let denominator = s.fma(s.sqrt(second), s.splat(u.scale), s.splat(u.eps));
-    let moved = s.div(s.mul(s.splat(u.step_size), first), denominator);
-    let updated = s.sub(s.load(w), moved);
-    s.store(first, m);
-    s.store(second, v);
-    s.store(updated, w);
-    updated
+    let a = Vectors(s);
+    let (before, first, second) = (s.load(w), s.load(m), s.load(v));
+    let [updated, first, second] =
+        update.step(Num(a, before), Num(a, g), Num(a, first), Num(a, second));
+    s.store(first.1, m);
+    s.store(second.1, v);
+    s.store(updated.1, w);
+    updated.1
 }
 
 /// Applies gradients that lie in a buffer.

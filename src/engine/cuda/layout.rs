@@ -8,7 +8,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::{
-    Dynamics, Error, Gradients, Network, Reset, Result, Surrogate,
+    Error, Gradients, Network, Result,
     neuron::{Constant, Neuron, leaky::Rule},
     tensors::LayerTensors,
 };
@@ -31,11 +31,7 @@ impl LayerLayout {
     /// Whether the neurons follow the rule of the tutorial, with its surrogate, and learn no constants:
     /// the kernels have loops of their own for it.
     pub fn common(&self) -> bool {
-        self.rule.dynamics == Dynamics::FireThenIntegrate
-            && self.rule.reset == Reset::Subtract
-            && !self.rule.attached()
-            && matches!(self.rule.surrogate, Surrogate::Arctan { .. })
-            && self.learns == [false; 2]
+        self.rule.is_tutorial() && self.learns == [false; 2]
     }
 
     /// The constants that are trained, with their places.

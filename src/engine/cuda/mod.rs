@@ -119,16 +119,10 @@ impl Cuda {
                 .count()
         };
         let layers = self.template.layers().iter().zip(&report.spikes);
-        StepReport {
-            loss: report.losses.iter().sum::<f64>() * share + activity_penalty,
-            samples: input.batch(),
-            correct_spike_count: correct(&report.by_count),
-            correct_membrane: correct(&report.by_membrane),
-            firing_rate: layers
-                .map(|(layer, &n)| n as f64 / (steps * samples * layer.neurons() as f64))
-                .collect(),
-            gradient_norms: None,
-        }
+        let loss = report.losses.iter().sum::<f64>() * share + activity_penalty;
+        let correct = [correct(&report.by_count), correct(&report.by_membrane)];
+        let rates = layers.map(|(layer, &n)| n as f64 / (steps * samples * layer.neurons() as f64));
+        StepReport::counted(loss, input.batch(), correct, rates)
     }
 
     /// What is left to do after a batch whose loss is finite: refuses gradients that the device has
