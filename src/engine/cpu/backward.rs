@@ -9,52 +9,11 @@
 use super::{
     forward::{constants, load, zeros},
     layout::LayerState,
+    planes::StridedView,
     simd::{F32x16, Kernel, LANES, Simd, flatten},
     vectors::Vectors,
 };
 use crate::neuron::{List, Neuron, Num, UNCOMMON};
-
-/// A number for each step and neuron of one sample: block `k` at step `t` has its vectors from
-/// `k·block + t·step` on.
-#[derive(Clone, Copy)]
-pub(crate) struct StridedView<'a> {
-    pub values: &'a [F32x16],
-    pub block: usize,
-    pub step: usize,
-}
-
-impl<'a> StridedView<'a> {
-    /// `[block][T][vectors]`.
-    pub fn blocks(values: &'a [F32x16], vectors: usize, num_steps: usize) -> Self {
-        let (block, step) = (num_steps * vectors, vectors);
-        StridedView {
-            values,
-            block,
-            step,
-        }
-    }
-
-    /// Rows `[T][block][vectors]`.
-    pub fn rows(values: &'a [F32x16], vectors: usize, row: usize) -> Self {
-        let (block, step) = (vectors, row);
-        StridedView {
-            values,
-            block,
-            step,
-        }
-    }
-
-    /// Neuron `n` at step `t`, in blocks of `vectors` vectors.
-    pub fn entry(self, vectors: usize, t: usize, n: usize) -> f32 {
-        let vector = n / LANES;
-        self.at(vector / vectors, t, vector % vectors)[0].0[n % LANES]
-    }
-
-    #[inline(always)]
-    fn at(self, block: usize, t: usize, at: usize) -> &'a [F32x16] {
-        &self.values[block * self.block + t * self.step + at..]
-    }
-}
 
 /// What arrives at a layer's spikes from above.
 #[derive(Clone, Copy)]

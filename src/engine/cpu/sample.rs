@@ -4,12 +4,10 @@
 //! static image: 100 KB of trace); a few short ones, where layers are dense or wide, so that a block's
 //! weights, fetched from L3, serve all of them. Within a group, layer by layer, block by block.
 
-use std::borrow::Cow;
-
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayViewMut2, Axis};
 
 use super::{
-    backward::{Backward, FromAbove, Size, StridedView},
+    backward::{Backward, FromAbove, Size},
     clock::Part::{self, InputGrad, SpikeProducts},
     current,
     dense::{Ahead, PIECE},
@@ -18,8 +16,9 @@ use super::{
     lists::ReadEvents,
     loss::{Argmax, LossShare, SampleLoss},
     pass::{AdjointSource, Model, Pass, SampleScratch, SampleTrace, Scratch, View},
+    planes::{Planes, StridedView, place},
     read::InputLists,
-    simd::{F32x16, LANES, flatten, flatten_mut},
+    simd::{F32x16, LANES, flatten},
 };
 use crate::Recording;
 
@@ -224,7 +223,7 @@ impl GroupPass<'_> {
                 };
                 copy(&slot.spk, &mut view.spk);
                 copy(&slot.mem, &mut view.mem);
-                let planes = Planes::of(layer, steps);
+                let planes = Planes::new(layer.vectors, steps, layer.kept());
                 for (i, kept) in view.kept.iter_mut().enumerate() {
                     let trace = planes.plane(&slot.trace[k], i);
                     for (t, mut to) in kept.rows_mut().into_iter().enumerate() {
@@ -318,7 +317,7 @@ impl GroupPass<'_> {
                 spk,
                 words,
             });
-            let planes = Planes::of(layer, steps);
+            let planes = Planes::new(layer.vectors, steps, layer.kept());
             for (i, kept) in recorded.kept().iter().enumerate() {
                 planes.place(kept.index_axis(Axis(1), b), i, false, trace);
             }
@@ -417,68 +416,6 @@ impl GroupPass<'_> {
             let neurons = layer.neuron.run();
             clock.time(Part::Backward, || neurons.backward(isa, back));
             sample.size += f64::from(isa.run(Size(out)));
-        }
-    }
-}
-
-/// Writes (or adds) one sample's rows `[T, N]` as `[block][T][vectors]`, 0 in the padding.
-fn place(rows: ArrayView2<'_, f32>, vectors: usize, add: bool, out: &mut [F32x16]) {
-    let (steps, planes) = (rows.nrows(), 1);
-    let planes = Planes {
-        vectors,
-        steps,
-        planes,
-    };
-    planes.place(rows, 0, add, out);
-}
-
-/// A trace `[block][T][planes][vectors]`: several numbers for each step and neuron of one sample.
-#[derive(Clone, Copy)]
-struct Planes {
-    vectors: usize,
-    steps: usize,
-    planes: usize,
-}
-
-impl Planes {
-    /// The trace of a layer.
-    fn of(layer: &NeuronLayer, steps: usize) -> Self {
-        let (vectors, planes) = (layer.vectors, layer.kept());
-        Planes {
-            vectors,
-            steps,
-            planes,
-        }
-    }
-
-    /// One of the numbers.
-    fn plane(self, trace: &[F32x16], plane: usize) -> StridedView<'_> {
-        let step = self.planes * self.vectors;
-        StridedView {
-            values: &trace[plane * self.vectors..],
-            block: self.steps * step,
-            step,
-        }
-    }
-
-    /// Writes (or adds) rows `[T, N]` of one of the numbers, 0 in the padding.
-    fn place(self, rows: ArrayView2<'_, f32>, plane: usize, add: bool, out: &mut [F32x16]) {
-        let (vectors, width) = (self.vectors, self.vectors * LANES);
-        for (t, row) in rows.rows().into_iter().enumerate() {
-            let row: Cow<'_, [f32]> = match row.to_slice() {
-                Some(row) => row.into(),
-                None => row.to_vec().into(),
-            };
-            for (block, row) in row.chunks(width).enumerate() {
-                let at = ((block * self.steps + t) * self.planes + plane) * vectors;
-                let to = flatten_mut(&mut out[at..][..vectors]);
-                if add {
-                    to.iter_mut().zip(row).for_each(|(to, from)| *to += from);
-                } else {
-                    to[row.len()..].fill(0.0);
-                    to[..row.len()].copy_from_slice(row);
-                }
-            }
         }
     }
 }

@@ -19,8 +19,8 @@ use super::{
     pass::{Kit, Pass, SampleTrace},
     pool::Pool,
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
+    sink::{self, Sink},
     weight_grad::{GradScratch, Tile, TileRow, WeightGrad},
-    weights::{self, Sink},
     workspace::Workspace,
 };
 use crate::optim::Update;
@@ -263,7 +263,7 @@ impl Learning {
             let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.nonfinite).collect();
             for_each(&mut blocks, |_, (block, nonfinite)| {
                 let ((weights, gradients), (first, second)) = block;
-                isa.run(weights::FromBuffer {
+                isa.run(sink::FromBuffer {
                     gradients,
                     update,
                     weights,

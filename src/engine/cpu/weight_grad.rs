@@ -8,7 +8,8 @@ use super::{
     lists::Pairs,
     pass::{Pass, SampleTrace},
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
-    weights::{self, Piece, Sink},
+    sink::{self, Sink},
+    weights::{self, Piece},
 };
 
 /// Rows of a dense input's stretch, at most: their adjoints for a block (20 KB), and what a tile takes
@@ -129,7 +130,7 @@ impl WeightGrad<'_> {
             pieces = next;
         }
         for (Tile { sink, .. }, sums) in tiles.into_iter().zip(sums.chunks_exact(len)) {
-            self.isa.run(weights::Deliver {
+            self.isa.run(sink::Deliver {
                 vectors,
                 sums,
                 sink,
@@ -194,7 +195,7 @@ impl WeightGrad<'_> {
                 }
             }
             let sums = &sums[..rows.len() * vectors];
-            self.isa.run(weights::Deliver {
+            self.isa.run(sink::Deliver {
                 vectors,
                 sums,
                 sink,
