@@ -4,6 +4,7 @@
 #![cfg(feature = "safetensors")]
 
 mod runs;
+mod skip;
 
 use std::{
     fs,
@@ -14,6 +15,7 @@ use std::{
 };
 
 use runs::{after, data, edited, engine, go_on, network, trainer, whole, without_times};
+use skip::skipped;
 use spikegrad::{
     Adam, Adjoints, Checkpoint, CheckpointDir, CpuEngine, Device, Engine, Error, History, Loss,
     ReferenceEngine, Trainer,
@@ -102,7 +104,7 @@ fn checkpoints_change_no_bits() {
 #[test]
 fn a_checkpoint_moves_between_engines() {
     type Make = fn(&Checkpoint) -> Option<Box<dyn Engine>>;
-    let engines: [(&str, Make); 3] = [
+    let engines: &[(&str, Make)] = &[
         ("cpu", |c| {
             let (network, adam) = (c.network.clone(), c.adam.clone());
             Some(Box::new(
@@ -115,12 +117,9 @@ fn a_checkpoint_moves_between_engines() {
                 ReferenceEngine::new(network, c.objective.clone()?, adam).unwrap(),
             ))
         }),
-        ("cuda", |c| match Device::Auto.resolve() {
-            (device @ Device::Cuda(_), _) => Some(c.engine(device).unwrap()),
-            (_, reason) => {
-                eprintln!("without the CUDA engine: {reason}");
-                None
-            }
+        #[cfg(feature = "cuda")]
+        ("cuda", |c| {
+            skip::cuda().then(|| c.engine(Device::Cuda(0)).unwrap())
         }),
     ];
     let reload = |c: &Checkpoint| Checkpoint::from_bytes(&c.to_bytes().unwrap()).unwrap();
@@ -617,9 +616,9 @@ fn a_read_only_folder_is_an_error_but_can_be_read() {
             .output();
         match child {
             Ok(child) => assert!(child.status.success(), "{child:?}"),
-            Err(e) => {
-                eprintln!("SKIPPED: file modes do not bind root, and there is no setpriv: {e}")
-            }
+            Err(e) => skipped(format_args!(
+                "file modes do not bind root, and there is no setpriv: {e}"
+            )),
         }
         return;
     }

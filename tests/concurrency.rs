@@ -1,10 +1,13 @@
 //! Several engines in one process: side by side they give the bits that each gives alone, and within a
 //! thread pool of the user's own no other is started. The pool is the process's, so it is one test.
 
+mod skip;
+
 use std::ops::ControlFlow;
 use std::thread;
 
 use ndarray::Array2;
+use skip::skipped;
 use spikegrad::{
     Adam, CpuEngine, Device, Engine, Leaky, Loss, Network, ReferenceEngine, Trainer, data::Dataset,
 };
@@ -81,7 +84,7 @@ fn side_by_side_and_in_a_pool_of_ones_own() {
         let now = threads().expect("as before");
         assert!(now <= before, "{before} threads before, {now} after");
     } else {
-        eprintln!("SKIPPED: this system does not tell the number of threads");
+        skipped("this system does not tell the number of threads");
     }
 
     // The same alone, in the process's pool; this one is started now, so the count above can fail.

@@ -8,6 +8,7 @@
 #[cfg(all(feature = "mnist", feature = "plot"))]
 mod example;
 mod runs;
+mod skip;
 
 use std::{
     fs,

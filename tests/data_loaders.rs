@@ -2,6 +2,8 @@
 //! in which a file can be wrong.
 #![cfg(feature = "mnist")]
 
+mod skip;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
+use skip::skipped;
 use spikegrad::Error;
 use spikegrad::data::{Dataset, Mnist, idx};
 use tempfile::TempDir;
@@ -27,10 +30,10 @@ fn real_files() -> Option<PathBuf> {
     if dir.is_dir() {
         return Some(dir);
     }
-    eprintln!(
-        "SKIPPED: {} is not there (the published crate comes without it)",
+    skipped(format_args!(
+        "{} is not there (the published crate comes without it)",
         dir.display()
-    );
+    ));
     None
 }
 

@@ -2,6 +2,8 @@
 //! loaded as it is.
 #![cfg(feature = "mnist")]
 
+mod skip;
+
 use std::{
     fs,
     io::Write,
@@ -9,6 +11,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
+use skip::skipped;
 use spikegrad::{
     Error,
     data::{Mnist, MnistFiles},
@@ -485,7 +488,7 @@ fn only_regular_files_are_found() {
     fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&path).status();
     if !made.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no mkfifo");
+        skipped("no mkfifo");
         return;
     }
     refused(Mnist::load(dir.path()), here);

@@ -5,6 +5,7 @@
 #![cfg(feature = "safetensors")]
 
 mod runs;
+mod skip;
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +17,7 @@ use std::{
 };
 
 use runs::after;
+use skip::skipped;
 use spikegrad::{
     Checkpoint, CheckpointDir, Error,
     checkpoint::{
@@ -647,7 +649,7 @@ fn a_small_disk_that_fills_up() {
         );
         return;
     }
-    eprintln!("SKIPPED: this user may not mount a small disk (unshare)");
+    skipped("this user may not mount a small disk (unshare)");
 }
 
 #[cfg(target_os = "linux")]

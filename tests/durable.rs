@@ -4,10 +4,12 @@
 #![cfg(all(feature = "safetensors", target_os = "linux"))]
 
 mod runs;
+mod skip;
 
 use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
 use runs::after;
+use skip::skipped;
 use spikegrad::CheckpointDir;
 use tempfile::tempdir;
 
@@ -43,9 +45,9 @@ fn content_and_names_are_on_the_disk_before_a_save_returns() {
         .env(CHILD, &dir)
         .output();
     match child {
-        Err(e) => return eprintln!("SKIPPED: there is no strace: {e}"),
+        Err(e) => return skipped(format_args!("there is no strace: {e}")),
         Ok(child) if String::from_utf8_lossy(&child.stderr).contains("ptrace") => {
-            return eprintln!("SKIPPED: this process may not be traced: {child:?}");
+            return skipped(format_args!("this process may not be traced: {child:?}"));
         }
         Ok(child) => assert!(child.status.success(), "{child:?}"),
     }

@@ -5,6 +5,7 @@
 #[allow(dead_code)]
 mod peak;
 mod runs;
+mod skip;
 
 use std::{
     fs::{self, File},
@@ -18,6 +19,7 @@ use std::{
 
 use ndarray::{Array2, Array3};
 use peak::peak;
+use skip::skipped;
 use spikegrad::{
     Adam, Adjoints, Checkpoint, CpuEngine, Dynamics, Engine, Error, Input, Leaky, Loss, Network,
     ReadOut, Record, Recording, ReferenceEngine, Trace,
@@ -73,7 +75,7 @@ fn lends_anything() -> bool {
     let setting = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap_or_default();
     let lends = setting.trim() == "1" || !cfg!(target_os = "linux");
     if lends {
-        eprintln!("SKIPPED: this system says yes to every request for memory");
+        skipped("this system says yes to every request for memory");
     }
     lends
 }
@@ -125,7 +127,7 @@ fn only_regular_files_are_read() {
         Ok(status) if status.success() => {
             refused(&place("pipe"), &["a named pipe"], 1 << 16);
         }
-        other => eprintln!("SKIPPED: no mkfifo ({other:?})"),
+        other => skipped(format_args!("no mkfifo ({other:?})")),
     }
     refused(&place("nothing"), &["cannot read"], 1 << 16);
     std::os::unix::fs::symlink(place("link"), place("link")).unwrap();
@@ -138,7 +140,7 @@ fn sparse(path: &Path, front: &[u8], length: u64) -> bool {
     let file = File::options().write(true).open(path).unwrap();
     let made = file.set_len(length);
     if let Err(e) = &made {
-        eprintln!("SKIPPED: no file of {length} bytes here ({e})");
+        skipped(format_args!("no file of {length} bytes here ({e})"));
     }
     made.is_ok()
 }

@@ -12,10 +12,12 @@ use std::{
 };
 
 mod example;
+mod skip;
 
 use example::{binary, example, no_data};
 use safetensors::SafeTensors;
 use serde_json::Value;
+use skip::skipped;
 use spikegrad::{Leaky, Network};
 use tempfile::{TempDir, tempdir};
 
@@ -586,7 +588,7 @@ fn a_folder_without_permission() {
     let dir = tempdir().expect("a temporary folder");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
     if fs::write(dir.path().join("probe"), "").is_ok() {
-        eprintln!("SKIPPED: permissions do not bind this user (root)");
+        skipped("permissions do not bind this user (root)");
         return;
     }
     let output = small(dir.path(), "");

@@ -10,6 +10,7 @@
 #[cfg(all(feature = "mnist", feature = "plot"))]
 mod example;
 mod runs;
+mod skip;
 
 use std::{
     env, fs,
@@ -18,6 +19,7 @@ use std::{
 };
 
 use runs::after;
+use skip::skipped;
 use spikegrad::{Checkpoint, CheckpointDir};
 use tempfile::{TempDir, tempdir};
 
@@ -198,7 +200,7 @@ impl Mount {
             .output();
         match built {
             Err(e) => {
-                eprintln!("SKIPPED: there is no C compiler: {e}");
+                skipped(format_args!("there is no C compiler: {e}"));
                 return None;
             }
             Ok(built) => assert!(built.status.success(), "{built:?}"),

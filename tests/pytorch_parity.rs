@@ -1,9 +1,12 @@
 //! Every engine against the tensors of `tests/fixtures`, computed by PyTorch autograd and by the
 //! other SNN libraries themselves, through `spikegrad::verify`; and that comparison itself.
 
+mod skip;
+
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
+use skip::skipped;
 use spikegrad::{
     Adam, CpuEngine, Device, Engine, Float, Gradients, Input, Leaky, Loss, Network, Objective,
     ReadOut, Record, Recording, ReferenceEngine, Reset, Result, StepReport, Surrogate, Trace,
@@ -40,10 +43,10 @@ fn fixtures() -> Vec<Fixture> {
             let images = Mnist::load(&mnist).unwrap().train;
             fixtures.push(fixture.with_images(&images).unwrap());
         } else {
-            eprintln!(
-                "skipped {}: the MNIST files are not part of the packaged crate",
-                fixture.name()
-            );
+            let name = fixture.name();
+            skipped(format_args!(
+                "{name}: the MNIST files are not part of the packaged crate"
+            ));
         }
     }
     fixtures
@@ -141,12 +144,11 @@ fn cpu_engine() {
     }
 }
 
-/// On the GPU, or under the software driver (see `tests/cuda`); without either it is skipped.
+/// On the GPU, or under the software driver (see `tests/cuda`); without either it is skipped, aloud.
 #[cfg(feature = "cuda")]
 #[test]
 fn cuda_engine() {
-    if let (Device::Cpu, reason) = Device::Auto.resolve() {
-        eprintln!("skipped: {reason}");
+    if !skip::cuda() {
         return;
     }
     for fixture in fixtures() {

@@ -3,6 +3,7 @@
 #![cfg(feature = "safetensors")]
 
 mod example;
+mod skip;
 
 use std::process::{Command, Output};
 

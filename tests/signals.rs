@@ -3,6 +3,7 @@
 #![cfg(all(feature = "mnist", feature = "plot", feature = "safetensors"))]
 
 mod example;
+mod skip;
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
 //! The small examples as a user runs them: they end well, and have learnt something.
 
 mod example;
+mod skip;
 
 use std::{fs, process::Command};
 

@@ -3,6 +3,7 @@
 #![cfg(all(feature = "mnist", feature = "safetensors"))]
 
 mod example;
+mod skip;
 
 use std::{
     collections::HashMap,

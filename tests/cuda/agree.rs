@@ -46,7 +46,7 @@ fn cpu_fuses() -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     let fuses = cfg!(target_arch = "aarch64");
     if !fuses {
-        eprintln!("skipped: this CPU has no fused multiply-add");
+        skipped("this CPU has no fused multiply-add");
     }
     fuses
 }
@@ -672,8 +672,8 @@ fn mnist_agrees_with_the_cpu(hidden: usize, batch: usize, steps: usize) {
         return;
     }
     if !folder.is_dir() {
-        eprintln!("skipped: there is no MNIST in {}", folder.display());
-        return;
+        let folder = folder.display();
+        return skipped(format_args!("there is no MNIST in {folder}"));
     }
     let images = spikegrad::data::Mnist::load(folder).unwrap().train;
     let network: Network = Network::builder(784)

@@ -5,7 +5,8 @@
 //! SPIKEGRAD_CUDA_DRIVER=target/release/libsoftcuda.so cargo test --release --features cuda
 //! ```
 //!
-//! Without either, everything here is skipped, with a message. That the engine computes what the
+//! Without either, everything here is skipped, aloud; where `SPIKEGRAD_CUDA_DRIVER` is set, nothing is:
+//! a driver that does not load is a failure. That the engine computes what the
 //! others do is tested in `engines_agree` and `pytorch_parity`, where it joins in; this file has what
 //! is its own: repeatability, state brought in and out, and every way in which a device can fail.
 //! Faults are injected into child processes by the software driver, so those tests need it.
@@ -16,6 +17,8 @@ mod agree;
 mod answers;
 mod contexts;
 mod faults;
+#[path = "../skip/mod.rs"]
+mod skip;
 
 use std::process::Command;
 
@@ -26,25 +29,17 @@ use spikegrad::{
     data::Dataset,
 };
 
-/// Whether there is a device; says so if not.
-fn device() -> bool {
-    match Device::Auto.resolve() {
-        (Device::Cuda(_), _) => true,
-        (_, reason) => {
-            eprintln!("skipped: {reason}");
-            false
-        }
-    }
-}
+use skip::{cuda as device, skipped};
 
-/// Whether the device is the software driver's, which injects faults.
+/// Whether the device is the software driver's, which injects faults; says so if not.
 fn software_driver() -> bool {
     let named = std::env::var("SPIKEGRAD_CUDA_DRIVER").unwrap_or_default();
-    let software = device() && named.contains("softcuda");
-    if !software {
-        eprintln!("skipped: faults are injected by the software driver alone");
+    let there = device();
+    let software = named.contains("softcuda");
+    if there && !software {
+        skipped("faults are injected by the software driver alone");
     }
-    software
+    there && software
 }
 
 fn noise(i: usize) -> f32 {

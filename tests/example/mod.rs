@@ -49,10 +49,10 @@ fn newest(list: &Path) -> Option<SystemTime> {
 pub fn no_data() -> bool {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/mnist");
     if !dir.is_dir() {
-        eprintln!(
-            "SKIPPED: {} is not there (the published crate comes without it)",
+        crate::skip::skipped(format_args!(
+            "{} is not there (the published crate comes without it)",
             dir.display()
-        );
+        ));
     }
     !dir.is_dir()
 }

@@ -4,6 +4,8 @@
 #[allow(dead_code)]
 #[path = "../../examples/mnist/args.rs"]
 mod args;
+#[path = "../skip/mod.rs"]
+mod skip;
 mod targets;
 #[path = "../../examples/verify/args.rs"]
 mod verify_args;
@@ -22,11 +24,10 @@ fn corpora_and_crashers_do_no_harm() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fuzz = root.join("fuzz");
     if !fuzz.is_dir() && !root.join(".git").exists() {
-        eprintln!(
-            "SKIPPED: {} is not there (the published crate comes without it)",
-            fuzz.display()
-        );
-        return;
+        let fuzz = fuzz.display();
+        return skip::skipped(format_args!(
+            "{fuzz} is not there (the published crate comes without it)"
+        ));
     }
     let scratch = tempfile::tempdir().unwrap();
     let file = scratch.path().join("file");
