@@ -1,385 +1,25 @@
 //! Every engine against the reference in double precision, on one table of cases and on drawn
 //! networks; and the promise that bits depend on neither threads nor vector width.
 //!
-//! A new engine is one line in [`engines`]; a new case is one line in [`cases`].
+//! A new engine is a few lines in `tests/engines`; a new case is one line in `tests/cases`.
+
+#[cfg(feature = "rayon")]
+use std::sync::LazyLock;
 
 use ndarray::{Array2, Array3, ArrayD};
 use proptest::{prelude::*, test_runner::RngSeed};
 use spikegrad::{
-    Adam, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective,
-    PerNeuron, Predictor, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate,
-    metrics::argmax_rows,
+    Adam, CpuEngine, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective, Predictor,
+    ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, metrics::argmax_rows,
 };
 
-type Make = Box<dyn Fn(Network, Objective, Adam) -> Box<dyn Engine>>;
+#[macro_use]
+mod engines;
+mod cases;
+mod skip;
 
-/// All engines in single precision.
-fn engines() -> Vec<(String, Make)> {
-    let mut engines: Vec<(String, Make)> = vec![
-        (
-            "reference".into(),
-            Box::new(|n, o, a| Box::new(ReferenceEngine::new(n, o, a).unwrap())),
-        ),
-        (
-            "cpu".into(),
-            Box::new(|n, o, a| Device::Cpu.engine(n, o, a).unwrap()),
-        ),
-    ];
-    for isa in CpuEngine::instruction_sets() {
-        let make: Make = Box::new(move |n, o, a| {
-            Box::new(CpuEngine::with_instruction_set(n, o, a, isa).unwrap())
-        });
-        engines.push((format!("cpu {isa}"), make));
-    }
-    #[cfg(feature = "cuda")]
-    if Device::Auto.resolve().0 == Device::Cuda(0) {
-        let make: Make = Box::new(|n, o, a| Device::Cuda(0).engine(n, o, a).unwrap());
-        engines.push(("cuda".into(), make));
-    }
-    engines
-}
-
-/// An input with a storage of its own.
-#[derive(Debug, Clone)]
-enum Data {
-    Constant(Array2<f32>, usize),
-    Sequence(Array3<f32>),
-}
-
-impl Data {
-    fn input(&self) -> Input<'_> {
-        match self {
-            Data::Constant(x, num_steps) => Input::constant(x.view(), *num_steps),
-            Data::Sequence(x) => Input::sequence(x.view()),
-        }
-    }
-}
-
-/// Deterministic numbers in `[0, 1)`.
-fn noise(i: usize) -> f32 {
-    (i as f64 * 0.754_877_666).fract() as f32
-}
-
-/// Static: `density` of the entries are not 0.
-fn constant(batch: usize, inputs: usize, num_steps: usize, density: f32) -> Data {
-    let entry = |i: usize| {
-        if noise(3 * i + 1) < density {
-            0.2 + noise(i)
-        } else {
-            0.0
-        }
-    };
-    Data::Constant(
-        Array2::from_shape_fn((batch, inputs), |(b, n)| entry(b * inputs + n)),
-        num_steps,
-    )
-}
-
-/// Time-varying; binary if `binary`.
-fn sequence(num_steps: usize, batch: usize, inputs: usize, density: f32, binary: bool) -> Data {
-    let entry = |i: usize| match noise(3 * i + 1) < density {
-        true if binary => 1.0,
-        true => 1.5 * noise(i) - 0.3,
-        false => 0.0,
-    };
-    Data::Sequence(Array3::from_shape_fn(
-        (num_steps, batch, inputs),
-        |(t, b, n)| entry((t * batch + b) * inputs + n),
-    ))
-}
-
-/// A sequence of 30 steps and 6 samples, active in the 64 rows by which the CPU engine judges whether a
-/// sequence is sparse, and nowhere else; or the other way round.
-fn misjudged(inputs: usize, looks_dense: bool) -> Data {
-    let judged: Vec<usize> = (0..64_u64)
-        .map(|n| ((u128::from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) * 180) >> 64) as usize)
-        .collect();
-    let Data::Sequence(mut x) = sequence(30, 6, inputs, 1.0, false) else {
-        unreachable!("a sequence")
-    };
-    for ((t, b, _), x) in x.indexed_iter_mut() {
-        if judged.contains(&(b * 30 + t)) != looks_dense {
-            *x = 0.0;
-        }
-    }
-    Data::Sequence(x)
-}
-
-struct Case {
-    label: String,
-    network: Network,
-    data: Data,
-    objective: Objective,
-}
-
-fn network(sizes: &[usize], neuron: impl Fn(usize) -> Leaky) -> Network {
-    let layers = sizes[1..].iter().enumerate();
-    let mut network: Network = layers
-        .fold(Network::builder(sizes[0]), |b, (k, &n)| {
-            b.layer(n, neuron(k))
-        })
-        .seed(3)
-        .build()
-        .unwrap();
-    // Initial weights hardly fire in small networks: make them bite.
-    for (name, mut values) in network.parameters_mut() {
-        if name.ends_with("weight") {
-            values.mapv_inplace(|w| 2.5 * w + 0.02);
-        }
-    }
-    network
-}
-
-/// Labelled shapes, inputs, rules and losses; widths that divide by nothing among them.
-fn cases() -> Vec<Case> {
-    let tutorial = |_: usize| Leaky::new(0.95);
-    let mut cases = Vec::new();
-    let mut add = |label: &str, network: Network, data: Data, objective: Objective| {
-        cases.push(Case {
-            label: label.into(),
-            network,
-            data,
-            objective,
-        });
-    };
-    let ce = || Objective::from(Loss::CrossEntropyMembrane);
-    add(
-        "the main job, small",
-        network(&[50, 100, 10], tutorial),
-        constant(7, 50, 12, 0.2),
-        ce(),
-    );
-    add(
-        "dense static input",
-        network(&[50, 100, 10], tutorial),
-        constant(9, 50, 12, 1.0),
-        ce(),
-    );
-    add(
-        "one layer",
-        network(&[17, 5], tutorial),
-        constant(3, 17, 9, 0.5),
-        ce(),
-    );
-    add(
-        "one output",
-        network(&[17, 33, 1], tutorial),
-        constant(3, 17, 9, 0.5),
-        ce(),
-    );
-    add(
-        "one of everything",
-        network(&[1, 1, 1], tutorial),
-        constant(1, 1, 1, 1.0),
-        ce(),
-    );
-    add(
-        "T = 1",
-        network(&[20, 30, 4], tutorial),
-        constant(5, 20, 1, 0.5),
-        ce(),
-    );
-    add(
-        "B = 1",
-        network(&[20, 30, 4], tutorial),
-        constant(1, 20, 20, 0.5),
-        ce(),
-    );
-    add(
-        "long",
-        network(&[8, 20, 3], tutorial),
-        constant(2, 8, 1000, 0.5),
-        ce(),
-    );
-    add(
-        "wide above wide",
-        network(&[20, 130, 70, 5], tutorial),
-        constant(4, 20, 10, 0.5),
-        ce(),
-    );
-    add(
-        "many classes",
-        network(&[20, 40, 97], tutorial),
-        constant(4, 20, 10, 0.5),
-        ce(),
-    );
-    add(
-        "33 classes",
-        network(&[20, 65, 33], tutorial),
-        constant(4, 20, 10, 0.5),
-        ce(),
-    );
-    add(
-        "five layers",
-        network(&[12, 31, 64, 15, 48, 3], tutorial),
-        constant(4, 12, 15, 0.7),
-        ce(),
-    );
-    add(
-        "sparse events",
-        network(&[60, 40, 5], tutorial),
-        sequence(15, 4, 60, 0.05, true),
-        ce(),
-    );
-    add(
-        "binary, dense",
-        network(&[60, 40, 5], tutorial),
-        sequence(15, 4, 60, 0.8, true),
-        ce(),
-    );
-    add(
-        "real, dense",
-        network(&[61, 67, 5], tutorial),
-        sequence(13, 5, 61, 1.0, false),
-        ce(),
-    );
-    add(
-        "real, wide",
-        network(&[30, 64, 128, 40], tutorial),
-        sequence(8, 3, 30, 1.0, false),
-        ce(),
-    );
-    add(
-        "real, dense, wide, seven vectors of neurons",
-        network(&[213, 104, 100, 40], tutorial),
-        sequence(30, 3, 213, 1.0, false),
-        ce(),
-    );
-    add(
-        "real, dense, long",
-        network(&[90, 70, 5], tutorial),
-        sequence(100, 3, 90, 1.0, false),
-        ce(),
-    );
-    // More inputs, and more neurons above others, than a dense product takes at a time.
-    add(
-        "real, dense, 830 inputs",
-        network(&[830, 40, 5], |_| Leaky::new(0.95).threshold(6.0)),
-        sequence(5, 3, 830, 1.0, false),
-        ce(),
-    );
-    add(
-        "830 above 40",
-        network(&[20, 40, 830, 5], tutorial),
-        constant(3, 20, 8, 0.5),
-        ce(),
-    );
-    for (label, looks_dense) in [
-        ("sparse, looks dense", true),
-        ("dense, looks sparse", false),
-    ] {
-        add(
-            label,
-            network(&[40, 70, 5], tutorial),
-            misjudged(40, looks_dense),
-            ce(),
-        );
-    }
-    add(
-        "silent input",
-        network(&[10, 20, 3], tutorial),
-        constant(2, 10, 5, 0.0),
-        ce(),
-    );
-    for loss in [
-        Loss::CrossEntropyCount,
-        Loss::CrossEntropyRate,
-        Loss::CrossEntropyMaxMembrane,
-        Loss::MseCount {
-            correct_rate: 0.75,
-            incorrect_rate: 0.1,
-        },
-        Loss::MseMembrane {
-            on_target: 1.5,
-            off_target: -0.25,
-        },
-        Loss::custom(|recording, targets| Loss::CrossEntropyCount.evaluate(recording, targets)),
-    ] {
-        let label = format!("{loss:?}");
-        add(
-            &label,
-            network(&[30, 70, 20], tutorial),
-            constant(6, 30, 11, 0.4),
-            Objective {
-                loss,
-                rate_l1: 0.001,
-            },
-        );
-    }
-    add(
-        "a loss of one's own, few outputs",
-        network(&[30, 70, 33, 10], tutorial),
-        constant(6, 30, 11, 0.4),
-        Objective {
-            loss: Loss::custom(|recording, targets| {
-                Loss::CrossEntropyCount.evaluate(recording, targets)
-            }),
-            rate_l1: 0.001,
-        },
-    );
-    let each = |n: usize, low: f64| {
-        PerNeuron::Each((0..n).map(|i| low + 0.04 * (i % 10) as f64).collect())
-    };
-    for dynamics in [
-        Dynamics::FireThenIntegrate,
-        Dynamics::IntegrateThenFire,
-        Dynamics::IntegrateFireReset,
-    ] {
-        for (reset, detach) in [
-            (Reset::Subtract, true),
-            (Reset::Subtract, false),
-            (Reset::Zero, true),
-            (Reset::Zero, false),
-            (Reset::None, true),
-        ] {
-            for (surrogate, learn) in [
-                (Surrogate::Arctan { alpha: 2.0 }, false),
-                (Surrogate::Arctan { alpha: 3.0 }, true),
-                (Surrogate::FastSigmoid { slope: 10.0 }, false),
-                (Surrogate::Sigmoid { slope: 5.0 }, true),
-                (Surrogate::Triangular, false),
-                (Surrogate::StraightThrough, false),
-            ] {
-                let sizes = [15, 70, 4];
-                let neuron = |k: usize| {
-                    let leaky = if learn {
-                        Leaky::new(each(sizes[k + 1], 0.5))
-                    } else {
-                        Leaky::new(0.85)
-                    };
-                    let theta = if learn && k == 0 {
-                        0.7.into()
-                    } else {
-                        each(sizes[k + 1], 0.6)
-                    };
-                    leaky
-                        .threshold(theta)
-                        .dynamics(dynamics)
-                        .reset(reset)
-                        .detach_reset(detach)
-                        .surrogate(surrogate)
-                        .learn_beta(learn)
-                        .learn_threshold(learn)
-                };
-                let label =
-                    format!("{dynamics:?} {reset:?} detach {detach} {surrogate:?} learn {learn}");
-                add(
-                    &label,
-                    network(&sizes, neuron),
-                    constant(3, 15, 9, 0.6),
-                    ce(),
-                );
-            }
-        }
-    }
-    cases
-}
-
-fn targets(case: &Case) -> Vec<usize> {
-    (0..case.data.input().batch())
-        .map(|b| (5 * b + 2) % case.network.outputs())
-        .collect()
-}
+use cases::{Case, Data, constant, misjudged, network, sequence};
+use engines::Make;
 
 fn largest(values: &ArrayD<f64>) -> f64 {
     values.iter().fold(1e-6_f64, |max, x| max.max(x.abs()))
@@ -476,7 +116,7 @@ fn widened<F: spikegrad::Float>(gradients: &spikegrad::Gradients<F>) -> Tensors 
 fn check(case: &Case, name: &str, make: &Make) -> bool {
     let label = format!("{} · {name}", case.label);
     let input = case.data.input();
-    let targets = targets(case);
+    let targets = case.targets();
     let double = match &case.data {
         Data::Constant(x, _) => (Some(x.mapv(f64::from)), None),
         Data::Sequence(x) => (None, Some(x.mapv(f64::from))),
@@ -613,45 +253,31 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
     true
 }
 
-#[test]
-fn every_engine_on_every_case() {
-    let cases = cases();
-    for (name, make) in engines() {
-        let compared = cases
-            .iter()
-            .filter(|case| check(case, &name, &make))
-            .count();
-        assert!(
-            compared * 10 >= cases.len() * 9,
-            "{name}: only {compared} of {} compared",
-            cases.len()
-        );
-    }
+/// A case through an engine and the reference in double precision. Where a spike flips on its last bit the
+/// two part, and parameters a little larger must do.
+fn agrees(case: fn() -> Case, name: &str, make: &Make) {
+    let compared = (0..4).any(|n| check(&case().nudged(n), name, make));
+    assert!(compared, "{name}: no network without a spike on the edge");
 }
 
 /// A predictor computes what the CPU engine does, bit for bit, on every instruction set.
-#[test]
-fn predictors_have_the_bits_of_the_engine() {
-    for case in cases() {
-        for isa in CpuEngine::instruction_sets() {
-            let label = format!("{} · {isa}", case.label);
-            let (network, objective) = (case.network.clone(), case.objective.clone());
-            let adam = Adam::new(1e-3);
-            let mut engine =
-                CpuEngine::with_instruction_set(network, objective, adam, isa).unwrap();
-            let predictor = Predictor::with_instruction_set(&case.network, isa).unwrap();
-            let input = case.data.input();
-            let recording = engine.forward(input, &Record::All).unwrap();
-            let found = predictor.forward(input, &Record::All).unwrap();
-            assert!(found == recording, "{label}");
-            for by in [ReadOut::SpikeCount, ReadOut::Membrane] {
-                let mut classes = vec![0; input.batch()];
-                let mut scores = Array2::zeros((input.batch(), case.network.outputs()));
-                predictor.classify(input, by, &mut classes).unwrap();
-                predictor.scores(input, by, scores.view_mut()).unwrap();
-                assert_eq!(classes, recording.classify(by), "{label}");
-                assert_eq!(scores, recording.scores(by), "{label}");
-            }
+fn predictor_has_the_bits_of_the_engine(case: &Case) {
+    for isa in CpuEngine::instruction_sets() {
+        let (network, objective) = (case.network.clone(), case.objective.clone());
+        let adam = Adam::new(1e-3);
+        let mut engine = CpuEngine::with_instruction_set(network, objective, adam, isa).unwrap();
+        let predictor = Predictor::with_instruction_set(&case.network, isa).unwrap();
+        let input = case.data.input();
+        let recording = engine.forward(input, &Record::All).unwrap();
+        let found = predictor.forward(input, &Record::All).unwrap();
+        assert!(found == recording, "{isa}");
+        for by in [ReadOut::SpikeCount, ReadOut::Membrane] {
+            let mut classes = vec![0; input.batch()];
+            let mut scores = Array2::zeros((input.batch(), case.network.outputs()));
+            predictor.classify(input, by, &mut classes).unwrap();
+            predictor.scores(input, by, scores.view_mut()).unwrap();
+            assert_eq!(classes, recording.classify(by), "{isa}");
+            assert_eq!(scores, recording.scores(by), "{isa}");
         }
     }
 }
@@ -659,160 +285,189 @@ fn predictors_have_the_bits_of_the_engine() {
 /// Cases in which something is zero on purpose.
 const SILENT: [&str; 4] = [
     // One class has a cross entropy of 0.
-    "one output",
+    "one_output",
     // One step, in which nothing can fire.
-    "one of everything",
-    "T = 1",
+    "one_of_everything",
+    "one_step",
     // Nothing but biases, and no gradient at the first weights.
-    "silent input",
+    "silent_input",
 ];
 
-/// The cases must bite: every layer fires, but not all the time, and every parameter has a gradient.
-#[test]
-fn the_cases_bite() {
-    let mut found = Vec::new();
-    for case in cases().into_iter().chain(in_parts()) {
-        let (input, targets) = (case.data.input(), targets(&case));
-        let (network, objective) = (case.network.clone(), case.objective.clone());
-        let mut engine = ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
-        let rates = engine.evaluate(input, &targets).unwrap().firing_rate;
-        let (_, gradients) = engine.gradients(input, &targets).unwrap();
-        let zero = |gradient: &ndarray::ArrayViewD<'_, f32>| gradient.iter().all(|&g| g == 0.0);
-        // A loss on membranes does not see the output's threshold, unless the reset subtracts it or passes
-        // a gradient on.
-        let output = case.network.layers().len();
-        let neuron = case.network.layers()[output - 1].neuron().leaky().unwrap();
-        let unseen = neuron.reset != Reset::Subtract && neuron.detach_reset;
-        let excused = |name: &str| unseen && name == format!("lif{output}.threshold");
-        let zero: Vec<String> = (gradients.tensors().into_iter())
-            .filter(|(name, gradient)| zero(gradient) && !excused(name))
-            .map(|(name, _)| name)
-            .collect();
-        // The large batches that are done in parts fire nearly always.
-        let lively = rates.iter().all(|rate| (0.001..0.999).contains(rate));
-        if !lively || !zero.is_empty() {
-            println!("{}: rates {rates:?}, no gradient in {zero:?}", case.label);
-            found.push(case.label);
-        }
-    }
-    assert_eq!(found, SILENT);
+/// A case must bite: every layer fires, but not all the time, and every parameter has a gradient.
+fn bites(case: &Case) {
+    let (input, targets) = (case.data.input(), case.targets());
+    let (network, objective) = (case.network.clone(), case.objective.clone());
+    let mut engine = ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
+    let rates = engine.evaluate(input, &targets).unwrap().firing_rate;
+    let (_, gradients) = engine.gradients(input, &targets).unwrap();
+    let zero = |gradient: &ndarray::ArrayViewD<'_, f32>| gradient.iter().all(|&g| g == 0.0);
+    // A loss on membranes does not see the output's threshold, unless the reset subtracts it or passes
+    // a gradient on.
+    let output = case.network.layers().len();
+    let neuron = case.network.layers()[output - 1].neuron().leaky().unwrap();
+    let unseen = neuron.reset != Reset::Subtract && neuron.detach_reset;
+    let excused = |name: &str| unseen && name == format!("lif{output}.threshold");
+    let zero: Vec<String> = (gradients.tensors().into_iter())
+        .filter(|(name, gradient)| zero(gradient) && !excused(name))
+        .map(|(name, _)| name)
+        .collect();
+    // The large batches that are done in parts fire nearly always.
+    let lively = rates.iter().all(|rate| (0.001..0.999).contains(rate));
+    let bites = lively && zero.is_empty();
+    let silent = SILENT.contains(&&*case.label);
+    assert_ne!(
+        bites, silent,
+        "{}: rates {rates:?}, no gradient in {zero:?}",
+        case.label
+    );
 }
 
 fn trained(case: &Case, engine: &mut dyn Engine) -> Network {
     for _ in 0..3 {
         engine
-            .train_step(case.data.input(), &targets(case))
+            .train_step(case.data.input(), &case.targets())
             .unwrap();
     }
     engine.to_network().unwrap()
 }
 
-/// All instruction sets with fused multiply-adds give the same bits, in every case: AVX2 and AVX-512,
-/// NEON and arrays on ARM. The checksum that is printed is the same on both machines (`.ci/neon`).
-#[test]
+/// The CPU engine's instruction sets with fused multiply-adds.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn vector_width_does_not_show() {
+fn fused() -> Vec<&'static str> {
     let mut fused = CpuEngine::instruction_sets();
     fused.retain(|&isa| isa != "SSE2");
+    fused
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn trained_on(isa: &str, case: &Case) -> Network {
+    let (network, objective) = (case.network.clone(), case.objective.clone());
+    let engine = CpuEngine::with_instruction_set(network, objective, Adam::new(1e-2), isa);
+    trained(case, &mut engine.unwrap())
+}
+
+/// All instruction sets with fused multiply-adds give the same bits: AVX2 and AVX-512, NEON and arrays
+/// on ARM.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn vector_width_does_not_show(case: &Case) {
+    let fused = fused();
     if fused.len() < 2 {
-        eprintln!("this machine has {fused:?} alone: there is nothing to compare here");
+        let only = format_args!("this machine has {fused:?} alone").to_string();
+        return skip::skipped(only);
     }
-    if fused.is_empty() {
-        return;
+    let expected = trained_on(fused[0], case);
+    for isa in &fused[1..] {
+        assert_eq!(trained_on(isa, case), expected, "{isa} and {}", fused[0]);
     }
-    let mut checksum = crc32fast::Hasher::new();
-    for case in cases() {
-        let results: Vec<Network> = (fused.iter())
-            .map(|isa| {
-                let (network, objective) = (case.network.clone(), case.objective.clone());
-                trained(
-                    &case,
-                    &mut CpuEngine::with_instruction_set(network, objective, Adam::new(1e-2), isa)
-                        .unwrap(),
-                )
-            })
-            .collect();
-        for (isa, result) in fused.iter().zip(&results) {
-            assert_eq!(*result, results[0], "{isa}, {}", case.label);
-        }
-        for (_, values) in results[0].parameters() {
-            values.for_each(|x| checksum.update(&x.to_le_bytes()));
-        }
-    }
-    println!("\nchecksum {:08x}", checksum.finalize());
 }
 
-/// 1, 2, 3 and 8 threads give the same bits, in every case, and in two so large that their batches are
-/// done in parts.
+/// Prints a checksum of the weights of all cases, the same on ARM and on x86 (`.ci/neon` compares).
 #[test]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn checksum_of_all_cases() {
+    let Some(isa) = fused().pop() else {
+        return skip::skipped("this machine has no fused multiply-add");
+    };
+    let sum = || {
+        let mut checksum = crc32fast::Hasher::new();
+        for case in cases::all() {
+            for (_, values) in trained_on(isa, &case()).parameters() {
+                values.for_each(|x| checksum.update(&x.to_le_bytes()));
+            }
+        }
+        checksum.finalize()
+    };
+    println!("\nchecksum {:08x}", sum());
+}
+
+/// 1, 2, 3 and 8 threads give the same bits.
 #[cfg(feature = "rayon")]
-fn threads_do_not_show() {
-    let pools: Vec<rayon::ThreadPool> = [1, 2, 3, 8]
-        .iter()
-        .map(|&n| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(n)
-                .build()
-                .unwrap()
+fn threads_do_not_show(case: &Case) {
+    static POOLS: LazyLock<[rayon::ThreadPool; 4]> = LazyLock::new(|| {
+        let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build();
+        [1, 2, 3, 8].map(|n| pool(n).unwrap())
+    });
+    let results = POOLS.each_ref().map(|pool| {
+        pool.install(|| {
+            let (network, objective) = (case.network.clone(), case.objective.clone());
+            let engine = CpuEngine::new(network, objective, Adam::new(1e-2));
+            trained(case, &mut engine.unwrap())
         })
-        .collect();
-    let mut cases = cases();
-    cases.extend(in_parts());
-    for case in cases {
-        let results: Vec<Network> = (pools.iter())
-            .map(|pool| {
-                pool.install(|| {
-                    let (network, objective) = (case.network.clone(), case.objective.clone());
-                    trained(
-                        &case,
-                        &mut CpuEngine::new(network, objective, Adam::new(1e-2)).unwrap(),
-                    )
-                })
-            })
-            .collect();
-        assert!(
-            results.iter().all(|network| *network == results[0]),
-            "{}",
-            case.label
-        );
-        // With one class the cross entropy is 0 and there is nothing to learn.
-        let learns = case.network.outputs() > 1;
-        assert_eq!(results[0] != case.network, learns, "{}", case.label);
+    });
+    for result in &results[1..] {
+        assert!(*result == results[0], "{}", case.label);
     }
+    // With one class the cross entropy is 0 and there is nothing to learn.
+    let learns = case.network.outputs() > 1;
+    assert_eq!(results[0] != case.network, learns, "{}", case.label);
 }
 
-/// Batches so large that they are done in parts: a static input, and a dense sequence, whose weight
-/// gradients are cut into strips of many blocks.
-fn in_parts() -> [Case; 2] {
-    let learnt = || Leaky::new(0.9).learn_beta(true).learn_threshold(true);
-    [
-        Case {
-            label: "in parts".into(),
-            network: network(&[10, 300, 300, 4], |_| learnt()),
-            data: constant(60, 10, 600, 0.5),
-            objective: Loss::CrossEntropyMembrane.into(),
-        },
-        Case {
-            label: "in parts, a dense sequence".into(),
-            network: network(&[41, 600, 5], |_| learnt()),
-            data: sequence(200, 70, 41, 1.0, false),
-            objective: Loss::CrossEntropyMembrane.into(),
-        },
-    ]
-}
+/// Batches so large that they are done in parts, and then have the gradients of the whole: a static input,
+/// and a dense sequence, whose weight gradients are cut into strips of many blocks.
+mod in_parts {
+    use super::*;
 
-/// A batch done in parts has the gradients of the whole, up to rounding.
-#[test]
-fn parts_add_up() {
-    for case in in_parts() {
-        let targets = targets(&case);
+    fn learnt(_: usize) -> Leaky {
+        Leaky::new(0.9).learn_beta(true).learn_threshold(true)
+    }
+
+    fn case(label: &str, sizes: &[usize], data: Data) -> Case {
+        Case {
+            label: label.into(),
+            network: network(sizes, learnt),
+            data,
+            objective: Loss::CrossEntropyMembrane.into(),
+        }
+    }
+
+    fn of_a_static_input() -> Case {
+        let data = constant(60, 10, 600, 0.5);
+        case("a static input in parts", &[10, 300, 300, 4], data)
+    }
+
+    fn of_a_dense_sequence() -> Case {
+        let data = sequence(200, 70, 41, 1.0, false);
+        case("a dense sequence in parts", &[41, 600, 5], data)
+    }
+
+    #[test]
+    fn static_input_bites() {
+        bites(&of_a_static_input());
+    }
+
+    #[test]
+    fn dense_sequence_bites() {
+        bites(&of_a_dense_sequence());
+    }
+
+    #[test]
+    fn static_input_parts_add_up() {
+        parts_add_up(&of_a_static_input());
+    }
+
+    #[test]
+    fn dense_sequence_parts_add_up() {
+        parts_add_up(&of_a_dense_sequence());
+    }
+
+    #[test]
+    #[cfg(feature = "rayon")]
+    fn static_input_threads_do_not_show() {
+        threads_do_not_show(&of_a_static_input());
+    }
+
+    #[test]
+    #[cfg(feature = "rayon")]
+    fn dense_sequence_threads_do_not_show() {
+        threads_do_not_show(&of_a_dense_sequence());
+    }
+
+    /// Up to rounding.
+    fn parts_add_up(case: &Case) {
+        let targets = case.targets();
         let make = || {
-            CpuEngine::new(
-                case.network.clone(),
-                case.objective.clone(),
-                Adam::new(1e-2),
-            )
-            .unwrap()
+            let (network, objective) = (case.network.clone(), case.objective.clone());
+            CpuEngine::new(network, objective, Adam::new(1e-2)).unwrap()
         };
         let (_, whole) = make().gradients(case.data.input(), &targets).unwrap();
         let mut sum: Option<Tensors> = None;
@@ -888,40 +543,44 @@ proptest! {
         // A silent network agrees with every other.
         let (network, objective) = (case.network.clone(), case.objective.clone());
         let mut reference = ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
-        let report = reference.evaluate(case.data.input(), &targets(&case)).unwrap();
+        let report = reference.evaluate(case.data.input(), &case.targets()).unwrap();
         prop_assume!(report.firing_rate[0] > 0.001);
-        let (name, make) = &engines()[1];
-        check(&case, name, make);
+        engines::on("cpu", |name, make| {
+            check(&case, name, make);
+        });
     }
 }
 
 /// A recording that one engine made is good for another's backward pass: the reference's gradients
 /// from the fast engine's recording are those from its own.
-#[test]
-fn recordings_are_good_for_any_engine() {
+fn recording_is_good_for_any_engine(case: fn() -> Case) {
     use spikegrad::engine::reference::{backward, forward};
-    let (mut compared, cases) = (0, cases());
-    for case in &cases {
-        let input = case.data.input();
-        let mut engine = CpuEngine::new(
-            case.network.clone(),
-            case.objective.clone(),
-            Adam::new(1e-3),
-        )
-        .unwrap();
+    let compared = |case: Case| {
+        let (input, targets) = (case.data.input(), case.targets());
+        let (network, objective) = (case.network.clone(), case.objective.clone());
+        let mut engine = CpuEngine::new(network, objective, Adam::new(1e-3)).unwrap();
         let gradients = |recording: &Recording| {
-            let (_, adjoints) = case.objective.evaluate(recording, &targets(case)).unwrap();
+            let (_, adjoints) = case.objective.evaluate(recording, &targets).unwrap();
             widened(&backward(&case.network, input, recording, &adjoints).unwrap())
         };
         let own = forward(&case.network, input).unwrap();
         let other = engine.forward(input, &Record::All).unwrap();
-        if own.output().spk == other.output().spk {
+        let same = own.output().spk == other.output().spk;
+        if same {
             assert_gradients_close(&case.label, &gradients(&own), &gradients(&other));
-            compared += 1;
         }
-    }
-    assert!(compared * 10 >= cases.len() * 9, "only {compared} compared");
-    // Spikes and membranes alone do not say what the surrogate read before an immediate reset.
+        same
+    };
+    assert!(
+        (0..4).any(|n| compared(case().nudged(n))),
+        "no network without a spike on the edge"
+    );
+}
+
+/// Spikes and membranes alone do not say what the surrogate read before an immediate reset.
+#[test]
+fn a_recording_that_lacks_something_is_refused() {
+    use spikegrad::engine::reference::{backward, forward};
     let leaky = Leaky::new(0.9).dynamics(Dynamics::IntegrateFireReset);
     let network: Network = Network::builder(2).layer(2, leaky).build().unwrap();
     let x = Array2::from_elem((1, 2), 0.5_f32);
@@ -934,61 +593,58 @@ fn recordings_are_good_for_any_engine() {
     assert!(backward(&network, input, &bare, &adjoints).is_err());
 }
 
-/// Learnt decays and thresholds stay in their range, however large the steps.
 /// An input whose axes were taken for others is an error that says how they were read, in every engine.
-#[test]
-fn a_wrong_shape_says_what_was_read() {
+fn a_wrong_shape_says_what_was_read(name: &str, make: &Make) {
     use spikegrad::Error;
-    let case = &cases()[0];
+    let case = &cases::main_job_small::case();
     let network = network(&[3, 2], |_| Leaky::new(0.9));
     let x = Array3::<f32>::zeros((5, 4, 3));
     let narrow = Array3::<f32>::zeros((5, 4, 2));
     let still = Array2::<f32>::zeros((1, 3));
-    for (name, make) in engines() {
-        let mut engine = make(network.clone(), case.objective.clone(), Adam::new(1e-3));
-        let says = |result: spikegrad::Result<()>, parts: &[&str]| {
-            let error = result.unwrap_err();
-            assert!(matches!(error, Error::Shape { .. }), "{name}: {error}");
-            let text = error.to_string();
-            assert!(
-                parts.iter().all(|part| text.contains(part)),
-                "{name}: {text}"
-            );
-        };
-        let read = "input [T, B, N] = [5, 4, 3] was read as T = 5 steps of B = 4 samples";
-        let input = Input::sequence(x.view());
-        let targets = [
-            "targets has shape [5]; expected [4], one for each sample",
-            read,
-        ];
-        says(engine.evaluate(input, &[0; 5]).map(drop), &targets);
-        says(engine.gradients(input, &[0; 5]).map(drop), &targets);
-        says(engine.train_step(input, &[0; 5]).map(drop), &targets);
-        let classes = [
-            "classes has shape [5]; expected [4], one for each sample",
-            read,
-        ];
-        says(
-            engine.classify(input, ReadOut::Membrane, &mut [0; 5]),
-            &classes,
+    let mut engine = make(network.clone(), case.objective.clone(), Adam::new(1e-3));
+    let says = |result: spikegrad::Result<()>, parts: &[&str]| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Shape { .. }), "{name}: {error}");
+        let text = error.to_string();
+        assert!(
+            parts.iter().all(|part| text.contains(part)),
+            "{name}: {text}"
         );
-        let input = Input::sequence(narrow.view());
-        let narrow = "input [T, B, N] = [5, 4, 2] was read as T = 5 steps of B = 4 samples";
-        says(
-            engine.forward(input, &Record::All).map(drop),
-            &["expected [T, B, 3]", narrow],
-        );
-        let input = Input::constant(still.view(), 7);
-        let still = "input [B, N] = [1, 3] was read as B = 1 sample, for T = 7 steps";
-        says(
-            engine.evaluate(input, &[0; 2]).map(drop),
-            &["expected [1]", still],
-        );
-    }
+    };
+    let read = "input [T, B, N] = [5, 4, 3] was read as T = 5 steps of B = 4 samples";
+    let input = Input::sequence(x.view());
+    let targets = [
+        "targets has shape [5]; expected [4], one for each sample",
+        read,
+    ];
+    says(engine.evaluate(input, &[0; 5]).map(drop), &targets);
+    says(engine.gradients(input, &[0; 5]).map(drop), &targets);
+    says(engine.train_step(input, &[0; 5]).map(drop), &targets);
+    let classes = [
+        "classes has shape [5]; expected [4], one for each sample",
+        read,
+    ];
+    says(
+        engine.classify(input, ReadOut::Membrane, &mut [0; 5]),
+        &classes,
+    );
+    let input = Input::sequence(narrow.view());
+    let narrow = "input [T, B, N] = [5, 4, 2] was read as T = 5 steps of B = 4 samples";
+    says(
+        engine.forward(input, &Record::All).map(drop),
+        &["expected [T, B, 3]", narrow],
+    );
+    let input = Input::constant(still.view(), 7);
+    let still = "input [B, N] = [1, 3] was read as B = 1 sample, for T = 7 steps";
+    says(
+        engine.evaluate(input, &[0; 2]).map(drop),
+        &["expected [1]", still],
+    );
 }
+on_every_engine!(a_wrong_shape_says_what_was_read);
 
-#[test]
-fn learnt_constants_stay_in_range() {
+/// Learnt decays and thresholds stay in their range, however large the steps.
+fn learnt_constants_stay_in_range(name: &str, make: &Make) {
     let neuron = || {
         Leaky::new(0.9)
             .threshold(0.5)
@@ -1002,99 +658,95 @@ fn learnt_constants_stay_in_range() {
         .build()
         .unwrap();
     let data = constant(4, 6, 10, 0.9);
-    for (name, make) in engines() {
-        let (mut at_zero, mut at_one, mut at_low) = (false, false, false);
-        for target in 0..3 {
-            let objective = Loss::MseMembrane {
-                on_target: -9.0 + 9.0 * target as f64,
-                off_target: 3.0,
-            };
-            let mut engine = make(network.clone(), objective.into(), Adam::new(0.7));
-            for _ in 0..8 {
-                engine.train_step(data.input(), &[0, 1, 2, 0]).unwrap();
-                for layer in engine.to_network().unwrap().layers() {
-                    let (beta, theta) = (
-                        layer.constant("beta").unwrap()[0],
-                        layer.constant("threshold").unwrap()[0],
-                    );
-                    assert!((0.0..=1.0).contains(&beta), "{name}: beta {beta}");
-                    assert!(theta >= 1e-6, "{name}: threshold {theta}");
-                    at_zero |= beta == 0.0;
-                    at_one |= beta == 1.0;
-                    at_low |= theta == 1e-6;
-                }
+    let (mut at_zero, mut at_one, mut at_low) = (false, false, false);
+    for target in 0..3 {
+        let objective = Loss::MseMembrane {
+            on_target: -9.0 + 9.0 * target as f64,
+            off_target: 3.0,
+        };
+        let mut engine = make(network.clone(), objective.into(), Adam::new(0.7));
+        for _ in 0..8 {
+            engine.train_step(data.input(), &[0, 1, 2, 0]).unwrap();
+            for layer in engine.to_network().unwrap().layers() {
+                let (beta, theta) = (
+                    layer.constant("beta").unwrap()[0],
+                    layer.constant("threshold").unwrap()[0],
+                );
+                assert!((0.0..=1.0).contains(&beta), "{name}: beta {beta}");
+                assert!(theta >= 1e-6, "{name}: threshold {theta}");
+                at_zero |= beta == 0.0;
+                at_one |= beta == 1.0;
+                at_low |= theta == 1e-6;
             }
         }
-        assert!(
-            (at_zero || at_one) && at_low,
-            "{name}: {at_zero} {at_one} {at_low}: nothing was clamped"
-        );
     }
+    assert!(
+        (at_zero || at_one) && at_low,
+        "{name}: {at_zero} {at_one} {at_low}: nothing was clamped"
+    );
 }
+on_every_engine!(learnt_constants_stay_in_range);
 
 /// What is not a number is refused with its place, by every engine, and nothing is changed by it.
-#[test]
-fn every_engine_refuses_what_is_not_finite() {
+fn refuses_what_is_not_finite(name: &str, make: &Make) {
     use spikegrad::Error;
-    let case = &cases()[0];
-    for (name, make) in engines() {
-        let mut engine = make(
-            case.network.clone(),
-            case.objective.clone(),
-            Adam::new(1e-3),
-        );
-        let Data::Constant(x, num_steps) = &case.data else {
-            unreachable!("the first case is constant")
+    let case = &cases::main_job_small::case();
+    let mut engine = make(
+        case.network.clone(),
+        case.objective.clone(),
+        Adam::new(1e-3),
+    );
+    let Data::Constant(x, num_steps) = &case.data else {
+        unreachable!("the first case is constant")
+    };
+    let mut bad = x.clone();
+    bad[[2, 3]] = f32::NAN;
+    let error = engine
+        .train_step(Input::constant(bad.view(), *num_steps), &case.targets())
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::NonFinite { what, position, .. }
+            if what == "input" && position == "sample 2, input 3"),
+        "{name}: {error}"
+    );
+    assert_eq!(engine.to_network().unwrap(), case.network, "{name}");
+
+    let mut broken = case.network.clone();
+    broken.parameters_mut()[3].1[3] = f32::INFINITY; // a bias of the output layer
+    let mut engine = make(broken.clone(), case.objective.clone(), Adam::new(1e-3));
+    let error = engine
+        .train_step(case.data.input(), &case.targets())
+        .unwrap_err();
+    assert!(matches!(error, Error::NonFinite { .. }), "{name}: {error}");
+    assert_eq!(engine.to_network().unwrap(), broken, "{name}");
+
+    let mut huge = case.network.clone();
+    huge.parameters_mut()[2].1.mapv_inplace(|w| w * 1e30);
+    let mut engine = make(huge.clone(), case.objective.clone(), Adam::new(1e-3));
+    let huge_input = x.mapv(|x| x * 1e20);
+    let result = engine.train_step(
+        Input::constant(huge_input.view(), *num_steps),
+        &case.targets(),
+    );
+    if result.is_err() {
+        assert_eq!(engine.to_network().unwrap(), huge, "{name}");
+    } else {
+        let finite = |n: &Network| {
+            n.parameters()
+                .iter()
+                .all(|(_, w)| w.iter().all(|w| w.is_finite()))
         };
-        let mut bad = x.clone();
-        bad[[2, 3]] = f32::NAN;
-        let error = engine
-            .train_step(Input::constant(bad.view(), *num_steps), &targets(case))
-            .unwrap_err();
         assert!(
-            matches!(&error, Error::NonFinite { what, position, .. }
-                if what == "input" && position == "sample 2, input 3"),
-            "{name}: {error}"
+            finite(&engine.to_network().unwrap()),
+            "{name}: trained to what is not a number"
         );
-        assert_eq!(engine.to_network().unwrap(), case.network, "{name}");
-
-        let mut broken = case.network.clone();
-        broken.parameters_mut()[3].1[3] = f32::INFINITY; // a bias of the output layer
-        let mut engine = make(broken.clone(), case.objective.clone(), Adam::new(1e-3));
-        let error = engine
-            .train_step(case.data.input(), &targets(case))
-            .unwrap_err();
-        assert!(matches!(error, Error::NonFinite { .. }), "{name}: {error}");
-        assert_eq!(engine.to_network().unwrap(), broken, "{name}");
-
-        let mut huge = case.network.clone();
-        huge.parameters_mut()[2].1.mapv_inplace(|w| w * 1e30);
-        let mut engine = make(huge.clone(), case.objective.clone(), Adam::new(1e-3));
-        let huge_input = x.mapv(|x| x * 1e20);
-        let result = engine.train_step(
-            Input::constant(huge_input.view(), *num_steps),
-            &targets(case),
-        );
-        if result.is_err() {
-            assert_eq!(engine.to_network().unwrap(), huge, "{name}");
-        } else {
-            let finite = |n: &Network| {
-                n.parameters()
-                    .iter()
-                    .all(|(_, w)| w.iter().all(|w| w.is_finite()))
-            };
-            assert!(
-                finite(&engine.to_network().unwrap()),
-                "{name}: trained to what is not a number"
-            );
-        }
     }
 }
+on_every_engine!(refuses_what_is_not_finite);
 
 /// Wherever in an input a NaN or an infinity stands, sparse or dense, and whatever is asked for, the error
 /// names the place, and the engine goes on as if nothing had been asked.
-#[test]
-fn what_is_not_finite_is_found_wherever_it_stands() {
+fn what_is_not_finite_is_found_wherever_it_stands(name: &str, make: &Make) {
     use spikegrad::Error;
     let kinds = [
         ("static, sparse", constant(37, 50, 4, 0.2)),
@@ -1136,44 +788,42 @@ fn what_is_not_finite_is_found_wherever_it_stands() {
                     (Data::Sequence(x), place)
                 }
             };
-            for (name, make) in &engines() {
-                for loss in [Loss::CrossEntropyMembrane, Loss::custom(own)] {
-                    let make = || make(network.clone(), loss.clone().into(), Adam::new(1e-2));
-                    let mut engine = make();
-                    let input = bad.input();
-                    let mut classes = vec![0; batch];
-                    for error in [
-                        engine.train_step(input, &targets).err(),
-                        engine.gradients(input, &targets).err(),
-                        engine.evaluate(input, &targets).err(),
-                        engine.forward(input, &Record::All).err(),
-                        engine
-                            .classify(input, ReadOut::Membrane, &mut classes)
-                            .err(),
-                    ] {
-                        let error = error.unwrap_or_else(|| panic!("{name}, {kind}: taken"));
-                        assert!(
-                            matches!(&error, Error::NonFinite { what, position, .. }
-                                if what == "input" && *position == place),
-                            "{name}, {kind}: {error}, expected {place}"
-                        );
-                    }
-                    let mut fresh = make();
-                    let step = |engine: &mut dyn Engine| {
-                        let report = engine.train_step(good, &targets).unwrap();
-                        (report.loss.to_bits(), engine.to_network().unwrap())
-                    };
-                    assert!(step(&mut *engine) == step(&mut *fresh), "{name}, {kind}");
+            for loss in [Loss::CrossEntropyMembrane, Loss::custom(own)] {
+                let make = || make(network.clone(), loss.clone().into(), Adam::new(1e-2));
+                let mut engine = make();
+                let input = bad.input();
+                let mut classes = vec![0; batch];
+                for error in [
+                    engine.train_step(input, &targets).err(),
+                    engine.gradients(input, &targets).err(),
+                    engine.evaluate(input, &targets).err(),
+                    engine.forward(input, &Record::All).err(),
+                    engine
+                        .classify(input, ReadOut::Membrane, &mut classes)
+                        .err(),
+                ] {
+                    let error = error.unwrap_or_else(|| panic!("{name}, {kind}: taken"));
+                    assert!(
+                        matches!(&error, Error::NonFinite { what, position, .. }
+                            if what == "input" && *position == place),
+                        "{name}, {kind}: {error}, expected {place}"
+                    );
                 }
+                let mut fresh = make();
+                let step = |engine: &mut dyn Engine| {
+                    let report = engine.train_step(good, &targets).unwrap();
+                    (report.loss.to_bits(), engine.to_network().unwrap())
+                };
+                assert!(step(&mut *engine) == step(&mut *fresh), "{name}, {kind}");
             }
         }
     }
 }
+on_every_engine!(what_is_not_finite_is_found_wherever_it_stands);
 
 /// An input so large that a weight's gradient overflows, though currents and adjoints do not, leaves the
 /// parameters as they were.
-#[test]
-fn every_engine_refuses_a_gradient_that_overflows() {
+fn refuses_a_gradient_that_overflows(name: &str, make: &Make) {
     let dense = Array3::<f32>::from_elem((9, 4, 20), 1e30);
     let sparse = Array3::from_shape_fn((9, 4, 20), |(_, _, n)| if n == 3 { 1e30 } else { 0.0 });
     for (kind, data) in [
@@ -1196,22 +846,20 @@ fn every_engine_refuses_a_gradient_that_overflows() {
             on_target: 1e6,
             off_target: -1e6,
         };
-        for (name, make) in engines() {
-            let mut engine = make(network.clone(), loss.clone().into(), Adam::new(1e-3));
-            let result = engine.train_step(data.input(), &[0, 1, 2, 3]);
-            assert!(
-                matches!(result, Err(spikegrad::Error::NonFinite { .. })),
-                "{name}, {kind}: {result:?}"
-            );
-            assert_eq!(engine.to_network().unwrap(), network, "{name}, {kind}");
-        }
+        let mut engine = make(network.clone(), loss.clone().into(), Adam::new(1e-3));
+        let result = engine.train_step(data.input(), &[0, 1, 2, 3]);
+        assert!(
+            matches!(result, Err(spikegrad::Error::NonFinite { .. })),
+            "{name}, {kind}: {result:?}"
+        );
+        assert_eq!(engine.to_network().unwrap(), network, "{name}, {kind}");
     }
 }
+on_every_engine!(refuses_a_gradient_that_overflows);
 
 /// A gradient that is finite and its square is not would make Adam's second moment infinite, and its weight
 /// stand still for good: an error by tensor and update, before anything changes (on a GPU, after).
-#[test]
-fn every_engine_refuses_an_infinite_second_moment() {
+fn refuses_an_infinite_second_moment(name: &str, make: &Make) {
     // Inputs of a magnitude, and weights that make currents near 1 of them: gradients grow with it.
     let of = |magnitude: f32| {
         let builder = Network::builder(2).layer(1, Leaky::new(0.9));
@@ -1224,54 +872,52 @@ fn every_engine_refuses_an_infinite_second_moment() {
         on_target: 1e3,
         off_target: 0.0,
     };
-    for (name, make) in engines() {
-        for clip in [None, Some(1e30)] {
-            let (x, network, mut adam) = of(1e21);
-            let input = Input::constant(x.view(), 20);
-            adam.clip_norm = clip;
-            let mut engine = make(network.clone(), loss.clone().into(), adam.clone());
-            let (_, gradients) = engine.gradients(input, &[0]).unwrap();
-            assert!(gradients.norm() > 1e22, "{name}: {}", gradients.norm());
-            let says = "second moment of fc1.weight";
-            for _ in 0..2 {
-                let error = engine.train_step(input, &[0]).unwrap_err().to_string();
-                if name == "cuda" {
-                    let after = format!("{says} after update 1 is inf at element 0");
-                    assert!(error.starts_with(&after), "{error}");
-                    let again = engine.train_step(input, &[0]).unwrap_err().to_string();
-                    assert!(
-                        again.starts_with(&format!("{says} before update 2")),
-                        "{again}"
-                    );
-                    break;
-                }
-                let during = format!("{says} in update 1 is inf at element 0");
-                assert!(error.starts_with(&during), "{name}: {error}");
-                assert_eq!(engine.to_network().unwrap(), network, "{name}");
-                assert_eq!(engine.to_optimizer().unwrap(), adam, "{name}");
+    for clip in [None, Some(1e30)] {
+        let (x, network, mut adam) = of(1e21);
+        let input = Input::constant(x.view(), 20);
+        adam.clip_norm = clip;
+        let mut engine = make(network.clone(), loss.clone().into(), adam.clone());
+        let (_, gradients) = engine.gradients(input, &[0]).unwrap();
+        assert!(gradients.norm() > 1e22, "{name}: {}", gradients.norm());
+        let says = "second moment of fc1.weight";
+        for _ in 0..2 {
+            let error = engine.train_step(input, &[0]).unwrap_err().to_string();
+            if name == "cuda" {
+                let after = format!("{says} after update 1 is inf at element 0");
+                assert!(error.starts_with(&after), "{error}");
+                let again = engine.train_step(input, &[0]).unwrap_err().to_string();
+                assert!(
+                    again.starts_with(&format!("{says} before update 2")),
+                    "{again}"
+                );
+                break;
             }
-        }
-        // Clipped to less, or not as large, it trains.
-        for (magnitude, clip) in [(1e21, Some(1e3)), (1e12, None), (1e12, Some(1e30))] {
-            let (x, network, mut adam) = of(magnitude);
-            adam.clip_norm = clip;
-            let mut engine = make(network.clone(), loss.clone().into(), adam);
-            for _ in 0..3 {
-                let input = Input::constant(x.view(), 20);
-                engine.train_step(input, &[0]).unwrap();
-            }
-            let (after, adam) = (engine.to_network().unwrap(), engine.to_optimizer().unwrap());
-            assert_ne!(after, network, "{name}");
-            let (_, second) = adam.moments().unwrap();
-            assert!(second.norm().is_finite() && second.norm() > 0.0, "{name}");
+            let during = format!("{says} in update 1 is inf at element 0");
+            assert!(error.starts_with(&during), "{name}: {error}");
+            assert_eq!(engine.to_network().unwrap(), network, "{name}");
+            assert_eq!(engine.to_optimizer().unwrap(), adam, "{name}");
         }
     }
+    // Clipped to less, or not as large, it trains.
+    for (magnitude, clip) in [(1e21, Some(1e3)), (1e12, None), (1e12, Some(1e30))] {
+        let (x, network, mut adam) = of(magnitude);
+        adam.clip_norm = clip;
+        let mut engine = make(network.clone(), loss.clone().into(), adam);
+        for _ in 0..3 {
+            let input = Input::constant(x.view(), 20);
+            engine.train_step(input, &[0]).unwrap();
+        }
+        let (after, adam) = (engine.to_network().unwrap(), engine.to_optimizer().unwrap());
+        assert_ne!(after, network, "{name}");
+        let (_, second) = adam.moments().unwrap();
+        assert!(second.norm().is_finite() && second.norm() > 0.0, "{name}");
+    }
 }
+on_every_engine!(refuses_an_infinite_second_moment);
 
 /// A membrane that has overflowed need not show in any adjoint (a surrogate that does not read it), and
 /// then does in the gradient of a learnt decay alone: that too is found before anything is updated.
-#[test]
-fn every_engine_refuses_a_decays_gradient_that_is_not_finite() {
+fn refuses_a_decays_gradient_that_is_not_finite(name: &str, make: &Make) {
     use spikegrad::Error;
     let mut network: Network = Network::builder(3)
         .layer(
@@ -1292,26 +938,24 @@ fn every_engine_refuses_a_decays_gradient_that_is_not_finite() {
         let values = parameters.iter().flat_map(|(_, values)| values.iter());
         values.map(|x| x.to_bits()).collect()
     };
-    for (name, make) in engines() {
-        let objective = Loss::CrossEntropyMembrane.into();
-        let mut engine = make(network.clone(), objective, Adam::new(1e-2));
-        let before = bits(&engine.to_network().unwrap());
-        for _ in 0..2 {
-            let error = engine
-                .train_step(Input::constant(x.view(), 3), &[0, 1])
-                .unwrap_err();
-            assert!(
-                matches!(&error, Error::NonFinite { what, .. } if what.contains("lif1.beta")),
-                "{name}: {error}"
-            );
-            assert_eq!(bits(&engine.to_network().unwrap()), before, "{name}");
-        }
+    let objective = Loss::CrossEntropyMembrane.into();
+    let mut engine = make(network.clone(), objective, Adam::new(1e-2));
+    let before = bits(&engine.to_network().unwrap());
+    for _ in 0..2 {
+        let error = engine
+            .train_step(Input::constant(x.view(), 3), &[0, 1])
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::NonFinite { what, .. } if what.contains("lif1.beta")),
+            "{name}: {error}"
+        );
+        assert_eq!(bits(&engine.to_network().unwrap()), before, "{name}");
     }
 }
+on_every_engine!(refuses_a_decays_gradient_that_is_not_finite);
 
 /// A weight that is no number is refused before an update also where no loss depends on it.
-#[test]
-fn every_engine_refuses_to_train_parameters_that_are_not_finite() {
+fn refuses_to_train_parameters_that_are_not_finite(name: &str, make: &Make) {
     let mut network: Network = Network::builder(3)
         .layer(4, Leaky::new(0.5))
         .layer(2, Leaky::new(0.5))
@@ -1319,29 +963,27 @@ fn every_engine_refuses_to_train_parameters_that_are_not_finite() {
         .unwrap();
     network.parameters_mut()[0].1[[1, 2]] = f32::NAN;
     let x = Array2::from_elem((2, 3), 0.5);
-    for (name, make) in engines() {
-        let objective = Loss::CrossEntropyMembrane.into();
-        let mut engine = make(network.clone(), objective, Adam::new(1e-2));
-        // After one step, a hidden layer has not reached the output.
-        engine
-            .evaluate(Input::constant(x.view(), 1), &[0, 1])
-            .unwrap();
-        let error = engine
-            .train_step(Input::constant(x.view(), 1), &[0, 1])
-            .unwrap_err();
-        assert!(
-            error.to_string().starts_with("fc1.weight before update 1"),
-            "{name}: {error}"
-        );
-        let after = engine.to_network().unwrap();
-        assert_eq!(after.layers()[1], network.layers()[1], "{name}");
-    }
+    let objective = Loss::CrossEntropyMembrane.into();
+    let mut engine = make(network.clone(), objective, Adam::new(1e-2));
+    // After one step, a hidden layer has not reached the output.
+    engine
+        .evaluate(Input::constant(x.view(), 1), &[0, 1])
+        .unwrap();
+    let error = engine
+        .train_step(Input::constant(x.view(), 1), &[0, 1])
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("fc1.weight before update 1"),
+        "{name}: {error}"
+    );
+    let after = engine.to_network().unwrap();
+    assert_eq!(after.layers()[1], network.layers()[1], "{name}");
 }
+on_every_engine!(refuses_to_train_parameters_that_are_not_finite);
 
 /// Clipped gradients, learnt constants among them: the update is the reference's, a limit that is not
 /// reached changes no bit, and one that is does.
-#[test]
-fn clipping() {
+fn clipping(name: &str, make: &Make) {
     let case = Case {
         label: "clipped".into(),
         network: network(&[20, 70, 5], |_| {
@@ -1350,7 +992,7 @@ fn clipping() {
         data: constant(6, 20, 12, 0.7),
         objective: Loss::CrossEntropyMembrane.into(),
     };
-    let targets = targets(&case);
+    let targets = case.targets();
     let Data::Constant(x, num_steps) = &case.data else {
         unreachable!("it is constant")
     };
@@ -1379,41 +1021,38 @@ fn clipping() {
     let expected = reference.to_optimizer().unwrap();
     let (m, v) = expected.moments().unwrap();
 
-    for (name, make) in engines() {
-        let run = |adam: Adam| {
-            steps(&mut *make(
-                case.network.clone(),
-                case.objective.clone(),
-                adam,
-            ))
-        };
-        let clipped = run(Adam::new(1e-3).clip_norm(0.25 * norm));
-        assert_gradients_close(&name, &widened(m), &widened(&clipped.1));
-        assert_gradients_close(&name, &widened(v), &widened(&clipped.2));
-        let free = run(Adam::new(1e-3));
-        assert_eq!(free, run(Adam::new(1e-3).clip_norm(100.0 * norm)), "{name}");
-        let (a, b) = (clipped.1.norm(), free.1.norm());
-        assert!(a < 0.5 * b, "{name}: clipped {a}, free {b}");
-    }
+    let run = |adam: Adam| {
+        steps(&mut *make(
+            case.network.clone(),
+            case.objective.clone(),
+            adam,
+        ))
+    };
+    let clipped = run(Adam::new(1e-3).clip_norm(0.25 * norm));
+    assert_gradients_close(&name, &widened(m), &widened(&clipped.1));
+    assert_gradients_close(&name, &widened(v), &widened(&clipped.2));
+    let free = run(Adam::new(1e-3));
+    assert_eq!(free, run(Adam::new(1e-3).clip_norm(100.0 * norm)), "{name}");
+    let (a, b) = (clipped.1.norm(), free.1.norm());
+    assert!(a < 0.5 * b, "{name}: clipped {a}, free {b}");
 }
+on_every_engine!(clipping);
 
 /// An update that would leave an infinite weight is an error that names it, not silence.
-#[test]
-fn infinite_parameters_are_reported() {
+fn infinite_parameters_are_reported(name: &str, make: &Make) {
     use spikegrad::Error;
-    let case = &cases()[0];
-    for (name, make) in engines() {
-        for clip in [None, Some(1.0)] {
-            let mut adam = Adam::new(1e39);
-            adam.clip_norm = clip;
-            let mut engine = make(case.network.clone(), case.objective.clone(), adam);
-            let error = engine
-                .train_step(case.data.input(), &targets(case))
-                .unwrap_err();
-            assert!(
-                matches!(&error, Error::NonFinite { what, .. } if what.starts_with("fc") && what.ends_with("after update 1")),
-                "{name}: {error}"
-            );
-        }
+    let case = &cases::main_job_small::case();
+    for clip in [None, Some(1.0)] {
+        let mut adam = Adam::new(1e39);
+        adam.clip_norm = clip;
+        let mut engine = make(case.network.clone(), case.objective.clone(), adam);
+        let error = engine
+            .train_step(case.data.input(), &case.targets())
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::NonFinite { what, .. } if what.starts_with("fc") && what.ends_with("after update 1")),
+            "{name}: {error}"
+        );
     }
 }
+on_every_engine!(infinite_parameters_are_reported);

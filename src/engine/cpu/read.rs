@@ -17,7 +17,7 @@ use super::{
 /// Samples whose non-zero inputs are listed together.
 const GROUP: usize = 16;
 
-/// Rows of a sequence that say whether it is sparse (`misjudged` in `tests/engines_agree.rs` knows which).
+/// Rows of a sequence that say whether it is sparse (`misjudged` in `tests/cases` knows which).
 const JUDGED: usize = 64;
 
 /// The first layer's input: its non-zero entries, by rows and by columns, and what a static one gives.

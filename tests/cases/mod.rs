@@ -1,0 +1,344 @@
+//! The table of cases that every engine goes through: a case is a line in it, and a module with a test
+//! for each thing that must hold.
+
+use ndarray::{Array2, Array3};
+use spikegrad::{
+    Dynamics, Input, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate, Surrogate::*,
+};
+
+/// An input with a storage of its own.
+#[derive(Debug, Clone)]
+pub enum Data {
+    Constant(Array2<f32>, usize),
+    Sequence(Array3<f32>),
+}
+
+impl Data {
+    pub fn input(&self) -> Input<'_> {
+        match self {
+            Data::Constant(x, num_steps) => Input::constant(x.view(), *num_steps),
+            Data::Sequence(x) => Input::sequence(x.view()),
+        }
+    }
+}
+
+/// Deterministic numbers in `[0, 1)`.
+pub fn noise(i: usize) -> f32 {
+    (i as f64 * 0.754_877_666).fract() as f32
+}
+
+/// Static: `density` of the entries are not 0.
+pub fn constant(batch: usize, inputs: usize, num_steps: usize, density: f32) -> Data {
+    let entry = |i: usize| {
+        if noise(3 * i + 1) < density {
+            0.2 + noise(i)
+        } else {
+            0.0
+        }
+    };
+    Data::Constant(
+        Array2::from_shape_fn((batch, inputs), |(b, n)| entry(b * inputs + n)),
+        num_steps,
+    )
+}
+
+/// Time-varying; binary if `binary`.
+pub fn sequence(num_steps: usize, batch: usize, inputs: usize, density: f32, binary: bool) -> Data {
+    let entry = |i: usize| match noise(3 * i + 1) < density {
+        true if binary => 1.0,
+        true => 1.5 * noise(i) - 0.3,
+        false => 0.0,
+    };
+    Data::Sequence(Array3::from_shape_fn(
+        (num_steps, batch, inputs),
+        |(t, b, n)| entry((t * batch + b) * inputs + n),
+    ))
+}
+
+/// A sequence of 30 steps and 6 samples, active in the 64 rows by which the CPU engine judges whether a
+/// sequence is sparse, and nowhere else; or the other way round.
+pub fn misjudged(inputs: usize, looks_dense: bool) -> Data {
+    let judged: Vec<usize> = (0..64_u64)
+        .map(|n| ((u128::from(n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) * 180) >> 64) as usize)
+        .collect();
+    let Data::Sequence(mut x) = sequence(30, 6, inputs, 1.0, false) else {
+        unreachable!("a sequence")
+    };
+    for ((t, b, _), x) in x.indexed_iter_mut() {
+        if judged.contains(&(b * 30 + t)) != looks_dense {
+            *x = 0.0;
+        }
+    }
+    Data::Sequence(x)
+}
+
+/// A network, what it is fed, and what it is trained to.
+pub struct Case {
+    pub label: String,
+    pub network: Network,
+    pub data: Data,
+    pub objective: Objective,
+}
+
+impl Case {
+    pub fn targets(&self) -> Vec<usize> {
+        (0..self.data.input().batch())
+            .map(|b| (5 * b + 2) % self.network.outputs())
+            .collect()
+    }
+
+    /// The same with all parameters a little larger, `n` times.
+    pub fn nudged(mut self, n: i32) -> Self {
+        let factor = 1.003_f32.powi(n);
+        for (name, mut values) in self.network.parameters_mut() {
+            if name.starts_with("fc") {
+                values.mapv_inplace(|w| factor * w);
+            }
+        }
+        self
+    }
+}
+
+/// Widths from the input on, and the neuron of each layer.
+pub fn network(sizes: &[usize], neuron: impl Fn(usize) -> Leaky) -> Network {
+    let layers = sizes[1..].iter().enumerate();
+    let mut network: Network = layers
+        .fold(Network::builder(sizes[0]), |b, (k, &n)| {
+            b.layer(n, neuron(k))
+        })
+        .seed(3)
+        .build()
+        .unwrap();
+    // Initial weights hardly fire in small networks: make them bite.
+    for (name, mut values) in network.parameters_mut() {
+        if name.ends_with("weight") {
+            values.mapv_inplace(|w| 2.5 * w + 0.02);
+        }
+    }
+    network
+}
+
+fn leaky(_: usize) -> Leaky {
+    Leaky::new(0.95)
+}
+
+/// A case of the usual loss.
+fn usual(network: Network, data: Data) -> Case {
+    with(Loss::CrossEntropyMembrane, 0.0, network, data)
+}
+
+fn with(loss: Loss, rate_l1: f64, network: Network, data: Data) -> Case {
+    Case {
+        label: String::new(),
+        network,
+        data,
+        objective: Objective { loss, rate_l1 },
+    }
+}
+
+/// A case of a loss, with a price on spikes.
+fn lossy(loss: Loss) -> Case {
+    let network = network(&[30, 70, 20], leaky);
+    with(loss, 0.001, network, constant(6, 30, 11, 0.4))
+}
+
+/// A loss of one's own; it is that of the spike count.
+fn own_loss() -> Loss {
+    Loss::custom(|recording, targets| Loss::CrossEntropyCount.evaluate(recording, targets))
+}
+
+/// A case of a rule of the neuron. Where constants are learnt they are of each neuron, but for one.
+fn rule(
+    dynamics: Dynamics,
+    (reset, detach): (Reset, bool),
+    surrogate: Surrogate,
+    learn: bool,
+) -> Case {
+    let each = |n: usize, low: f64| {
+        PerNeuron::Each((0..n).map(|i| low + 0.04 * (i % 10) as f64).collect())
+    };
+    let sizes = [15, 70, 4];
+    let neuron = |k: usize| {
+        let leaky = if learn {
+            Leaky::new(each(sizes[k + 1], 0.5))
+        } else {
+            Leaky::new(0.85)
+        };
+        let theta = if learn && k == 0 {
+            0.7.into()
+        } else {
+            each(sizes[k + 1], 0.6)
+        };
+        leaky
+            .threshold(theta)
+            .dynamics(dynamics)
+            .reset(reset)
+            .detach_reset(detach)
+            .surrogate(surrogate)
+            .learn_beta(learn)
+            .learn_threshold(learn)
+    };
+    usual(network(&sizes, neuron), constant(3, 15, 9, 0.6))
+}
+
+/// Modules of this name, each with a case and its tests, and a list of them.
+macro_rules! cases {
+    ($($name:ident: $case:expr;)*) => {
+        $(
+            pub mod $name {
+                #[allow(unused_imports)]
+                use super::*;
+
+                pub fn case() -> Case {
+                    let (_, label) = module_path!().split_once("cases::").unwrap();
+                    let label = label.into();
+                    Case { label, ..$case }
+                }
+
+                fn agrees(engine: &str, make: &crate::engines::Make) {
+                    crate::agrees(case, engine, make);
+                }
+                on_every_engine!(agrees);
+
+                #[test]
+                fn bites() {
+                    crate::bites(&case());
+                }
+
+                #[test]
+                fn predictor_has_the_bits_of_the_engine() {
+                    crate::predictor_has_the_bits_of_the_engine(&case());
+                }
+
+                #[test]
+                #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+                fn vector_width_does_not_show() {
+                    crate::vector_width_does_not_show(&case());
+                }
+
+                #[test]
+                #[cfg(feature = "rayon")]
+                fn threads_do_not_show() {
+                    crate::threads_do_not_show(&case());
+                }
+
+                #[test]
+                fn recording_is_good_for_any_engine() {
+                    crate::recording_is_good_for_any_engine(case);
+                }
+            }
+        )*
+
+        fn list() -> Vec<fn() -> Case> {
+            vec![$($name::case),*]
+        }
+    };
+}
+
+/// All of them.
+pub fn all() -> Vec<fn() -> Case> {
+    let rules = [
+        fire_then_integrate::all(),
+        integrate_then_fire::all(),
+        integrate_fire_reset::all(),
+    ];
+    [list(), rules.concat()].concat()
+}
+
+// Shapes, inputs and losses; widths that divide by nothing among them.
+cases! {
+    main_job_small: usual(network(&[50, 100, 10], leaky), constant(7, 50, 12, 0.2));
+    dense_static_input: usual(network(&[50, 100, 10], leaky), constant(9, 50, 12, 1.0));
+    one_layer: usual(network(&[17, 5], leaky), constant(3, 17, 9, 0.5));
+    one_output: usual(network(&[17, 33, 1], leaky), constant(3, 17, 9, 0.5));
+    one_of_everything: usual(network(&[1, 1, 1], leaky), constant(1, 1, 1, 1.0));
+    one_step: usual(network(&[20, 30, 4], leaky), constant(5, 20, 1, 0.5));
+    one_sample: usual(network(&[20, 30, 4], leaky), constant(1, 20, 20, 0.5));
+    long: usual(network(&[8, 20, 3], leaky), constant(2, 8, 1000, 0.5));
+    wide_above_wide: usual(network(&[20, 130, 70, 5], leaky), constant(4, 20, 10, 0.5));
+    many_classes: usual(network(&[20, 40, 97], leaky), constant(4, 20, 10, 0.5));
+    classes_33: usual(network(&[20, 65, 33], leaky), constant(4, 20, 10, 0.5));
+    five_layers: usual(network(&[12, 31, 64, 15, 48, 3], leaky), constant(4, 12, 15, 0.7));
+    sparse_events: usual(network(&[60, 40, 5], leaky), sequence(15, 4, 60, 0.05, true));
+    binary_dense: usual(network(&[60, 40, 5], leaky), sequence(15, 4, 60, 0.8, true));
+    real_dense: usual(network(&[61, 67, 5], leaky), sequence(13, 5, 61, 1.0, false));
+    real_wide: usual(network(&[30, 64, 128, 40], leaky), sequence(8, 3, 30, 1.0, false));
+    real_dense_wide_seven_vectors: usual(
+        network(&[213, 104, 100, 40], leaky),
+        sequence(30, 3, 213, 1.0, false)
+    );
+    real_dense_long: usual(network(&[90, 70, 5], leaky), sequence(100, 3, 90, 1.0, false));
+    // More inputs, and more neurons above others, than a dense product takes at a time.
+    real_dense_830_inputs: usual(
+        network(&[830, 40, 5], |_| Leaky::new(0.95).threshold(6.0)),
+        sequence(5, 3, 830, 1.0, false)
+    );
+    neurons_830_above_40: usual(network(&[20, 40, 830, 5], leaky), constant(3, 20, 8, 0.5));
+    sparse_looks_dense: usual(network(&[40, 70, 5], leaky), misjudged(40, true));
+    dense_looks_sparse: usual(network(&[40, 70, 5], leaky), misjudged(40, false));
+    silent_input: usual(network(&[10, 20, 3], leaky), constant(2, 10, 5, 0.0));
+    cross_entropy_count: lossy(Loss::CrossEntropyCount);
+    cross_entropy_rate: lossy(Loss::CrossEntropyRate);
+    cross_entropy_max_membrane: lossy(Loss::CrossEntropyMaxMembrane);
+    mse_count: lossy(Loss::MseCount {
+        correct_rate: 0.75,
+        incorrect_rate: 0.1,
+    });
+    mse_membrane: lossy(Loss::MseMembrane {
+        on_target: 1.5,
+        off_target: -0.25,
+    });
+    loss_of_ones_own: lossy(own_loss());
+    loss_of_ones_own_few_outputs: with(
+        own_loss(),
+        0.001,
+        network(&[30, 70, 33, 10], leaky),
+        constant(6, 30, 11, 0.4)
+    );
+}
+
+// Every rule of a step with every surrogate.
+macro_rules! surrogates {
+    ($dynamics:expr, $($reset:ident: $what:expr;)*) => {
+        $(
+            mod $reset {
+                use super::*;
+                cases! {
+                    arctan: rule($dynamics, $what, Arctan { alpha: 2.0 }, false);
+                    arctan_learnt: rule($dynamics, $what, Arctan { alpha: 3.0 }, true);
+                    fast_sigmoid: rule($dynamics, $what, FastSigmoid { slope: 10.0 }, false);
+                    sigmoid_learnt: rule($dynamics, $what, Sigmoid { slope: 5.0 }, true);
+                    triangular: rule($dynamics, $what, Triangular, false);
+                    straight_through: rule($dynamics, $what, StraightThrough, false);
+                }
+                pub fn all() -> Vec<fn() -> Case> {
+                    list()
+                }
+            }
+        )*
+
+        pub fn all() -> Vec<fn() -> Case> {
+            [$($reset::all()),*].concat()
+        }
+    };
+}
+macro_rules! resets {
+    ($($dynamics:ident: $what:expr;)*) => { $(
+        mod $dynamics {
+            use super::*;
+            surrogates! {
+                $what,
+                subtract: (Reset::Subtract, true);
+                subtract_attached: (Reset::Subtract, false);
+                zero: (Reset::Zero, true);
+                zero_attached: (Reset::Zero, false);
+                none: (Reset::None, true);
+            }
+        }
+    )* };
+}
+resets! {
+    fire_then_integrate: Dynamics::FireThenIntegrate;
+    integrate_then_fire: Dynamics::IntegrateThenFire;
+    integrate_fire_reset: Dynamics::IntegrateFireReset;
+}
