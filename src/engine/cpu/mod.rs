@@ -37,6 +37,8 @@ mod simd;
 mod sink;
 mod source;
 mod step;
+#[cfg(test)]
+mod tests;
 mod update;
 mod vectors;
 mod weight_grad;
