@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
-    Adam, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network, Record, Recording,
-    ReferenceEngine, Trace,
+    Adam, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network, PerNeuron, Record,
+    Recording, ReferenceEngine, Trace,
 };
 
 #[macro_use]
@@ -146,6 +146,14 @@ fn settings_out_of_range_are_refused() {
             .evaluate(&empty, &[1, 1])
             .is_err()
     );
+}
+
+/// SpikingJelly's time constant as a decay, where no other arithmetic gives the same.
+#[test]
+fn a_time_constant_becomes_a_decay() {
+    for (tau, beta) in [(1.0, 0.0), (2.0, 0.5), (4.0, 0.75), (8.0, 0.875)] {
+        assert_eq!(Leaky::spikingjelly(tau).beta, PerNeuron::Shared(beta));
+    }
 }
 
 /// There is no ninth layer.
