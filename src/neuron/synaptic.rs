@@ -177,6 +177,14 @@ impl Synaptic {
     }
 }
 
+impl Neurons {
+    /// How the membrane fires and resets, where these are neurons of this crate.
+    pub(crate) fn membrane(&self) -> Option<leaky::Rule> {
+        let leaky = self.equations::<leaky::Rule>().copied();
+        leaky.or_else(|| Some(self.equations::<Rule>()?.membrane))
+    }
+}
+
 impl From<Synaptic> for Neurons {
     fn from(neuron: Synaptic) -> Self {
         let rule = Rule {
