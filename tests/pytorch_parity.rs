@@ -154,9 +154,6 @@ fn cuda_engine() {
         if fixture.name().starts_with("mnist") {
             continue; // the software driver would take minutes; `verify --engine cuda` has it
         }
-        if fixture.name().starts_with("synaptic") {
-            continue; // the engine answers `Error::Unsupported`
-        }
         let (objective, adam) = (fixture.objective(), fixture.adam());
         let mut engine = Device::Cuda(0)
             .engine(network(&fixture), objective, adam)
