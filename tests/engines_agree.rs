@@ -7,8 +7,8 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::{prelude::*, test_runner::RngSeed};
 use spikegrad::{
     Adam, CpuEngine, Device, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective,
-    PerNeuron, Predictor, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate,
-    metrics::argmax_rows,
+    PerNeuron, Predictor, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Synaptic,
+    metrics::argmax_rows, neuron::Neurons,
 };
 
 type Make = Box<dyn Fn(Network, Objective, Adam) -> Box<dyn Engine>>;
@@ -112,7 +112,7 @@ struct Case {
     objective: Objective,
 }
 
-fn network(sizes: &[usize], neuron: impl Fn(usize) -> Leaky) -> Network {
+fn network<N: Into<Neurons>>(sizes: &[usize], neuron: impl Fn(usize) -> N) -> Network {
     let layers = sizes[1..].iter().enumerate();
     let mut network: Network = layers
         .fold(Network::builder(sizes[0]), |b, (k, &n)| {
@@ -370,7 +370,77 @@ fn cases() -> Vec<Case> {
                     ce(),
                 );
             }
+            // Current-based neurons: a narrow layer under another, in between, and above; a wide output.
+            for (sizes, old, surrogate, learn) in [
+                (
+                    &[15, 70, 4][..],
+                    false,
+                    Surrogate::Arctan { alpha: 2.0 },
+                    false,
+                ),
+                (&[15, 70, 4], true, Surrogate::Arctan { alpha: 3.0 }, true),
+                (&[15, 70, 4], false, Surrogate::Sigmoid { slope: 5.0 }, true),
+                (
+                    &[15, 70, 12, 35],
+                    true,
+                    Surrogate::FastSigmoid { slope: 10.0 },
+                    true,
+                ),
+                (
+                    &[15, 70, 33, 20],
+                    false,
+                    Surrogate::FastSigmoid { slope: 5.0 },
+                    false,
+                ),
+            ] {
+                let neuron = |k: usize| {
+                    let of = |low: f64| match (learn, (k + sizes.len()) % 2) {
+                        (true, 0) => each(sizes[k + 1], low),
+                        _ => low.into(),
+                    };
+                    Synaptic::new(of(0.4), of(0.5))
+                        .gain(of(0.7))
+                        .threshold(each(sizes[k + 1], 0.3))
+                        .dynamics(dynamics)
+                        .reset(reset)
+                        .detach_reset(detach)
+                        .old_current(old)
+                        .surrogate(surrogate)
+                        .learn_alpha(learn)
+                        .learn_beta(learn)
+                        .learn_gain(learn)
+                        .learn_threshold(learn)
+                };
+                let label = format!(
+                    "synaptic {sizes:?} {dynamics:?} {reset:?} detach {detach} old {old} {surrogate:?} \
+                     learn {learn}"
+                );
+                let data = match sizes.len() {
+                    3 => constant(3, 15, 9, 0.6),
+                    _ => sequence(11, 3, 15, 0.5, true),
+                };
+                add(&label, network(sizes, neuron), data, ce());
+            }
         }
+    }
+    // Both kinds in one network, either above the other.
+    let (leaky, synaptic) = (
+        || Neurons::from(Leaky::new(0.85)),
+        || Neurons::from(Synaptic::spytorch(0.6, 0.8).threshold(0.5)),
+    );
+    for first in [false, true] {
+        add(
+            &format!("both kinds of neurons, a current first {first}"),
+            network(&[15, 70, 33, 4], |k| match (k % 2 == 0) == first {
+                true => synaptic(),
+                false => leaky(),
+            }),
+            sequence(11, 3, 15, 0.5, true),
+            Objective {
+                loss: Loss::CrossEntropyCount,
+                rate_l1: 0.001,
+            },
+        );
     }
     cases
 }
@@ -403,6 +473,13 @@ fn assert_close(
     }
 }
 
+/// A setting of neurons, as files have it.
+fn setting(neurons: &Neurons, name: &str) -> String {
+    let settings = neurons.settings().into_iter();
+    let mut found = settings.filter(|(known, _)| *known == name);
+    found.next().expect("these neurons have it").1
+}
+
 /// Whether all spikes agree; where the first to differ do so, the double-precision membrane must be
 /// within rounding of the threshold.
 fn same_spikes(
@@ -425,10 +502,11 @@ fn same_spikes(
                     layer.constant("threshold").unwrap()
                         [n % layer.constant("threshold").unwrap().len()],
                 );
-                let read = match layer.neuron().leaky().unwrap().dynamics {
-                    Dynamics::FireThenIntegrate => a.mem[[t.max(1) - 1, b, n]],
-                    Dynamics::IntegrateThenFire => a.mem[[t, b, n]],
-                    Dynamics::IntegrateFireReset => a.mem[[t, b, n]] + theta * a.spk[[t, b, n]],
+                let read = match &setting(layer.neuron(), "dynamics")[..] {
+                    "fire_then_integrate" => a.mem[[t.max(1) - 1, b, n]],
+                    "integrate_then_fire" => a.mem[[t, b, n]],
+                    "integrate_fire_reset" => a.mem[[t, b, n]] + theta * a.spk[[t, b, n]],
+                    other => panic!("{label}: an order of events {other}"),
                 };
                 let excused = (read - theta).abs() < 1e-4 || below;
                 assert!(
@@ -681,8 +759,9 @@ fn the_cases_bite() {
         // A loss on membranes does not see the output's threshold, unless the reset subtracts it or passes
         // a gradient on.
         let output = case.network.layers().len();
-        let neuron = case.network.layers()[output - 1].neuron().leaky().unwrap();
-        let unseen = neuron.reset != Reset::Subtract && neuron.detach_reset;
+        let neuron = case.network.layers()[output - 1].neuron();
+        let of_output = |name| setting(neuron, name);
+        let unseen = of_output("reset") != "subtract" && of_output("detach_reset") == "true";
         let excused = |name: &str| unseen && name == format!("lif{output}.threshold");
         let zero: Vec<String> = (gradients.tensors().into_iter())
             .filter(|(name, gradient)| zero(gradient) && !excused(name))
