@@ -1,15 +1,24 @@
 // One neuron through time. What it does in a step, forward and back, is neuron.cuh's, which is generated
-// from the library's neuron; here are the choice among its variants and the sweep back.
+// from the library's neurons; here are the choice among its variants and the sweep back.
+//
+// NEURON is one of neuron.cuh's. Its state is the recorded membrane and, from 1 on, what is stored of
+// every step as it is: the current of a Synaptic. Any of the two Synaptics stands for both where the
+// rule says which it is.
 #pragma once
 #include "neuron.cuh"
+
+// The most neurons of a layer that the kernels of the layer below take along.
+enum { NARROW = 16 };
 
 // A layer's rule. `peak` and `scale` are the constants of its surrogate.
 struct Rule {
     int reset, attached, surrogate;
     float peak, scale;
-    // Whether it is the tutorial's, with the arctan and nothing learnt (`Place::common` in
+    // Whether it is the tutorial's leaky neuron, with the arctan and nothing learnt (`LayerLayout::common` in
     // src/engine/cuda/layout.rs).
     int common;
+    // Whether the membrane of a Synaptic reads the current of the step before.
+    int old_current;
     // Whether nothing is multiplied by the slopes but 0: nothing arrives at spikes, in no step, and no
     // gradient passes a reset.
     bool flat = false;
@@ -54,74 +63,157 @@ template <class Work> INLINE auto of_reset(int reset, Work work) {
     return work(Constant<None>());
 }
 
-struct Fired {
-    bool spike;
-    float mem, pre;
-};
-
-// A step: the spike, the membrane that is recorded, and the one that the spike read, which may differ.
-template <int DYNAMICS, int RESET>
-INLINE Fired forward(float beta, float theta, float before, float current) {
-    const neuron::Step now = neuron::step<DYNAMICS, RESET>(beta, theta, before, current);
-    return {now.spike, neuron::state<DYNAMICS, RESET>(beta, theta, now.kept), now.kept};
+// Calls `work` with the neuron that the rule means.
+template <class Work> INLINE auto of_current(neuron::Leaky leaky, int, Work work) { return work(leaky); }
+template <bool OLD, class Work>
+INLINE auto of_current(neuron::Synaptic<OLD>, int old_current, Work work) {
+    return old_current ? work(neuron::Synaptic<true>()) : work(neuron::Synaptic<false>());
 }
 
-// What the sweep back has of one neuron and sample: h_t, a_t and its sum over time, dL/dbeta, dL/dtheta.
-struct Swept {
-    float back, current, total, beta, theta;
+constexpr bool is_leaky(neuron::Leaky) { return true; }
+template <bool OLD> constexpr bool is_leaky(neuron::Synaptic<OLD>) { return false; }
+
+// The constants of a layer: where they are, and whether each neuron has its own.
+template <class NEURON> struct Constants {
+    const float *at[NEURON::CONSTANTS];
+    u32 each[NEURON::CONSTANTS];
 };
 
-// A step back: `g` arrives at the recorded membrane, `e` at the spike. `before` is the membrane recorded
-// of the step before, `kept` the one that this step's forward pass kept. COMMON: the rule is the
-// tutorial's, see `Rule`, and nothing arrives at membranes. By value: a branch that adds to what a pointer
-// reaches would keep it in memory.
-template <int DYNAMICS, bool COMMON>
-INLINE Swept step_back(const Rule &rule, float beta, float theta, float before, float kept, float g,
-                       float e, Swept s) {
-    const float h = COMMON ? s.back : g + s.back;
-    if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
-        Rule tutorial = rule;
-        tutorial.surrogate = Arctan;
-        const neuron::Adjoint back =
-            neuron::adjoint<FireThenIntegrate, Subtract, false>(tutorial, beta, theta, before, kept, h, e);
-        return {back.before, back.current, s.total + back.current, s.beta, s.theta};
+// Those of neuron n; 0 where it is not there.
+template <class NEURON>
+INLINE List<NEURON::CONSTANTS> constants_of(const Constants<NEURON> &layer, u32 n, bool there) {
+    List<NEURON::CONSTANTS> own = {};
+    if (there) {
+#pragma unroll
+        for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+            own.of[c] = layer.at[c][layer.each[c] ? n : 0];
+        }
     }
-    const neuron::Adjoint back = of_reset(rule.reset, [&](auto reset) {
-        constexpr int RESET = decltype(reset)::value;
-        return RESET != None && rule.attached
-                   ? neuron::adjoint<DYNAMICS, RESET, RESET != None>(rule, beta, theta, before, kept, h, e)
-                   : neuron::adjoint<DYNAMICS, RESET, false>(rule, beta, theta, before, kept, h, e);
-    });
-    return {back.before, back.current, s.total + back.current, s.beta + back.beta, s.theta + back.theta};
+    return own;
 }
 
-// How many steps ahead a membrane is asked for, so that its way from memory overlaps with the steps
-// before.
+// Where the sums over samples of the derivatives by the constants go; null for those not learnt.
+template <class NEURON> struct Learnt {
+    float *out[NEURON::CONSTANTS];
+};
+
+// What is stored of each step, [T, B, N] each: the state, and the membrane that the spike read, null
+// unless it differs from the one recorded.
+template <class NEURON, class FLOAT> struct Stored {
+    FLOAT *state[NEURON::STATES];
+    FLOAT *pre;
+};
+
+template <class NEURON> struct Fired {
+    bool spike;
+    List<NEURON::STATES> state;
+    float pre;
+};
+
+// A step: the spike, the state after it, and the membrane that the spike read, which may differ.
+template <class NEURON, int DYNAMICS, int RESET>
+INLINE Fired<NEURON> forward(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> before,
+                             float current) {
+    const neuron::Step<NEURON> now = neuron::step<NEURON, DYNAMICS, RESET>(constants, before, current);
+    return {now.spike, neuron::state<NEURON, DYNAMICS, RESET>(constants, now.kept), now.kept.of[0]};
+}
+
+// What the sweep back has of one neuron and sample: what goes back to the state, a_t and its sum over
+// time, the derivatives by the constants.
+template <class NEURON> struct Swept {
+    List<NEURON::STATES> back;
+    float current, total;
+    List<NEURON::CONSTANTS> constants;
+};
+
+// A step back: `g` arrives at the recorded membrane, `e` at the spike. `before` is the state of the step
+// before, `kept` what this step's forward pass kept. COMMON: the rule is the tutorial's, see `Rule`, and
+// nothing arrives at membranes. By value: a branch that adds to what a pointer reaches would keep it in
+// memory.
+template <class NEURON, int DYNAMICS, bool COMMON>
+INLINE Swept<NEURON> step_back(const Rule &rule, List<NEURON::CONSTANTS> constants,
+                               List<NEURON::STATES> before, List<NEURON::STATES> kept, float g, float e,
+                               Swept<NEURON> s) {
+    List<NEURON::STATES> h = s.back;
+    if (!COMMON) {
+        h.of[0] = g + h.of[0];
+    }
+    if constexpr (is_leaky(NEURON())) {
+        if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
+            Rule tutorial = rule;
+            tutorial.surrogate = Arctan;
+            const auto back = neuron::adjoint<NEURON, FireThenIntegrate, Subtract, false>(
+                tutorial, constants, before, kept, h, e);
+            return {back.before, back.current, s.total + back.current, s.constants};
+        }
+    }
+    return of_current(NEURON(), rule.old_current, [&](auto which) {
+        typedef decltype(which) Variant;
+        const neuron::Adjoint<Variant> back = of_reset(rule.reset, [&](auto reset) {
+            constexpr int RESET = decltype(reset)::value;
+            return RESET != None && rule.attached
+                       ? neuron::adjoint<Variant, DYNAMICS, RESET, RESET != None>(rule, constants, before,
+                                                                                  kept, h, e)
+                       : neuron::adjoint<Variant, DYNAMICS, RESET, false>(rule, constants, before, kept,
+                                                                          h, e);
+        });
+        Swept<NEURON> after = {back.before, back.current, s.total + back.current, s.constants};
+#pragma unroll
+        for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+            after.constants.of[c] += back.constants.of[c];
+        }
+        return after;
+    });
+}
+
+// How many steps ahead a state is asked for, so that its way from memory overlaps with the steps before.
 enum { AHEAD = 4 };
 
+// The state at `at`; 0 where there is none.
+template <class NEURON>
+INLINE List<NEURON::STATES> state_at(const Stored<NEURON, const float> &stored, u64 at, bool there) {
+    List<NEURON::STATES> state;
+#pragma unroll
+    for (u32 i = 0; i < NEURON::STATES; i++) {
+        state.of[i] = there ? stored.state[i][at] : 0.0f;
+    }
+    return state;
+}
+
 // Steps top - 1 down to bottom of one neuron, whose step t lies at `cell` + t `stride` of all arrays.
-// `pre` is null unless it differs from `mem`. `arrive(t, at, g, e)` gives what arrives at step t;
-// `leave(t, at, a)` is given its adjoint. `now` is the membrane of step top - 1, and then of step
-// bottom - 1.
-// Traffic, bytes a step: 4 read (8 with `pre`), and what `arrive` and `leave` do.
-template <int DYNAMICS, bool COMMON, class Arrive, class Leave>
-INLINE void sweep(const Rule &rule, float beta, float theta, const float *mem, const float *pre, u64 cell,
-                  u64 stride, u32 top, u32 bottom, float &now, Swept &swept, Arrive arrive, Leave leave) {
+// `arrive(t, at, g, e)` gives what arrives at step t; `leave(t, at, a)` is given its adjoint. `now` is
+// the state of step top - 1, and then of step bottom - 1.
+// Traffic, bytes a step: 4 read for each entry of the state (4 more with `pre`), and what `arrive` and
+// `leave` do.
+template <class NEURON, int DYNAMICS, bool COMMON, class Arrive, class Leave>
+INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
+                  const Stored<NEURON, const float> &stored, u64 cell, u64 stride, u32 top, u32 bottom,
+                  List<NEURON::STATES> &now, Swept<NEURON> &swept, Arrive arrive, Leave leave) {
     u64 at = cell + top * stride;
-    const float *next = mem + at - (AHEAD + 2) * stride; // AHEAD + 1 before step top - 1
-    float before[AHEAD]; // the membranes of steps top - 2, top - 3, …; 0 before step 0
+    Stored<NEURON, const float> next; // AHEAD + 1 before step top - 1
+#pragma unroll
+    for (u32 i = 0; i < NEURON::STATES; i++) {
+        next.state[i] = stored.state[i] + at - (AHEAD + 2) * stride;
+    }
+    List<NEURON::STATES> before[AHEAD]; // the states of steps top - 2, top - 3, …; 0 before step 0
 #pragma unroll
     for (u32 i = 0; i < AHEAD; i++) {
-        before[i] = i + 2 <= top ? mem[at - (i + 2) * stride] : 0.0f;
+        before[i] = state_at(stored, at - (i + 2) * stride, i + 2 <= top);
     }
-    const auto step = [&](float previous) {
+    const auto step = [&](List<NEURON::STATES> previous) ALWAYS {
         at -= stride;
-        next -= stride;
+#pragma unroll
+        for (u32 i = 0; i < NEURON::STATES; i++) {
+            next.state[i] -= stride;
+        }
         top--;
-        const float kept = DYNAMICS == IntegrateFireReset && pre ? pre[at] : now;
+        List<NEURON::STATES> kept = now;
+        if (DYNAMICS == IntegrateFireReset && stored.pre) {
+            kept.of[0] = stored.pre[at];
+        }
         float g = 0.0f, e = 0.0f;
         arrive(top, at, g, e);
-        swept = step_back<DYNAMICS, COMMON>(rule, beta, theta, previous, kept, g, e, swept);
+        swept = step_back<NEURON, DYNAMICS, COMMON>(rule, constants, previous, kept, g, e, swept);
         leave(top, at, swept.current);
         now = previous;
     };
@@ -132,7 +224,7 @@ INLINE void sweep(const Rule &rule, float beta, float theta, const float *mem, c
         while (top >= bottom + AHEAD && top >= 2 * AHEAD + 1) {
 #pragma unroll
             for (u32 i = 0; i < AHEAD; i++) {
-                const float ahead = *next;
+                const List<NEURON::STATES> ahead = state_at(next, 0, true);
                 step(before[i]);
                 before[i] = ahead;
             }
@@ -140,7 +232,7 @@ INLINE void sweep(const Rule &rule, float beta, float theta, const float *mem, c
     }
 #pragma unroll 1
     while (top > bottom) {
-        const float ahead = top >= AHEAD + 2 ? *next : 0.0f;
+        const List<NEURON::STATES> ahead = state_at(next, 0, top >= AHEAD + 2);
         step(before[0]);
 #pragma unroll
         for (u32 i = 0; i + 1 < AHEAD; i++) {
@@ -149,3 +241,29 @@ INLINE void sweep(const Rule &rule, float beta, float theta, const float *mem, c
         before[AHEAD - 1] = ahead;
     }
 }
+
+// What differs in the parameters of kernels: the constants and whether each neuron has its own, what is
+// stored of the state, what the rule has beside a leaky neuron's, and where the derivatives by the
+// constants go.
+#define LEAKY_TYPE neuron::Leaky
+#define LEAKY_CONSTANTS const float *betas, u32 beta_each, const float *thetas, u32 theta_each
+#define LEAKY_CONSTANTS_GIVEN {{betas, thetas}, {beta_each, theta_each}}
+#define LEAKY_STATES(FLOAT) FLOAT *mem
+#define LEAKY_STATES_GIVEN {mem}
+#define LEAKY_RULE
+#define LEAKY_RULE_GIVEN 0
+#define LEAKY_LEARNT float *beta_out, float *theta_out
+#define LEAKY_LEARNT_GIVEN {{beta_out, theta_out}}
+
+#define SYNAPTIC_TYPE neuron::Synaptic<false>
+#define SYNAPTIC_CONSTANTS                                                                          \
+    const float *alphas, u32 alpha_each, const float *betas, u32 beta_each, const float *gains,     \
+        u32 gain_each, const float *thetas, u32 theta_each
+#define SYNAPTIC_CONSTANTS_GIVEN                                                                    \
+    {{alphas, betas, gains, thetas}, {alpha_each, beta_each, gain_each, theta_each}}
+#define SYNAPTIC_STATES(FLOAT) FLOAT *mem, FLOAT *syn
+#define SYNAPTIC_STATES_GIVEN {mem, syn}
+#define SYNAPTIC_RULE , int old_current
+#define SYNAPTIC_RULE_GIVEN old_current
+#define SYNAPTIC_LEARNT float *alpha_out, float *beta_out, float *gain_out, float *theta_out
+#define SYNAPTIC_LEARNT_GIVEN {{alpha_out, beta_out, gain_out, theta_out}}

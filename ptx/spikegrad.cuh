@@ -8,6 +8,8 @@
 #define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 // Inlined by force: a call would take shared memory by generic addresses.
 #define INLINE __device__ inline __attribute__((always_inline))
+// The same of a lambda.
+#define ALWAYS __attribute__((always_inline))
 
 typedef unsigned char u8;
 typedef unsigned int u32;

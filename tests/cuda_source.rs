@@ -12,8 +12,8 @@
 use std::{cell::RefCell, fmt::Debug, fs, path::Path};
 
 use spikegrad::{
-    Dynamics, Leaky, Reset, Surrogate,
-    neuron::{Arithmetic, Neuron, Num, Shape},
+    Dynamics, Leaky, Reset, Surrogate, Synaptic,
+    neuron::{Arithmetic, List, Neuron, Num, Shape},
 };
 
 const DYNAMICS: [Dynamics; 3] = [
@@ -107,26 +107,79 @@ impl Arithmetic for Text<'_> {
     }
 }
 
-/// A function in C of numbers with these names, whose results `make` computes. `head` ends where they
-/// are listed; one that is not read has no name in the list.
-fn function<const N: usize, const R: usize>(
+/// A parameter of a function in C: one number, or a list of them, by name.
+enum Parameter<'a> {
+    One(&'static str),
+    List(&'static str, &'a [&'static str]),
+}
+use Parameter::{List as Many, One};
+
+/// A result of a function in C.
+enum Of {
+    Value(usize),
+    List(Vec<usize>),
+}
+
+/// A function in C of these parameters, whose results `make` computes. `head` ends where the parameters
+/// are listed; one that is not read has no name there.
+fn function(
     head: String,
-    names: [&'static str; N],
-    make: impl for<'a> FnOnce([Num<Text<'a>>; N]) -> [usize; R],
+    parameters: &[Parameter<'_>],
+    make: impl for<'a> FnOnce(&[Vec<Num<Text<'a>>>]) -> Vec<Of>,
 ) -> String {
     let values = RefCell::default();
     let text = Text(&values);
-    let results = make(names.map(|name| Num::new(text, text.put(Value::Parameter(name)))));
+    let put = |name: &&'static str| Num::new(text, text.put(Value::Parameter(name)));
+    let given: Vec<Vec<_>> = parameters
+        .iter()
+        .map(|parameter| match parameter {
+            One(name) => vec![put(name)],
+            Many(_, names) => names.iter().map(put).collect(),
+        })
+        .collect();
+    let results = make(&given);
     let values = values.into_inner();
     let read = read(&values, &results);
-    let (mut lines, mut known): (Vec<String>, Vec<String>) = Default::default();
+    let is_read = |name: &str| {
+        let mut both = values.iter().zip(&read);
+        both.any(|(value, &read)| read && matches!(value, Value::Parameter(of) if *of == name))
+    };
+    // Those of a list that are read get names of their own first.
+    let (mut lines, mut listed): (Vec<String>, Vec<String>) = Default::default();
+    for parameter in parameters {
+        let (list, names) = match parameter {
+            One(name) if is_read(name) => {
+                listed.push(format!("float {name}"));
+                continue;
+            }
+            One(_) => {
+                listed.push("float".into());
+                continue;
+            }
+            Many(list, names) => (list, names),
+        };
+        let named = names.iter().enumerate().filter(|(_, name)| is_read(name));
+        let named: Vec<_> = named
+            .map(|(k, name)| format!("{name} = {list}.of[{k}]"))
+            .collect();
+        let len = names.len();
+        listed.push(match &named[..] {
+            [] => format!("List<{len}>"),
+            _ => format!("List<{len}> {list}"),
+        });
+        if !named.is_empty() {
+            lines.push(format!("    const float {};\n", named.join(", ")));
+        }
+    }
+    let (mut known, mut count): (Vec<String>, usize) = Default::default();
     for (value, &read) in values.iter().zip(&read) {
         known.push(match value {
             Value::Parameter(name) => (*name).to_owned(),
             Value::Literal(text) => text.clone(),
             Value::Line(..) if !read => String::new(),
             Value::Line(kind, text, of) => {
-                let name = format!("{}{}", &kind[..1], lines.len());
+                let name = format!("{}{count}", &kind[..1]);
+                count += 1;
                 let operands = of.iter().enumerate();
                 let text = operands.fold((*text).to_owned(), |text, (k, &operand)| {
                     text.replace(&format!("${k}"), &known[operand])
@@ -136,27 +189,34 @@ fn function<const N: usize, const R: usize>(
             }
         });
     }
-    let parameters = names.iter().zip(&read).map(|(name, &read)| match read {
-        true => format!("float {name}"),
-        false => "float".to_owned(),
+    let results = results.iter().map(|result| match result {
+        Of::Value(value) => known[*value].clone(),
+        Of::List(list) => {
+            let list: Vec<_> = list.iter().map(|&value| &known[value][..]).collect();
+            format!("{{{}}}", list.join(", "))
+        }
     });
-    let parameters: Vec<_> = parameters.collect();
-    let results = results.map(|result| &known[result][..]);
+    let results: Vec<_> = results.collect();
     let results = match &results[..] {
-        [one] => (*one).to_owned(),
+        [one] => one.clone(),
         several => format!("{{{}}}", several.join(", ")),
     };
     format!(
         "\ntemplate <> INLINE {head}{}) {{\n{}    return {results};\n}}\n",
-        parameters.join(", "),
+        listed.join(", "),
         lines.concat(),
     )
 }
 
 /// Which values the results are made of.
-fn read(values: &[Value], results: &[usize]) -> Vec<bool> {
+fn read(values: &[Value], results: &[Of]) -> Vec<bool> {
     let mut read = vec![false; values.len()];
-    results.iter().for_each(|&result| read[result] = true);
+    for result in results {
+        match result {
+            Of::Value(value) => read[*value] = true,
+            Of::List(list) => list.iter().for_each(|&value| read[value] = true),
+        }
+    }
     for (at, value) in values.iter().enumerate().rev() {
         if let (true, Value::Line(_, _, of)) = (read[at], value) {
             of.iter().for_each(|&operand| read[operand] = true);
@@ -175,50 +235,97 @@ fn slope(surrogate: Surrogate) -> String {
     let name = names(&[surrogate]).concat();
     function(
         format!("float slope<{name}>(\n    "),
-        ["peak", "scale", "x"],
-        |[peak, scale, x]| [surrogate.slope_with([peak, scale], x).value()],
+        &["peak", "scale", "x"].map(One),
+        |given| {
+            let [peak, scale, x] = [0, 1, 2].map(|k| given[k][0]);
+            vec![Of::Value(surrogate.slope_with([peak, scale], x).value())]
+        },
     )
 }
 
-/// The functions of one rule.
-fn functions(dynamics: Dynamics, reset: Reset, detach: bool) -> [String; 3] {
-    let rule = Leaky::new(0.5)
-        .dynamics(dynamics)
-        .reset(reset)
-        .detach_reset(detach)
-        .rule();
-    let of = format!("{dynamics:?}, {reset:?}");
+/// What a neuron's lists hold, in C.
+struct Named {
+    /// The struct.
+    neuron: &'static str,
+    before: &'static [&'static str],
+    kept: &'static [&'static str],
+    after: &'static [&'static str],
+}
+
+/// The functions of one rule; `variant` are its arguments as a template.
+fn functions<N: Neuron>(rule: N, named: &Named, variant: &str, attached: bool) -> [String; 3] {
+    let of = format!("{}, {variant}", named.neuron);
+    let constants: Vec<_> = N::CONSTANTS.iter().map(|known| known.name).collect();
+    let constants = || Many("constants", &constants);
+    fn list<'a, L: List<Num<Text<'a>>>>(of: &[Num<Text<'a>>]) -> L {
+        assert_eq!(of.len(), L::LEN);
+        L::from_fn(|k| of[k])
+    }
+    fn out<'a>(of: impl AsRef<[Num<Text<'a>>]>) -> Of {
+        Of::List(of.as_ref().iter().map(|of| of.value()).collect())
+    }
     let step = function(
-        format!("Step step<{of}>(\n    "),
-        ["beta", "theta", "before", "current"],
-        |[beta, theta, before, current]| {
-            let (spike, [kept]) = rule.step([beta, theta], [before], current);
-            [spike.value(), kept.value()]
+        format!("Step<{}> step<{of}>(\n    ", named.neuron),
+        &[constants(), Many("states", named.before), One("current")],
+        |given| {
+            let (spike, kept) = rule.step(list(&given[0]), list(&given[1]), given[2][0]);
+            vec![Of::Value(spike.value()), out(kept)]
         },
     );
     let state = function(
-        format!("float state<{of}>(\n    "),
-        ["beta", "theta", "kept"],
-        |[beta, theta, kept]| rule.state([beta, theta], [kept]).map(Num::value),
+        format!("List<{}> state<{of}>(\n    ", N::State::<()>::LEN),
+        &[constants(), Many("of_step", named.kept)],
+        |given| vec![out(rule.state(list(&given[0]), list(&given[1])))],
     );
     let adjoint = function(
         format!(
-            "Adjoint adjoint<{of}, {}>(\n    const Rule &rule, ",
-            !detach
+            "Adjoint<{}> adjoint<{of}, {attached}>(\n    const Rule &rule, ",
+            named.neuron
         ),
-        ["beta", "theta", "before", "kept", "after", "spike"],
-        |[beta, theta, before, kept, after, spike]| {
-            let back = rule.adjoint([beta, theta], [before], [kept], [after], spike);
-            let ([before], [beta, theta]) = (back.before, back.constants);
-            [back.current, before, beta, theta].map(Num::value)
+        &[
+            constants(),
+            Many("states", named.before),
+            Many("of_step", named.kept),
+            Many("arriving", named.after),
+            One("spike"),
+        ],
+        |given| {
+            let lists = (list(&given[1]), list(&given[2]), list(&given[3]));
+            let constants = list(&given[0]);
+            let back = rule.adjoint(constants, lists.0, lists.1, lists.2, given[4][0]);
+            vec![
+                Of::Value(back.current.value()),
+                out(back.before),
+                out(back.constants),
+            ]
         },
     );
     [step, state, adjoint]
 }
 
+/// The functions of a neuron under each order of events and each reset.
+fn neuron<N: Neuron>(named: &Named, rule: impl Fn(Dynamics, Reset, bool) -> N) -> String {
+    let mut text = String::new();
+    for dynamics in DYNAMICS {
+        for reset in RESETS {
+            let variant = format!("{dynamics:?}, {reset:?}");
+            let functions =
+                |detach| functions(rule(dynamics, reset, detach), named, &variant, !detach);
+            let [step, state, detached] = functions(true);
+            let [same_step, same_state, attached] = functions(false);
+            assert_eq!([&step, &state], [&same_step, &same_state]);
+            text.extend([step, state, detached]);
+            if reset != Reset::None {
+                text.push_str(&attached); // nothing passes where nothing is reset
+            }
+        }
+    }
+    text
+}
+
 /// What stands above the functions.
 const HEAD: &str = "\
-// Generated from src/neuron/leaky.rs and src/surrogate.rs by tests/cuda_source.rs; do not edit.
+// Generated from src/neuron and src/surrogate.rs by tests/cuda_source.rs; do not edit.
 #pragma once
 #include \"spikegrad.cuh\"
 
@@ -227,25 +334,44 @@ struct Rule;
 // The slope of the rule's surrogate.
 INLINE float derivative(const Rule &rule, float x);
 
-namespace neuron {
-
-// The spike that is sent up, and what is kept of the step.
-struct Step {
-    bool spike;
-    float kept;
+template <int LEN> struct List {
+    float of[LEN];
 };
 
-// dL/dI, what goes back to the state before, and this step's share of dL/dbeta and dL/dtheta.
-struct Adjoint {
-    float current, before, beta, theta;
+namespace neuron {
+
+// Of src/neuron/leaky.rs. How many constants, and how much state: the membrane first; as much is kept.
+struct Leaky {
+    enum { CONSTANTS = 2, STATES = 1 };
+};
+
+// Of src/neuron/synaptic.rs; OLD: whether the membrane reads the current of the step before.
+template <bool OLD> struct Synaptic {
+    enum { CONSTANTS = 4, STATES = 2 };
+};
+
+// The spike that is sent up, and what is kept of the step.
+template <class NEURON> struct Step {
+    bool spike;
+    List<NEURON::STATES> kept;
+};
+
+// dL/dI, what goes back to the state before, and this step's share of the derivatives by the constants.
+template <class NEURON> struct Adjoint {
+    float current;
+    List<NEURON::STATES> before;
+    List<NEURON::CONSTANTS> constants;
 };
 
 template <int SURROGATE> INLINE float slope(float peak, float scale, float x);
-template <int DYNAMICS, int RESET> INLINE Step step(float beta, float theta, float before, float current);
-template <int DYNAMICS, int RESET> INLINE float state(float beta, float theta, float kept);
-template <int DYNAMICS, int RESET, bool ATTACHED>
-INLINE Adjoint adjoint(const Rule &rule, float beta, float theta, float before, float kept, float after,
-                       float spike);
+template <class NEURON, int DYNAMICS, int RESET>
+INLINE Step<NEURON> step(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> states, float current);
+template <class NEURON, int DYNAMICS, int RESET>
+INLINE List<NEURON::STATES> state(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> of_step);
+template <class NEURON, int DYNAMICS, int RESET, bool ATTACHED>
+INLINE Adjoint<NEURON> adjoint(const Rule &rule, List<NEURON::CONSTANTS> constants,
+                               List<NEURON::STATES> states, List<NEURON::STATES> of_step,
+                               List<NEURON::STATES> arriving, float spike);
 ";
 
 fn source() -> String {
@@ -256,16 +382,31 @@ fn source() -> String {
     let enums = enums.map(|names| format!("enum {{ {} }};\n", names.join(", ")));
     let mut text = HEAD.replace("ENUMS", &enums.concat());
     text.extend(SURROGATES.map(slope));
-    for dynamics in DYNAMICS {
-        for reset in RESETS {
-            let [step, state, detached] = functions(dynamics, reset, true);
-            let [same_step, same_state, attached] = functions(dynamics, reset, false);
-            assert_eq!([&step, &state], [&same_step, &same_state]);
-            text.extend([step, state, detached]);
-            if reset != Reset::None {
-                text.push_str(&attached); // nothing passes where nothing is reset
-            }
-        }
+    let leaky = Named {
+        neuron: "Leaky",
+        before: &["before"],
+        kept: &["kept"],
+        after: &["after"],
+    };
+    text += &neuron(&leaky, |dynamics, reset, detach| {
+        let leaky = Leaky::new(0.5).dynamics(dynamics).reset(reset);
+        leaky.detach_reset(detach).rule()
+    });
+    for old in [false, true] {
+        let synaptic = Named {
+            neuron: if old {
+                "Synaptic<true>"
+            } else {
+                "Synaptic<false>"
+            },
+            before: &["before", "current_before"],
+            kept: &["kept", "current_kept"],
+            after: &["after", "current_after"],
+        };
+        text += &neuron(&synaptic, |dynamics, reset, detach| {
+            let synaptic = Synaptic::new(0.5, 0.5).dynamics(dynamics).reset(reset);
+            synaptic.detach_reset(detach).old_current(old).rule()
+        });
     }
     text + "\n} // namespace neuron\n"
 }

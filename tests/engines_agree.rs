@@ -11,6 +11,7 @@ use proptest::{prelude::*, test_runner::RngSeed};
 use spikegrad::{
     Adam, CpuEngine, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective, Predictor,
     ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, metrics::argmax_rows,
+    neuron::Neurons,
 };
 
 #[macro_use]
@@ -43,6 +44,13 @@ fn assert_close(
     }
 }
 
+/// A setting of neurons, as files have it.
+fn setting(neurons: &Neurons, name: &str) -> String {
+    let settings = neurons.settings().into_iter();
+    let mut found = settings.filter(|(known, _)| *known == name);
+    found.next().expect("these neurons have it").1
+}
+
 /// Whether all spikes agree; where the first to differ do so, the double-precision membrane must be
 /// within rounding of the threshold.
 fn same_spikes(
@@ -65,10 +73,11 @@ fn same_spikes(
                     layer.constant("threshold").unwrap()
                         [n % layer.constant("threshold").unwrap().len()],
                 );
-                let read = match layer.neuron().leaky().unwrap().dynamics {
-                    Dynamics::FireThenIntegrate => a.mem[[t.max(1) - 1, b, n]],
-                    Dynamics::IntegrateThenFire => a.mem[[t, b, n]],
-                    Dynamics::IntegrateFireReset => a.mem[[t, b, n]] + theta * a.spk[[t, b, n]],
+                let read = match &setting(layer.neuron(), "dynamics")[..] {
+                    "fire_then_integrate" => a.mem[[t.max(1) - 1, b, n]],
+                    "integrate_then_fire" => a.mem[[t, b, n]],
+                    "integrate_fire_reset" => a.mem[[t, b, n]] + theta * a.spk[[t, b, n]],
+                    other => panic!("{label}: an order of events {other}"),
                 };
                 let excused = (read - theta).abs() < 1e-4 || below;
                 assert!(
@@ -304,8 +313,9 @@ fn bites(case: &Case) {
     // A loss on membranes does not see the output's threshold, unless the reset subtracts it or passes
     // a gradient on.
     let output = case.network.layers().len();
-    let neuron = case.network.layers()[output - 1].neuron().leaky().unwrap();
-    let unseen = neuron.reset != Reset::Subtract && neuron.detach_reset;
+    let neuron = case.network.layers()[output - 1].neuron();
+    let of_output = |name| setting(neuron, name);
+    let unseen = of_output("reset") != "subtract" && of_output("detach_reset") == "true";
     let excused = |name: &str| unseen && name == format!("lif{output}.threshold");
     let zero: Vec<String> = (gradients.tensors().into_iter())
         .filter(|(name, gradient)| zero(gradient) && !excused(name))

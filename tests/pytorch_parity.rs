@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use skip::skipped;
 use spikegrad::{
-    Adam, CpuEngine, Device, Engine, Float, Gradients, Input, Leaky, Loss, Network, Objective,
-    ReadOut, Record, Recording, ReferenceEngine, Reset, Result, StepReport, Surrogate, Trace,
+    Adam, CpuEngine, Device, Dynamics, Engine, Float, Gradients, Input, Leaky, Loss, Network,
+    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, StepReport, Surrogate,
+    Synaptic, Trace,
     data::Mnist,
     verify::{Fixture, Report, Verdict, verify},
 };
@@ -91,9 +92,9 @@ fn the_fixtures_bite() {
     let fixtures = fixtures();
     // The published crate comes without seven large ones.
     let least = if Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").is_dir() {
-        102
+        121
     } else {
-        95
+        114
     };
     assert!(fixtures.len() >= least, "only {} fixtures", fixtures.len());
     for fixture in fixtures {
@@ -413,5 +414,75 @@ fn a_network_of_the_program() {
     assert!(
         error.contains("shape of tensor fc1.weight is [6, 5]; expected [3, 5]"),
         "{error}"
+    );
+}
+
+/// The same of a current-based network: snnTorch's, and SpyTorch's.
+#[test]
+fn a_synaptic_network_of_the_program() {
+    let two = |first: Synaptic, second: Synaptic| -> Network {
+        let builder = Network::builder(5).layer(6, first).layer(3, second);
+        builder.seed(99).build().unwrap()
+    };
+    let loss = || Loss::CrossEntropyMembrane;
+    let first = || Synaptic::new(0.8125, 0.875);
+    let second = || Synaptic::new(0.625, 0.75).threshold(0.75);
+    let path = |name: &str| dir().join(format!("{name}.safetensors"));
+    let spytorch = two(
+        Synaptic::spytorch(0.8125, 0.875),
+        Synaptic::spytorch(0.625, 0.75),
+    );
+    for (file, network) in [
+        ("synaptic_snntorch_subtract", two(first(), second())),
+        ("synaptic_spytorch", spytorch),
+    ] {
+        let report = verify(&network, loss(), path(file)).unwrap();
+        assert!(
+            report.passes() && report.warnings().is_empty(),
+            "{file}\n{report}"
+        );
+    }
+    let file = path("synaptic_snntorch_subtract");
+    let slips: [(&str, Synaptic, &str); 9] = [
+        ("alpha", Synaptic::new(0.8, 0.875), "mem1"),
+        ("beta", Synaptic::new(0.8125, 0.9), "mem1"),
+        ("gain", first().gain(0.99), "mem1"),
+        ("threshold", first().threshold(0.9), "mem1"),
+        ("old_current", first().old_current(true), "mem1"),
+        (
+            "dynamics",
+            first().dynamics(Dynamics::FireThenIntegrate),
+            "mem1",
+        ),
+        ("reset", first().reset(Reset::Zero), "mem1"),
+        (
+            "detach_reset",
+            first().detach_reset(false),
+            "grad.fc1.weight",
+        ),
+        (
+            "surrogate",
+            first().surrogate(Surrogate::Arctan { alpha: 3.0 }),
+            "grad.fc1.weight",
+        ),
+    ];
+    for (setting, synaptic, wrong) in slips {
+        let report = verify(&two(synaptic, second()), loss(), &file).unwrap();
+        let named = |line: &String| line.starts_with(&format!("layer 1: {setting} is "));
+        assert_eq!(report.differences.len(), 1, "{report}");
+        assert!(report.differences.iter().all(named), "{report}");
+        let row = report.rows.iter().find(|row| row.name == wrong).unwrap();
+        assert_eq!(row.verdict, Verdict::Fail, "{report}");
+        assert!(!report.passes());
+    }
+    // Another neuron: its name alone is compared.
+    let leaky: Network = (Network::builder(5).layer(6, Leaky::snntorch(0.875)))
+        .layer(3, second())
+        .build()
+        .unwrap();
+    let report = verify(&leaky, loss(), &file).unwrap();
+    assert_eq!(
+        report.differences,
+        [r#"layer 1: neuron is "leaky" here, and "synaptic" in the file"#]
     );
 }

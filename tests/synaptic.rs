@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
-    Adam, CpuEngine, Dynamics, Engine, Error, Input, Loss, Network, PerNeuron, Predictor, Record,
-    ReferenceEngine, Reset, Surrogate, Synaptic, gradcheck::gradcheck,
+    Adam, CpuEngine, Device, Dynamics, Engine, Error, Input, Loss, Network, PerNeuron, Predictor,
+    Record, ReferenceEngine, Reset, Surrogate, Synaptic, gradcheck::gradcheck,
 };
 
 const DYNAMICS: [Dynamics; 3] = [
@@ -323,23 +323,28 @@ fn files_hold_all_of_it() {
     let error = leaky.load_safetensors(&path).unwrap_err().to_string();
     assert!(error.contains("lif1"), "{error}");
 
-    let adam = Adam::new(1e-2);
-    let mut engine = CpuEngine::new(network, Loss::CrossEntropyMembrane, adam).unwrap();
-    let x = Array2::from_shape_fn((2, 4), |(b, n)| noise(4 * b + n) as f32);
-    let step = |engine: &mut dyn Engine| {
-        engine
-            .train_step(Input::constant(x.view(), 7), &[0, 1])
-            .unwrap()
-    };
-    step(&mut engine);
-    let checkpoint = Checkpoint::new(&mut engine, &Trainer::default(), &History::default());
-    let bytes = checkpoint.unwrap().to_bytes().unwrap();
-    let read = Checkpoint::from_bytes(&bytes).unwrap();
-    let mut resumed = read.engine(spikegrad::Device::Cpu).unwrap();
-    for _ in 0..3 {
-        assert_eq!(step(&mut engine), step(&mut *resumed));
+    // A GPU, where there is one, and the CPU.
+    let devices = [Device::Auto.resolve().0, Device::Cpu];
+    for device in devices {
+        let (network, adam) = (network.clone(), Adam::new(1e-2));
+        let engine = device.engine(network, Loss::CrossEntropyMembrane, adam);
+        let mut engine = engine.unwrap();
+        let x = Array2::from_shape_fn((2, 4), |(b, n)| noise(4 * b + n) as f32);
+        let step = |engine: &mut dyn Engine| {
+            engine
+                .train_step(Input::constant(x.view(), 7), &[0, 1])
+                .unwrap()
+        };
+        step(&mut *engine);
+        let checkpoint = Checkpoint::new(&mut *engine, &Trainer::default(), &History::default());
+        let bytes = checkpoint.unwrap().to_bytes().unwrap();
+        let read = Checkpoint::from_bytes(&bytes).unwrap();
+        let mut resumed = read.engine(device).unwrap();
+        for _ in 0..3 {
+            assert_eq!(step(&mut *engine), step(&mut *resumed));
+        }
+        assert_eq!(engine.to_network().unwrap(), resumed.to_network().unwrap());
     }
-    assert_eq!(engine.to_network().unwrap(), resumed.to_network().unwrap());
 }
 
 #[test]

@@ -207,8 +207,11 @@ fn wrong_files_are_clear_errors() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("wrong.safetensors");
     let good = Parts::of("learn_ifr_subtract_each.safetensors"); // 5-6-3, T = 7, B = 2
-    good.write(&path);
-    assert!(Fixture::load(&path).is_ok());
+    let synaptic = Parts::of("synaptic_snntorch_learn_each.safetensors");
+    for good in [&synaptic, &good] {
+        good.write(&path);
+        assert!(Fixture::load(&path).is_ok());
+    }
     let nan = f64::NAN.to_le_bytes();
     let cases: Vec<(Parts, &str)> = vec![
         (
@@ -240,6 +243,30 @@ fn wrong_files_are_clear_errors() {
             "metadata slope is 3; expected no such entry: the surrogate Arctan",
         ),
         (good.clone().meta("alpha", "-3"), "arctan alpha is -3"),
+        (
+            good.clone().meta("neuron", "\"alpha\""),
+            "metadata neuron is \"alpha\"; expected one of leaky, synaptic",
+        ),
+        (
+            good.clone().meta("neuron", "\"synaptic\""),
+            "metadata syn_alpha is missing",
+        ),
+        (
+            good.clone().meta("syn_alpha", "[0.5, 0.5]"),
+            "metadata syn_alpha is unknown",
+        ),
+        (
+            synaptic.clone().meta("gain", "[0.5]"),
+            "metadata gain is a list of 1; expected 2",
+        ),
+        (
+            synaptic.clone().meta("old_current", "1"),
+            "metadata old_current is 1; expected true or false",
+        ),
+        (
+            synaptic.clone().without("lif1.alpha"),
+            "tensor lif1.alpha is missing",
+        ),
         (
             good.clone().meta("num_steps", "0"),
             "metadata num_steps is 0",

@@ -212,14 +212,9 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Auto => Device::Cpu.engine(network, objective, adam),
             #[cfg(feature = "cuda")]
-            Device::Auto
-                if network
-                    .layers()
-                    .iter()
-                    .any(|l| l.neuron().leaky().is_none()) =>
-            {
+            Device::Auto if network.layers().iter().any(|l| !cuda::runs(l.neuron())) => {
                 let engine = CpuEngine::new(network, objective, adam)?;
-                let note = "the CUDA engine has leaky neurons only".into();
+                let note = "the CUDA engine has no neurons of a program's own".into();
                 Ok(Box::new(engine.with_note(note)))
             }
             #[cfg(feature = "cuda")]

@@ -175,19 +175,32 @@ impl Synaptic {
         self.learn[3] = learn;
         self
     }
+
+    /// The equations of this description.
+    pub fn rule(&self) -> Rule {
+        Rule {
+            membrane: leaky::Rule {
+                dynamics: self.dynamics,
+                reset: self.reset,
+                detach_reset: self.detach_reset,
+                surrogate: self.surrogate,
+            },
+            old_current: self.old_current,
+        }
+    }
+}
+
+impl Neurons {
+    /// How the membrane fires and resets, where these are neurons of this crate.
+    pub(crate) fn membrane(&self) -> Option<leaky::Rule> {
+        let leaky = self.equations::<leaky::Rule>().copied();
+        leaky.or_else(|| Some(self.equations::<Rule>()?.membrane))
+    }
 }
 
 impl From<Synaptic> for Neurons {
     fn from(neuron: Synaptic) -> Self {
-        let rule = Rule {
-            membrane: leaky::Rule {
-                dynamics: neuron.dynamics,
-                reset: neuron.reset,
-                detach_reset: neuron.detach_reset,
-                surrogate: neuron.surrogate,
-            },
-            old_current: neuron.old_current,
-        };
+        let rule = neuron.rule();
         let values = [neuron.alpha, neuron.beta, neuron.gain, neuron.threshold];
         let mut neurons = Neurons::new(rule);
         for ((constant, value), learn) in Rule::CONSTANTS.iter().zip(values).zip(neuron.learn) {

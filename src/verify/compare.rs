@@ -301,8 +301,8 @@ fn excused_flip(case: &Case<'_>, found: &Tensors) -> bool {
 
 /// The order of events, as far as it says which membrane a spike read.
 fn order_of(layer: &Layer<f64>) -> Dynamics {
-    match layer.neuron().leaky() {
-        Some(leaky) => leaky.dynamics,
+    match layer.neuron().membrane() {
+        Some(membrane) => membrane.dynamics,
         None if layer.neuron.run().spikes_first() => Dynamics::FireThenIntegrate,
         None => Dynamics::IntegrateThenFire,
     }

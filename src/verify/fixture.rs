@@ -28,9 +28,11 @@ use super::{
     metadata::{Metadata, Wrong},
 };
 use crate::{
-    Adam, Error, Float, Leaky, Loss, Network, Objective, Result,
+    Adam, Error, Float, Loss, Network, Objective, Result,
     data::{Batch, Dataset},
-    files, tensors,
+    files,
+    neuron::{Neuron, synaptic},
+    tensors,
 };
 
 /// The longest file that is read.
@@ -402,26 +404,15 @@ fn described(meta: &mut Metadata, parameters: &Tensors) -> Checked<Network<f64>>
             "at least 2: inputs, then the neurons of each layer",
         ));
     };
-    let neuron = meta.neuron()?;
-    let beta = meta.per_layer("beta", neurons.len())?;
-    let threshold = meta.per_layer("threshold", neurons.len())?;
+    let equations = meta.neurons(neurons.len())?;
     let mut builder = Network::builder(inputs);
-    let below = sizes.iter();
-    let layers = neurons
-        .iter()
-        .zip(below)
-        .zip(beta.into_iter().zip(threshold));
-    for (((&neurons, &below), (beta, threshold)), k) in layers.zip(1_usize..) {
+    let layers = neurons.iter().zip(&sizes).zip(equations);
+    for (((&neurons, &below), equations), k) in layers.zip(1_usize..) {
         // The file must hold what the metadata promise, before anything of that size is made.
         let name = tensors::weight(k);
         let weight = parameters.get(&name).ok_or_else(|| missing(&name))?;
         expect_shape(&name, &[neurons, below], weight.shape())?;
-        let leaky = Leaky {
-            beta,
-            threshold,
-            ..neuron.clone()
-        };
-        builder = builder.layer(neurons, leaky);
+        builder = builder.layer(neurons, equations);
     }
     let content = |e: Error| Wrong::new("network", e.to_string(), "settings in range");
     let mut network: Network<f64> = builder.build().map_err(content)?;
@@ -440,13 +431,18 @@ fn described(meta: &mut Metadata, parameters: &Tensors) -> Checked<Network<f64>>
 
 /// `fc1.weight`, `lif2.beta`, …
 fn is_parameter(name: &str) -> bool {
-    let numbered = |prefix: &str, ends: [&str; 2]| {
+    let numbered = |prefix: &str, known: &dyn Fn(&str) -> bool| {
         let rest = name
             .strip_prefix(prefix)
             .and_then(|rest| rest.split_once('.'));
-        rest.is_some_and(|(k, end)| k.parse::<usize>().is_ok() && ends.contains(&end))
+        rest.is_some_and(|(k, end)| k.parse::<usize>().is_ok() && known(end))
     };
-    numbered("fc", ["weight", "bias"]) || numbered("lif", ["beta", "threshold"])
+    // A leaky neuron has two of these.
+    let constants = synaptic::Rule::CONSTANTS;
+    numbered("fc", &|end| ["weight", "bias"].contains(&end))
+        || numbered("lif", &|end| {
+            constants.iter().any(|known| known.name == end)
+        })
 }
 
 fn classes(targets: &ArrayD<f64>) -> Checked<Vec<usize>> {

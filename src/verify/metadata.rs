@@ -16,7 +16,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use crate::{Dynamics, Leaky, Loss, PerNeuron, Reset, Surrogate};
+use crate::{
+    Dynamics, Loss, PerNeuron, Reset, Surrogate,
+    neuron::{Neuron, Neurons, leaky, synaptic},
+};
 
 /// What is wrong with an entry or a tensor: what it is, what was found, what was expected.
 pub(super) struct Wrong {
@@ -46,19 +49,33 @@ const MAX_TEXT: usize = 1 << 20;
 const SHOWN: usize = 80;
 
 /// The keys that describe the network. A file has all that are needed, or none of them.
-const STRUCTURE: [&str; 11] = [
+const STRUCTURE: [&str; 17] = [
     "sizes",
+    "neuron",
+    "syn_alpha",
     "beta",
+    "gain",
     "threshold",
+    "old_current",
     "dynamics",
     "reset",
     "detach_reset",
     "surrogate",
     "alpha",
     "slope",
+    "learn_alpha",
     "learn_beta",
+    "learn_gain",
     "learn_threshold",
 ];
+
+/// The key of a constant's values: `alpha` is the sharpness of a surrogate.
+fn key(constant: &str) -> &str {
+    match constant {
+        "alpha" => "syn_alpha",
+        other => other,
+    }
+}
 
 /// The entries, each to be asked for once; what is left over at the end is unknown.
 pub(super) struct Metadata {
@@ -193,9 +210,12 @@ impl Metadata {
         self.choice(key, choices)?.ok_or_else(missing)
     }
 
-    /// A value for each of `layers` layers.
-    pub fn per_layer(&mut self, key: &str, layers: usize) -> Result<Vec<PerNeuron>, Wrong> {
-        let entries: Vec<PerNeuron> = self.required(key)?;
+    /// A value for each of `layers` layers. A gain is 1 where it is not stated.
+    fn per_layer(&mut self, key: &str, layers: usize) -> Result<Vec<PerNeuron>, Wrong> {
+        let entries: Vec<PerNeuron> = match key == "gain" && !self.entries.contains_key(key) {
+            true => vec![PerNeuron::Shared(1.0); layers],
+            false => self.required(key)?,
+        };
         if entries.len() != layers {
             return Err(Wrong::new(
                 format!("metadata {key}"),
@@ -206,8 +226,35 @@ impl Metadata {
         Ok(entries)
     }
 
-    /// The neurons of every layer, but for decay and threshold.
-    pub fn neuron(&mut self) -> Result<Leaky, Wrong> {
+    /// The neurons of each of `layers` layers, one after another.
+    pub fn neurons(&mut self, layers: usize) -> Result<impl Iterator<Item = Neurons>, Wrong> {
+        let membrane = self.rule()?;
+        let kinds = [(leaky::Rule::NAME, false), (synaptic::Rule::NAME, true)];
+        let mut common = match self.choice("neuron", &kinds)? {
+            Some(true) => Neurons::new(synaptic::Rule {
+                membrane,
+                old_current: self.optional("old_current")?.unwrap_or(false),
+            }),
+            _ => Neurons::new(membrane),
+        };
+        let mut values = Vec::new();
+        for constant in common.constants() {
+            let learn = self.optional(&format!("learn_{}", constant.name))?;
+            common = common.learn(constant.name, learn.unwrap_or(false));
+            let of_layers = self.per_layer(key(constant.name), layers)?;
+            values.push((constant.name, of_layers.into_iter()));
+        }
+        Ok((0..layers).map(move |_| {
+            let values = values.iter_mut();
+            let values = values.filter_map(|(name, values)| Some((*name, values.next()?)));
+            values.fold(common.clone(), |neurons, (name, value)| {
+                neurons.constant(name, value)
+            })
+        }))
+    }
+
+    /// How the membranes of every layer fire and reset.
+    fn rule(&mut self) -> Result<leaky::Rule, Wrong> {
         let dynamics = [
             ("fire_then_integrate", Dynamics::FireThenIntegrate),
             ("integrate_then_fire", Dynamics::IntegrateThenFire),
@@ -246,13 +293,12 @@ impl Metadata {
                 ));
             }
         }
-        Ok(Leaky::new(0.0)
-            .dynamics(self.required_choice("dynamics", &dynamics)?)
-            .reset(self.required_choice("reset", &resets)?)
-            .detach_reset(self.optional("detach_reset")?.unwrap_or(true))
-            .surrogate(surrogate)
-            .learn_beta(self.optional("learn_beta")?.unwrap_or(false))
-            .learn_threshold(self.optional("learn_threshold")?.unwrap_or(false)))
+        Ok(leaky::Rule {
+            dynamics: self.required_choice("dynamics", &dynamics)?,
+            reset: self.required_choice("reset", &resets)?,
+            detach_reset: self.optional("detach_reset")?.unwrap_or(true),
+            surrogate,
+        })
     }
 
     /// The loss, where it is stated.

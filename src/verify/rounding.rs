@@ -144,8 +144,8 @@ pub(super) fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
 /// Whether a membrane that a spike read comes within rounding of its threshold.
 fn comes_near(network: &Network<f64>, recording: &Recording<f64>) -> bool {
     network.layers().iter().enumerate().any(|(k, layer)| {
-        let subtracts = layer.neuron().leaky().is_some_and(|leaky| {
-            leaky.dynamics == Dynamics::IntegrateFireReset && leaky.reset == Reset::Subtract
+        let subtracts = layer.neuron().membrane().is_some_and(|membrane| {
+            membrane.dynamics == Dynamics::IntegrateFireReset && membrane.reset == Reset::Subtract
         });
         recording.layer(k).is_some_and(|trace| {
             let mut neurons = trace.mem.indexed_iter().zip(&trace.spk);

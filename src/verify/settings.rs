@@ -106,7 +106,10 @@ impl Differences {
         let (own, other) = (&ours.neuron, &theirs.neuron);
         let name = |setting: &str| format!("layer {k}: {setting}");
         self.compare(&name("neuron"), &own.name(), &other.name());
-        let resets = |neuron: &Neurons| neuron.leaky().is_none_or(|l| l.reset != Reset::None);
+        if own.name() != other.name() {
+            return; // their settings and constants are not the same ones
+        }
+        let resets = |neuron: &Neurons| neuron.membrane().is_none_or(|m| m.reset != Reset::None);
         for ((setting, ours), (_, theirs)) in own.settings().iter().zip(other.settings()) {
             if *setting != "detach_reset" || resets(own) || resets(other) {
                 self.compare(&name(setting), ours, &theirs);

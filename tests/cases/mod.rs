@@ -4,6 +4,7 @@
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Dynamics, Input, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate, Surrogate::*,
+    Synaptic, neuron::Neurons,
 };
 
 /// An input with a storage of its own.
@@ -100,7 +101,7 @@ impl Case {
 }
 
 /// Widths from the input on, and the neuron of each layer.
-pub fn network(sizes: &[usize], neuron: impl Fn(usize) -> Leaky) -> Network {
+pub fn network<N: Into<Neurons>>(sizes: &[usize], neuron: impl Fn(usize) -> N) -> Network {
     let layers = sizes[1..].iter().enumerate();
     let mut network: Network = layers
         .fold(Network::builder(sizes[0]), |b, (k, &n)| {
@@ -147,6 +148,11 @@ fn own_loss() -> Loss {
     Loss::custom(|recording, targets| Loss::CrossEntropyCount.evaluate(recording, targets))
 }
 
+/// A value for each of `n` neurons.
+fn each(n: usize, low: f64) -> PerNeuron {
+    PerNeuron::Each((0..n).map(|i| low + 0.04 * (i % 10) as f64).collect())
+}
+
 /// A case of a rule of the neuron. Where constants are learnt they are of each neuron, but for one.
 fn rule(
     dynamics: Dynamics,
@@ -154,9 +160,6 @@ fn rule(
     surrogate: Surrogate,
     learn: bool,
 ) -> Case {
-    let each = |n: usize, low: f64| {
-        PerNeuron::Each((0..n).map(|i| low + 0.04 * (i % 10) as f64).collect())
-    };
     let sizes = [15, 70, 4];
     let neuron = |k: usize| {
         let leaky = if learn {
@@ -179,6 +182,56 @@ fn rule(
             .learn_threshold(learn)
     };
     usual(network(&sizes, neuron), constant(3, 15, 9, 0.6))
+}
+
+/// A case of a rule of the current-based neuron; `old`: whether the membrane reads the old current. Where
+/// constants are learnt, every other layer has one for each neuron.
+fn current_based(
+    dynamics: Dynamics,
+    (reset, detach): (Reset, bool),
+    sizes: &[usize],
+    old: bool,
+    surrogate: Surrogate,
+    learn: bool,
+) -> Case {
+    let neuron = |k: usize| {
+        let of = |low: f64| match (learn, (k + sizes.len()) % 2) {
+            (true, 0) => each(sizes[k + 1], low),
+            _ => low.into(),
+        };
+        Synaptic::new(of(0.4), of(0.5))
+            .gain(of(0.7))
+            .threshold(each(sizes[k + 1], 0.3))
+            .dynamics(dynamics)
+            .reset(reset)
+            .detach_reset(detach)
+            .old_current(old)
+            .surrogate(surrogate)
+            .learn_alpha(learn)
+            .learn_beta(learn)
+            .learn_gain(learn)
+            .learn_threshold(learn)
+    };
+    let data = match sizes.len() {
+        3 => constant(3, 15, 9, 0.6),
+        _ => sequence(11, 3, 15, 0.5, true),
+    };
+    usual(network(sizes, neuron), data)
+}
+
+/// A case of both kinds of neurons in one network; `current_first`: which is the first layer's.
+fn both_kinds(current_first: bool) -> Case {
+    let neuron = |k: usize| match (k % 2 == 0) == current_first {
+        true => Neurons::from(Synaptic::spytorch(0.6, 0.8).threshold(0.5)),
+        false => Neurons::from(Leaky::new(0.85)),
+    };
+    let network = network(&[15, 70, 33, 4], neuron);
+    with(
+        Loss::CrossEntropyCount,
+        0.001,
+        network,
+        sequence(11, 3, 15, 0.5, true),
+    )
 }
 
 /// Modules of this name, each with a case and its tests, and a list of them.
@@ -289,6 +342,8 @@ cases! {
         off_target: -0.25,
     });
     loss_of_ones_own: lossy(own_loss());
+    both_kinds_of_neurons: both_kinds(false);
+    both_kinds_of_neurons_a_current_first: both_kinds(true);
     loss_of_ones_own_few_outputs: with(
         own_loss(),
         0.001,
@@ -310,6 +365,23 @@ macro_rules! surrogates {
                     sigmoid_learnt: rule($dynamics, $what, Sigmoid { slope: 5.0 }, true);
                     triangular: rule($dynamics, $what, Triangular, false);
                     straight_through: rule($dynamics, $what, StraightThrough, false);
+                    // Current-based neurons: a narrow layer under another, in between, and above; a
+                    // wide output.
+                    current_new: current_based(
+                        $dynamics, $what, &[15, 70, 4], false, Arctan { alpha: 2.0 }, false
+                    );
+                    current_old_learnt: current_based(
+                        $dynamics, $what, &[15, 70, 4], true, Arctan { alpha: 3.0 }, true
+                    );
+                    current_new_learnt: current_based(
+                        $dynamics, $what, &[15, 70, 4], false, Sigmoid { slope: 5.0 }, true
+                    );
+                    current_old_wide_learnt: current_based(
+                        $dynamics, $what, &[15, 70, 12, 35], true, FastSigmoid { slope: 10.0 }, true
+                    );
+                    current_new_wide: current_based(
+                        $dynamics, $what, &[15, 70, 33, 20], false, FastSigmoid { slope: 5.0 }, false
+                    );
                 }
                 pub fn all() -> Vec<fn() -> Case> {
                     list()

@@ -73,8 +73,9 @@ fn assert_bits<'a>(
     );
 }
 
-/// Every rule of a step, with its name.
-fn rules() -> Vec<(String, Leaky)> {
+/// Every rule of a step, with its name, of leaky and of current-based neurons; `learn`: with all
+/// constants trained.
+fn rules(threshold: f64, surrogate: Surrogate, learn: bool) -> Vec<(String, Neurons)> {
     let mut rules = Vec::new();
     for dynamics in [
         Dynamics::FireThenIntegrate,
@@ -83,22 +84,43 @@ fn rules() -> Vec<(String, Leaky)> {
     ] {
         for reset in [Reset::Subtract, Reset::Zero, Reset::None] {
             for detach in [true, false] {
+                let rule = format!("{dynamics:?} {reset:?} {detach}");
                 let leaky = Leaky::new(0.9)
+                    .threshold(threshold)
                     .dynamics(dynamics)
                     .reset(reset)
-                    .detach_reset(detach);
-                rules.push((format!("{dynamics:?} {reset:?} {detach}"), leaky));
+                    .detach_reset(detach)
+                    .surrogate(surrogate);
+                let leaky = leaky.learn_beta(learn).learn_threshold(learn);
+                rules.push((rule.clone(), leaky.into()));
+                for old in [false, true] {
+                    let synaptic = Synaptic::new(0.6, 0.8)
+                        .gain(0.8)
+                        .threshold(threshold)
+                        .dynamics(dynamics)
+                        .reset(reset)
+                        .detach_reset(detach)
+                        .old_current(old)
+                        .surrogate(surrogate);
+                    let mut synaptic = Neurons::from(synaptic);
+                    for name in ["alpha", "beta", "gain", "threshold"] {
+                        synaptic = synaptic.learn(name, learn);
+                    }
+                    rules.push((format!("synaptic {rule} old {old}"), synaptic));
+                }
             }
         }
     }
     rules
 }
 
+const ARCTAN: Surrogate = Surrogate::Arctan { alpha: 2.0 };
+
 /// A network of these widths under `inputs`, whose neurons fire.
-fn lively(inputs: usize, widths: &[usize], leaky: &Leaky) -> Network {
-    let builder = widths
-        .iter()
-        .fold(Network::builder(inputs), |b, &n| b.layer(n, leaky.clone()));
+fn lively(inputs: usize, widths: &[usize], neurons: &Neurons) -> Network {
+    let builder = (widths.iter()).fold(Network::builder(inputs), |b, &n| {
+        b.layer(n, neurons.clone())
+    });
     let mut network: Network = builder.seed(1).build().unwrap();
     for (name, mut values) in network.parameters_mut() {
         if name.ends_with("weight") {
@@ -120,7 +142,7 @@ fn spikes_and_membranes_have_the_bits_of_the_cpu() {
     let odd = images(33, 35);
     let sequence = Array3::from_shape_fn((9, 5, 36), |(t, b, n)| noise((t * 5 + b) * 36 + n) - 0.2);
     let events = sequence.map(|&x| f32::from(x < 0.1));
-    for (rule, leaky) in rules() {
+    for (rule, neurons) in rules(1.0, ARCTAN, false) {
         for (name, input) in [
             ("numbers", Input::constant(x.view(), 37)),
             ("bytes", Input::constant(bytes.view(), 9)),
@@ -128,7 +150,7 @@ fn spikes_and_membranes_have_the_bits_of_the_cpu() {
             ("a sequence", Input::sequence(sequence.view())),
             ("events", Input::sequence(events.view())),
         ] {
-            let network = lively(input.features(), &[261, 70, 10], &leaky);
+            let network = lively(input.features(), &[261, 70, 10], &neurons);
             let loss = || Loss::CrossEntropyMembrane;
             let mut cpu = Device::Cpu
                 .engine(network.clone(), loss(), Adam::new(1e-3))
@@ -177,20 +199,19 @@ fn training_has_the_bits_of_the_cpu() {
     let losses = losses();
     let x = images(33, 36);
     let mut cases = Vec::new();
-    for (rule, leaky) in rules() {
-        cases.push((rule, leaky, losses[0].clone()));
+    for (rule, neurons) in rules(1.0, ARCTAN, false) {
+        cases.push((rule, neurons, losses[0].clone()));
     }
     for loss in losses {
-        cases.push(("default".to_owned(), Leaky::new(0.9), loss.clone()));
+        cases.push(("default".to_owned(), Leaky::new(0.9).into(), loss.clone()));
         let surrogate = Surrogate::Sigmoid { slope: 5.0 };
-        cases.push((
-            "sigmoid".to_owned(),
-            Leaky::new(0.9).surrogate(surrogate),
-            loss,
-        ));
+        let sigmoid = Leaky::new(0.9).surrogate(surrogate);
+        cases.push(("sigmoid".to_owned(), sigmoid.into(), loss.clone()));
+        let spytorch = Synaptic::spytorch(0.6, 0.8).threshold(0.8);
+        cases.push(("SpyTorch".to_owned(), spytorch.into(), loss));
     }
-    for (k, (rule, leaky, loss)) in cases.into_iter().enumerate() {
-        let network = lively(36, &[130, 10 + k % 6], &leaky);
+    for (k, (rule, neurons, loss)) in cases.into_iter().enumerate() {
+        let network = lively(36, &[130, 10 + k % 6], &neurons);
         let classes = 10 + k % 6;
         let (input, targets) = (Input::constant(x.view(), 9 + k % 30), targets(33, classes));
         let objective = Objective {
@@ -249,17 +270,16 @@ fn every_surrogate_has_the_bits_of_the_cpu() {
     }
     let x = images(4, 21);
     let (input, targets) = (Input::constant(x.view(), 9), targets(4, 5));
-    for (rule, leaky) in rules() {
+    for surrogate in [
+        Surrogate::Arctan { alpha: 1.5 },
+        Surrogate::FastSigmoid { slope: 4.0 },
+        Surrogate::Sigmoid { slope: 3.0 },
+        Surrogate::Triangular,
+        Surrogate::StraightThrough,
+    ] {
         // At a threshold of 1 an attached reset and a slope of 1 would cancel: no gradient at all.
-        let leaky = leaky.threshold(0.8);
-        for surrogate in [
-            Surrogate::Arctan { alpha: 1.5 },
-            Surrogate::FastSigmoid { slope: 4.0 },
-            Surrogate::Sigmoid { slope: 3.0 },
-            Surrogate::Triangular,
-            Surrogate::StraightThrough,
-        ] {
-            let network = lively(21, &[40, 5], &leaky.clone().surrogate(surrogate));
+        for (rule, neurons) in rules(0.8, surrogate, false) {
+            let network = lively(21, &[40, 5], &neurons);
             for loss in [Loss::CrossEntropyMembrane, Loss::CrossEntropyCount] {
                 let what = format!("{rule}, {surrogate:?}, {loss:?}");
                 let mut cpu = Device::Cpu
@@ -368,14 +388,13 @@ fn losses_of_ones_own_agree_with_the_reference() {
         &[37, 33, 4],
         &[20, 15, 13, 3],
     ] {
-        cases.push(("plain".to_owned(), Leaky::new(0.9), widths));
+        cases.push(("plain".to_owned(), Leaky::new(0.9).into(), widths));
     }
-    for (rule, leaky) in rules() {
-        let leaky = leaky.learn_beta(true).learn_threshold(true);
-        cases.push((format!("{rule}, learnt"), leaky, &[40, 18, 10]));
+    for (rule, neurons) in rules(1.0, ARCTAN, true) {
+        cases.push((format!("{rule}, learnt"), neurons, &[40, 18, 10]));
     }
-    for (rule, leaky, widths) in cases {
-        let network = lively(21, widths, &leaky);
+    for (rule, neurons, widths) in cases {
+        let network = lively(21, widths, &neurons);
         for (name, input) in [
             ("static", Input::constant(x.view(), 34)),
             ("sequence", Input::sequence(sequence.view())),

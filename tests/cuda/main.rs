@@ -25,8 +25,9 @@ use std::process::Command;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Trainer,
+    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Synaptic, Trainer,
     data::Dataset,
+    neuron::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, Spike},
 };
 
 use skip::{cuda as device, skipped};
@@ -251,4 +252,74 @@ fn gradients_that_overflow_change_nothing() {
         assert_eq!(bits(&engine.to_network().unwrap()), bits(&network));
         assert_eq!(engine.to_optimizer().unwrap().steps(), 0);
     }
+}
+
+/// A neuron of this program's own: it adds up its current, and never resets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Sum;
+
+impl Neuron for Sum {
+    const NAME: &'static str = "sum";
+    const CONSTANTS: &'static [Constant] = &[Constant::THRESHOLD];
+    type Constants<V: Copy> = [V; 1];
+    type State<V: Copy> = [V; 1];
+    type Kept<V: Copy> = [V; 1];
+
+    fn step<A: Arithmetic>(
+        self,
+        [threshold]: [Num<A>; 1],
+        [before]: [Num<A>; 1],
+        current: Num<A>,
+    ) -> (Spike<A>, [Num<A>; 1]) {
+        let u = before + current;
+        (Surrogate::StraightThrough.spike(u, threshold), [u])
+    }
+
+    fn state<A: Arithmetic>(self, _: [Num<A>; 1], kept: [Num<A>; 1]) -> [Num<A>; 1] {
+        kept
+    }
+
+    fn adjoint<A: Arithmetic>(
+        self,
+        _: [Num<A>; 1],
+        _: [Num<A>; 1],
+        _: [Num<A>; 1],
+        [after]: [Num<A>; 1],
+        spike: Num<A>,
+    ) -> Adjoint<Self, A> {
+        let a = after + spike;
+        Adjoint {
+            current: a,
+            before: [a],
+            constants: [-spike],
+        }
+    }
+}
+
+/// Neurons of a program's own are refused by layer and name; `auto` takes the CPU for them, and says why.
+#[test]
+fn neurons_of_ones_own_are_the_cpus() {
+    if !device() {
+        return;
+    }
+    let network: Network = Network::builder(3)
+        .layer(4, Synaptic::new(0.5, 0.9))
+        .layer(2, Neurons::new(Sum).constant("threshold", 1.0))
+        .build()
+        .unwrap();
+    let refused = CudaEngine::new(0, network.clone(), objective(), Adam::new(1e-3)).unwrap_err();
+    assert!(matches!(refused, Error::Unsupported { .. }), "{refused}");
+    let says = refused.to_string();
+    assert!(says.contains("\"sum\" in layer 2"), "{says}");
+    let engine = Device::Auto
+        .engine(network, objective(), Adam::new(1e-3))
+        .unwrap();
+    let says = engine.describe();
+    assert!(
+        says.contains("CPU") && says.contains("the CUDA engine has no neurons of a program's own"),
+        "{says}"
+    );
+    let synaptic = Network::builder(3).layer(2, Synaptic::new(0.5, 0.9));
+    let engine = Device::Auto.engine(synaptic.build().unwrap(), objective(), Adam::new(1e-3));
+    assert!(engine.unwrap().describe().starts_with("GPU, cuda:0"));
 }

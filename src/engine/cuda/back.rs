@@ -9,7 +9,7 @@ use super::{
     device::{Arg, Buffer, NULL},
     layout::{AdjointInputs, Piece},
     machine::Machine,
-    passes::{blocks, each, given, rule, surrogate},
+    passes::{blocks, given, kernels, learnt, rule, stored, surrogate},
 };
 use crate::{Result, optim::Update};
 
@@ -35,11 +35,10 @@ impl Machine {
     pub(super) fn reserve_sums(&mut self, k: usize, samples: usize, rows: usize) -> Result<()> {
         let (layer, t) = (&self.layout.layers[k], &mut self.traces[k]);
         self.gpu.reserve(&mut t.sum, samples * layer.neurons)?;
-        if layer.learns[0] {
-            self.gpu.reserve(&mut t.beta, rows * layer.neurons)?;
-        }
-        if layer.learns[1] {
-            self.gpu.reserve(&mut t.theta, rows * layer.neurons)?;
+        for (held, shares) in layer.constants.iter().zip(&mut t.constants) {
+            if held.learnt {
+                self.gpu.reserve(shares, rows * layer.neurons)?;
+            }
         }
         Ok(())
     }
@@ -137,14 +136,11 @@ impl Machine {
                 true => (samples, samples),
                 false => (rows, rows * blocks),
             };
-            for (learnt, from, to) in [
-                (layer.learns[0], &t.beta, &layer.constants[0]),
-                (layer.learns[1], &t.theta, &layer.constants[1]),
-            ] {
-                let each = to.len() > 1;
-                if learnt {
+            for (held, from) in layer.constants.iter().zip(&t.constants) {
+                let each = held.values.len() > 1;
+                if held.learnt {
                     let rows = if each { rows } else { blocks };
-                    pieces.add(from.arg(), &self.gradients, to, rows);
+                    pieces.add(from.arg(), &self.gradients, &held.values, rows);
                 }
             }
         }
@@ -200,16 +196,15 @@ impl Machine {
         if few && summed && layer.common() && !arriving.extra && !arriving.g {
             let above = &self.layout.layers[k + 1];
             let (_, peak, scale) = surrogate(layer.rule.surrogate);
-            let args = [
+            let mut args = vec![
                 t.mem.arg(),
                 self.traces[k + 1].current.arg(),
                 self.param(&above.weight),
                 above.neurons.into(),
                 activity_penalty,
-                self.param(&layer.constants[0]),
-                each(&layer.constants[0]),
-                self.param(&layer.constants[1]),
-                each(&layer.constants[1]),
+            ];
+            args.extend(self.constants(layer));
+            args.extend([
                 t.sum.arg(),
                 steps.into(),
                 samples.into(),
@@ -217,11 +212,11 @@ impl Machine {
                 rows.into(),
                 Arg::F32(peak),
                 Arg::F32(scale),
-            ];
+            ]);
             let name = "lif_backward_narrow_common";
             return self.gpu.launch(name, (blocks * rows, 1, 1), block, &args);
         }
-        let mut args = vec![t.mem.arg(), given(layer.rule.pre_differs(), &t.pre)];
+        let mut args: Vec<Arg> = stored(layer, t).collect();
         let names = if narrow {
             let above = &self.layout.layers[k + 1];
             args.extend([
@@ -230,11 +225,7 @@ impl Machine {
                 above.neurons.into(),
                 given(arriving.g, &t.g),
             ]);
-            [
-                "lif_backward_narrow_fti",
-                "lif_backward_narrow_itf",
-                "lif_backward_narrow_ifr",
-            ]
+            &kernels(layer).backward_narrow
         } else {
             args.extend([
                 given(arriving.g, &t.g),
@@ -242,20 +233,12 @@ impl Machine {
                 arriving.e.into(),
                 Arg::U64((steps * samples * layer.neurons) as u64),
             ]);
-            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
+            &kernels(layer).backward
         };
-        args.extend([
-            given(arriving.extra, &t.extra),
-            activity_penalty,
-            self.param(&layer.constants[0]),
-            each(&layer.constants[0]),
-            self.param(&layer.constants[1]),
-            each(&layer.constants[1]),
-            given(!summed, &t.current),
-            t.sum.arg(),
-            given(layer.learns[0], &t.beta),
-            given(layer.learns[1], &t.theta),
-        ]);
+        args.extend([given(arriving.extra, &t.extra), activity_penalty]);
+        args.extend(self.constants(layer));
+        args.extend([given(!summed, &t.current), t.sum.arg()]);
+        args.extend(learnt(layer, t));
         args.extend([steps, samples, layer.neurons, rows].map(Arg::from));
         args.extend(rule(layer));
         let name = names[layer.rule.dynamics as usize];

@@ -31,6 +31,9 @@ const SOURCES: [&str; 4] = [
     include_str!("../../../ptx/update.ptx"),
 ];
 
+/// The kernels that only networks with current-based neurons load.
+const SYNAPTIC: &str = include_str!("../../../ptx/synaptic.ptx");
+
 /// The oldest driver that reads the kernels' PTX (ISA 6.0): CUDA 9.0.
 const OLDEST: (i32, i32) = (9, 0);
 /// The oldest architecture that they are compiled for.
@@ -202,6 +205,16 @@ impl Gpu {
             context,
             last: None,
         })
+    }
+
+    /// Loads the kernels of current-based neurons.
+    pub fn load_synaptic(&mut self) -> Result<()> {
+        let module = Module::from_ptx(SYNAPTIC, &[]);
+        let module = self.said("the driver does not accept the kernels", module)?;
+        self.kernels
+            .extend(parameters(SYNAPTIC, self.modules.len()));
+        self.modules.push(module);
+        Ok(())
     }
 
     /// The device's name and number.

@@ -1,6 +1,6 @@
 //! Where a network's numbers lie in one row on the device.
 //!
-//! The order is weights and biases of all layers, learnt decays and thresholds, and behind them those
+//! The order is weights and biases of all layers, learnt constants of neurons, and behind them those
 //! that are not learnt. Gradients and moments have the same order, as far as numbers are trained.
 
 use std::ops::Range;
@@ -9,9 +9,39 @@ use ndarray::{Array1, Array2};
 
 use crate::{
     Error, Gradients, Network, Result,
-    neuron::{Constant, Neuron, leaky::Rule},
+    neuron::{Constant, Neurons, leaky, synaptic},
     tensors::LayerTensors,
 };
+
+/// The neurons that have kernels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Leaky,
+    /// Current-based; `old_current`: their membrane reads the current of the step before.
+    Synaptic {
+        old_current: bool,
+    },
+}
+
+impl Kind {
+    /// Which ones these neurons are, and how their membranes fire and reset.
+    pub fn of(neurons: &Neurons) -> Option<(Self, leaky::Rule)> {
+        if let Some(&rule) = neurons.equations::<leaky::Rule>() {
+            return Some((Kind::Leaky, rule));
+        }
+        let rule = neurons.equations::<synaptic::Rule>()?;
+        let old_current = rule.old_current;
+        Some((Kind::Synaptic { old_current }, rule.membrane))
+    }
+}
+
+/// A constant of a layer's neurons: whether it is trained, and where its values lie in the row.
+#[derive(Debug)]
+pub struct Held {
+    pub constant: Constant,
+    pub learnt: bool,
+    pub values: Range<usize>,
+}
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
 #[derive(Debug)]
@@ -20,25 +50,25 @@ pub struct LayerLayout {
     pub neurons: usize,
     pub weight: Range<usize>,
     pub bias: Range<usize>,
-    /// Decay and threshold.
-    pub constants: [Range<usize>; 2],
-    /// Which of them are trained.
-    pub learns: [bool; 2],
-    pub rule: Rule,
+    /// In the order of the neuron's.
+    pub constants: Vec<Held>,
+    pub kind: Kind,
+    /// How the membrane fires and resets.
+    pub rule: leaky::Rule,
 }
 
 impl LayerLayout {
-    /// Whether the neurons follow the rule of the tutorial, with its surrogate, and learn no constants:
-    /// the kernels have loops of their own for it.
+    /// Whether the neurons are leaky and follow the rule of the tutorial, with its surrogate, and learn no
+    /// constants: the kernels have loops of their own for it.
     pub fn common(&self) -> bool {
-        self.rule.is_tutorial() && self.learns == [false; 2]
+        let learns = self.learnt().next().is_some();
+        self.kind == Kind::Leaky && self.rule.is_tutorial() && !learns
     }
 
     /// The constants that are trained, with their places.
     fn learnt(&self) -> impl Iterator<Item = (Constant, &Range<usize>)> {
-        let constants = Rule::CONSTANTS.iter().zip(&self.constants);
-        let each = constants.zip(self.learns);
-        each.filter_map(|((constant, range), learns)| learns.then_some((*constant, range)))
+        let learnt = self.constants.iter().filter(|held| held.learnt);
+        learnt.map(|held| (held.constant, &held.values))
     }
 }
 
@@ -59,7 +89,7 @@ pub fn next(at: &mut usize, len: usize) -> Range<usize> {
 }
 
 impl Layout {
-    /// The layout of a network of leaky neurons.
+    /// The layout of a network of this crate's neurons.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for others.
@@ -67,7 +97,7 @@ impl Layout {
         let mut at = 0;
         let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
             let neuron = layer.neuron();
-            let Some(&rule) = neuron.equations::<Rule>() else {
+            let Some((kind, rule)) = Kind::of(neuron) else {
                 return Err(Error::Unsupported {
                     what: format!("neurons of the kind {:?} in layer {k}", neuron.name()),
                     by: "the CUDA engine".into(),
@@ -79,8 +109,14 @@ impl Layout {
                 neurons: layer.neurons(),
                 weight: next(&mut at, layer.weight.len()),
                 bias: next(&mut at, layer.bias.len()),
-                constants: [0..0, 0..0],
-                learns: [neuron.learns("beta"), neuron.learns("threshold")],
+                constants: (neuron.each())
+                    .map(|(constant, _, learnt)| Held {
+                        constant,
+                        learnt,
+                        values: 0..0,
+                    })
+                    .collect(),
+                kind,
                 rule,
             })
         });
@@ -88,9 +124,9 @@ impl Layout {
         let (free, mut trained) = (at, at);
         for learnt in [true, false] {
             for (place, layer) in layers.iter_mut().zip(network.layers()) {
-                for (i, values) in layer.constants.iter().enumerate() {
-                    if place.learns[i] == learnt {
-                        place.constants[i] = next(&mut at, values.len());
+                for (held, values) in place.constants.iter_mut().zip(&layer.constants) {
+                    if held.learnt == learnt {
+                        held.values = next(&mut at, values.len());
                     }
                 }
             }
@@ -110,8 +146,8 @@ impl Layout {
         for (place, layer) in self.layers.iter().zip(network.layers()) {
             put(&mut row, &place.weight, layer.weight.iter());
             put(&mut row, &place.bias, layer.bias.iter());
-            for (range, values) in place.constants.iter().zip(&layer.constants) {
-                put(&mut row, range, values.iter());
+            for (held, values) in place.constants.iter().zip(&layer.constants) {
+                put(&mut row, &held.values, values.iter());
             }
         }
         row
@@ -128,11 +164,8 @@ impl Layout {
         };
         for place in &self.layers {
             for (constant, range) in place.learnt() {
-                within(
-                    range,
-                    constant.low as f32,
-                    constant.high.min(f32::MAX.into()) as f32,
-                );
+                // An infinity stays one, to be seen.
+                within(range, constant.low as f32, constant.high as f32);
             }
         }
         (low, high)

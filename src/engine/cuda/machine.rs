@@ -9,7 +9,7 @@ use super::{
     batch::{Batch, Flags, Report},
     context::Entered,
     device::{Buffer, Gpu, Slot},
-    layout::{AdjointInputs, Layout, Piece, words},
+    layout::{AdjointInputs, Kind, Layout, Piece, words},
 };
 use crate::{
     Adam, Adjoints, Gradients, Input, Network, Objective, Record, Recording, Result, Trace,
@@ -26,7 +26,10 @@ pub struct Traces {
     /// The same by neuron, a word for 32 steps: `[T / 32, B, N]`. Of a layer below a narrow one.
     pub when: Buffer<u32>,
     pub mem: Buffer<f32>,
+    /// The membrane that the spike read, where it is another one.
     pub pre: Buffer<f32>,
+    /// The synaptic current of current-based neurons, `[T, B, N]`.
+    pub syn: Buffer<f32>,
     /// What arrives at spikes: from the layer above, in the parts of its product, or from the loss.
     pub e: Buffer<f32>,
     /// The loss's adjoint of membranes.
@@ -35,9 +38,8 @@ pub struct Traces {
     pub extra: Buffer<f32>,
     /// `Σ_t a`, `[B, N]`.
     pub sum: Buffer<f32>,
-    /// Shares of `∂L/∂β`, `∂L/∂θ`, `∂L/∂W` on their way to a sum.
-    pub beta: Buffer<f32>,
-    pub theta: Buffer<f32>,
+    /// Shares of the derivatives by the constants, in their order, and of `∂L/∂W`, on their way to a sum.
+    pub constants: Vec<Buffer<f32>>,
     pub weight: Buffer<f32>,
 }
 
@@ -82,9 +84,12 @@ impl Drop for Machine {
 
 impl Machine {
     /// Puts a network on the device, with moments if there are any.
-    pub fn new(gpu: Gpu, network: &Network, adam: &Adam) -> Result<Self> {
+    pub fn new(mut gpu: Gpu, network: &Network, adam: &Adam) -> Result<Self> {
         let _entered = gpu.enter()?;
         let layout = Layout::new(network)?;
+        if layout.layers.iter().any(|l| l.kind != Kind::Leaky) {
+            gpu.load_synaptic()?;
+        }
         let place = |values: &[f32]| {
             let mut buffer = Buffer::default();
             gpu.reserve(&mut buffer, values.len().max(1))?;
@@ -102,7 +107,12 @@ impl Machine {
         let mut gradients = Buffer::default();
         gpu.reserve(&mut gradients, layout.trained)?;
         Ok(Machine {
-            traces: layout.layers.iter().map(|_| Traces::default()).collect(),
+            traces: (layout.layers.iter())
+                .map(|layer| Traces {
+                    constants: layer.constants.iter().map(|_| Buffer::default()).collect(),
+                    ..Traces::default()
+                })
+                .collect(),
             layout,
             max_norm: adam.clip_norm,
             params,
@@ -301,9 +311,16 @@ impl Machine {
                 (word >> (n % 32) & 1) as f32
             });
             let mut trace = Trace::new(spk, array(&traces.mem)?);
-            if layer.rule.pre_differs() {
-                trace.kept = vec![array(&traces.pre)?];
-            }
+            let read = match layer.rule.pre_differs() {
+                true => Some(&traces.pre),
+                false => None,
+            };
+            trace.kept = match layer.kind {
+                Kind::Leaky => read.map(&array).into_iter().collect::<Result<_>>()?,
+                Kind::Synaptic { .. } => {
+                    vec![array(read.unwrap_or(&traces.mem))?, array(&traces.syn)?]
+                }
+            };
             recorded.push(Some(trace));
         }
         let output = recorded

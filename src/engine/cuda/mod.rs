@@ -26,6 +26,7 @@ mod passes;
 pub(super) use self::device::Gpu;
 use self::{
     batch::{Flags, Report},
+    layout::Kind,
     machine::Machine,
 };
 use super::driver::{Backend, Driver, Mode, Moments, Norms};
@@ -33,8 +34,13 @@ use super::driver::{Backend, Driver, Mode, Moments, Norms};
 use crate::Error;
 use crate::{
     Adam, Adjoints, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport, optim::Update,
+    StepReport, neuron::Neurons, optim::Update,
 };
+
+/// Whether the engine has these neurons; others are [`Error::Unsupported`].
+pub(super) fn runs(neurons: &Neurons) -> bool {
+    Kind::of(neurons).is_some()
+}
 
 /// The CUDA engine behind the [`Engine`](crate::Engine) trait; feature `cuda`.
 ///

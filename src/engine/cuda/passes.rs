@@ -5,16 +5,19 @@
 //! |---|---|---|
 //! | `gemm_forward` | currents of the first layer `[T·B, N]`, or `[B, N]` under a static input | (1) |
 //! | `spikes_forward` | currents of a layer above `[T·B, N]` | (1) |
-//! | `lif_forward` | spikes, membranes, spike counts | (2) |
+//! | `lif_forward` | spikes, states, spike counts | (2) |
 //! | `readout` | losses, adjoint, classes | `loss`, `metrics` |
 //! | `readout_narrow` | all of an output layer of at most 16 neurons above another layer | (1)–(3) |
-//! | `lif_backward` | `a`, `Σ_t a`, `∂L/∂β`, `∂L/∂θ` | (3) |
+//! | `lif_backward` | `a`, `Σ_t a`, the derivatives by the constants | (3) |
 //! | `lif_backward_narrow` | the same below a layer of at most 16 neurons | (3), (5) |
 //! | `weights_narrow` | that layer's `∂L/∂W` | (4) |
 //! | `gemm_weights` | `∂L/∂W` | (4) |
 //! | `gemm_below` | `e` of the layer below | (5) |
 //! | `collect` | sums over parts of products, samples and blocks; are they finite? | (4) |
 //! | `adam` | the update | `optim` |
+//!
+//! The `lif` and `readout_narrow` kernels are those of leaky neurons; current-based ones have the same with
+//! `synaptic` in their names ([`Kernels`]), in a module that is loaded where a network has such a layer.
 //!
 //! One static-input hidden layer under a narrow output makes eight launches: `gemm_forward`,
 //! `lif_forward`, `readout_narrow`, `lif_backward_narrow`, `weights_narrow`, `gemm_weights`, `collect`,
@@ -27,8 +30,8 @@ use std::ops::Range;
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
-    layout::{AdjointInputs, LayerLayout, words},
-    machine::Machine,
+    layout::{AdjointInputs, Kind, LayerLayout, words},
+    machine::{Machine, Traces},
 };
 use crate::{Error, Input, Loss, Result, Surrogate, neuron::Shape};
 
@@ -41,6 +44,49 @@ pub(super) struct Matrix {
     pub kind: u32,
     pub at: Arg,
     pub stride: usize,
+}
+
+/// The kernels of a kind of neurons, in the order of [`Dynamics`](crate::Dynamics).
+#[derive(Debug)]
+pub(super) struct Kernels {
+    forward: [&'static str; 3],
+    pub backward: [&'static str; 3],
+    pub backward_narrow: [&'static str; 3],
+    readout_narrow: &'static str,
+}
+
+/// Those of a layer.
+pub(super) fn kernels(layer: &LayerLayout) -> &'static Kernels {
+    match layer.kind {
+        Kind::Leaky => &Kernels {
+            forward: ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"],
+            backward: ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"],
+            backward_narrow: [
+                "lif_backward_narrow_fti",
+                "lif_backward_narrow_itf",
+                "lif_backward_narrow_ifr",
+            ],
+            readout_narrow: "readout_narrow",
+        },
+        Kind::Synaptic { .. } => &Kernels {
+            forward: [
+                "synaptic_forward_fti",
+                "synaptic_forward_itf",
+                "synaptic_forward_ifr",
+            ],
+            backward: [
+                "synaptic_backward_fti",
+                "synaptic_backward_itf",
+                "synaptic_backward_ifr",
+            ],
+            backward_narrow: [
+                "synaptic_backward_narrow_fti",
+                "synaptic_backward_narrow_itf",
+                "synaptic_backward_narrow_ifr",
+            ],
+            readout_narrow: "synaptic_readout_narrow",
+        },
+    }
 }
 
 /// Threads of a block over neurons, and blocks for all of them.
@@ -83,6 +129,12 @@ impl Machine {
 
     pub(super) fn param(&self, range: &Range<usize>) -> Arg {
         self.params.at(range.start)
+    }
+
+    /// A layer's constants, and whether each neuron has its own.
+    pub(super) fn constants(&self, layer: &LayerLayout) -> impl Iterator<Item = Arg> {
+        let values = layer.constants.iter().map(|held| &held.values);
+        values.flat_map(|values| [self.param(values), each(values)])
     }
 
     /// What layer `k` reads.
@@ -160,6 +212,9 @@ impl Machine {
             if layer.rule.pre_differs() {
                 gpu.reserve(&mut t.pre, steps * samples * layer.neurons)?;
             }
+            if layer.kind != Kind::Leaky {
+                gpu.reserve(&mut t.syn, steps * samples * layer.neurons)?;
+            }
             // Currents, and adjoints in their place.
             let rows = if k == 0 {
                 batch.sizes.rows()
@@ -200,25 +255,19 @@ impl Machine {
             let cells = samples * neurons;
             let stride = if k == 0 && constant { 0 } else { cells };
             let (block, blocks) = blocks(neurons);
-            let args = [
-                currents,
-                Arg::U64(stride as u64),
-                self.param(&layer.constants[0]),
-                each(&layer.constants[0]),
-                self.param(&layer.constants[1]),
-                each(&layer.constants[1]),
-                t.spikes.arg(),
-                given(keeps_words, &t.when),
-                t.mem.arg(),
-                given(layer.rule.pre_differs(), &t.pre),
+            let mut args = vec![currents, Arg::U64(stride as u64)];
+            args.extend(self.constants(layer));
+            args.extend([t.spikes.arg(), given(keeps_words, &t.when)]);
+            args.extend(stored(layer, t));
+            args.extend([
                 batch.spikes(&self.slots, k),
                 steps.into(),
                 samples.into(),
                 neurons.into(),
                 Arg::U32(layer.rule.reset as u32),
-            ];
-            let names = ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"];
-            let name = names[layer.rule.dynamics as usize];
+            ]);
+            args.extend(old_current(layer));
+            let name = kernels(layer).forward[layer.rule.dynamics as usize];
             self.gpu
                 .launch(name, (blocks * samples, 1, 1), block, &args)?; // (2)
         }
@@ -320,17 +369,13 @@ impl Machine {
             layer.inputs.into(),
             self.param(&layer.weight),
             self.param(&layer.bias),
-            self.param(&layer.constants[0]),
-            each(&layer.constants[0]),
-            self.param(&layer.constants[1]),
-            each(&layer.constants[1]),
-            Arg::U32(layer.rule.dynamics as u32),
         ];
+        args.extend(self.constants(layer));
+        args.push(Arg::U32(layer.rule.dynamics as u32));
         args.extend(rule(layer));
+        args.push(t.spikes.arg());
+        args.extend(stored(layer, t));
         args.extend([
-            t.spikes.arg(),
-            t.mem.arg(),
-            given(layer.rule.pre_differs(), &t.pre),
             batch.spikes(&self.slots, last),
             batch.targets(&self.slots),
             Arg::U32(kind),
@@ -338,30 +383,48 @@ impl Machine {
         args.extend(of_batch);
         args.push(Arg::U32(u32::from(of_spikes)));
         args.extend(results);
-        args.extend([
-            t.current.arg(),
-            t.sum.arg(),
-            given(layer.learns[0], &t.beta),
-            given(layer.learns[1], &t.theta),
-        ]);
+        args.extend([t.current.arg(), t.sum.arg()]);
+        args.extend(learnt(layer, t));
         args.extend(sizes);
-        self.gpu
-            .launch("readout_narrow", (samples, 1, 1), 256, &args)?; // (1)–(3)
+        let name = kernels(layer).readout_narrow;
+        self.gpu.launch(name, (samples, 1, 1), 256, &args)?; // (1)–(3)
         Ok(arriving)
     }
 }
 
+/// Where a layer's state is stored, and the membrane that its spikes read, if that is another one.
+pub(super) fn stored(layer: &LayerLayout, t: &Traces) -> impl Iterator<Item = Arg> {
+    let syn = (layer.kind != Kind::Leaky).then(|| t.syn.arg());
+    let pre = given(layer.rule.pre_differs(), &t.pre);
+    [t.mem.arg()].into_iter().chain(syn).chain([pre])
+}
+
+/// Where the derivatives by the constants go that are learnt.
+pub(super) fn learnt(layer: &LayerLayout, t: &Traces) -> impl Iterator<Item = Arg> {
+    let constants = layer.constants.iter().zip(&t.constants);
+    constants.map(|(held, into)| given(held.learnt, into))
+}
+
+/// What the rule of current-based neurons has beside that of leaky ones.
+pub(super) fn old_current(layer: &LayerLayout) -> Option<Arg> {
+    match layer.kind {
+        Kind::Leaky => None,
+        Kind::Synaptic { old_current } => Some(Arg::U32(u32::from(old_current))),
+    }
+}
+
 /// What the kernels are told of a layer's rule: `Rule` in `ptx/lif.cuh`.
-pub(super) fn rule(layer: &LayerLayout) -> [Arg; 6] {
+pub(super) fn rule(layer: &LayerLayout) -> impl Iterator<Item = Arg> {
     let (surrogate, peak, scale) = surrogate(layer.rule.surrogate);
-    [
+    let of_membrane = [
         Arg::U32(layer.rule.reset as u32),
         Arg::U32(u32::from(layer.rule.attached())),
         Arg::U32(surrogate),
         Arg::F32(peak),
         Arg::F32(scale),
         Arg::U32(u32::from(layer.common())),
-    ]
+    ];
+    of_membrane.into_iter().chain(old_current(layer))
 }
 
 /// The kernels' number of a surrogate, as in `ptx/neuron.cuh`, and its constants.
