@@ -160,7 +160,7 @@ impl Checkpoint {
     /// [`Device::engine`] with the network and the optimizer.
     pub fn engine(&self, device: Device) -> Result<Box<dyn Engine>> {
         let objective = self.objective.clone().ok_or_else(|| {
-            let expected = "a built-in one: a custom loss is not in a checkpoint, so build the engine \
+            let expected = "a built-in loss: checkpoints do not store custom losses, so build the engine \
                             with it, the checkpoint's network and its optimizer";
             Error::parameter("loss of the checkpoint", "custom", expected)
         })?;

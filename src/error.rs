@@ -115,7 +115,7 @@ pub enum Error {
     },
 
     /// A part of the library does not support the requested operation.
-    #[error("{by} does not have {what}; {instead}")]
+    #[error("{by} does not support {what}; {instead}")]
     Unsupported {
         /// The requested feature.
         what: String,

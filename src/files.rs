@@ -67,7 +67,7 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
     let read = file.by_ref().take(limit).read_to_end(&mut bytes);
     read.map_err(|source| io_error(path, source))?;
     if bytes.len() as u64 != len {
-        let expected = format!("{len} bytes, as when it was opened");
+        let expected = format!("{len} bytes, its length when opened");
         let found = format!("{} bytes or more", bytes.len());
         return Err(format_error(path, "length", expected, found));
     }
@@ -110,7 +110,7 @@ pub(crate) fn reserve(path: &Path, bytes: &mut Vec<u8>, len: u64) -> Result<()> 
     if room.is_some_and(|len| bytes.try_reserve_exact(len).is_ok()) {
         return Ok(());
     }
-    let message = format!("it has {len} bytes, more than there is memory for");
+    let message = format!("not enough memory for its {len} bytes");
     Err(io_error(
         path,
         io::Error::new(io::ErrorKind::OutOfMemory, message),
@@ -162,7 +162,7 @@ pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTens
     let metadata: Metadata = serde_json::from_slice(header).map_err(|e| wrong(e.to_string()))?;
     let data = rest.len().saturating_sub(header.len());
     if metadata.data_len() != data {
-        let expected = format!("{} bytes, by the header", metadata.data_len());
+        let expected = format!("{} bytes, according to the header", metadata.data_len());
         let found = format!("{data} bytes");
         return Err(format_error(path, "length of the data", expected, found));
     }

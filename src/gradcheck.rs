@@ -116,7 +116,7 @@ impl fmt::Display for GradcheckReport {
             writeln!(
                 f,
                 "{layers} cannot fire: in FireThenIntegrate a spike reads the membrane of the step \
-                 before, and T = 1 has none; take T of at least 2"
+                 before, and T = 1 has none; use T >= 2"
             )?;
         }
         writeln!(

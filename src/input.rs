@@ -163,7 +163,7 @@ impl<'a, F: Float> Input<'a, F> {
         if let Input::Sequence { x } = self {
             let (num_steps, _, features) = x.dim();
             if num_steps.saturating_mul(features) > MAX_SAMPLE {
-                let expected = "fewer than 2^32 numbers for each sample";
+                let expected = "fewer than 2^32 numbers per sample";
                 return Err(self.name_axes(Error::shape("input", expected, x.shape())));
             }
         }
@@ -206,7 +206,7 @@ pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> 
     if targets.len() != batch {
         return Err(Error::shape(
             "targets",
-            format!("[{batch}], one for each sample"),
+            format!("[{batch}], one per sample"),
             &[targets.len()],
         ));
     }

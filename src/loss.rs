@@ -375,8 +375,8 @@ impl<F: Float> Objective<F> {
                 let Some(trace) = recording.layer(k) else {
                     return Err(Error::parameter(
                         "record",
-                        "without hidden layers",
-                        "all layers, for rate_l1",
+                        "missing hidden layers",
+                        "all layers, which rate_l1 requires",
                     ));
                 };
                 let spk = adjoint

@@ -319,10 +319,7 @@ pub(crate) fn check_same<F: Float>(
 ) -> Result<()> {
     let (parameters, tensors) = (network.parameters(), tensors.tensors());
     if parameters.len() != tensors.len() {
-        let expected = format!(
-            "[{}], one tensor for each of the network's",
-            parameters.len()
-        );
+        let expected = format!("[{}], one per tensor of the network", parameters.len());
         return Err(Error::shape(what, expected, &[tensors.len()]));
     }
     for ((name, w), (other, g)) in parameters.iter().zip(&tensors) {

@@ -266,7 +266,7 @@ impl<F: Float> Recording<F> {
     ) -> Result<Vec<&Trace<F>>> {
         let layers = network.layers();
         if self.num_layers() != layers.len() {
-            let expected = format!("[{}], one for each layer", layers.len());
+            let expected = format!("[{}], one per layer", layers.len());
             return Err(Error::shape("recording", expected, &[self.num_layers()]));
         }
         let fitting = |(k, layer): (usize, &Layer<F>)| {
@@ -299,7 +299,7 @@ impl<F: Float> Recording<F> {
                 continue;
             };
             if spk.shape() != mem.shape() || spk.is_empty() {
-                let expected = format!("{:?}, that of its spikes, and not empty", spk.shape());
+                let expected = format!("{:?}, the shape of its spikes, and not empty", spk.shape());
                 let what = format!("membrane of layer {}", k + 1);
                 return Err(Error::shape(what, expected, mem.shape()));
             }

@@ -150,7 +150,7 @@ impl History {
             let place = (record.epoch, record.batch);
             if !next.contains(&place) {
                 let found = format!("batch {} of epoch {}", record.batch, record.epoch);
-                let expected = "the batch after the one before it".into();
+                let expected = "the batch after the previous record".into();
                 return wrong(format!("record {index}"), found, expected);
             }
             let after = |n: usize| n.saturating_add(1);
@@ -165,7 +165,7 @@ impl History {
         };
         let done = self.epochs.len();
         if done > begun || done.saturating_add(1) < begun {
-            let expected = format!("{begun}, or one less, by its batches");
+            let expected = format!("{begun} or one less, from its batches");
             return wrong("number of epochs".into(), done.to_string(), expected);
         }
         self.check_epoch_numbers()?;
@@ -193,7 +193,7 @@ impl History {
                     format!("record {index}, batch of epoch {}", record.epoch),
                     record.batch,
                     format!(
-                        "batch {} of epoch {}, with {count} batches an epoch",
+                        "batch {} of epoch {}, with {count} batches per epoch",
                         expected.1, expected.0
                     ),
                 );
@@ -206,7 +206,7 @@ impl History {
         let epochs = self.epochs.len();
         // The last epoch may not be validated yet.
         if !(begun.saturating_sub(1)..=done).contains(&epochs) {
-            let expected = format!("{done}, by its {} batches", self.batches.len());
+            let expected = format!("{done}, from its {} batches", self.batches.len());
             return wrong("number of epochs".into(), epochs, expected);
         }
         self.check_epoch_numbers()
@@ -400,7 +400,7 @@ impl Trainer {
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {
             let begun = from.epoch + usize::from(from.batch > 0);
-            let expected = format!("at least {begun}, which the history has begun");
+            let expected = format!("at least {begun}, the number of epochs begun in the history");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
         let network = engine.to_network()?;
@@ -501,7 +501,7 @@ impl Trainer {
 fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
     // Engines count the spikes of every layer.
     if report.firing_rate.len() != layers {
-        let expected = format!("[{layers}], one for each layer");
+        let expected = format!("[{layers}], one per layer");
         let what = format!("{what}: firing rates");
         return Err(Error::shape(what, expected, &[report.firing_rate.len()]));
     }
@@ -517,12 +517,12 @@ fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
     }
     if let Some(norms) = &report.gradient_norms {
         if norms.len() != layers {
-            let expected = format!("[{layers}], one for each layer");
-            let what = format!("{what}: norms of gradients");
+            let expected = format!("[{layers}], one per layer");
+            let what = format!("{what}: gradient norms");
             return Err(Error::shape(what, expected, &[norms.len()]));
         }
         if let Some(bad) = norms.iter().find(|x| !(0.0..f64::INFINITY).contains(*x)) {
-            let what = format!("{what}: norm of gradients");
+            let what = format!("{what}: gradient norm");
             return Err(Error::parameter(what, bad, "a finite number of at least 0"));
         }
     }
@@ -571,7 +571,7 @@ fn check_alike(train: &Dataset, validation: &Dataset) -> Result<()> {
         return Err(Error::parameter(
             "number of validation classes",
             validation.classes(),
-            format!("at most the {} of the training set", train.classes()),
+            format!("at most {}, as in the training set", train.classes()),
         ));
     }
     Ok(())

@@ -119,7 +119,7 @@ impl<F: Float> Network<F> {
         let mut metadata = describe::describe(self, LIF);
         metadata.insert(MARK.into(), VERSION.into());
         metadata.insert("format".into(), "pt".into());
-        let what = "the weights, which holds the neurons' constants";
+        let what = "the weights, with the neurons' constants";
         let header = header::header(what, &metadata, entries)?;
         let parameters = self.num_parameters().saturating_mul(width);
         let length = parameters

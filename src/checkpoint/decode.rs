@@ -71,7 +71,7 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
     let claimed = u64::from_le_bytes(*first);
     let header = usize::try_from(claimed).ok().and_then(|n| rest.get(..n));
     let Some(header) = header else {
-        let expected = format!("at most {}, the bytes that follow", rest.len());
+        let expected = format!("at most {}, the number of bytes that follow", rest.len());
         return unfit("length of the header", expected, claimed.to_string());
     };
     let Some(digits) = encode::find_checksum(header) else {
@@ -84,7 +84,7 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
         Some(found) if found == expected.as_bytes() => Ok(()),
         found => {
             let found = String::from_utf8_lossy(found.unwrap_or_default());
-            let expected = format!("{expected}, by the content: the file is damaged");
+            let expected = format!("{expected}, computed from the content: the file is damaged");
             unfit("crc32", expected, found.into_owned())
         }
     }
@@ -113,7 +113,7 @@ fn later(version: u32) -> Unfit {
     Unfit {
         what: "version".into(),
         expected: format!(
-            "1 to {VERSION}, the versions that this spikegrad, {}, knows; a later one wrote it",
+            "1 to {VERSION}, the versions supported by spikegrad {}; a later one wrote the file",
             env!("CARGO_PKG_VERSION")
         ),
         found: version.to_string(),
@@ -146,7 +146,7 @@ fn version_1(
     if !history.batches.is_empty() && history.position() != position {
         return Err(Unfit {
             what: "position".into(),
-            expected: format!("{:?}, as the history has it", history.position()),
+            expected: format!("{:?}, as in the history", history.position()),
             found: format!("{position:?}"),
         });
     }
@@ -278,7 +278,7 @@ fn adam(
             if let Some(bad) = values.iter().find(|v| **v < 0.0) {
                 return Err(Unfit {
                     what: format!("tensor {SECOND}{name}"),
-                    expected: "means of squares, at least 0".into(),
+                    expected: "second moments of at least 0".into(),
                     found: bad.to_string(),
                 });
             }
@@ -381,7 +381,7 @@ fn gradient_norms(
             None => {
                 return Err(Unfit {
                     what: format!("tensor {MEASURED}"),
-                    expected: "numbers of batches, each once".into(),
+                    expected: "batch numbers without duplicates".into(),
                     found: index.to_string(),
                 });
             }

@@ -179,7 +179,7 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
         return Err(Error::parameter(
             "position",
             found,
-            format!("{expected}, as the history has it"),
+            format!("{expected}, as in the history"),
         ));
     }
     Ok(())
@@ -334,5 +334,5 @@ fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
         shape: &tensor.shape,
         len: tensor.len(),
     });
-    header::header("a checkpoint, which holds the settings", &metadata, entries)
+    header::header("a checkpoint, with its settings", &metadata, entries)
 }

@@ -392,10 +392,10 @@ impl Files {
                 let current = dir.join(CURRENT);
                 let reason = match flaw {
                     Some(error) => error.to_string(),
-                    None => format!("{} is not there", current.display()),
+                    None => format!("{} is missing", current.display()),
                 };
                 let taken = previous.display();
-                let warning = format!("{reason}; taken the one before it, {taken}");
+                let warning = format!("{reason}; using the previous checkpoint, {taken}");
                 Ok(Some(Found {
                     checkpoint,
                     warning: Some(warning),
@@ -408,8 +408,8 @@ impl Files {
                 Err(Error::Format {
                     path: dir.clone(),
                     what: "checkpoint".into(),
-                    expected: "a whole one, or a whole one before it".into(),
-                    found: format!("damaged, and so is the one before it ({first}; {second})"),
+                    expected: "an undamaged checkpoint, or an undamaged previous one".into(),
+                    found: format!("damaged, and so is the previous one ({first}; {second})"),
                 })
             }
         }

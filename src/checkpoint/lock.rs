@@ -38,8 +38,7 @@ impl Lock {
         if let Ok(found) = fs::symlink_metadata(&path)
             && !(found.is_file() && (cfg!(not(unix)) || has_one_name(&found)))
         {
-            let message =
-                "no file of its own; expected a regular file with this name alone, or nothing";
+            let message = "it is a link or has several names; expected a regular file with a single name, or no file";
             let source = io::Error::new(io::ErrorKind::InvalidInput, message);
             return Err(failed("lock", &path, source));
         }
@@ -92,6 +91,6 @@ fn taken(file: &File) -> io::Error {
         Err(_) => "another process".into(),
     };
     let message =
-        format!("{owner} writes its checkpoints there; wait until it ends, or take another folder");
+        format!("{owner} is writing checkpoints there; wait until it ends, or use another folder");
     io::Error::new(io::ErrorKind::WouldBlock, message)
 }

@@ -95,16 +95,16 @@ impl Missing {
         let (lacks, lost) = match self {
             Missing::Lock => (
                 "has no file locks (flock",
-                "nothing stops a second run from writing its checkpoints there: start none in \
+                "nothing prevents a second run from writing checkpoints there: do not start one in \
                  this folder",
             ),
             Missing::FileSync => (
-                "does not wait until a file is on the disk (fsync",
+                "does not flush files to disk (fsync",
                 "a power cut may damage the last checkpoints; a crash of the program does not",
             ),
             Missing::FolderSync => (
-                "does not wait until a folder is on the disk (fsync of the folder",
-                "a power cut may take back the last checkpoints; a crash of the program does not",
+                "does not flush folders to disk (fsync of the folder",
+                "a power cut may undo the last checkpoints; a crash of the program does not",
             ),
         };
         let dir = dir.display();

@@ -192,7 +192,7 @@ impl Dataset {
             0 => "every pixel is 0",
             1 => {
                 "the largest pixel is 1; expected pixels up to 255. They are divided by 255, so the \
-                 network sees at most 0.004: multiply images of 0 and 1 by 255"
+                 network receives at most 0.004: multiply images of 0 and 1 by 255"
             }
             _ => return Vec::new(),
         };

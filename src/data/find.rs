@@ -219,9 +219,9 @@ pub(super) fn find(dir: &Path, split: Option<&str>) -> Result<MnistFiles> {
         _ => {
             let near = match near(dir, &name) {
                 near if near.is_empty() => String::new(),
-                near => format!(" (there is {near})"),
+                near => format!(" (similar names: {near})"),
             };
-            let why = format!("{absent} in it{near}");
+            let why = format!("{absent} found{near}");
             Err(missing(dir, &name, io::ErrorKind::NotFound, why))
         }
     }
@@ -378,7 +378,7 @@ fn names(set: &str) -> [String; 4] {
 fn missing(dir: &Path, set: &str, kind: io::ErrorKind, why: String) -> Error {
     let names = names(set).join(", ");
     let source = format!(
-        "{why}; expected a folder with the files {names}, each as it is or with .gz behind its name"
+        "{why}; expected a folder with the files {names}, each optionally with the suffix .gz"
     );
     io_error(dir, io::Error::new(kind, source))
 }

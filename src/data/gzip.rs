@@ -68,9 +68,9 @@ fn is_padding(rest: &mut impl BufRead) -> io::Result<bool> {
         }
         zeros = zeros.saturating_add(len as u64);
         let wrong = if bytes.iter().any(|&byte| byte != 0) {
-            "zeros behind a member, and then something else"
+            "followed by zeros and then other data"
         } else if zeros > MAX_PADDING {
-            "more than 64 MiB of zeros behind a member"
+            "followed by more than 64 MiB of zeros"
         } else {
             rest.consume(len);
             continue;

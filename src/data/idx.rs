@@ -166,7 +166,7 @@ impl<'a> Source<'a> {
         let mut word = Vec::with_capacity(4);
         self.append(4, &mut word)?;
         let word: [u8; 4] = word.try_into().map_err(|short: Vec<u8>| {
-            let found = format!("cut off, {} of its next 4 bytes there", short.len());
+            let found = format!("cut off, with only {} of the next 4 bytes", short.len());
             self.wrong(what, "whole", found)
         })?;
         Ok(u32::from_be_bytes(word))
@@ -190,7 +190,7 @@ impl<'a> Source<'a> {
             .and_then(|body| body.checked_add(header))
             .ok_or_else(|| {
                 let expected = "fewer than 2^64 bytes";
-                self.wrong("size by its header", expected, format!("{dims:?}"))
+                self.wrong("size in the header", expected, format!("{dims:?}"))
             })?;
         self.check_len(whole, &format!("{dims:?}"))?;
         Ok((dims, Length { header, whole }))
@@ -200,7 +200,7 @@ impl<'a> Source<'a> {
     fn check_len(&self, file_len: u64, dims: &str) -> Result<()> {
         match self.bytes {
             Bytes::Raw(_) if self.disk_len != file_len => {
-                let expected = format!("{file_len} bytes, by its header {dims}");
+                let expected = format!("{file_len} bytes, according to its header {dims}");
                 Err(format_error(
                     self.path,
                     "length",
@@ -210,7 +210,7 @@ impl<'a> Source<'a> {
             }
             Bytes::Gzip(_) if file_len > self.disk_len.saturating_mul(MAX_GZIP_RATIO) => {
                 let expected = format!(
-                    "at least {} bytes, to unpack to {file_len} by its header {dims}",
+                    "at least {} bytes, to unpack to {file_len} according to its header {dims}",
                     file_len / MAX_GZIP_RATIO
                 );
                 Err(format_error(
@@ -288,13 +288,13 @@ impl<'a> Source<'a> {
         if self.append(1, &mut Vec::new())? == 0 {
             return Ok(());
         }
-        let expected = format!("{} bytes unpacked, by its header", len.whole);
+        let expected = format!("{} bytes unpacked, according to its header", len.whole);
         Err(self.wrong("length", expected, "more than that"))
     }
 
     /// The error for a body with only `read` bytes.
     fn cut_off(&self, len: &Length, read: u64) -> Error {
-        let expected = format!("{} bytes unpacked, by its header", len.whole);
+        let expected = format!("{} bytes unpacked, according to its header", len.whole);
         let found = format!("{} bytes", len.header.saturating_add(read));
         self.wrong("length", expected, found)
     }
@@ -325,7 +325,7 @@ impl<'a> Source<'a> {
                 format_error(
                     self.path,
                     "gzip stream",
-                    "whole and undamaged, with nothing but zeros behind it",
+                    "complete and undamaged, followed by nothing but zeros",
                     format!("broken ({source})"),
                 )
             }
@@ -339,7 +339,7 @@ fn to_usize(path: &Path, size: u64) -> Result<usize> {
     usize::try_from(size).map_err(|_| {
         format_error(
             path,
-            "size by its header",
+            "size in the header",
             "a size that this machine can address",
             size.to_string(),
         )

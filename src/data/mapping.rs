@@ -80,7 +80,7 @@ impl Mapping {
                 Ok(label) if words.next().is_some() && codes_only => {
                     match labels.binary_search(&label) {
                         Err(place) => labels.insert(place, label),
-                        Ok(_) => return Err(wrong("a label that no line before it has")),
+                        Ok(_) => return Err(wrong("a label not used on an earlier line")),
                     }
                 }
                 _ => return Err(wrong("a label from 0 to 255, and its character codes")),

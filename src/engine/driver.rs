@@ -322,7 +322,7 @@ fn check_loss<F: Float>(
     }
     let position = match first {
         Some([k, t, b, n]) => format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1),
-        None => "the value that the loss returned, although every membrane is finite".into(),
+        None => "its return value, although every membrane is finite".into(),
     };
     Err(Error::NonFinite {
         what: "loss".into(),

@@ -241,9 +241,7 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Cuda(_) => Err(Error::Device {
                 device: self.to_string(),
-                reason:
-                    "this build of spikegrad has no feature cuda; build with it, or use auto or cpu"
-                        .into(),
+                reason: "this build lacks the feature cuda; enable it, or use auto or cpu".into(),
             }),
         }
     }
@@ -258,8 +256,8 @@ impl Device {
                 Err(e) => (Device::Cpu, e.to_string()),
             },
             #[cfg(not(feature = "cuda"))]
-            Device::Auto => (Device::Cpu, "this build has no feature cuda".into()),
-            device => (device, "asked for".into()),
+            Device::Auto => (Device::Cpu, "this build lacks the feature cuda".into()),
+            device => (device, "requested".into()),
         }
     }
 }
@@ -309,7 +307,7 @@ pub(crate) fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) ->
     if classes.len() == input.batch() {
         return Ok(());
     }
-    let expected = format!("[{}], one for each sample", input.batch());
+    let expected = format!("[{}], one per sample", input.batch());
     Err(input.name_axes(Error::shape("classes", expected, &[classes.len()])))
 }
 
@@ -323,7 +321,7 @@ pub(crate) fn check_scores<F: Float>(
         return Ok(());
     }
     let expected = format!(
-        "[B, N] = [{}, {outputs}], one for each sample and output",
+        "[B, N] = [{}, {outputs}], one per sample and output",
         input.batch()
     );
     Err(Error::shape("scores", expected, scores.shape()))

@@ -136,7 +136,7 @@ impl Neurons {
             if let PerNeuron::Each(each) = value
                 && each.len() != neurons
             {
-                let expected = format!("[{neurons}], one for each neuron");
+                let expected = format!("[{neurons}], one per neuron");
                 return Err(Error::shape(name, expected, &[each.len()]));
             }
             if let Some(bad) = value.values().iter().find(|v| !constant.admits(**v)) {

@@ -178,7 +178,7 @@ fn check(what: &str, curves: &Curves, lowest: f64, highest: f64) -> Result<()> {
         for (i, &(x, v)) in series.points.iter().enumerate() {
             finite(&format!("x of {name}"), x, || format!("index {i}"))?;
             if !(0.0..=batches).contains(&x) || x <= before {
-                let expected = format!("0 to {batches} batches, above the x before");
+                let expected = format!("0 to {batches} batches, above the previous x");
                 return Err(Error::parameter(
                     format!("x of {name}, index {i}"),
                     x,

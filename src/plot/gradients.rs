@@ -115,12 +115,12 @@ pub fn gradients(layers: &[Series]) -> Result<String> {
 
 fn check(layers: &[Series]) -> Result<()> {
     if layers.is_empty() {
-        let expected = "[layers], at least 1; engines measure where measure_gradients asks them to";
-        return Err(Error::shape("norms of gradients", expected, &[0]));
+        let expected = "[layers], at least 1; enable Engine::measure_gradients";
+        return Err(Error::shape("gradient norms", expected, &[0]));
     }
-    check_series("norms of gradients", layers)?;
+    check_series("gradient norms", layers)?;
     for series in layers {
-        let name = format!("norm of gradients of '{}'", series.label);
+        let name = format!("gradient norm of '{}'", series.label);
         if series.points.is_empty() {
             return Err(Error::shape(name, "[points], at least 1", &[0]));
         }
@@ -129,7 +129,7 @@ fn check(layers: &[Series]) -> Result<()> {
             finite(&name, norm, || format!("index {i}"))?;
             finite(&format!("x of {name}"), x, || format!("index {i}"))?;
             if x < 0.0 || before.is_some_and(|before| x <= before) {
-                let expected = "a number of batches of at least 0, above the x before";
+                let expected = "a non-negative number of batches, above the previous x";
                 return Err(Error::parameter(
                     format!("x of {name}, index {i}"),
                     x,

@@ -230,7 +230,7 @@ fn check(data: &Traces) -> Result<()> {
         return Err(Error::shape("membranes", expected, data.mem.shape()));
     }
     if data.names.len() != neurons {
-        let expected = format!("[{neurons}], one for each neuron");
+        let expected = format!("[{neurons}], one per neuron");
         return Err(Error::shape(
             "names of the neurons",
             expected,

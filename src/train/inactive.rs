@@ -36,7 +36,7 @@ impl fmt::Display for InactiveLayer {
             Activity::Silent if self.num_steps == 1 => (
                 "silent",
                 "in a run of one step a neuron that fires before it integrates (the default) never fires; \
-                 more steps, or another order of events",
+                 use more steps or another order of events",
             ),
             Activity::Silent => (
                 "silent",

@@ -44,9 +44,9 @@ impl Trainer {
         let what = if steps >= least {
             return None;
         } else if steps < network.min_steps_membrane() {
-            "spikes and membranes of the outputs"
+            "output spikes and membranes"
         } else {
-            "spikes of the outputs"
+            "output spikes"
         };
         Some(format!(
             "num_steps is {steps}; expected at least {least}, or another order of events: {what} do not \

@@ -133,7 +133,7 @@ impl Described {
             let sizes: Option<Vec<usize>> = text.split(' ').map(|n| n.parse().ok()).collect();
             sizes.filter(|sizes| sizes.len() >= 2 && !sizes.contains(&0))
         };
-        let expected = "two or more whole numbers of at least 1, with blanks between";
+        let expected = "two or more positive whole numbers, separated by blanks";
         let sizes = fields.get(SIZES, expected, sizes)?;
         let layers = sizes.iter().skip(1).zip(1..);
         let neurons = layers.map(|(&neurons, k)| neuron(fields, prefix, (k, neurons), known));
@@ -159,7 +159,7 @@ fn neuron(
         Some(kind) => own(fields, &name, &kind, known)?,
     };
     for constant in described.constants() {
-        let numbers = "a number, or [one, for, each] neuron";
+        let numbers = "a number, or [one, per, neuron]";
         let value = fields.get(&name(constant.name), numbers, parse_per_neuron)?;
         let learn = name(&format!("learn_{}", constant.name));
         let learn = fields.parse(&learn, "true or false")?;
@@ -203,7 +203,7 @@ fn own(
         return Err(Unfit {
             what: name(KIND),
             expected: format!(
-                "neurons that this program knows: {}",
+                "one of the neurons known to this program: {}",
                 [&[LEAKY, synaptic::Rule::NAME], &names[..]]
                     .concat()
                     .join(", ")

@@ -179,7 +179,7 @@ fn assign<F: Float>(name: &str, found: &Constant, have: &mut Array1<F>) -> Resul
 pub(super) fn differs(name: &str, found: String, have: String) -> Unfit {
     Unfit {
         what: name.into(),
-        expected: format!("{have}, as the network has it; Mismatch::TakeOver takes the file's"),
+        expected: format!("{have}, as in the network; Mismatch::TakeOver adopts the file's"),
         found: format!("{found} in the file"),
     }
 }

@@ -74,13 +74,10 @@ impl<'a> Source<'a> {
     /// The network that the file describes.
     pub fn build<F: Float>(&self) -> Result<Network<F>> {
         let Some(Described { sizes, neurons }) = &self.described else {
-            let expected = "the description of a network: without one, build the network and use \
+            let expected = "the description of a network; for a file without one, build the network and use \
                             Network::load_safetensors";
             return Err(files::format_error(
-                self.path,
-                "metadata",
-                expected,
-                "without one",
+                self.path, "metadata", expected, "missing",
             ));
         };
         let names = (1..=neurons.len()).flat_map(|k| [tensors::weight(k), tensors::bias(k)]);
@@ -143,7 +140,7 @@ impl<'a> Source<'a> {
         match &self.described {
             Some(Described { sizes, .. }) if *sizes != have => Err(Unfit {
                 what: SIZES.into(),
-                expected: format!("{}, as the network has it", describe::sizes(&have)),
+                expected: format!("{}, as in the network", describe::sizes(&have)),
                 found: format!("{} in the file", shortened(&describe::sizes(sizes))),
             }),
             _ => Ok(()),
@@ -192,7 +189,7 @@ impl<'a> Source<'a> {
         {
             return Err(Unfit {
                 what: graded,
-                expected: "1: a spike is 1 here".into(),
+                expected: "1, the value of a spike here".into(),
                 found: describe::number(*other),
             });
         }
@@ -346,7 +343,7 @@ fn network(
             return Err(Unfit {
                 what: MARK.into(),
                 expected: format!(
-                    "{VERSION}, the version that this spikegrad, {}, knows; a later one wrote it",
+                    "{VERSION}, the version supported by spikegrad {}; a later one wrote the file",
                     env!("CARGO_PKG_VERSION")
                 ),
                 found: shortened(&version),
