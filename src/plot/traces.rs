@@ -1,7 +1,7 @@
 //! The membrane potentials of some neurons of a layer over time, for one sample.
 //!
 //! Drawn as they were recorded, step by step from 0 to T − 1, after or before the reset as the
-//! caller recorded them. Each neuron has its colour; the target's line is thick and on top.
+//! caller recorded them. Each neuron has its color; the target's line is thick and on top.
 
 use ndarray::Array2;
 use plotters::prelude::*;
@@ -71,7 +71,7 @@ impl Traces {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for a layer that was not recorded, or a sample or a neuron that
-    /// there is not; [`Error::Shape`] where the recording is one of another network.
+    /// there is not; [`Error::Shape`] if the recording is one of another network.
     pub fn layer<F: Float>(
         recording: &Recording<F>,
         network: &Network<F>,
@@ -111,7 +111,7 @@ impl Traces {
 }
 
 /// Draws the membranes as lines (the eleventh to twentieth dashed) and the threshold as a dashed
-/// line; thresholds that differ each get a dashed line in the neuron's colour. T = 1 gives points.
+/// line; thresholds that differ each get a dashed line in the neuron's color. T = 1 gives points.
 ///
 /// # Errors
 /// - [`Error::Shape`] if `mem` has no step, no neuron or more than 20, there is not a name for each

@@ -1,6 +1,6 @@
 //! A network's structure as text by name, and back: what the metadata of weights and checkpoints hold.
 //! A number is written with as many digits as it takes to come back with the same bits; a name is the
-//! same for ever, whatever the type is called in the code.
+//! same forever, whatever the type is called in the code.
 
 #![deny(
     clippy::unwrap_used,
@@ -88,7 +88,7 @@ pub(crate) fn rules(neuron: &Neurons) -> Vec<(&'static str, String)> {
 const KIND: &str = "neuron";
 const LEAKY: &str = leaky::Rule::NAME;
 
-/// A constant's initial values where it is learnt, else those that the neurons have: a network that was
+/// A constant's initial values where it is learned, else those that the neurons have: a network that was
 /// cast from single precision has other ones than it was built with.
 fn constant<F: Float>(built: &PerNeuron, now: &Array1<F>, learnt: bool) -> String {
     let same = built

@@ -23,7 +23,7 @@ pub(super) struct Constant {
     pub values: Vec<f64>,
     /// Whether they have been in single precision, so that more digits are not to be compared.
     pub single: bool,
-    /// Whether they are a tensor: those are the values that neurons have. The description of learnt
+    /// Whether they are a tensor: those are the values that neurons have. The description of learned
     /// constants has their initial values.
     pub tensor: bool,
 }
@@ -106,7 +106,7 @@ pub(super) fn take_over<F: Float>(
             continue;
         };
         *have = array(&found.values);
-        // Learnt ones keep their initial values, if there are as many.
+        // Learned ones keep their initial values, if there are as many.
         let built = layer.neuron.initial(name).map(|built| built.values().len());
         if !layer.neuron.learns(name) || built != Some(found.values.len()) {
             let value = match found.values[..] {

@@ -127,7 +127,7 @@ impl<'a> Source<'a> {
             self.settle(network, compare).map_err(unfit)?;
         }
         for (name, tensor) in network.parameters_mut() {
-            // A learnt constant may be described instead.
+            // A learned constant may be described instead.
             if self.tensors.contains_key(&name) {
                 self.assign(&name, tensor).map_err(unfit)?;
             }
@@ -245,7 +245,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Refuses a file that lacks some of `names` or what it describes itself as learnt, or has tensors by
+    /// Refuses a file that lacks some of `names` or what it describes itself as learned, or has tensors by
     /// the names of layers that a network of so many `layers` does not have. Where neurons are kept,
     /// theirs do not matter.
     fn check_names(&self, mut names: Vec<String>, layers: usize, keep: bool) -> Result<()> {

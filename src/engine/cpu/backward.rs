@@ -43,7 +43,7 @@ pub(crate) struct Backward<'a> {
     /// Whether `out` gets `Σ_t a_t`, `[block][vectors]`, instead of `a_t`, `[block][T][vectors]`.
     pub summed: bool,
     pub out: &'a mut [F32x16],
-    /// `∂L/∂` the constants of this sample, a row each; empty if none is learnt.
+    /// `∂L/∂` the constants of this sample, a row each; empty if none is learned.
     pub learnt: &'a mut [Vec<F32x16>],
 }
 

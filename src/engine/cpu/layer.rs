@@ -73,7 +73,7 @@ pub(super) struct Moments {
     /// As the layer's `params`.
     pub first: Vec<F32x16>,
     pub second: Vec<F32x16>,
-    /// Of each learnt constant.
+    /// Of each learned constant.
     pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
 }
 

@@ -184,7 +184,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
     }
 }
 
-/// The non-zero entries of a matrix `[rows, columns]` by pairs of neighbouring columns: where either
+/// The non-zero entries of a matrix `[rows, columns]` by pairs of adjacent columns: where either
 /// is active, both values. Neighbouring pixels mostly are active together, so that what a row
 /// contributes is loaded once for two columns.
 #[derive(Clone, Debug, Default)]
@@ -312,7 +312,7 @@ impl Kernel for ReadEvents<'_> {
         let (steps, width) = (self.num_steps, self.vectors * LANES);
         let Events { ends, neurons } = self.events;
         ends.clear();
-        // Room for every neuron at every step, and for the sixteen that are written at a time: no later
+        // Room forevery neuron at every step, and for the sixteen that are written at a time: no later
         // sample makes it grow.
         neurons.resize(neurons.len().max(self.words.len() * width + LANES), 0);
         let mut count = 0;

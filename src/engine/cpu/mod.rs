@@ -57,7 +57,7 @@ impl CpuEngine {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for settings of the objective or the optimizer out of range;
-    /// [`Error::Shape`] where the optimizer has moments of another network.
+    /// [`Error::Shape`] if the optimizer has moments of another network.
     pub fn new(network: Network, objective: impl Into<Objective>, adam: Adam) -> Result<Self> {
         Self::with_isa(network, objective.into(), adam, Isa::best())
     }
@@ -66,7 +66,7 @@ impl CpuEngine {
     /// `portable`), to compare their results.
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`Error::InvalidParameter`] where this machine does not have it.
+    /// As [`new`](Self::new); [`Error::InvalidParameter`] if this machine does not have it.
     pub fn with_instruction_set(
         network: Network,
         objective: impl Into<Objective>,

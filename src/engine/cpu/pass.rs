@@ -125,7 +125,7 @@ pub(super) struct SampleTrace {
     pub words: Vec<Vec<u64>>,
     /// Of each layer, `a` as `[block][T][vectors]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
     pub a: Vec<Vec<F32x16>>,
-    /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learnt.
+    /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learned.
     pub learnt: Vec<Vec<Vec<F32x16>>>,
     pub share: LossShare,
     /// Each output neuron's spike count and its membrane summed over time, a row each.

@@ -311,7 +311,7 @@ impl Learning {
         layers.all(|(layer, sums)| !layer.learns || size(sums) < Update::SAFE)
     }
 
-    /// `∂L/∂` the learnt constants of layer `k`, by number, in their own shapes.
+    /// `∂L/∂` the learned constants of layer `k`, by number, in their own shapes.
     pub fn learnt_gradients(&self, layer: &NeuronLayer, k: usize) -> Vec<(usize, Array1<f32>)> {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
             1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
@@ -323,7 +323,7 @@ impl Learning {
             .collect()
     }
 
-    /// Adam on learnt constants, brought back into their ranges.
+    /// Adam on learned constants, brought back into their ranges.
     pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], update: Update) {
         for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns {

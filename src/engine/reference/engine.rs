@@ -17,7 +17,7 @@ impl<F: Float> ReferenceEngine<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for settings of the objective or the optimizer out of range;
-    /// [`Error::Shape`] where the optimizer has moments of another network.
+    /// [`Error::Shape`] if the optimizer has moments of another network.
     pub fn new(
         network: Network<F>,
         objective: impl Into<Objective<F>>,
