@@ -152,7 +152,7 @@ impl<F: Float> Layer<F> {
         }
     }
 
-    /// The same as [`learnt`](Self::learned), mutable.
+    /// The same as [`learnt`](Self::learnt), mutable.
     fn learnt_mut(&mut self) -> impl Iterator<Item = (Constant, &mut Array1<F>)> {
         let each = self.neuron.each().zip(&mut self.constants);
         each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))

@@ -14,7 +14,7 @@
 //! | [`Triangular`](Surrogate::Triangular) | `1` for `x < 0`, `−1` for `x ≥ 0` | `1 − abs(x)` |
 //! | [`StraightThrough`](Surrogate::StraightThrough) | `1` | `x + 1/2` |
 //!
-//! Every `σ'` is finite forevery finite `x`.
+//! Every `σ'` is finite for every finite `x`.
 
 use std::{f64::consts::PI, fmt};
 

@@ -20,7 +20,7 @@ pub mod howto {}
 ///
 /// # In the code
 ///
-/// * [`neuron`](crate::neuron): a neuron's step and its adjoint, side by side, forevery rule.
+/// * [`neuron`](crate::neuron): a neuron's step and its adjoint, side by side, for every rule.
 /// * [`engine::reference`](crate::engine::reference): layers, the backward sweep, and its five
 ///   equations.
 /// * [`surrogate`](crate::surrogate), [`loss`](crate::loss), [`optim`](crate::optim): the functions

@@ -56,7 +56,7 @@ impl Trainer {
     }
 }
 
-/// Checks that the network has an output forevery label in both sets.
+/// Checks that the network has an output for every label in both sets.
 pub(super) fn check_labels(
     outputs: usize,
     train: &Dataset,

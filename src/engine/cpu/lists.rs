@@ -312,7 +312,7 @@ impl Kernel for ReadEvents<'_> {
         let (steps, width) = (self.num_steps, self.vectors * LANES);
         let Events { ends, neurons } = self.events;
         ends.clear();
-        // Room forevery neuron at every step, and for the sixteen that are written at a time: no later
+        // Room for every neuron at every step, and for the sixteen that are written at a time: no later
         // sample makes it grow.
         neurons.resize(neurons.len().max(self.words.len() * width + LANES), 0);
         let mut count = 0;
