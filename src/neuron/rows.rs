@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 use super::{Adjoint, Arithmetic, List, Neuron, Num, Relaxed, Scalar};
 use crate::Float;
 
-/// What a spike is.
+/// The kind of spike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spikes<'a, F> {
     /// 0 or 1.
