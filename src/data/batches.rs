@@ -32,7 +32,8 @@ impl Dataset {
 /// One pass over a [`Dataset`]; created by [`Dataset::batches`].
 ///
 /// ```
-/// # /// # use spikegrad::data::Dataset;
+/// # use ndarray::Array2;
+/// # use spikegrad::data::Dataset;
 /// # let data = Dataset::new(Array2::zeros((10, 4)), vec![0; 10], 2)?;
 /// let (seed, epoch) = (42, 0);
 /// let batches = data.batches(4)?.shuffled(seed, epoch);
@@ -120,7 +121,8 @@ impl<'a> Batches<'a> {
     /// end of the epoch returns false and leaves `batch` unchanged.
     ///
     /// ```
-    /// #     /// # use spikegrad::data::{Batch, Dataset};
+    /// # use ndarray::Array2;
+    /// # use spikegrad::data::{Batch, Dataset};
     /// # let data = Dataset::new(Array2::zeros((10, 4)), vec![0; 10], 2)?;
     /// let mut batches = data.batches(5)?;
     /// let mut batch = Batch::default();
