@@ -146,7 +146,7 @@ fn gradients_and_moments_of_another_network_are_refused() {
         ),
         (
             build([2, 3], true),
-            "has shape [3]; expected [2], one tensor for each",
+            "has shape [3]; expected [2], one per tensor of the network",
         ),
     ] {
         let mut network = build([2, 3], false);
