@@ -1,4 +1,4 @@
-//! A loss of your own, a margin on spike counts: one function to train with, and to check in `f64`.
+//! A custom loss, a margin on spike counts: one function for training and for the check in `f64`.
 //!
 //! ```console
 //! cargo run --release --example custom_loss
@@ -9,12 +9,12 @@ use spikegrad::{
     Adam, Adjoints, Device, Float, Input, Leaky, Loss, Network, Recording, gradcheck::gradcheck,
 };
 
-/// The right class is to have `MARGIN` spikes more than every other.
+/// The margin: the correct class should have `MARGIN` spikes more than every other.
 const MARGIN: f64 = 4.0;
 
 /// With counts `n = Σ_t s_t`: `L = mean_b Σ_{c ≠ y} max(0, MARGIN + n_c − n_y)`.
 ///
-/// Each term that is not 0 sends `∂L/∂s_t[c] = 1/B` and `∂L/∂s_t[y] = −1/B` to every step `t`.
+/// Each nonzero term adds `∂L/∂s_t[c] = 1/B` and `∂L/∂s_t[y] = −1/B` at every step `t`.
 fn margin<F: Float>(
     recording: &Recording<F>,
     targets: &[usize],

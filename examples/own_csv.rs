@@ -1,4 +1,4 @@
-//! A CSV of your own: floats in, a class out, with a training loop of your own.
+//! Trains on a CSV file, floats in and a class out, with a custom training loop.
 //!
 //! ```console
 //! cargo run --release --example own_csv                 # a made-up file with three classes
@@ -10,7 +10,7 @@ use std::{env, error::Error, fs};
 use ndarray::{Array2, Axis};
 use spikegrad::{Adam, Device, Input, Leaky, Loss, Network, ReadOut};
 
-/// Time steps for which each row is shown.
+/// Number of time steps per row.
 const STEPS: usize = 20;
 
 /// 150 rows of four measures, whose means differ from class to class.

@@ -1,14 +1,15 @@
-//! A neuron of your own: the exponential integrate-and-fire neuron, whose membrane is not linear.
+//! A custom neuron: the exponential integrate-and-fire neuron, which has a nonlinear membrane.
 //!
 //! ```text
 //! f(v) = Δ e^{(v − θ_r)/Δ} − v
 //! u_t = v_{t−1} + ρ (I_t + f(v_{t−1}))     s_t = H(u_t − θ)     v_t = (1 − s_t) u_t
 //! ```
 //!
-//! `ρ` is `1/τ`, `θ_r` the membrane from which it runs away, `Δ` how sharply. Source: Fourcaud-Trocmé
-//! et al., Journal of Neuroscience 23, 2003, as SpikingJelly's `EIFNode` steps it. The equations and their
-//! adjoint are written once; the reference engine, the gradient check and the CPU engine's vector code
-//! run them. `docs::own_neuron` walks through this file.
+//! `ρ` is `1/τ`, `θ_r` the rheobase threshold, above which the membrane diverges, `Δ` the
+//! sharpness. Source: Fourcaud-Trocmé et al., Journal of Neuroscience 23, 2003, discretized as in
+//! SpikingJelly's `EIFNode`. The equations and their adjoint are written once; the reference
+//! engine, the gradient check and the CPU engine's vector code run them. `docs::own_neuron`
+//! explains this file.
 //!
 //! ```console
 //! cargo run --release --example own_neuron

@@ -1,5 +1,5 @@
-//! One model, eight threads: each asks for one image after another, as the requests of a server would;
-//! it prints the latencies and the answers per second.
+//! One model, eight threads: each classifies one image after another, like the requests to a
+//! server. Prints the latencies and the throughput.
 //!
 //! ```console
 //! cargo run --release --example serve                                  # trains a network first

@@ -1,4 +1,4 @@
-//! Spike trains as input, `[T, B, N]`, instead of images: three classes of rhythms in noise.
+//! Trains on spike trains `[T, B, N]` instead of images: three classes of rhythms with noise.
 //!
 //! ```console
 //! cargo run --release --example spike_trains
@@ -15,8 +15,8 @@ const STEPS: usize = 60;
 const CHANNELS: usize = 24;
 const BATCH: usize = 64;
 
-/// A batch: class `c` has its channels fire one after another every `6 + 3 c` steps; one spike in ten is
-/// missing, and each channel fires by chance besides.
+/// A batch: the channels of class `c` fire one after another every `6 + 3 c` steps. One spike in
+/// ten is missing, and each channel also fires at random.
 fn batch(rng: &mut ChaCha8Rng) -> (Array3<f32>, Vec<usize>) {
     let mut chance = |rate: f64| f64::from(rng.next_u32()) < rate * f64::from(u32::MAX);
     let classes: Vec<usize> = (0..BATCH).map(|b| b % 3).collect();

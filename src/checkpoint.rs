@@ -1,13 +1,12 @@
-//! Checkpoints: a run on disk, from which it goes on to the same bits (feature `safetensors`).
+//! Checkpoints: a run on disk that resumes to the same bits (feature `safetensors`).
 //!
-//! A [`Checkpoint`] holds all that a run depends on: parameters, Adam's moments and settings, the
-//! network's structure, the objective, the trainer's settings, what was measured so far, and
-//! settings of the program's own. There is no state of a random generator in it, because a run
-//! carries none: the order of an epoch is a function of its number and the seed
-//! ([`Batches`](crate::data::Batches)), so the [`Position`] says it all.
+//! A [`Checkpoint`] holds everything a run depends on: parameters, Adam's moments and settings, the
+//! network's structure, the objective, the trainer's settings, the measurements so far, and the
+//! program's own settings. It needs no random state: the order of an epoch is a function of its
+//! number and the seed ([`Batches`](crate::data::Batches)), so the [`Position`] suffices.
 //!
-//! [`CheckpointDir`] keeps checkpoints in a folder, so that at every instant a whole one is there. Its
-//! [`warnings`](CheckpointDir::warnings) tell what a network mount does not offer.
+//! [`CheckpointDir`] keeps checkpoints in a folder that holds a whole one at every instant. Its
+//! [`warnings`](CheckpointDir::warnings) list the guarantees that a network mount lacks.
 //!
 //! ```
 //! # use ndarray::Array2;
@@ -50,18 +49,18 @@
 //! ```
 //!
 //! # The file
-//! A safetensors file, so that any reader of those can look into it. Its metadata, all text, has
-//! `format`, `version`, `crc32` and the configuration ([`Checkpoint::configuration`]); its tensors are
-//! the parameters by PyTorch's names, the moments as `adam.exp_avg.fc1.weight` and
-//! `adam.exp_avg_sq.fc1.weight` …, and the history as columns (`history.batch.loss` …).
-//! Numbers come back with the very same bits. `crc32` is the CRC-32 of every other byte of the file,
-//! as eight lower-case digits: a change within 32 neighbouring bits is always noticed, any other but
-//! for one in 2³². Equal states give equal files.
+//! A checkpoint is a safetensors file, so any safetensors reader can open it. Its metadata, all
+//! text, has `format`, `version`, `crc32` and the configuration ([`Checkpoint::configuration`]).
+//! Its tensors are the parameters under PyTorch's names, the moments as `adam.exp_avg.fc1.weight`
+//! and `adam.exp_avg_sq.fc1.weight` …, and the history as columns (`history.batch.loss` …). Numbers
+//! are restored bit for bit. `crc32` is the CRC-32 of the rest of the file, as eight lower-case
+//! hexadecimal digits: it detects every change within 32 adjacent bits, and any other change except
+//! one in 2³². Equal states give equal files.
 //!
-//! Every version of this crate reads the versions of the format up to its own, and says so of a later
-//! one.
+//! Every version of this crate reads its own and all earlier versions of the format, and reports a
+//! later version as an error.
 //!
-//! A file grows with the history, by some 70 bytes a batch, and so does what a save costs: see
+//! A file grows with the history by about 70 bytes per batch, and so does the cost of a save: see
 //! [`Checkpoint::new`].
 
 pub(crate) mod decode;
@@ -82,29 +81,29 @@ use crate::{
     neuron::Neurons, train::Position, weights::describe::SIZES,
 };
 
-/// The version of the format that is written.
+/// The current version of the format.
 const VERSION: u32 = 1;
 
 /// The value of the metadata's `format`.
 pub(crate) const FORMAT: &str = "spikegrad checkpoint";
 
-/// What stands before the checksum's digits; no JSON string can hold it, since it would escape the
-/// quotes.
+/// The text before the checksum's digits. No JSON string can contain it, since the quotes would be
+/// escaped.
 const CHECKSUM: &[u8] = br#""crc32":""#;
 
 /// Length of the checksum's digits.
 const DIGITS: usize = 8;
 
-/// What stands before a parameter's name in those of its moments, by PyTorch's names of them.
+/// The prefixes of the moments' names, as in PyTorch.
 const FIRST: &str = "adam.exp_avg.";
 const SECOND: &str = "adam.exp_avg_sq.";
 
-/// The tensors of measured gradients: norms `[M, layers]`, and the batches `[M]` that they are of,
-/// counted from 0 over all epochs.
+/// The tensors of measured gradients: norms `[M, layers]`, and their batches `[M]`, counted from 0
+/// over all epochs.
 const NORMS: &str = "history.batch.gradient_norms";
 const MEASURED: &str = "history.batch.gradient_norms.batch";
 
-/// A run as it stands between two batches.
+/// The state of a run between two batches.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Checkpoint {
@@ -112,28 +111,28 @@ pub struct Checkpoint {
     pub network: Network,
     /// The optimizer with its moments.
     pub adam: Adam,
-    /// What is trained by; `None` after loading if it was a [custom](crate::Loss::custom) loss, which
-    /// no file can hold.
+    /// The objective; `None` after loading if the loss was [custom](crate::Loss::custom), since a
+    /// file cannot store one.
     pub objective: Option<Objective>,
     /// Settings of the run.
     pub trainer: Trainer,
-    /// The batch that comes next.
+    /// The next batch.
     pub position: Position,
-    /// What was measured so far; may be empty, where a loop of one's own keeps none.
+    /// The measurements so far; may be empty if the program's own training loop keeps none.
     pub history: History,
-    /// Settings of the program's own, by name.
+    /// The program's own settings, by name.
     pub settings: BTreeMap<String, String>,
 }
 
 impl Checkpoint {
-    /// What a run is now: the engine's parameters and moments (brought back from its device), the
-    /// trainer's settings, and the history up to here, from which the position follows.
+    /// Captures the current state of a run: the engine's parameters and moments (copied back from
+    /// its device), the trainer's settings, and the history, which determines the position.
     ///
-    /// The history is copied, and written again by each save. In a run of many hundred epochs, in
-    /// which that comes to more than the parameters do, save less often: once an epoch, say.
+    /// Each save copies and writes the whole history. In a run of many hundred epochs the history
+    /// outgrows the parameters; save less often then, for example once per epoch.
     ///
     /// # Errors
-    /// [`Error::Device`] where they cannot be brought back.
+    /// [`Error::Device`] if they cannot be copied back.
     pub fn new(engine: &mut dyn Engine, trainer: &Trainer, history: &History) -> Result<Self> {
         Ok(Checkpoint {
             network: engine.to_network()?,
@@ -146,29 +145,30 @@ impl Checkpoint {
         })
     }
 
-    /// Adds settings of the program's own: what else decides the result, such as the data's name.
+    /// Adds the program's own settings: anything else that determines the result, such as the name
+    /// of the data set.
     pub fn with_settings(mut self, settings: &BTreeMap<String, String>) -> Self {
         let pairs = settings.iter().map(|(k, v)| (k.clone(), v.clone()));
         self.settings.extend(pairs);
         self
     }
 
-    /// An engine on `device` that goes on from here.
+    /// Creates an engine on `device` that continues from this checkpoint.
     ///
     /// # Errors
-    /// As [`Device::engine`]; [`Error::InvalidParameter`] where the loss was a custom one: give it to
+    /// As [`Device::engine`]; [`Error::InvalidParameter`] if the loss was custom: pass it to
     /// [`Device::engine`] with the network and the optimizer.
     pub fn engine(&self, device: Device) -> Result<Box<dyn Engine>> {
         let objective = self.objective.clone().ok_or_else(|| {
-            let expected = "a built-in one: a custom loss is not in a checkpoint, so build the engine \
+            let expected = "a built-in loss: checkpoints do not store custom losses, so build the engine \
                             with it, the checkpoint's network and its optimizer";
             Error::parameter("loss of the checkpoint", "custom", expected)
         })?;
         device.engine(self.network.clone(), objective, self.adam.clone())
     }
 
-    /// All that decides the result of the run, as text by name, but for the parameters themselves,
-    /// the position, and the number of epochs. Two runs with equal configurations and equal data are
+    /// Everything that determines the result of the run, as text by name, except the parameters,
+    /// the position and the number of epochs. Two runs with equal configurations and equal data are
     /// the same run.
     ///
     /// ```
@@ -186,14 +186,14 @@ impl Checkpoint {
         text::configuration(self)
     }
 
-    /// Refuses to go on with another configuration than this checkpoint's.
+    /// Checks that `run` has the same configuration as this checkpoint.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] with the first name of [`configuration`](Self::configuration) that
-    /// differs, its value in `run`, and the one here.
+    /// [`Error::InvalidParameter`] with the first differing entry of
+    /// [`configuration`](Self::configuration) and both values.
     pub fn check_same_run(&self, run: &Checkpoint) -> Result<()> {
         let (here, there) = (self.configuration(), run.configuration());
-        // Other sizes may mean other layers: they come first.
+        // Sizes come first: different sizes may mean different layers.
         let sizes = SIZES.to_string();
         let names = [&sizes].into_iter().chain(here.keys()).chain(there.keys());
         let none = "nothing".to_string();
@@ -207,32 +207,32 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The whole file, as it is written.
+    /// The bytes of the file.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] for a parameter, moment or loss that is not finite, by name;
-    /// [`Error::InvalidParameter`] or [`Error::Shape`] where the parts do not fit each other.
+    /// [`Error::NonFinite`] naming a parameter, moment or loss that is not finite;
+    /// [`Error::InvalidParameter`] or [`Error::Shape`] if the parts do not match each other.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         encode::encode(self, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// Reads a whole file's bytes.
+    /// Decodes the bytes of a file.
     ///
     /// # Errors
-    /// [`Error::Format`] for anything but a whole, undamaged checkpoint of a known version whose
-    /// numbers are finite and in range, and whose parts fit each other.
+    /// [`Error::Format`] unless the bytes are a complete, undamaged checkpoint of a known version
+    /// whose numbers are finite and in range and whose parts match each other.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_bytes_with(bytes, &[])
     }
 
-    /// The same, where the network may have neurons of the program's own: those that the program
-    /// knows. The file has their names, settings and constants; the equations are the program's.
+    /// Like [`from_bytes`](Self::from_bytes), but accepts the custom neurons in `known`. The file
+    /// stores their names, settings and constants; the program supplies the equations.
     ///
     /// # Errors
-    /// As [`from_bytes`](Self::from_bytes); [`Error::Format`] for neurons that are not among `known`,
-    /// or that have other settings there.
+    /// As [`from_bytes`](Self::from_bytes); [`Error::Format`] for neurons that are not in `known`
+    /// or have different settings there.
     pub fn from_bytes_with(bytes: &[u8], known: &[Neurons]) -> Result<Self> {
         decode::decode(bytes, Path::new("checkpoint"), known).map_err(Error::from)
     }
@@ -240,7 +240,7 @@ impl Checkpoint {
     /// Reads one file.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read, or is no regular file; else as
+    /// [`Error::Io`] if the file cannot be read or is not a regular file; otherwise as
     /// [`from_bytes`](Self::from_bytes), with the path.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();

@@ -1,11 +1,11 @@
-//! The one error type of the crate.
+//! The error type of the crate.
 //!
-//! Every variant carries what was found, what would have been right, and the place, and prints
-//! them in one line. Match on the variant, not on the text.
+//! Every variant holds the value found, the value expected and the place, and prints them in one
+//! line. Match on the variant, not on the text.
 
 use std::{fmt, path::PathBuf};
 
-/// What went wrong: the value, the expected, and the place.
+/// An error, with the value found, the value expected and the place.
 ///
 /// `Debug` prints the same line as `Display`, so `fn main() -> spikegrad::Result<()>` and `unwrap`
 /// show the message.
@@ -20,21 +20,21 @@ use std::{fmt, path::PathBuf};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting is outside the range in which it means something.
+    /// A setting is outside its valid range.
     #[error("{name} is {value}; expected {expected}")]
     InvalidParameter {
-        /// The setting, with its place where there are several (`layer 2: beta`).
+        /// The setting, with its place if there are several (`layer 2: beta`).
         name: String,
         /// The value found, as text.
         value: String,
-        /// The range that would have been right.
+        /// The valid range.
         expected: String,
     },
 
-    /// An array does not have the shape that the operation needs.
+    /// An array has the wrong shape.
     #[error("{what} has shape {found:?}; expected {expected}")]
     Shape {
-        /// Which array.
+        /// The array.
         what: String,
         /// The expected shape, with the names of its axes.
         expected: String,
@@ -42,7 +42,7 @@ pub enum Error {
         found: Vec<usize>,
     },
 
-    /// A target names a class that the network does not have.
+    /// A target is not a class of the network.
     #[error("target {index} is class {value}; expected a class below {classes}")]
     Target {
         /// Position in the batch.
@@ -53,43 +53,43 @@ pub enum Error {
         classes: usize,
     },
 
-    /// A NaN or an infinity where only finite numbers make sense.
+    /// NaN or infinity in a quantity that must be finite.
     #[error("{what} is {value} at {position}; expected finite numbers")]
     NonFinite {
-        /// Which quantity: `input`, `loss`, `gradient of fc1.weight`.
+        /// The quantity: `input`, `loss`, `gradient of fc1.weight`.
         what: String,
         /// The value found, as text.
         value: String,
-        /// Where it stands: an index, or a step.
+        /// Its position: an index or a step.
         position: String,
     },
 
-    /// The operating system refused to read or write a file.
+    /// Reading or writing a file failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried: `read`, `create`, `write`.
+        /// The failed action: `read`, `create`, `write`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's own error.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
 
-    /// A file was read, but its content is not what its kind demands.
+    /// A file does not have the expected format.
     #[error("{}: {what} is {found}; expected {expected}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// Which part of it: `magic number`, `length`, `label 17`.
+        /// The part of the file: `magic number`, `length`, `label 17`.
         what: String,
-        /// What would have been right.
+        /// The expected content.
         expected: String,
-        /// What stands there.
+        /// The content found.
         found: String,
     },
 
-    /// A file of weights does not have the tensors of the network.
+    /// The tensors of a weights file do not match the network.
     #[error(
         "{}: missing tensors: {}; unexpected tensors: {}; the file has {}",
         path.display(), list(missing), list(unexpected), list(found)
@@ -97,49 +97,48 @@ pub enum Error {
     Tensors {
         /// The file.
         path: PathBuf,
-        /// Tensors of the network that the file does not have, sorted.
+        /// Tensors of the network that are missing from the file, sorted.
         missing: Vec<String>,
-        /// Tensors by the names of a network's layers that this network does not have, sorted.
+        /// Tensors of the file that name layers or constants this network does not have, sorted.
         unexpected: Vec<String>,
         /// All tensors of the file, sorted.
         found: Vec<String>,
     },
 
-    /// A device that this machine or this build does not have, or that failed.
+    /// A device is not available in this machine or build, or has failed.
     #[error("device {device} cannot be used: {reason}")]
     Device {
-        /// The device asked for.
+        /// The requested device.
         device: String,
-        /// Why it cannot be used, and what would help.
+        /// The reason, and a remedy.
         reason: String,
     },
 
-    /// Something that the part of the library which was asked for it does not do.
-    #[error("{by} does not have {what}; {instead}")]
+    /// A part of the library does not support the requested operation.
+    #[error("{by} does not support {what}; {instead}")]
     Unsupported {
-        /// What was asked for.
+        /// The requested feature.
         what: String,
-        /// Who does not have it.
+        /// The part that does not support it.
         by: String,
-        /// What would do instead.
+        /// An alternative.
         instead: String,
     },
 
-    /// Sizes whose arrays cannot be allocated.
+    /// Arrays of these sizes cannot be allocated.
     #[error("{what}: {} cannot be allocated; expected sizes that fit into memory", count(*bytes))]
     OutOfMemory {
-        /// Which sizes: `num_steps x neurons`.
+        /// The sizes: `num_steps x neurons`.
         what: String,
-        /// How many bytes they come to; `None` if the number does not fit into a `usize`.
+        /// The number of bytes; `None` if it overflows a `usize`.
         bytes: Option<usize>,
     },
 
-    /// A loss function supplied by the user reported a failure of its own.
+    /// A custom loss function failed.
     #[error("custom loss: {0}")]
     CustomLoss(String),
 
-    /// A callback of [`Trainer::fit`](crate::Trainer::fit) reported a failure of the program's own;
-    /// see [`Error::callback`].
+    /// A callback of [`Trainer::fit`](crate::Trainer::fit) failed; see [`Error::callback`].
     #[error("callback: {0}")]
     Callback(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -154,7 +153,7 @@ impl fmt::Debug for Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Wraps any error, or a text, so that a callback of [`Trainer::fit`](crate::Trainer::fit) can
+    /// Wraps any error or text so that a callback of [`Trainer::fit`](crate::Trainer::fit) can
     /// return it.
     ///
     /// ```
@@ -196,7 +195,7 @@ impl Error {
     }
 }
 
-/// `1e300` and not its three hundred digits.
+/// Prints `1e300`, not three hundred digits.
 fn brief(value: String) -> String {
     match value.parse::<f64>() {
         Ok(number) if value.len() > 24 && number.is_finite() => format!("{number:e}"),

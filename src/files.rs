@@ -1,8 +1,8 @@
-//! Reads files that nobody vouches for: only regular ones, only up to a size that makes sense, and
-//! nothing is allocated that the file does not hold.
+//! Reads untrusted files: only regular files, only up to a given size, without allocating more than
+//! the file holds.
 //!
-//! What the bytes mean is for others to say: [`idx`](crate::data::idx) for images and labels,
-//! `Network::load_safetensors` for weights. They come here first.
+//! Every reader uses this module first, for example [`idx`](crate::data::idx) for images and labels
+//! and `Network::load_safetensors` for weights.
 
 #![deny(
     clippy::unwrap_used,
@@ -23,12 +23,13 @@ use std::{
 
 use crate::{Error, Result};
 
-/// The most commas in a safetensors header that [`tensors`] takes, but for those within strings: room
-/// for 10,000 tensors. Parsed, what stands between two may take a hundred times its length.
+/// Maximum number of commas, outside strings, in a safetensors header that [`tensors`] accepts:
+/// enough for 10,000 tensors. The parsed form of the text between two commas can take a hundred
+/// times its length.
 #[cfg(feature = "safetensors")]
 const MAX_COMMAS: usize = 1 << 17;
 
-/// The longest header that the safetensors format allows, in bytes.
+/// Maximum header length of the safetensors format, in bytes.
 #[cfg(feature = "safetensors")]
 const MAX_HEADER: usize = 100_000_000;
 
@@ -45,8 +46,8 @@ const MAX_HEADER: usize = 100_000_000;
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read or memory does not suffice; [`Error::Format`] if it is a
-/// folder, a pipe or a device, is longer than `limit`, or changes its length meanwhile.
+/// [`Error::Io`] if the file cannot be read or memory runs out; [`Error::Format`] if it is a
+/// folder, a pipe or a device, is longer than `limit`, or changes its length while it is read.
 pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let (mut file, len) = open(path)?;
@@ -61,19 +62,19 @@ pub fn read(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     reserve(path, &mut bytes, len)?;
-    // One byte more shows that the file has grown, or never told its length.
+    // One more byte reveals a file that has grown or has no known length.
     let limit = len.saturating_add(1);
     let read = file.by_ref().take(limit).read_to_end(&mut bytes);
     read.map_err(|source| io_error(path, source))?;
     if bytes.len() as u64 != len {
-        let expected = format!("{len} bytes, as when it was opened");
+        let expected = format!("{len} bytes, its length when opened");
         let found = format!("{} bytes or more", bytes.len());
         return Err(format_error(path, "length", expected, found));
     }
     Ok(bytes)
 }
 
-/// Opens a regular file, and says how long it is.
+/// Opens a regular file and returns its length.
 pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     open_or(
         path,
@@ -82,7 +83,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64)> {
     )
 }
 
-/// The same with errors of the caller's own: of the system, and for what is no regular file.
+/// The same, with the caller's errors for system failures and for anything but a regular file.
 pub(crate) fn open_or<E>(
     path: &Path,
     failed: impl Fn(io::Error) -> E,
@@ -95,21 +96,21 @@ pub(crate) fn open_or<E>(
             false => Err(other(kind(metadata.file_type()))),
         }
     };
-    // Before it is opened: to open a pipe would wait for whoever writes into it.
+    // Checked before opening: opening a pipe waits for a writer.
     regular(fs::metadata(path))?;
     let file = File::open(path).map_err(&failed)?;
-    // And after: another may stand there by now.
+    // Checked again after opening: the file may have been replaced.
     let len = regular(file.metadata())?;
     Ok((file, len))
 }
 
-/// Room for `len` bytes more, or an error where memory does not suffice.
+/// Reserves `len` more bytes, or fails if memory runs out.
 pub(crate) fn reserve(path: &Path, bytes: &mut Vec<u8>, len: u64) -> Result<()> {
     let room = usize::try_from(len).ok();
     if room.is_some_and(|len| bytes.try_reserve_exact(len).is_ok()) {
         return Ok(());
     }
-    let message = format!("it has {len} bytes, more than there is memory for");
+    let message = format!("not enough memory for its {len} bytes");
     Err(io_error(
         path,
         io::Error::new(io::ErrorKind::OutOfMemory, message),
@@ -134,13 +135,13 @@ fn kind(kind: FileType) -> &'static str {
     }
 }
 
-/// The tensors of a safetensors file that has been [read]; `path` is for messages.
+/// The tensors of a safetensors file that was [read]; `path` is for messages.
 ///
-/// `SafeTensors::deserialize` alone would let a header take a hundred times the file's length, and
-/// adds up the offsets in it without looking for an overflow: that is looked at here.
+/// `SafeTensors::deserialize` alone lets a header use a hundred times the file's length in memory
+/// and adds offsets without overflow checks. This function limits the first and checks the second.
 ///
 /// # Errors
-/// [`Error::Format`] where the bytes are not a safetensors file, or its header has more than 2^17
+/// [`Error::Format`] if the bytes are not a safetensors file, or the header has more than 2^17
 /// entries.
 #[cfg(feature = "safetensors")]
 pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTensors<'a>> {
@@ -161,14 +162,14 @@ pub fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<safetensors::SafeTens
     let metadata: Metadata = serde_json::from_slice(header).map_err(|e| wrong(e.to_string()))?;
     let data = rest.len().saturating_sub(header.len());
     if metadata.data_len() != data {
-        let expected = format!("{} bytes, by the header", metadata.data_len());
+        let expected = format!("{} bytes, according to the header", metadata.data_len());
         let found = format!("{data} bytes");
         return Err(format_error(path, "length of the data", expected, found));
     }
     SafeTensors::deserialize(bytes).map_err(|e| wrong(e.to_string()))
 }
 
-/// What is expected of a header and what was found, where no reader here takes it.
+/// For an invalid header, the expectation and the finding.
 #[cfg(feature = "safetensors")]
 pub(crate) fn too_large(header: &[u8]) -> Option<(String, String)> {
     if header.len() > MAX_HEADER {
@@ -182,7 +183,7 @@ pub(crate) fn too_large(header: &[u8]) -> Option<(String, String)> {
     })
 }
 
-/// Commas in a JSON text, but for those within strings.
+/// Counts the commas in JSON text, except those inside strings.
 #[cfg(feature = "safetensors")]
 fn commas(json: &[u8]) -> usize {
     let (mut within, mut escaped) = (false, false);
@@ -202,7 +203,7 @@ pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
     failed("read", path, source)
 }
 
-/// [`Error::Io`] in one line.
+/// Shorthand for [`Error::Io`].
 #[cold]
 pub(crate) fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Io {
@@ -212,7 +213,7 @@ pub(crate) fn failed(action: &'static str, path: &Path, source: io::Error) -> Er
     }
 }
 
-/// [`Error::Format`] in one line.
+/// Shorthand for [`Error::Format`].
 #[cold]
 pub(crate) fn format_error(
     path: &Path,

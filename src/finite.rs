@@ -2,7 +2,7 @@
 
 use crate::{Error, Float, Result};
 
-/// Refuses a NaN or an infinity, and says which element it is.
+/// Reports NaN or infinity with its index.
 pub(crate) fn check_finite<'a, F: Float>(
     what: &str,
     values: impl Iterator<Item = &'a F> + Clone,

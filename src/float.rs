@@ -1,7 +1,7 @@
-//! The two precisions that the mathematics is written for: `f32` to train, `f64` to prove.
+//! The two precisions of the crate: `f32` for training, `f64` for verification.
 //!
-//! `exp` and `ln` come from Rust code (`libm`), not from the platform's C library, so that a seed
-//! gives the same bits on every machine.
+//! `exp` and `ln` come from Rust code (`libm`), not the platform's C library, so that a seed gives
+//! the same bits on every machine.
 
 use std::iter::Sum;
 
@@ -21,9 +21,9 @@ pub trait Float: NdFloat + Sum + Default + private::Sealed {
     fn ln_portable(self) -> Self;
 }
 
-/// Something that there is for each precision: `Of<f32>` and `Of<f64>`.
+/// A type constructor over the precision: `Of<f32>` and `Of<f64>`.
 pub trait ByPrecision {
-    /// What there is for `F`.
+    /// The type for `F`.
     type Of<F: Float>;
 }
 
@@ -31,7 +31,7 @@ mod private {
     use super::{ByPrecision, Float};
 
     pub trait Sealed: Sized {
-        /// Of the two, the one of this precision.
+        /// The one of the two with this precision.
         fn choose<P: ByPrecision>(single: P::Of<f32>, double: P::Of<f64>) -> P::Of<Self>
         where
             Self: Float;

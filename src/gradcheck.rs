@@ -1,19 +1,20 @@
-//! Proof of the gradients by finite differences, for any network and loss.
+//! Checks gradients against finite differences, for any network and loss.
 //!
-//! A network of hard spikes has jumps: differencing it says nothing about a surrogate gradient.
-//! But each surrogate is the exact derivative of a [soft spike](crate::Surrogate::soft_spike), so
-//! the *same backward code* gives the exact gradient of the **relaxed** network, in which
+//! A network with hard spikes is discontinuous, so finite differences say nothing about a surrogate
+//! gradient. But each surrogate is the exact derivative of a [soft
+//! spike](crate::Surrogate::soft_spike), so the *same backward code* computes the exact gradient of
+//! the **relaxed** network, in which
 //!
 //! * every spike is the soft spike `σ(u − θ)`, and
-//! * every detached reset is a constant, held at its value in the run that is differentiated.
+//! * every detached reset is a constant, held at its value in the unperturbed run.
 //!
-//! That network is smooth (but for the kinks of some surrogates), so central differences of its
-//! loss must agree with the backward pass in every parameter. Where they do, the code that trains
-//! is right.
+//! That network is smooth (except at the kinks of some surrogates), so central differences of its
+//! loss must agree with the backward pass in every parameter. If they do, the training code is
+//! correct.
 //!
-//! Zeros prove nothing: a wrong loss agrees with its differences where both are 0. A tensor whose
-//! gradient is all zero is reported as "nothing to compare", and a report in which every tensor is
-//! one does not pass.
+//! Zeros prove nothing: even a wrong gradient agrees if both sides are 0. A tensor whose gradient
+//! is all zero is reported as "nothing to compare", and a report with only such tensors does not
+//! pass.
 
 use std::fmt;
 
@@ -25,32 +26,31 @@ use crate::{
     neuron::{Held, Relaxed, rows::Spikes},
 };
 
-/// Largest disagreement that [`GradcheckReport::passes`] accepts, relative to the largest entry of
-/// the tensor.
+/// Largest error that [`GradcheckReport::passes`] accepts, relative to the largest entry of the
+/// tensor.
 pub const TOLERANCE: f64 = 1e-6;
 
-/// Steps of the differences, tried in this order until one agrees: large ones lose the fewest digits
-/// to rounding, but near a kink of a surrogate a difference across it is wrong by an amount in
-/// proportion to the step.
+/// Step sizes, tried in this order until one agrees. Large steps lose the fewest digits to
+/// rounding, but a difference across a kink of a surrogate has an error proportional to the step.
 const STEPS: [f64; 5] = [1e-4, 1e-3, 1e-5, 1e-6, 1e-7];
 
 /// The comparison of one tensor's gradient with finite differences.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TensorCheck {
-    /// Its name: `fc1.weight`, `lif2.beta`, …
+    /// The tensor's name: `fc1.weight`, `lif2.beta`, …
     pub name: String,
-    /// Number of entries, each of which was checked.
+    /// Number of entries; all are checked.
     pub entries: usize,
     /// Index of the worst entry.
     pub worst: Vec<usize>,
-    /// What the backward pass says there.
+    /// The result of the backward pass at that entry.
     pub analytic: f64,
-    /// What the difference quotient says there.
+    /// The difference quotient at that entry.
     pub numeric: f64,
-    /// Their distance over the largest entry of the tensor.
+    /// Their distance divided by the largest entry of the tensor.
     pub error: f64,
-    /// Whether both are zero everywhere, or so small that zeros would have agreed as well: nothing was
+    /// Whether both are zero everywhere, or so small that zeros would pass too: nothing was
     /// compared.
     pub zero: bool,
 }
@@ -59,25 +59,26 @@ pub struct TensorCheck {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GradcheckReport {
-    /// One for each tensor, in the order of [`Network::parameters`].
+    /// One entry per tensor, in the order of [`Network::parameters`].
     pub tensors: Vec<TensorCheck>,
     /// The relaxed network's loss.
     pub loss: f64,
     /// Layers that cannot fire in so few steps, from 1: with `T = 1` those of
-    /// [`FireThenIntegrate`](crate::Dynamics::FireThenIntegrate), whose spike reads the membrane before the first step, which
-    /// is 0. In the relaxed network their soft spikes are constants.
+    /// [`FireThenIntegrate`](crate::Dynamics::FireThenIntegrate), whose spike reads the initial
+    /// membrane 0. In the relaxed network their soft spikes are constants.
     pub cannot_fire: Vec<usize>,
 }
 
 impl GradcheckReport {
-    /// The largest error of all entries; NaN if any is not a number.
+    /// The largest error of all entries; NaN if any is NaN.
     pub fn max_error(&self) -> f64 {
         self.tensors
             .iter()
             .fold(0.0, |max, t| if t.error <= max { max } else { t.error })
     }
 
-    /// The tensors whose gradient is [zero](TensorCheck::zero), by name: nothing was compared there.
+    /// The names of the tensors whose gradient is [zero](TensorCheck::zero), so that nothing was
+    /// compared.
     pub fn nothing_to_compare(&self) -> Vec<&str> {
         let zero = self.tensors.iter().filter(|tensor| tensor.zero);
         zero.map(|tensor| tensor.name.as_str()).collect()
@@ -85,10 +86,10 @@ impl GradcheckReport {
 
     /// Whether every entry agrees within [`TOLERANCE`], and at least one tensor has a gradient.
     ///
-    /// Single tensors of zeros do not fail the check: a parameter may rightly have no gradient, as
-    /// the weights of a layer have under an input of zeros. They are in
-    /// [`nothing_to_compare`](Self::nothing_to_compare), and the table names them. A test that wants
-    /// every tensor proved asserts that this list is empty.
+    /// A single tensor of zeros does not fail the check: a gradient may rightly be zero, for
+    /// example that of weights whose inputs are all zero. The table and
+    /// [`nothing_to_compare`](Self::nothing_to_compare) name such tensors. To require a gradient in
+    /// every tensor, assert that this list is empty.
     pub fn passes(&self) -> bool {
         self.max_error() <= TOLERANCE && self.tensors.iter().any(|tensor| !tensor.zero)
     }
@@ -115,7 +116,7 @@ impl fmt::Display for GradcheckReport {
             writeln!(
                 f,
                 "{layers} cannot fire: in FireThenIntegrate a spike reads the membrane of the step \
-                 before, and T = 1 has none; take T of at least 2"
+                 before, and T = 1 has none; use T >= 2"
             )?;
         }
         writeln!(
@@ -139,7 +140,8 @@ impl fmt::Display for GradcheckReport {
 }
 
 /// Compares the backward pass with central differences in every parameter of a network, in double
-/// precision. It costs four forward passes for each parameter, or more where a kink is near: use a small network of the same kind.
+/// precision. It costs four forward passes per parameter, or more near a kink: use a small network
+/// of the same kind.
 ///
 /// ```
 /// use ndarray::Array2;
@@ -156,7 +158,7 @@ impl fmt::Display for GradcheckReport {
 /// ```
 ///
 /// # Errors
-/// Whatever the forward pass or the loss reports: a disagreement is not an error but a report that
+/// Any error of the forward pass or the loss. A disagreement is not an error, but a report that
 /// does not [pass](GradcheckReport::passes).
 pub fn gradcheck(
     network: &Network<f64>,
@@ -225,7 +227,7 @@ pub fn gradcheck(
                 };
             }
         }
-        // Zeros in its place would be within the tolerance.
+        // Zeros would be within the tolerance.
         check.zero = own <= TOLERANCE * scale && check.error <= TOLERANCE;
         tensors.push(check);
     }
@@ -239,7 +241,7 @@ pub fn gradcheck(
     })
 }
 
-/// Moves one entry of one tensor; returns what stood there.
+/// Perturbs one entry of a tensor; returns the old value.
 fn nudge(network: &mut Network<f64>, which: usize, index: &IxDyn, step: f64) -> f64 {
     let (_, tensor) = &mut network.parameters_mut()[which];
     let start = tensor[index];

@@ -1,4 +1,4 @@
-//! What a network is fed, borrowed: a static input held for all steps, or a sequence.
+//! Borrowed network input: constant over all steps, or a sequence.
 
 #![deny(
     clippy::unwrap_used,
@@ -15,10 +15,10 @@ use ndarray::{ArrayView2, ArrayView3, s};
 
 use crate::{Error, Float, Network, Result, finite::all_finite, memory};
 
-/// Numbers that one sample may have: they are counted in 32 bits.
+/// Limit on the numbers in one sample, which are indexed with 32 bits.
 const MAX_SAMPLE: usize = u32::MAX as usize;
 
-/// The input of one batch; views, never copied on the way in.
+/// The input of one batch, as views that are not copied.
 ///
 /// ```
 /// use ndarray::{Array2, Array3};
@@ -51,7 +51,7 @@ pub enum Input<'a, F: Float = f32> {
 }
 
 impl<'a, F: Float> Input<'a, F> {
-    /// The static input `x [B, N]` for `num_steps` steps.
+    /// The constant input `x [B, N]` for `num_steps` steps.
     pub fn constant(x: ArrayView2<'a, F>, num_steps: usize) -> Self {
         Input::Constant { x, num_steps }
     }
@@ -85,7 +85,7 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Sample `b` alone, as a batch of one; it must be there.
+    /// Sample `b`, which must exist, as a batch of one.
     pub(crate) fn sample(&self, b: usize) -> Self {
         match *self {
             Input::Constant { x, num_steps } => Input::Constant {
@@ -98,8 +98,8 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Adds to an error of shape how the axes of this input were read, so that an input `[B, T, N]` in
-    /// place of `[T, B, N]` is recognised. Other errors stay as they are.
+    /// Adds the interpretation of the axes to a shape error, which reveals an input `[B, T, N]`
+    /// passed instead of `[T, B, N]`. Other errors are unchanged.
     #[cold]
     pub(crate) fn name_axes(&self, mut error: Error) -> Error {
         if let Error::Shape { expected, .. } = &mut error {
@@ -124,8 +124,7 @@ impl<'a, F: Float> Input<'a, F> {
         error
     }
 
-    /// Refuses an input that [`check_shape`](Self::check_shape) refuses, or that holds a NaN or an
-    /// infinity.
+    /// Runs [`check_shape`](Self::check_shape) and checks that all values are finite.
     pub(crate) fn check(&self, network: &Network<F>) -> Result<()> {
         self.check_shape(network)?;
         let finite = match self {
@@ -139,8 +138,7 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Refuses an input that does not fit the network, is empty, or has more steps than there is memory
-    /// for.
+    /// Checks that the input matches the network, is not empty, and that its steps fit into memory.
     pub(crate) fn check_shape(&self, network: &Network<F>) -> Result<()> {
         for (name, value) in [
             ("num_steps", self.num_steps()),
@@ -158,21 +156,21 @@ impl<'a, F: Float> Input<'a, F> {
             let expected = format!("{expected}{}], the network's inputs", network.inputs());
             return Err(self.name_axes(Error::shape("input", expected, found)));
         }
-        // What an engine holds of one sample at least: current, spikes, membranes, adjoints.
+        // The minimum memory per sample in any engine: current, spikes, membranes, adjoints.
         let neurons = network.layers().iter().map(|layer| layer.neurons());
         let traces = neurons.map(|n| [4, self.num_steps(), 1, n]);
         memory::check::<F>("num_steps x neurons", traces)?;
         if let Input::Sequence { x } = self {
             let (num_steps, _, features) = x.dim();
             if num_steps.saturating_mul(features) > MAX_SAMPLE {
-                let expected = "fewer than 2^32 numbers for each sample";
+                let expected = "fewer than 2^32 numbers per sample";
                 return Err(self.name_axes(Error::shape("input", expected, x.shape())));
             }
         }
         Ok(())
     }
 
-    /// The error that names the first NaN or infinity, which must be there.
+    /// The error for the first NaN or infinity, which must exist.
     pub(crate) fn not_finite(&self) -> Error {
         let found = match self {
             Input::Constant { x, .. } => {
@@ -196,19 +194,19 @@ impl<'a, F: Float> Input<'a, F> {
         }
     }
 
-    /// Refuses targets that do not fit this input and the network.
+    /// Checks that the targets match this input and the network.
     pub(crate) fn check_targets(&self, network: &Network<F>, targets: &[usize]) -> Result<()> {
         check_targets(targets, self.batch(), network.outputs())
             .map_err(|error| self.name_axes(error))
     }
 }
 
-/// Checks that there is one target for each sample, and that each names a class.
+/// Checks that there is one target per sample and that each is a valid class.
 pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> Result<()> {
     if targets.len() != batch {
         return Err(Error::shape(
             "targets",
-            format!("[{batch}], one for each sample"),
+            format!("[{batch}], one per sample"),
             &[targets.len()],
         ));
     }

@@ -1,10 +1,10 @@
 //! Trains spiking neural networks by **explicit, hand-derived backpropagation through time**: no
 //! autograd, no Python.
 //!
-//! A network of leaky integrate-and-fire neurons runs for `T` steps; the backward pass that trains
-//! it is written out by hand, with a surrogate gradient in place of the spike's derivative, and
-//! proved: against finite differences ([`gradcheck`]), against PyTorch autograd, and against
-//! snnTorch, SpikingJelly and Norse themselves (`tests/fixtures`).
+//! A network of spiking neurons runs for `T` steps. The backward pass is written out by hand, with
+//! a surrogate gradient in place of the spike's derivative. It is checked against finite
+//! differences ([`gradcheck`]), PyTorch autograd, snnTorch, SpikingJelly and Norse
+//! (`tests/fixtures`).
 //!
 //! ```
 //! use spikegrad::ndarray::Array2;
@@ -30,11 +30,11 @@
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
 //!
-//! # The way through
+//! # Overview
 //!
 //! Data flows one way: [`Input`] → [`Network`] → [`Recording`] → [`Loss`] → [`Adjoints`] →
-//! [`Gradients`] → [`Adam`]. An [`Engine`] does all of it in one call; the same in four calls, to
-//! look inside or to put something of one's own in between:
+//! [`Gradients`] → [`Adam`]. An [`Engine`] does all of it in one call. To inspect or replace a
+//! stage, make the four calls yourself:
 //!
 //! ```
 //! use ndarray::Array2;
@@ -53,19 +53,21 @@
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
 //!
-//! * [`neuron`] has the equations of every neuron and their adjoints, [`surrogate`] the surrogates,
-//!   [`loss`] the losses.
-//! * [`engine::reference`](mod@engine::reference) is backpropagation through time as a textbook has it.
-//! * [`docs`] has chapters: the derivation with pencil and paper, each library's reset rule, and
-//!   how to check a port of your own model; the module `verify` (feature `safetensors`) checks it.
-//! * A [`Predictor`] answers by `&self`, for any number of threads at once; the example `serve` shows it.
-//! * [`train`] has the training loop, [`data`] the data sets; the module `checkpoint` (feature
-//!   `safetensors`) has runs that go on after a crash, `weights` the files of weights.
+//! * [`neuron`] documents the equations of every neuron and their adjoints, [`surrogate`] the
+//!   surrogate gradients, [`loss`] the losses.
+//! * [`engine::reference`](mod@engine::reference) is a plain implementation of backpropagation
+//!   through time.
+//! * [`docs`] has chapters on the derivation, each library's reset rule, porting and more. The
+//!   module `verify` (feature `safetensors`) checks a ported model.
+//! * A [`Predictor`] predicts through `&self` from any number of threads at once; see the example
+//!   `serve`.
+//! * [`train`] has the training loop, [`data`] the data sets. The module `checkpoint` (feature
+//!   `safetensors`) resumes runs after a crash; `weights` reads and writes weights.
 //!
 //! # Arrays
 //!
-//! Inputs, parameters and recordings are arrays of the crate `ndarray`, version 0.17, which is
-//! re-exported: with `use spikegrad::ndarray` a program needs no dependency on it.
+//! Inputs, parameters and recordings are arrays of `ndarray` 0.17. The crate re-exports it: with
+//! `use spikegrad::ndarray` a program needs no dependency on it.
 //!
 //! ```
 //! use spikegrad::Input;
@@ -77,8 +79,8 @@
 //! assert_eq!(Input::sequence(first.view()).batch(), 1);
 //! ```
 //!
-//! A program that depends on `ndarray` itself needs version 0.17 as well. An array of another version is
-//! another type, and the compiler answers:
+//! A program that depends on `ndarray` itself needs version 0.17 too. Arrays of other versions are
+//! different types, and the compiler reports:
 //!
 //! ```text
 //! error[E0308]: mismatched types
@@ -86,7 +88,7 @@
 //! note: there are multiple different versions of crate `ndarray` in the dependency graph
 //! ```
 //!
-//! Where the other version has to stay, its arrays are handed over as slices, without a copy:
+//! If the program needs another version, pass its arrays as slices, without a copy:
 //!
 //! ```
 //! use spikegrad::{Input, ndarray::ArrayView2};
@@ -102,35 +104,35 @@
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | description |
 //! |---|---|---|
-//! | `rayon` | yes | several threads; the results have the same bits without |
+//! | `rayon` | yes | several threads; results have the same bits without it |
 //! | `mnist` | yes | reads MNIST and other idx data sets, raw or gzipped |
 //! | `safetensors` | yes | reads and writes weights and checkpoints |
 //! | `blas` | no | the reference engine's matrix products through BLAS; link one by a feature of `blas-src` |
-//! | `openblas` | no | the same through the system's OpenBLAS |
-//! | `cuda` | no | trains on an NVIDIA GPU where there is one; builds and runs without |
-//! | `plot` | yes | loss, accuracy, rasters and traces as SVG |
+//! | `openblas` | no | links the system's OpenBLAS for `blas` |
+//! | `cuda` | no | trains on an NVIDIA GPU if there is one; builds and runs without |
+//! | `plot` | yes | plots loss, accuracy, rasters and traces as SVG |
 //!
 //! # WebAssembly
 //!
-//! With `default-features = false` the crate compiles for `wasm32-unknown-unknown` without a flag, and
-//! the module needs no import. Engines, [`Trainer`] and [`gradcheck`] work there, on one thread; the same
-//! seed gives the bits of a processor without fused multiply-adds (the instruction set `SSE2` of
-//! [`CpuEngine::with_instruction_set`]). There is no clock: the times in a [`History`] are zero. `mnist`
-//! and `safetensors` compile too, but there are no files to read; the drawing crate behind `plot` imports
-//! functions of a browser.
+//! With `default-features = false` the crate compiles for `wasm32-unknown-unknown` without flags,
+//! and the module has no imports. Engines, [`Trainer`] and [`gradcheck`] run on one thread. The
+//! same seed gives the same bits as on a processor without fused multiply-add (the instruction set
+//! `SSE2` of [`CpuEngine::with_instruction_set`]). Without a clock, the times in a [`History`] are
+//! zero. `mnist` and `safetensors` compile but have no files to read; the drawing crate behind
+//! `plot` imports browser functions.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-/// The README's program, compiled and run with the tests.
+/// Compiles and runs the program in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// The same of the package's own README.
+/// Compiles and runs the program in the package's README.
 #[cfg(doctest)]
 #[doc = include_str!("docs/crate.md")]
 struct CrateReadme;

@@ -1,7 +1,7 @@
-//! Losses on the output layer: value, and adjoint with respect to membranes and spikes.
+//! Losses on the output layer: value and adjoint with respect to membranes and spikes.
 //!
-//! With `C` classes, target `y_b` of sample `b`, output membranes `u [T, B, C]`, output spikes
-//! `s [T, B, C]`, `p = softmax` over the classes and `1_c = [c = y_b]`:
+//! The table uses `C` classes, target `y_b` of sample `b`, output membranes `u [T, B, C]`, output
+//! spikes `s [T, B, C]`, `p = softmax` over the classes and `1_c = [c = y_b]`.
 //!
 //! | loss | value | adjoint |
 //! |---|---|---|
@@ -23,10 +23,10 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
 
 use crate::{Error, Float, ReadOut, Recording, Result};
 
-/// The signature of a loss of the user's own; see [`Loss::custom`].
+/// The signature of a custom loss; see [`Loss::custom`].
 pub type LossFn<F> = dyn Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync;
 
-/// What training minimises, on the output layer.
+/// The loss on the output layer.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Loss<F: Float = f32> {
@@ -39,23 +39,23 @@ pub enum Loss<F: Float = f32> {
     CrossEntropyRate,
     /// Cross entropy of the largest membrane over time: snnTorch's `ce_max_membrane_loss`.
     CrossEntropyMaxMembrane,
-    /// Squared distance of the spike counts from a target count, divided by the steps: snnTorch's
-    /// `mse_count_loss`. The counts aimed at are `⌊T·rate⌋`, as there.
+    /// Mean squared error of the spike counts, divided by the number of steps: snnTorch's
+    /// `mse_count_loss`. The target counts are `⌊T·rate⌋`, as in snnTorch.
     MseCount {
-        /// Rate of the right class, in `[0, 1]`; 1 in snnTorch.
+        /// Target rate of the correct class, in `[0, 1]`; 1 in snnTorch.
         correct_rate: f64,
-        /// Rate of every other class, in `[0, 1]`; 0 in snnTorch.
+        /// Target rate of every other class, in `[0, 1]`; 0 in snnTorch.
         incorrect_rate: f64,
     },
-    /// Squared distance of the membranes from a target potential at every step: snnTorch's
+    /// Mean squared error of the membranes from a target potential at every step: snnTorch's
     /// `mse_membrane_loss`.
     MseMembrane {
-        /// Potential of the right class; 1 in snnTorch.
+        /// Target potential of the correct class; 1 in snnTorch.
         on_target: f64,
-        /// Potential of every other class; 0 in snnTorch.
+        /// Target potential of every other class; 0 in snnTorch.
         off_target: f64,
     },
-    /// A function of the user's own; see [`Loss::custom`].
+    /// A custom function; see [`Loss::custom`].
     Custom(Arc<LossFn<F>>),
 }
 
@@ -89,15 +89,15 @@ impl<F: Float> fmt::Debug for Loss<F> {
     }
 }
 
-/// What is minimised in all: a [`Loss`], and an activity penalty on the hidden layers' spikes.
+/// The training objective: a [`Loss`] and an L1 activity penalty on the spikes of hidden layers.
 ///
-/// Anything that takes an objective takes a bare [`Loss`] too.
+/// A [`Loss`] converts into an objective without a penalty.
 #[derive(Debug, Clone)]
 pub struct Objective<F: Float = f32> {
     /// The loss on the output layer.
     pub loss: Loss<F>,
     /// `λ`: adds `λ Σ s` over all spikes of all hidden layers, snnTorch's `l1_rate_sparsity`
-    /// applied to each. 0 leaves the spikes free.
+    /// applied to each. 0 disables the penalty.
     pub rate_l1: f64,
 }
 
@@ -107,31 +107,31 @@ impl<F: Float> From<Loss<F>> for Objective<F> {
     }
 }
 
-/// `∂L/∂` spikes and membranes of each layer, `[T, B, N]` where present; `None` is zero.
+/// The derivatives of the loss with respect to spikes and membranes of each layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjoints<F: Float = f32> {
-    /// One for each layer, from the first up.
+    /// One entry per layer, from the first.
     pub layers: Vec<LayerAdjoint<F>>,
 }
 
-/// `∂L/∂` one layer's spikes and membranes.
+/// The derivatives of the loss with respect to one layer's spikes and membranes; `None` is zero.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LayerAdjoint<F: Float = f32> {
-    /// `∂L/∂s [T, B, N]`: the loss's own share of `e`.
+    /// `∂L/∂s [T, B, N]`: the contribution of the loss to `e`.
     pub spk: Option<Array3<F>>,
     /// `∂L/∂u [T, B, N]`: `g`.
     pub mem: Option<Array3<F>>,
 }
 
 impl<F: Float> Adjoints<F> {
-    /// Nothing arrives at any of `layers` layers.
+    /// Zero adjoints for `layers` layers.
     pub fn none(layers: usize) -> Self {
         Adjoints {
             layers: vec![LayerAdjoint::default(); layers],
         }
     }
 
-    /// The adjoint of a loss on the output layer alone.
+    /// The adjoints of a loss on the output layer.
     pub fn output(layers: usize, spk: Option<Array3<F>>, mem: Option<Array3<F>>) -> Self {
         let mut adjoints = Self::none(layers);
         if let Some(last) = adjoints.layers.last_mut() {
@@ -142,9 +142,9 @@ impl<F: Float> Adjoints<F> {
 }
 
 impl<F: Float> Loss<F> {
-    /// A loss of the user's own: a closure that gets the recording of all layers and the targets,
-    /// and returns the value and the adjoints. It is proved like the others by
-    /// [`gradcheck`](crate::gradcheck).
+    /// A custom loss: a closure that takes the recording of all layers and the targets and returns
+    /// the value and the adjoints. [`gradcheck`](crate::gradcheck) checks it like the built-in
+    /// losses.
     ///
     /// ```
     /// use spikegrad::{Adjoints, Loss};
@@ -163,7 +163,8 @@ impl<F: Float> Loss<F> {
         Loss::Custom(Arc::new(loss))
     }
 
-    /// The same loss in another precision; `None` for a custom loss in another than its own.
+    /// The same loss in another precision. A custom loss exists in one precision only; `None` for
+    /// any other.
     #[cfg(feature = "safetensors")]
     pub(crate) fn cast<G: Float>(&self) -> Option<Loss<G>> {
         if let Some(same) = (self as &dyn Any).downcast_ref::<Loss<G>>() {
@@ -193,11 +194,10 @@ impl<F: Float> Loss<F> {
     }
 
     /// The read-out that fits this loss: [`SpikeCount`](ReadOut::SpikeCount) for a loss on spikes,
-    /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss, of which only
-    /// its author knows.
+    /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss.
     ///
-    /// A network trained on spikes has membranes that nothing has trained to be the largest, and a
-    /// network trained on membranes may hardly spike, so the other read-out is often far worse.
+    /// The other read-out is often much worse: training on spikes does not train the membranes to
+    /// rank the classes, and a network trained on membranes may hardly spike.
     ///
     /// ```
     /// use spikegrad::{Loss, ReadOut};
@@ -217,7 +217,7 @@ impl<F: Float> Loss<F> {
         }
     }
 
-    /// Refuses rates outside `[0, 1]` and infinite potentials.
+    /// Checks the settings: rates in `[0, 1]`, finite potentials.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] naming the setting.
@@ -249,11 +249,11 @@ impl<F: Float> Loss<F> {
         }
     }
 
-    /// Value and adjoints for a recording; a custom loss needs the layers it reads to be kept.
+    /// Computes value and adjoints from a recording. A custom loss needs the layers that it reads.
     ///
     /// # Errors
-    /// [`Error::Shape`] or [`Error::Target`] for targets that do not fit, [`Error::InvalidParameter`]
-    /// for a setting out of range, and whatever a custom loss reports.
+    /// [`Error::Shape`] or [`Error::Target`] for invalid targets, [`Error::InvalidParameter`] for a
+    /// setting out of range, and any error of a custom loss.
     pub fn evaluate(
         &self,
         recording: &Recording<F>,
@@ -357,11 +357,11 @@ impl<F: Float> Loss<F> {
 }
 
 impl<F: Float> Objective<F> {
-    /// Value and adjoints of the loss, and of the activity penalty on hidden spikes.
+    /// Computes value and adjoints of the loss plus the activity penalty.
     ///
     /// # Errors
-    /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] where `rate_l1` is not a finite number of
-    /// at least 0, or a hidden layer was not kept.
+    /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] if `rate_l1` is negative or not finite,
+    /// or a hidden layer was not recorded.
     pub fn evaluate(
         &self,
         recording: &Recording<F>,
@@ -375,8 +375,8 @@ impl<F: Float> Objective<F> {
                 let Some(trace) = recording.layer(k) else {
                     return Err(Error::parameter(
                         "record",
-                        "without hidden layers",
-                        "all layers, for rate_l1",
+                        "missing hidden layers",
+                        "all layers, which rate_l1 requires",
                     ));
                 };
                 let spk = adjoint
@@ -389,7 +389,7 @@ impl<F: Float> Objective<F> {
         Ok((value, adjoints))
     }
 
-    /// The same in another precision, where the loss [has one](Loss::cast).
+    /// The same objective in another precision, if the loss [supports it](Loss::cast).
     #[cfg(feature = "safetensors")]
     pub(crate) fn cast<G: Float>(&self) -> Option<Objective<G>> {
         Some(Objective {
@@ -398,7 +398,7 @@ impl<F: Float> Objective<F> {
         })
     }
 
-    /// Refuses settings out of range.
+    /// Checks the ranges of the settings.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] naming the setting.
@@ -414,8 +414,8 @@ impl<F: Float> Objective<F> {
     }
 }
 
-/// Mean cross entropy of one `[B, C]` of logits, which it overwrites with its adjoint
-/// `(softmax − onehot)/B`.
+/// Mean cross entropy of logits `[B, C]`, which are overwritten with the adjoint `(softmax −
+/// onehot)/B`.
 fn cross_entropy<F: Float>(mut logits: ArrayViewMut2<'_, F>, targets: &[usize]) -> f64 {
     let batch = F::from_f64(targets.len() as f64);
     let mut sum = 0.0;
@@ -431,7 +431,7 @@ fn cross_entropy<F: Float>(mut logits: ArrayViewMut2<'_, F>, targets: &[usize]) 
     sum / targets.len() as f64
 }
 
-/// Sum of squared distances from `on` (target class) and `off`; overwrites with the distances.
+/// Sum of squared distances from `on` (target class) and `off`. The distances overwrite the input.
 fn squares<F: Float>(
     mut values: ArrayViewMut2<'_, F>,
     targets: &[usize],
@@ -454,13 +454,13 @@ fn every_step<F: Float>(values: ArrayView2<'_, F>, num_steps: usize) -> Array3<F
     Array3::from_shape_fn((num_steps, batch, classes), |(_, b, c)| values[[b, c]])
 }
 
-/// A custom loss must answer in the recording's shapes.
+/// Checks that the adjoints of a custom loss have the shapes of the recording.
 pub(crate) fn check_adjoints<F: Float>(
     adjoints: &Adjoints<F>,
     recording: &Recording<F>,
 ) -> Result<()> {
     if adjoints.layers.len() != recording.num_layers() {
-        let expected = format!("[{}], one for each layer", recording.num_layers());
+        let expected = format!("[{}], one per layer", recording.num_layers());
         return Err(Error::shape("adjoints", expected, &[adjoints.layers.len()]));
     }
     for (k, adjoint) in adjoints.layers.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! A trial allocation before a large one. Rust aborts the process when an allocation fails, so a size
-//! that comes from the user is first tried here, where it can be refused.
+//! A trial allocation before a large one. Rust aborts the process when an allocation fails, so
+//! sizes from the user are tried here first, where a failure is an error.
 //!
-//! Overcommit can defeat the trial: a system that promises more memory than it has, as Linux does within
-//! limits, may still kill a process that uses what it was promised.
+//! Overcommit can defeat the trial: a system that allocates more memory than it has, as Linux does
+//! within limits, may still kill the process when it uses the memory.
 
 #![deny(
     clippy::unwrap_used,
@@ -19,10 +19,10 @@ use std::hint::black_box;
 
 use crate::{Error, Result};
 
-/// Less than this is taken without asking.
+/// Smaller sizes are not tried.
 const SMALL: usize = 64 << 20;
 
-/// Refuses arrays of `shapes` of `T` that, all together, cannot be allocated; `what` names the sizes.
+/// Checks that arrays of `T` with these `shapes` can be allocated together; `what` names the sizes.
 pub(crate) fn check<T>(what: &str, shapes: impl IntoIterator<Item = [usize; 4]>) -> Result<()> {
     let bytes = |shape: [usize; 4]| {
         let mut sizes = shape.into_iter();
@@ -31,7 +31,7 @@ pub(crate) fn check<T>(what: &str, shapes: impl IntoIterator<Item = [usize; 4]>)
     let total = (shapes.into_iter()).try_fold(0_usize, |sum, shape| sum.checked_add(bytes(shape)?));
     let room = match total {
         Some(..SMALL) => true,
-        // Looked at, so that the compiler does not spare itself the request.
+        // Used, so that the compiler does not remove the allocation.
         Some(total) => black_box(&mut Vec::<u8>::new())
             .try_reserve_exact(total)
             .is_ok(),

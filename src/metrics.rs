@@ -1,34 +1,33 @@
-//! How good the answers are: accuracy by either read-out, and firing rates.
+//! Metrics: accuracy by either read-out, and firing rates.
 //!
-//! Two read-outs of the output layer, `[T, B, N]`, name a class: the neuron with the most spikes
-//! over time (the tutorial's), and the one with the largest membrane summed over time. Which of them
-//! is the better classifier depends on what the network was trained by: the one that the loss reads
-//! ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the lowest index, as `torch.max` has it on
-//! a CPU.
+//! Two read-outs of the output layer, `[T, B, N]`, determine a class: the neuron with the most
+//! spikes (as in the tutorial), or the neuron with the largest membrane summed over time. Use the
+//! one that matches the training loss ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the
+//! lowest index, as with `torch.max` on a CPU.
 
 use ndarray::{Array2, ArrayView2};
 
 use crate::{Float, Recording, Result};
 
-/// How the output layer names a class.
+/// How the output layer determines a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ReadOut {
-    /// The neuron with the most spikes: the tutorial's. It fits losses on spikes.
+    /// The neuron with the most spikes, as in the tutorial. Use it with losses on spikes.
     #[default]
     SpikeCount,
-    /// The neuron with the largest membrane summed over time. It fits losses on membranes.
+    /// The neuron with the largest membrane summed over time. Use it with losses on membranes.
     Membrane,
 }
 
 impl<F: Float> Recording<F> {
-    /// Each sample's scores by a read-out, `[B, N]`: of each neuron of the last layer the number of its
-    /// spikes, or its membrane summed over time.
+    /// Each sample's scores by a read-out, `[B, N]`: for each neuron of the last layer, its spike
+    /// count or its membrane summed over time.
     pub fn scores(&self, read_out: ReadOut) -> Array2<F> {
         let trace = match read_out {
             ReadOut::SpikeCount => &self.output().spk,
             ReadOut::Membrane => &self.output().mem,
         };
-        // Step by step, as the engines add: `sum_axis` has another order for some shapes.
+        // Step by step, in the engines' order: `sum_axis` uses a different order for some shapes.
         let (_, batch, neurons) = trace.dim();
         let start = Array2::zeros((batch, neurons));
         trace.outer_iter().fold(start, |sums, row| sums + row)
@@ -40,11 +39,11 @@ impl<F: Float> Recording<F> {
     }
 }
 
-/// What a batch of a training or validation pass amounts to.
+/// The results of a batch in training or validation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct StepReport {
-    /// The loss, before the update where there was one.
+    /// The loss, before the update if there was one.
     pub loss: f64,
     /// Number of samples `B`.
     pub samples: usize,
@@ -52,21 +51,21 @@ pub struct StepReport {
     pub correct_spike_count: usize,
     /// Samples classified correctly by the membrane summed over time.
     pub correct_membrane: usize,
-    /// Share of neuron-steps with a spike, for each layer.
+    /// Firing rate of each layer: the fraction of neuron-steps with a spike.
     pub firing_rate: Vec<f64>,
     /// The Euclidean norm of each layer's gradients before any clipping, as
-    /// [`Gradients::layer_norms`](crate::Gradients::layer_norms) defines it: of a training step, where
-    /// [`Engine::measure_gradients`](crate::Engine::measure_gradients) has asked for it.
+    /// [`Gradients::layer_norms`](crate::Gradients::layer_norms) defines it: only for training
+    /// steps, if enabled by [`Engine::measure_gradients`](crate::Engine::measure_gradients).
     pub gradient_norms: Option<Vec<f64>>,
 }
 
 impl StepReport {
-    /// Reads loss and correct answers off a recording of all layers (a layer that was not kept
-    /// has no firing rate: NaN).
+    /// Computes loss and correct answers from a recording of all layers. The firing rate of a layer
+    /// that was not recorded is NaN.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) or [`Error::Target`](crate::Error::Target) where the
-    /// targets do not fit.
+    /// [`Error::Shape`](crate::Error::Shape) or [`Error::Target`](crate::Error::Target) for invalid
+    /// targets.
     pub fn new<F: Float>(loss: f64, recording: &Recording<F>, targets: &[usize]) -> Result<Self> {
         recording.check()?;
         recording.check_targets(targets)?;
@@ -87,7 +86,8 @@ impl StepReport {
         ))
     }
 
-    /// From the number of correct answers by spike count and by membrane, and each layer's firing rate.
+    /// From the numbers of correct answers by spike count and by membrane, and each layer's firing
+    /// rate.
     pub(crate) fn counted(
         loss: f64,
         samples: usize,
@@ -104,8 +104,8 @@ impl StepReport {
         }
     }
 
-    /// Two batches taken together, each sample counting the same. The norms of their gradients do not
-    /// tell that of both together, so it has none.
+    /// Combines two batches, weighting every sample equally. The result has no gradient norms,
+    /// since they cannot be computed from those of the parts.
     #[must_use]
     pub fn merge(&self, other: &StepReport) -> StepReport {
         let samples = self.samples.saturating_add(other.samples);
@@ -124,12 +124,12 @@ impl StepReport {
         }
     }
 
-    /// Share of samples classified correctly by spike count.
+    /// Fraction of samples classified correctly by spike count.
     pub fn accuracy_spike_count(&self) -> f64 {
         self.correct_spike_count as f64 / self.samples as f64
     }
 
-    /// Share of samples classified correctly by the membrane summed over time.
+    /// Fraction of samples classified correctly by the membrane summed over time.
     pub fn accuracy_membrane(&self) -> f64 {
         self.correct_membrane as f64 / self.samples as f64
     }

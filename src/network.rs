@@ -1,9 +1,9 @@
-//! The network: Linear + Leaky layers, one after another, and the gradients of its parameters.
+//! The network: a stack of linear layers with spiking neurons, and the gradients of its parameters.
 //!
 //! Layer `k` computes `I_t = W s_t^below + b`, then its neurons integrate and fire
-//! ([`neuron`](crate::neuron)). `W` is `[out, in]` as in `torch.nn.Linear`; parameters have
-//! PyTorch's names, `fc1.weight`, `fc1.bias`, …, and where they are learnt `lif1.beta` and
-//! `lif1.threshold`. Nothing here runs the network: that is an [`Engine`](crate::Engine)'s work.
+//! ([`neuron`](crate::neuron)). `W` is `[out, in]` as in `torch.nn.Linear`. Parameters have
+//! PyTorch's names: `fc1.weight`, `fc1.bias`, …, and, if learned, `lif1.beta` and `lif1.threshold`.
+//! An [`Engine`](crate::Engine) runs the network.
 
 mod builder;
 mod gradients;
@@ -41,7 +41,7 @@ pub struct Network<F: Float = f32> {
     layers: Vec<Layer<F>>,
 }
 
-/// One Linear + Leaky layer.
+/// One linear layer with its neurons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer<F: Float = f32> {
     pub(crate) weight: Array2<F>,
@@ -72,8 +72,8 @@ impl<F: Float> Layer<F> {
         &self.bias
     }
 
-    /// A constant of the neurons as it stands now, after any learning: `[1]` where the layer shares it,
-    /// else `[out]`; `None` where the neurons have none of that name.
+    /// The current value of a constant of the neurons: `[1]` if the layer shares it, else `[out]`;
+    /// `None` if the neurons have no constant of that name.
     ///
     /// ```
     /// use spikegrad::{Leaky, Network};
@@ -92,7 +92,7 @@ impl<F: Float> Layer<F> {
         &self.neuron
     }
 
-    /// Constants as a layer starts with them.
+    /// Initial constants of a layer.
     pub(crate) fn initial(neuron: &Neurons) -> Vec<Array1<F>> {
         let values = |(_, value, _): (_, &PerNeuron, _)| {
             value.values().iter().map(|&x| F::from_f64(x)).collect()
@@ -100,7 +100,7 @@ impl<F: Float> Layer<F> {
         neuron.each().map(values).collect()
     }
 
-    /// What is trained of the layer.
+    /// The trained tensors of the layer.
     pub(crate) fn tensors(&self) -> LayerTensors<ArrayView2<'_, F>, ArrayView1<'_, F>> {
         LayerTensors {
             weight: self.weight.view(),
@@ -112,7 +112,7 @@ impl<F: Float> Layer<F> {
         }
     }
 
-    /// The same, to be changed.
+    /// The trained tensors, mutable.
     fn tensors_mut(&mut self) -> LayerTensors<ArrayViewMut2<'_, F>, ArrayViewMut1<'_, F>> {
         let each = self.neuron.each().zip(&mut self.constants);
         let learnt = each.filter(|((.., learn), _)| *learn);
@@ -131,7 +131,7 @@ impl<F: Float> Layer<F> {
         each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))
     }
 
-    /// A layer with these neurons and what was trained of them.
+    /// A layer with these neurons and trained tensors.
     #[cfg(feature = "safetensors")]
     pub(crate) fn trained(neuron: Neurons, tensors: tensors::Tensors<F>) -> Self {
         let mut layer = Layer {
@@ -152,7 +152,7 @@ impl<F: Float> Layer<F> {
         }
     }
 
-    /// The same as [`learnt`](Self::learnt), to be changed.
+    /// The same as [`learnt`](Self::learnt), mutable.
     fn learnt_mut(&mut self) -> impl Iterator<Item = (Constant, &mut Array1<F>)> {
         let each = self.neuron.each().zip(&mut self.constants);
         each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))
@@ -167,7 +167,7 @@ impl Network<f32> {
 }
 
 impl<F: Float> Network<F> {
-    /// A network of layers that were checked: one at least, each as wide as the one above expects.
+    /// A network of checked layers: at least one, with matching widths.
     pub(crate) fn from_layers(layers: Vec<Layer<F>>) -> Self {
         Network { layers }
     }
@@ -177,7 +177,7 @@ impl<F: Float> Network<F> {
         &self.layers
     }
 
-    /// The layers, to be changed by an engine or a reader of files that keeps their shapes.
+    /// The layers, mutable. Engines and file readers must keep the shapes.
     #[cfg(any(feature = "cuda", feature = "safetensors"))]
     pub(crate) fn layers_mut(&mut self) -> &mut [Layer<F>] {
         &mut self.layers
@@ -193,19 +193,20 @@ impl<F: Float> Network<F> {
         self.layers[self.layers.len() - 1].neurons()
     }
 
-    /// Inputs, then the neurons of each layer.
+    /// Number of inputs, then the number of neurons of each layer.
     pub fn sizes(&self) -> Vec<usize> {
         std::iter::once(self.inputs())
             .chain(self.layers.iter().map(Layer::neurons))
             .collect()
     }
 
-    /// The fewest time steps `T` after which every output can have fired because of the input: 1, and one
-    /// more for each layer that fires before it integrates ([`FireThenIntegrate`], the default), since its
-    /// spikes come one step after their cause. In a single step such a layer never fires.
+    /// The smallest number of time steps `T` after which the input can make every output fire: 1,
+    /// plus one for each layer that fires before it integrates ([`FireThenIntegrate`], the
+    /// default), because its spikes come one step after their cause. Such a layer never fires in a
+    /// run of one step.
     ///
-    /// With fewer steps spikes of the outputs do not depend on the input. Their membranes do with one step
-    /// less, where the last layer is such a layer, and otherwise do not either.
+    /// With fewer steps the output spikes do not depend on the input. If the last layer is such a
+    /// layer, the output membranes depend on the input with one step less.
     ///
     /// ```
     /// use spikegrad::{Dynamics, Leaky, Network};
@@ -224,12 +225,12 @@ impl<F: Float> Network<F> {
         1 + late(&self.layers)
     }
 
-    /// The same for the outputs' membranes, which do not wait for the last layer to fire.
+    /// The same for the output membranes, which do not wait for the last layer to fire.
     pub(crate) fn min_steps_membrane(&self) -> usize {
         1 + late(&self.layers[..self.layers.len() - 1])
     }
 
-    /// Number of trained numbers.
+    /// Number of trained values.
     pub fn num_parameters(&self) -> usize {
         self.parameters()
             .iter()
@@ -240,8 +241,8 @@ impl<F: Float> Network<F> {
     /// Every trained tensor with its name, from the first layer up.
     ///
     /// # Shapes
-    /// `fcK.weight [out, in]`, `fcK.bias [out]`; where learnt, `lifK.beta` and `lifK.threshold`,
-    /// each `[1]` or `[out]`.
+    /// `fcK.weight [out, in]`, `fcK.bias [out]`; if learned, `lifK.beta` and `lifK.threshold`, each
+    /// `[1]` or `[out]`.
     pub fn parameters(&self) -> Vec<(String, ArrayViewD<'_, F>)> {
         let layers = self.layers.iter().zip(1..);
         let named = layers.map(|(layer, k)| {
@@ -251,8 +252,8 @@ impl<F: Float> Network<F> {
         named.flatten().collect()
     }
 
-    /// The same tensors as [`parameters`](Self::parameters), to be changed in place. Values are
-    /// the caller's responsibility: engines report a NaN as soon as it reaches the loss.
+    /// The same tensors as [`parameters`](Self::parameters), mutable. Values are not checked;
+    /// engines report a NaN when it reaches the loss.
     pub fn parameters_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, F>)> {
         let layers = self.layers.iter_mut().zip(1..);
         let named = layers.map(|(layer, k)| {
@@ -265,9 +266,8 @@ impl<F: Float> Network<F> {
     /// Replaces one tensor by name.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a name that the network does not have, [`Error::Shape`] for
-    /// another shape, [`Error::NonFinite`] for a NaN or an infinity. A decay outside `[0, 1]` or a
-    /// threshold below 1e-6 is an [`Error::InvalidParameter`] too.
+    /// [`Error::InvalidParameter`] for an unknown name, a decay outside `[0, 1]` or a threshold
+    /// below 1e-6; [`Error::Shape`] for a wrong shape; [`Error::NonFinite`] for NaN or infinity.
     pub fn set_parameter(&mut self, name: &str, values: ArrayViewD<'_, F>) -> Result<()> {
         let range = self.range(name);
         let mut tensors = self.parameters_mut();
@@ -316,21 +316,21 @@ impl<F: Float> Network<F> {
         }
     }
 
-    /// Refuses a NaN or an infinity in any parameter, by name; `when` is added to it.
+    /// Reports NaN or infinity in any parameter by name, with `when` appended.
     pub(crate) fn check_finite(&self, when: &str) -> Result<()> {
         self.parameters()
             .iter()
             .try_for_each(|(name, v)| check_finite(&format!("{name}{when}"), v.iter()))
     }
 
-    /// Brings learnt constants back into their ranges.
+    /// Clamps learned constants to their ranges.
     pub(crate) fn clamp(&mut self) {
         for (constant, values) in self.layers.iter_mut().flat_map(Layer::learnt_mut) {
             values.mapv_inplace(|x| constant.clamp(x));
         }
     }
 
-    /// Refuses constants out of range.
+    /// Checks the ranges of the constants.
     #[cfg(feature = "safetensors")]
     pub(crate) fn check_constants(&self) -> Result<()> {
         for (layer, k) in self.layers.iter().zip(1..) {

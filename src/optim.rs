@@ -1,21 +1,21 @@
 //! Adam, as `torch.optim.Adam` computes it.
 //!
-//! For each trained number `w` with gradient `g`, at update `n = 1, 2, …`:
+//! For each trained value `w` with gradient `g`, at update `n = 1, 2, …`:
 //!
 //! ```text
 //! m ← β₁ m + (1 − β₁) g          v ← β₂ v + (1 − β₂) g²
 //! w ← w − lr/(1 − β₁ⁿ) · m / (√v/√(1 − β₂ⁿ) + ε)
 //! ```
 //!
-//! `ε` is added outside the root. With [`clip_norm`](Adam::clip_norm), all gradients taken together are
-//! first scaled to at most that norm, as `torch.nn.utils.clip_grad_norm_` does:
+//! `ε` is added outside the root. With [`clip_norm`](Adam::clip_norm), the gradients are first
+//! scaled so that their joint norm is at most that value, as `torch.nn.utils.clip_grad_norm_` does:
 //!
 //! ```text
 //! g ← g · min(1, clip / (‖g‖₂ + 1e-6))
 //! ```
 //!
-//! Source: Kingma & Ba, *Adam: A Method for Stochastic
-//! Optimization*, ICLR 2015, algorithm 1, in PyTorch's arrangement of the bias corrections.
+//! Source: Kingma & Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, algorithm 1, with
+//! the bias corrections arranged as in PyTorch.
 
 use ndarray::{Array1, ArrayD, Zip};
 
@@ -27,9 +27,10 @@ use crate::{
 
 /// The Adam optimizer: settings and moments.
 ///
-/// A gradient so large that `g²` overflows would make `v` infinite for good, and its weight would never move
-/// again. Such an update is an [`Error::NonFinite`] that names the tensor and the update, here and in every
-/// engine. In `f32` that is a gradient beyond 1.8e19: use a smaller surrogate, fewer steps, [`clip_norm`](Adam::clip_norm) or `f64`.
+/// If `g²` overflowed, `v` would stay infinite and the weight would never change again. All engines
+/// therefore report such an update as an [`Error::NonFinite`] that names the tensor and the update.
+/// In `f32` this takes a gradient beyond 1.8e19: use a smaller surrogate, fewer steps,
+/// [`clip_norm`](Adam::clip_norm) or `f64`.
 ///
 /// ```
 /// use spikegrad::{Adam, Gradients, Leaky, Network};
@@ -50,16 +51,17 @@ use crate::{
 pub struct Adam<F: Float = f32> {
     /// Learning rate, at least 0.
     pub lr: f64,
-    /// Decay of the mean of the gradients, in `[0, 1)`; 0.9 by default.
+    /// Decay of the running mean of the gradients, in `[0, 1)`; 0.9 by default.
     pub beta1: f64,
-    /// Decay of the mean of their squares, in `[0, 1)`; 0.999 by default.
+    /// Decay of the running mean of their squares, in `[0, 1)`; 0.999 by default.
     pub beta2: f64,
     /// Added to the denominator, above 0; 1e-8 by default.
     pub eps: f64,
-    /// Largest Euclidean norm of all gradients together, above 0; `None`, the default, is no limit.
+    /// Largest Euclidean norm of all gradients together, above 0; `None`, the default, disables
+    /// clipping.
     pub clip_norm: Option<f64>,
     pub(crate) step: u64,
-    /// `m` and `v`, from the first step on.
+    /// `m` and `v`; `None` before the first step.
     pub(crate) moments: Option<(Gradients<F>, Gradients<F>)>,
 }
 
@@ -89,14 +91,14 @@ impl<F: Float> Adam<F> {
         self
     }
 
-    /// Sets the largest norm of all gradients together; larger gradients are scaled down to it before
-    /// the update.
+    /// Sets the largest norm of all gradients together. Larger gradients are scaled down before the
+    /// update.
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
         self
     }
 
-    /// What gradients of this norm are multiplied by before the update.
+    /// The factor that scales gradients of this norm before the update.
     pub(crate) fn clip_factor(&self, norm: f64) -> f64 {
         self.clip_norm
             .map_or(1.0, |max_norm| (max_norm / (norm + 1e-6)).min(1.0))
@@ -112,7 +114,7 @@ impl<F: Float> Adam<F> {
         self.moments.as_ref().map(|(m, v)| (m, v))
     }
 
-    /// Refuses settings out of range.
+    /// Checks the ranges of the settings.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] naming the setting.
@@ -158,15 +160,13 @@ impl<F: Float> Adam<F> {
         Ok(())
     }
 
-    /// One update of all parameters, in place; learnt decays and thresholds are then brought back
-    /// into their range.
+    /// Updates all parameters in place and clamps learned constants to their ranges.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] where gradients or
-    /// moments belong to another network, [`Error::NonFinite`] where a parameter or a gradient is not a
-    /// finite number, or where a second moment would become infinite. Nothing has changed then.
-    /// [`Error::NonFinite`] as well where the update has made a parameter infinite, which takes a learning
-    /// rate out of all proportion.
+    /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] if gradients or
+    /// moments belong to another network, [`Error::NonFinite`] if a parameter or a gradient is not
+    /// finite, or a second moment would become infinite. In these cases nothing changes. Also
+    /// [`Error::NonFinite`] if an extreme learning rate has made a parameter infinite.
     pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
         self.check()?;
         check_same(network, gradients, "gradients")?;
@@ -206,8 +206,8 @@ impl<F: Float> Adam<F> {
     }
 }
 
-/// Refuses gradients that would make a second moment infinite in update `update`, by tensor: `second` is
-/// the moment that follows one by a gradient.
+/// Reports the tensor whose gradients would make a second moment infinite in update `update`.
+/// `second` computes the new moment from the old one and a gradient.
 pub(crate) fn check_second<F: Float>(
     gradients: &Gradients<F>,
     moments: Option<(&Gradients<F>, &Gradients<F>)>,
@@ -262,19 +262,20 @@ impl<F: Float> Adam<F> {
 }
 
 impl<F: Float> Update<F> {
-    /// The second moment after `v` by a gradient, as [`step`](Self::step) forms it.
+    /// The second moment that follows `v` for a gradient, as [`step`](Self::step) computes it.
     pub fn second(&self, v: F, g: F) -> F {
         self.beta2 * v + self.gain2 * (g * g)
     }
 
-    /// One update of a weight `w` by its gradient `g`: the new `w`, `m` and `v`.
+    /// Updates a weight `w` with its gradient `g`; returns the new `w`, `m` and `v`.
     ///
-    /// A first moment whose gradients stay 0 loses a tenth with each update, and would stop at a few times
-    /// the smallest subnormal number, with which many processors multiply a hundred times more slowly. It is
-    /// set to 0 when it is no longer normal in `f32`: below 1.2e-38, with PyTorch's `ε` of 1e-8 at most
-    /// 1.2e-30 times the learning rate of an update, and too little to change a weight that is not itself
-    /// that small. (Second moments decay a hundred times more slowly: from a gradient of 1e-3 it takes
-    /// 70,000 updates without one to get there.)
+    /// While its gradients are 0, a first moment loses a tenth with each update and would stop at a
+    /// few times the smallest subnormal number. Many processors multiply subnormals a hundred times
+    /// more slowly. The moment is therefore set to 0 when it is no longer normal in `f32`, below
+    /// 1.2e-38. With PyTorch's `ε` of 1e-8 this changes an update by at most 1.2e-30 times the
+    /// learning rate, too little to change any weight that is not itself that small. (Second
+    /// moments decay a hundred times more slowly: after a gradient of 1e-3 it takes 70,000 updates
+    /// with zero gradients to get there.)
     #[inline(always)]
     pub fn step<A: Arithmetic>(&self, w: Num<A>, g: Num<A>, m: Num<A>, v: Num<A>) -> [Num<A>; 3] {
         let first = m.mul_add(self.beta1.as_f64(), g * self.gain1.as_f64());
@@ -289,11 +290,11 @@ impl<F: Float> Update<F> {
 }
 
 impl Update {
-    /// Gradients below this have squares that the second moments can take in: 9e18² is less than a
+    /// Squares of gradients below this cannot overflow the second moments: 9e18² is less than a
     /// quarter of the largest `f32`.
     pub const SAFE: f64 = 9e18;
 
-    /// One update of a few numbers: learnt constants.
+    /// Updates a few values: learned constants.
     pub fn apply(
         &self,
         w: &mut Array1<f32>,
@@ -310,7 +311,7 @@ impl Update {
     }
 }
 
-/// Refuses tensors of another network's shapes.
+/// Checks that the tensors have the shapes of the network.
 pub(crate) fn check_same<F: Float>(
     network: &Network<F>,
     tensors: &Gradients<F>,
@@ -318,10 +319,7 @@ pub(crate) fn check_same<F: Float>(
 ) -> Result<()> {
     let (parameters, tensors) = (network.parameters(), tensors.tensors());
     if parameters.len() != tensors.len() {
-        let expected = format!(
-            "[{}], one tensor for each of the network's",
-            parameters.len()
-        );
+        let expected = format!("[{}], one per tensor of the network", parameters.len());
         return Err(Error::shape(what, expected, &[tensors.len()]));
     }
     for ((name, w), (other, g)) in parameters.iter().zip(&tensors) {

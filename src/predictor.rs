@@ -1,4 +1,4 @@
-//! A network that only answers, for many callers at once.
+//! Inference from many threads at once.
 
 use std::{fmt, sync::Arc};
 
@@ -11,23 +11,24 @@ use crate::{
     engine::{Inference, check_classes, check_scores},
 };
 
-/// Runs a network forward by `&self`, on the CPU: one handle, or clones of it, serves any number of
-/// threads. Clones share the weights.
+/// Runs a network forward through `&self`, on the CPU. One predictor, or clones of it, can serve
+/// any number of threads. Clones share the weights.
 ///
-/// Its answers have the bits of the [`CpuEngine`](crate::CpuEngine)'s, and it is as fast. An
-/// [`Engine`] trains, so its methods take `&mut self`, and to share one takes a mutex; a predictor holds
-/// no lock while it computes, and so can be asked from rayon tasks, plain threads and async runtimes
-/// alike. It keeps the weights that it was made from: make a new one after further training.
+/// Results and speed equal those of the [`CpuEngine`](crate::CpuEngine), bit for bit. The methods
+/// of an [`Engine`] take `&mut self`, so sharing an engine requires a mutex. A predictor holds no
+/// lock while it computes, so rayon tasks, plain threads and async runtimes can call it. It keeps
+/// the weights it was created with: create a new one after further training.
 ///
 /// # Memory
-/// A call takes the memory that its thread left at an earlier call. [`classify`](Self::classify) and
-/// [`scores`](Self::scores) allocate at the first call of a thread, and later only for an input that is
-/// larger or less sparse than those before. (More than 64 threads share what there is; a batch of more than
-/// four rows is shared out over the thread pool, which keeps books of its own.)
+/// Calls reuse the memory of earlier calls from the same thread. [`classify`](Self::classify) and
+/// [`scores`](Self::scores) allocate at a thread's first call, and later only for an input that is
+/// larger or less sparse than before. (More than 64 threads share memory; a batch of more than four
+/// rows is distributed over the thread pool, which allocates for itself.)
 ///
 /// # Async runtimes
-/// A call computes until it returns: microseconds for one image, longer for a batch. Where that is too
-/// long for the runtime's own threads, move a clone into its blocking pool (`spawn_blocking`, say).
+/// A call blocks while it computes: microseconds for one image, longer for a batch. If that is too
+/// long for the runtime's threads, move a clone into its blocking pool (for example with
+/// `spawn_blocking`).
 ///
 /// ```
 /// use ndarray::Array2;
@@ -61,25 +62,25 @@ struct Shared {
 }
 
 impl Predictor {
-    /// A predictor with the network's parameters as they are now.
+    /// A predictor with the network's current parameters.
     pub fn new(network: &Network) -> Self {
         Self::on(network.clone(), Inference::new(network))
     }
 
-    /// The same on an instruction set by its name, as
+    /// The same with a named instruction set, as
     /// [`CpuEngine::with_instruction_set`](crate::CpuEngine::with_instruction_set).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] where this machine does not have it.
+    /// [`Error::InvalidParameter`] if the machine does not support it.
     pub fn with_instruction_set(network: &Network, name: &str) -> Result<Self> {
         let inference = Inference::with_instruction_set(network, name)?;
         Ok(Self::on(network.clone(), inference))
     }
 
-    /// A predictor with an engine's parameters as they are now; `&mut *engine` for a boxed one.
+    /// A predictor with an engine's current parameters. Pass `&mut *engine` for a boxed engine.
     ///
     /// # Errors
-    /// [`Error::Device`] where they cannot be brought back from the device.
+    /// [`Error::Device`] if they cannot be copied back from the device.
     pub fn from_engine(engine: &mut (impl Engine + ?Sized)) -> Result<Self> {
         let network = engine.to_network()?;
         let inference = Inference::new(&network);
@@ -90,17 +91,16 @@ impl Predictor {
         Predictor(Arc::new(Shared { network, inference }))
     }
 
-    /// The network that answers.
+    /// The network.
     pub fn network(&self) -> &Network {
         &self.0.network
     }
 
-    /// Runs the network over an input `[B, N]` or `[T, B, N]`, and keeps spikes and membranes
-    /// `[T, B, N]` of the layers asked for.
+    /// Runs the network on an input `[B, N]` or `[T, B, N]` and records spikes and membranes `[T,
+    /// B, N]` of the requested layers.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an input that does
-    /// not fit.
+    /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an invalid input.
     pub fn forward(&self, input: Input<'_>, record: &Record) -> Result<Recording> {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
@@ -109,11 +109,11 @@ impl Predictor {
         finite(input, inference.record(input, record))
     }
 
-    /// Each sample's class by a read-out; `classes` has room for one each.
+    /// Writes each sample's class by a read-out to `classes`, one per sample.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and [`Error::Shape`] for another number of `classes`. Some of them
-    /// may have been written then.
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for a wrong number of `classes`. On
+    /// error, some may already be written.
     pub fn classify(
         &self,
         input: Input<'_>,
@@ -126,13 +126,13 @@ impl Predictor {
         finite(input, inference.classify(input, read_out, classes))
     }
 
-    /// Each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer: the number of
-    /// their spikes, or their membrane summed over time. [`classify`](Self::classify) gives the class of
-    /// the largest.
+    /// Writes each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer:
+    /// their spike counts, or their membranes summed over time. [`classify`](Self::classify)
+    /// returns the class with the largest score.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and [`Error::Shape`] for `scores` of another shape. Some of them
-    /// may have been written then.
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for `scores` of the wrong shape. On
+    /// error, some may already be written.
     pub fn scores(
         &self,
         input: Input<'_>,
@@ -147,7 +147,7 @@ impl Predictor {
 }
 
 impl fmt::Debug for Predictor {
-    /// Its layers' widths and its instruction set; not the weights.
+    /// Shows layer widths and instruction set, without the weights.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { network, inference } = &*self.0;
         let neurons = network.layers().iter().map(|layer| layer.neurons());
@@ -159,7 +159,7 @@ impl fmt::Debug for Predictor {
     }
 }
 
-/// What has been made of an input, or why it has not.
+/// The result for an input, or the reason why there is none.
 fn finite<T>(input: Input<'_>, made: Option<T>) -> Result<T> {
     made.ok_or_else(|| input.not_finite())
 }

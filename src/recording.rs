@@ -1,4 +1,4 @@
-//! What a forward pass leaves: spikes and membranes of the layers asked for, at every step.
+//! The recording of a forward pass: spikes and membranes of the requested layers at every step.
 
 use ndarray::{Array3, Axis};
 
@@ -9,23 +9,23 @@ use crate::{
     neuron::rows::{Around, StepMut},
 };
 
-/// Which layers' spikes and membranes [`Engine::forward`](crate::Engine::forward) keeps.
+/// The layers that [`Engine::forward`](crate::Engine::forward) records.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Record {
-    /// The last layer alone.
+    /// The last layer only.
     #[default]
     Output,
     /// Every layer.
     All,
-    /// The layers of these numbers, from 1 (`fc1` and `lif1` are layer 1); the last layer is kept in
-    /// any case.
+    /// The layers with these numbers, from 1 (`fc1` and `lif1` are layer 1), and always the last
+    /// layer.
     Layers(Vec<usize>),
 }
 
 impl Record {
-    /// Refuses a recording that cannot be allocated: `[T, B, N]` spikes and membranes of each layer, once
-    /// as they are computed and once as they are handed out.
+    /// Checks that the recording can be allocated: spikes and membranes `[T, B, N]` of each layer,
+    /// once while they are computed and once as they are returned.
     pub(crate) fn check_memory<F: Float>(
         &self,
         network: &Network<F>,
@@ -38,7 +38,7 @@ impl Record {
         memory::check::<F>("num_steps x batch x neurons", traces)
     }
 
-    /// Refuses layers that a network of `layers` layers does not have.
+    /// Checks that a network of `layers` layers has the requested layers.
     pub(crate) fn check(&self, layers: usize) -> Result<()> {
         match self {
             Record::Layers(kept) => match kept.iter().find(|k| !(1..=layers).contains(*k)) {
@@ -70,8 +70,8 @@ pub struct Trace<F: Float = f32> {
     pub spk: Array3<F>,
     /// Membranes after the update, `[T, B, N]`.
     pub mem: Array3<F>,
-    /// What the way back needs of each step, `[T, B, N]` each, where that is not the membrane alone
-    /// ([`Neuron::Kept`](crate::neuron::Neuron::Kept)).
+    /// Values of each step that the backward pass needs in addition to the membrane, `[T, B, N]`
+    /// each ([`Neuron::Kept`](crate::neuron::Neuron::Kept)).
     pub(crate) kept: Vec<Array3<F>>,
 }
 
@@ -85,7 +85,7 @@ impl<F: Float> Trace<F> {
         }
     }
 
-    /// Room for `num_steps` steps of a batch of a layer.
+    /// Allocates a trace for `num_steps` steps of a batch of a layer.
     pub(crate) fn zeros(layer: &Layer<F>, num_steps: usize, batch: usize) -> Self {
         let tensor = || Array3::zeros((num_steps, batch, layer.neurons()));
         Trace {
@@ -97,7 +97,7 @@ impl<F: Float> Trace<F> {
         }
     }
 
-    /// Where step `t` is recorded.
+    /// Destination for step `t`.
     pub(crate) fn step_mut(&mut self, t: usize) -> StepMut<'_, F> {
         let kept = self.kept.iter_mut();
         StepMut {
@@ -107,7 +107,7 @@ impl<F: Float> Trace<F> {
         }
     }
 
-    /// What was kept of step `t` and of the one before.
+    /// The values kept of step `t` and of the previous step.
     pub(crate) fn around(&self, t: usize) -> Around<'_, F> {
         let at = |t| {
             let kept = self.kept().iter();
@@ -119,7 +119,7 @@ impl<F: Float> Trace<F> {
         }
     }
 
-    /// What was kept of each step, `[T, B, N]` each.
+    /// The values kept of each step, `[T, B, N]` each.
     pub(crate) fn kept(&self) -> &[Array3<F>] {
         match &self.kept[..] {
             [] => std::slice::from_ref(&self.mem),
@@ -127,32 +127,32 @@ impl<F: Float> Trace<F> {
         }
     }
 
-    /// The shape of each array that is there.
+    /// The shape of each array.
     fn shapes(&self) -> impl Iterator<Item = &[usize]> {
         let arrays = [&self.spk, &self.mem].into_iter().chain(&self.kept);
         arrays.map(|array| array.shape())
     }
 
-    /// The neurons that never fire: those without a spike in any sample at any step, ascending. None
-    /// where there is no sample or no step to tell by.
+    /// The neurons that never fire: those without a spike in any sample at any step, ascending.
+    /// Empty if the recording has no samples or steps.
     pub fn silent_neurons(&self) -> Vec<usize> {
         self.neurons_with(0, |spike| spike == F::zero())
     }
 
-    /// The neurons that never pause: those with a spike in every sample at every step from the second
-    /// on, ascending. (Where neurons fire before they integrate, none can at the first step.) If there
-    /// is one step only, it counts. None where there is no sample or no step to tell by.
+    /// The saturated neurons: those with a spike in every sample at every step from the second on,
+    /// ascending. (Neurons that fire before they integrate cannot fire at the first step.) A
+    /// recording of one step uses that step. Empty if the recording has no samples or steps.
     pub fn saturated_neurons(&self) -> Vec<usize> {
         let first = usize::from(self.spk.len_of(Axis(0)) > 1);
         self.neurons_with(first, |spike| spike == F::one())
     }
 
-    /// The neurons whose spikes from step `first` on are all as `fits` wants them.
+    /// The neurons whose spikes from step `first` on all satisfy `fits`.
     fn neurons_with(&self, first: usize, fits: impl Fn(F) -> bool) -> Vec<usize> {
         if self.spk.is_empty() {
             return Vec::new();
         }
-        // Row by row, as the spikes lie in memory.
+        // Row by row, in memory order.
         let mut all = vec![true; self.spk.len_of(Axis(2))];
         for step in self.spk.outer_iter().skip(first) {
             for row in step.rows() {
@@ -165,7 +165,7 @@ impl<F: Float> Trace<F> {
         neurons.filter_map(|(n, &all)| all.then_some(n)).collect()
     }
 
-    /// Share of neuron-steps with a spike.
+    /// The firing rate: the fraction of neuron-steps with a spike.
     pub fn firing_rate(&self) -> f64 {
         let spikes = |row: ndarray::ArrayView1<'_, F>| row.sum().as_f64();
         self.spk.rows().into_iter().map(spikes).sum::<f64>() / self.spk.len() as f64
@@ -180,7 +180,8 @@ pub struct Recording<F: Float = f32> {
 }
 
 impl<F: Float> Recording<F> {
-    /// A recording from the hidden layers' traces (`None` where not kept) and the output's.
+    /// A recording from the traces of the hidden layers (`None` if not recorded) and of the output
+    /// layer.
     pub fn new(hidden: Vec<Option<Trace<F>>>, output: Trace<F>) -> Self {
         Recording {
             layers: hidden,
@@ -188,13 +189,12 @@ impl<F: Float> Recording<F> {
         }
     }
 
-    /// Number of layers, kept or not.
+    /// Number of layers, recorded or not.
     pub fn num_layers(&self) -> usize {
         self.layers.len() + 1
     }
 
-    /// Spikes and membranes of layer `layer`, from 1 (`fc1` and `lif1` are layer 1), if they were
-    /// kept.
+    /// Spikes and membranes of layer `layer`, from 1 (`fc1` and `lif1` are layer 1), if recorded.
     ///
     /// ```
     /// # use spikegrad::{Input, Leaky, Network, engine::reference::forward};
@@ -211,7 +211,7 @@ impl<F: Float> Recording<F> {
         self.layer(layer.checked_sub(1)?)
     }
 
-    /// The layer with index `k`, from 0, if it was kept.
+    /// The layer with index `k`, from 0, if recorded.
     pub(crate) fn layer(&self, k: usize) -> Option<&Trace<F>> {
         if k == self.layers.len() {
             Some(&self.output)
@@ -220,18 +220,18 @@ impl<F: Float> Recording<F> {
         }
     }
 
-    /// The last layer, always kept.
+    /// The last layer, which is always recorded.
     pub fn output(&self) -> &Trace<F> {
         &self.output
     }
 
-    /// Spikes of each output neuron, added over time, `[B, N]`.
+    /// Spike count of each output neuron, `[B, N]`.
     pub fn spike_count(&self) -> ndarray::Array2<F> {
         self.output.spk.sum_axis(Axis(0))
     }
 
-    /// Each layer's silent neurons ([`Trace::silent_neurons`]), from the first layer up; `None` for a
-    /// layer that was not kept.
+    /// Each layer's silent neurons ([`Trace::silent_neurons`]), from the first layer up; `None` for
+    /// a layer that was not recorded.
     ///
     /// ```
     /// use ndarray::Array2;
@@ -251,14 +251,14 @@ impl<F: Float> Recording<F> {
         layers.map(|t| t.map(Trace::silent_neurons)).collect()
     }
 
-    /// Each layer's saturated neurons ([`Trace::saturated_neurons`]), from the first layer up; `None`
-    /// for a layer that was not kept.
+    /// Each layer's saturated neurons ([`Trace::saturated_neurons`]), from the first layer up;
+    /// `None` for a layer that was not recorded.
     pub fn saturated_neurons(&self) -> Vec<Option<Vec<usize>>> {
         let layers = (0..self.num_layers()).map(|k| self.layer(k));
         layers.map(|t| t.map(Trace::saturated_neurons)).collect()
     }
 
-    /// Every layer's trace, if they are all here and fit the network and its input.
+    /// The traces of all layers, if all are recorded and match the network and the input.
     pub(crate) fn traces_of(
         &self,
         network: &Network<F>,
@@ -266,7 +266,7 @@ impl<F: Float> Recording<F> {
     ) -> Result<Vec<&Trace<F>>> {
         let layers = network.layers();
         if self.num_layers() != layers.len() {
-            let expected = format!("[{}], one for each layer", layers.len());
+            let expected = format!("[{}], one per layer", layers.len());
             return Err(Error::shape("recording", expected, &[self.num_layers()]));
         }
         let fitting = |(k, layer): (usize, &Layer<F>)| {
@@ -292,14 +292,14 @@ impl<F: Float> Recording<F> {
         layers.iter().enumerate().map(fitting).collect()
     }
 
-    /// Refuses traces whose spikes and membranes do not have one shape, or that are empty.
+    /// Checks that spikes and membranes of each trace have the same shape and are not empty.
     pub(crate) fn check(&self) -> Result<()> {
         for k in 0..self.num_layers() {
             let Some(Trace { spk, mem, .. }) = self.layer(k) else {
                 continue;
             };
             if spk.shape() != mem.shape() || spk.is_empty() {
-                let expected = format!("{:?}, that of its spikes, and not empty", spk.shape());
+                let expected = format!("{:?}, the shape of its spikes, and not empty", spk.shape());
                 let what = format!("membrane of layer {}", k + 1);
                 return Err(Error::shape(what, expected, mem.shape()));
             }
@@ -307,7 +307,7 @@ impl<F: Float> Recording<F> {
         Ok(())
     }
 
-    /// Refuses targets that do not fit the output layer.
+    /// Checks that the targets match the output layer.
     pub(crate) fn check_targets(&self, targets: &[usize]) -> Result<()> {
         let (steps, batch, classes) = self.output.mem.dim();
         check_targets(targets, batch, classes).map_err(|mut error| {
@@ -319,7 +319,7 @@ impl<F: Float> Recording<F> {
         })
     }
 
-    /// Keeps only what `record` asks for.
+    /// Drops the layers that `record` does not request.
     pub(crate) fn keep(mut self, record: &Record) -> Self {
         let layers = self.num_layers();
         for (k, layer) in self.layers.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Elapsed time, where there is a clock: `wasm32-unknown-unknown` has none, and `Instant::now` panics
+//! Elapsed time, if there is a clock: `wasm32-unknown-unknown` has none, and `Instant::now` panics
 //! there.
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ impl Stopwatch {
         Stopwatch(clock.then(Instant::now))
     }
 
-    /// Time since the start; zero where there is no clock.
+    /// Time since the start; zero without a clock.
     pub fn elapsed(self) -> Duration {
         self.0.map_or(Duration::ZERO, |begin| begin.elapsed())
     }

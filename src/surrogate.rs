@@ -1,10 +1,10 @@
-//! Surrogate gradients: what stands in for the derivative of a spike.
+//! Surrogate gradients: replacements for the derivative of a spike.
 //!
-//! A spike is `s = H(x)`, `x = u − θ`: its true derivative is zero almost everywhere, so nothing
-//! could be learnt through it. The backward pass uses `σ'(x)` instead. Each `σ'` here *is* the
-//! derivative of a smooth function `σ`, the [soft spike](Surrogate::soft_spike): the network with
-//! `σ` in place of `H` is differentiable, its exact gradient runs through the same backward code,
-//! and that is what [`gradcheck`](crate::gradcheck) proves by finite differences.
+//! A spike is `s = H(x)`, `x = u − θ`: its derivative is zero almost everywhere, so no gradient
+//! passes through it. The backward pass uses `σ'(x)` instead. Each `σ'` here is the exact
+//! derivative of a function `σ`, the [soft spike](Surrogate::soft_spike). The network with `σ` in
+//! place of `H` is differentiable, and the same backward code computes its exact gradient;
+//! [`gradcheck`](crate::gradcheck) checks this by finite differences.
 //!
 //! | surrogate | `σ'(x)` | soft spike `σ(x)` |
 //! |---|---|---|
@@ -45,16 +45,16 @@ pub enum Surrogate {
     },
     /// `σ'(x) = k·p·(1 − p)` with `p` the logistic function of `k·x`, snnTorch's
     /// `surrogate.sigmoid(slope=25)`. Computed as `k·e/(1 + e)²`, `e = exp(−|kx|)`, which cannot
-    /// overflow (snnTorch's own form is NaN from about 3.5 below the threshold on).
+    /// overflow (snnTorch's formula is NaN more than about 3.5 below the threshold).
     ///
     /// Source: Zenke & Ganguli, *SuperSpike*, Neural Computation 30, 2018.
     Sigmoid {
         /// `k`, above 0; 25 by default in snnTorch.
         slope: f64,
     },
-    /// `σ'(x) = 1` below the threshold and `−1` from it on: the slopes of a triangle with its tip
-    /// at the threshold, as snnTorch's `surrogate.triangular(threshold=1)` has it. (Others call
-    /// triangular the function `max(0, 1 − |x|)` itself: that is not this one.)
+    /// `σ'(x) = 1` below the threshold and `−1` from the threshold on: the slopes of a triangle
+    /// with its tip at the threshold, as in snnTorch's `surrogate.triangular(threshold=1)`. (In
+    /// other libraries "triangular" means the function `max(0, 1 − |x|)` itself.)
     Triangular,
     /// `σ'(x) = 1`: the spike passes its gradient on unchanged, snnTorch's
     /// `surrogate.straight_through_estimator()`.
@@ -108,7 +108,7 @@ impl Surrogate {
         Num(x.0, x.0.slope(self, x.1))
     }
 
-    /// The same shape with the sharpness of `other`, where both have one.
+    /// The same shape with the sharpness of `other`, if both have one.
     #[inline(always)]
     pub(crate) fn as_sharp_as(self, other: Surrogate) -> Surrogate {
         use Surrogate::*;
@@ -138,7 +138,7 @@ impl Surrogate {
         Shape::soft_spike(*self, x)
     }
 
-    /// Refuses a sharpness that is not a positive finite number.
+    /// Checks that the sharpness is positive and finite.
     pub(crate) fn check(&self, place: &str) -> Result<()> {
         let (name, value) = match *self {
             Surrogate::Arctan { alpha } => ("arctan alpha", alpha),

@@ -15,7 +15,7 @@ pub(crate) struct LayerTensors<M, V> {
     pub weight: M,
     /// `[out]`
     pub bias: V,
-    /// Those of the neurons' constants that are learnt, `[1]` or `[out]`.
+    /// Those of the neurons' constants that are learned, `[1]` or `[out]`.
     pub constants: Vec<(Constant, V)>,
 }
 
@@ -129,7 +129,7 @@ impl<F: Float> Tensors<F> {
         }
     }
 
-    /// Adds shares `[N]` of each learnt constant's gradient, from those of all constants of the neurons.
+    /// Adds shares `[N]` of each learned constant's gradient, from those of all constants of the neurons.
     pub fn add_constants(&mut self, neuron: &Neurons, shares: &[Array1<F>]) {
         let learnt = neuron.each().zip(shares);
         let learnt = learnt.filter_map(|((.., learn), share)| learn.then_some(share));

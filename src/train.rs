@@ -1,7 +1,7 @@
-//! The training loop, and what it remembers.
+//! The training loop and its history.
 //!
-//! [`Trainer::fit`] is a plain loop over epochs and batches that calls back after each, with the
-//! engine in hand; a loop of one's own takes ten lines and uses the same parts:
+//! [`Trainer::fit`] loops over epochs and batches and calls a callback after each. You can also
+//! write the loop yourself, in ten lines:
 //!
 //! ```
 //! # use ndarray::Array2;
@@ -44,10 +44,10 @@ use crate::{
 pub struct Trainer {
     /// Passes over the training set; 5 by default.
     pub epochs: usize,
-    /// Samples per update; 128 by default. The rest of an epoch that fills no batch is left out
-    /// (of that epoch: each is shuffled anew).
+    /// Samples per update; 128 by default. The last partial batch of an epoch is dropped (each
+    /// epoch is shuffled anew).
     pub batch_size: usize,
-    /// Time steps `T` for which each image is shown; 25 by default.
+    /// Time steps `T` per image; 25 by default.
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
@@ -84,18 +84,18 @@ pub struct BatchRecord {
 pub struct EpochRecord {
     /// From 0.
     pub epoch: usize,
-    /// Mean loss of its training batches.
+    /// Mean loss of the training batches.
     pub train_loss: f64,
-    /// Loss and correct answers over the whole validation set after it, where there is one.
+    /// Loss and correct answers on the whole validation set after the epoch, if there is one.
     pub validation: Option<StepReport>,
-    /// Training and validation; of a resumed epoch, its earlier steps and all since. Zero in
-    /// WebAssembly without a clock.
+    /// Time of training and validation; for a resumed epoch, its earlier steps and everything
+    /// since. Zero in WebAssembly without a clock.
     pub time: Duration,
 }
 
-/// A place in a run: the batch that comes next, both counted from 0.
+/// A position in a run: the next batch. Both numbers count from 0.
 ///
-/// An epoch's batches may all be done and its validation not yet: `batch` is their number then.
+/// If all batches of an epoch are done but its validation is not, `batch` is the number of batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
     /// The epoch.
@@ -104,7 +104,7 @@ pub struct Position {
     pub batch: usize,
 }
 
-/// Everything that was measured during a run. [`Trainer::resume`] goes on from it.
+/// All measurements of a run. [`Trainer::resume`] continues from it.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct History {
@@ -112,8 +112,8 @@ pub struct History {
     pub batches: Vec<BatchRecord>,
     /// Every epoch.
     pub epochs: Vec<EpochRecord>,
-    /// What was probably not meant: [`Trainer::warnings`] when the run began or went on. A checkpoint does
-    /// not hold them: a run that goes on finds them again.
+    /// Likely mistakes: [`Trainer::warnings`] at the start of the run. Checkpoints do not store
+    /// them; a resumed run recomputes them.
     pub warnings: Vec<String>,
 }
 
@@ -125,7 +125,7 @@ impl History {
         times.get(times.len() / 2).copied().unwrap_or_default()
     }
 
-    /// Where the run stands: after the last batch, or the last epoch, that is in here.
+    /// The position of the run: after the last batch or epoch in this history.
     pub fn position(&self) -> Position {
         let epoch = self.epochs.len();
         let batches = self.batches.iter().rev();
@@ -135,7 +135,7 @@ impl History {
         }
     }
 
-    /// Refuses a history that no run of a network with so many layers can have.
+    /// Checks that a run of a network with this many layers can have this history.
     #[cfg(feature = "safetensors")]
     pub(crate) fn check_whole(&self, layers: usize) -> Result<()> {
         let wrong = |what: String, found: String, expected: String| {
@@ -150,14 +150,14 @@ impl History {
             let place = (record.epoch, record.batch);
             if !next.contains(&place) {
                 let found = format!("batch {} of epoch {}", record.batch, record.epoch);
-                let expected = "the batch after the one before it".into();
+                let expected = "the batch after the previous record".into();
                 return wrong(format!("record {index}"), found, expected);
             }
             let after = |n: usize| n.saturating_add(1);
             next = [(place.0, after(place.1)), (after(place.0), 0)];
             check_report(&format!("history: record {index}"), &record.report, layers)?;
         }
-        // Only the last epoch of the batches may be without its own record.
+        // Only the last epoch may have batches but no record.
         let begun = if self.batches.is_empty() {
             0
         } else {
@@ -165,7 +165,7 @@ impl History {
         };
         let done = self.epochs.len();
         if done > begun || done.saturating_add(1) < begun {
-            let expected = format!("{begun}, or one less, by its batches");
+            let expected = format!("{begun} or one less, from its batches");
             return wrong("number of epochs".into(), done.to_string(), expected);
         }
         self.check_epoch_numbers()?;
@@ -177,7 +177,7 @@ impl History {
         Ok(())
     }
 
-    /// Refuses a history that a run with `count` batches an epoch cannot have.
+    /// Checks that a run with `count` batches per epoch can have this history.
     fn check(&self, count: usize) -> Result<()> {
         let wrong = |what: String, found: usize, expected: String| {
             Err(Error::parameter(
@@ -193,7 +193,7 @@ impl History {
                     format!("record {index}, batch of epoch {}", record.epoch),
                     record.batch,
                     format!(
-                        "batch {} of epoch {}, with {count} batches an epoch",
+                        "batch {} of epoch {}, with {count} batches per epoch",
                         expected.1, expected.0
                     ),
                 );
@@ -204,9 +204,9 @@ impl History {
             self.batches.len().div_ceil(count),
         );
         let epochs = self.epochs.len();
-        // The last epoch may wait for its validation.
+        // The last epoch may not be validated yet.
         if !(begun.saturating_sub(1)..=done).contains(&epochs) {
-            let expected = format!("{done}, by its {} batches", self.batches.len());
+            let expected = format!("{done}, from its {} batches", self.batches.len());
             return wrong("number of epochs".into(), epochs, expected);
         }
         self.check_epoch_numbers()
@@ -223,30 +223,30 @@ impl History {
     }
 }
 
-/// What a [`Trainer::fit`] callback is told.
+/// The event passed to a [`Trainer::fit`] callback.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A batch has been trained on.
+    /// A training batch has finished.
     Batch {
-        /// What came of it.
+        /// The record.
         record: &'a BatchRecord,
         /// Number of batches in each epoch.
         batches: usize,
-        /// All that was measured so far, this batch included.
+        /// All measurements so far, including this batch.
         history: &'a History,
     },
-    /// An epoch is over, and validated.
+    /// An epoch, including its validation, has finished.
     Epoch {
-        /// What came of it.
+        /// The record.
         record: &'a EpochRecord,
-        /// All that was measured so far, this epoch included.
+        /// All measurements so far, including this epoch.
         history: &'a History,
     },
 }
 
 impl<'a> Event<'a> {
-    /// All that was measured so far: with the engine, what a checkpoint takes.
+    /// All measurements so far. A checkpoint needs them and the engine.
     pub fn history(&self) -> &'a History {
         match self {
             Event::Batch { history, .. } | Event::Epoch { history, .. } => history,
@@ -255,10 +255,10 @@ impl<'a> Event<'a> {
 }
 
 impl Trainer {
-    /// Refuses settings that train nothing on this data.
+    /// Checks that the settings allow training on this data.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a zero, or fewer samples than one batch.
+    /// [`Error::InvalidParameter`] if a setting is zero or there are fewer samples than one batch.
     pub fn check(&self, train: &Dataset) -> Result<()> {
         self.check_numbers("")?;
         if train.len() < self.batch_size {
@@ -272,7 +272,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Refuses a zero; `prefix` is added to the setting's name.
+    /// Checks that no setting is zero; `prefix` precedes the setting's name.
     pub(crate) fn check_numbers(&self, prefix: &str) -> Result<()> {
         for (name, value) in [
             ("epochs", self.epochs),
@@ -286,11 +286,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// Trains, validates after each epoch where there is a validation set, and calls back after
-    /// every batch and every epoch. The callback may use the engine: to evaluate something else,
-    /// or to take the network as it is then. `Ok(ControlFlow::Continue(()))` goes on,
-    /// `Ok(ControlFlow::Break(()))` ends the run here and returns what there is, and an error ends it
-    /// and is returned. [`Error::callback`] makes one of an error of the program's own.
+    /// Trains, validates after each epoch if there is a validation set, and calls the callback
+    /// after every batch and every epoch. The callback can use the engine, for example to evaluate
+    /// other data or copy the network. `Ok(ControlFlow::Continue(()))` continues,
+    /// `Ok(ControlFlow::Break(()))` stops and returns the history so far, and an error stops and is
+    /// returned. [`Error::callback`] wraps the program's own errors.
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -318,16 +318,15 @@ impl Trainer {
     /// # Ok::<(), spikegrad::Error>(())
     /// ```
     ///
-    /// An error ends the run, and the history with it: [`fit_into`](Self::fit_into) keeps what was
-    /// measured.
+    /// On an error the history is lost; [`fit_into`](Self::fit_into) keeps it.
     ///
     /// # Errors
-    /// Before the first step: [`Error::InvalidParameter`] as [`check`](Self::check), and for a label, in
-    /// either set, that the network has no output for; [`Error::Shape`] where training and validation images
-    /// differ in size. Then whatever the engine reports, at once: the engine holds
-    /// the parameters from before the failing step (but where [`Error::NonFinite`] names a parameter
-    /// after its update). [`Error::NonFinite`] names the update of the run besides. Whatever the
-    /// callback returns.
+    /// Before the first step: [`Error::InvalidParameter`] as [`check`](Self::check), and for a
+    /// label, in either set, without an output of the network; [`Error::Shape`] if training and
+    /// validation images differ in size. During training: any error of the engine or the callback.
+    /// The engine then holds the parameters from before the failing step (unless
+    /// [`Error::NonFinite`] names a parameter after its update). [`Error::NonFinite`] also names
+    /// the update of the run.
     pub fn fit(
         &self,
         engine: &mut dyn Engine,
@@ -338,16 +337,16 @@ impl Trainer {
         self.resume(engine, train, validation, History::default(), callback)
     }
 
-    /// [`fit`](Self::fit), from where `history` ends: the engine has the parameters and the
-    /// optimizer's moments of that moment, and the run ends with the bits of one that was never
-    /// stopped. No generator is carried on: the order of an epoch follows from its number and the
-    /// seed ([`Batches`](crate::data::Batches)).
+    /// Like [`fit`](Self::fit), but continues after the end of `history`. The engine must have the
+    /// parameters and the optimizer's moments of that position. The result has the same bits as an
+    /// uninterrupted run. No random state is needed: the order of an epoch is a function of its
+    /// number and the seed ([`Batches`](crate::data::Batches)).
     ///
-    /// [`epochs`](Self::epochs) counts from the beginning of the run, and may be more than it was.
+    /// [`epochs`](Self::epochs) counts from the beginning of the run and can be increased.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit); [`Error::InvalidParameter`] for a history of another number of batches
-    /// an epoch, or of more epochs than the trainer's.
+    /// As [`fit`](Self::fit); [`Error::InvalidParameter`] if the history has a different number of
+    /// batches per epoch or more epochs than the trainer.
     pub fn resume(
         &self,
         engine: &mut dyn Engine,
@@ -360,10 +359,10 @@ impl Trainer {
         Ok(history)
     }
 
-    /// [`resume`](Self::resume), with a history of the caller's, empty for a new run: after an error it
-    /// holds all that was measured before. It and the engine stand at the same place, so that a checkpoint
-    /// can be made of them, or the run can go on (but where [`Error::NonFinite`] names a parameter after
-    /// its update).
+    /// Like [`resume`](Self::resume), but appends to the caller's history (empty for a new run),
+    /// which keeps all measurements when an error ends the run. History and engine are then at the
+    /// same position, so you can save a checkpoint or continue (unless [`Error::NonFinite`] names a
+    /// parameter after its update).
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -401,7 +400,7 @@ impl Trainer {
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {
             let begun = from.epoch + usize::from(from.batch > 0);
-            let expected = format!("at least {begun}, which the history has begun");
+            let expected = format!("at least {begun}, the number of epochs begun in the history");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
         let network = engine.to_network()?;
@@ -412,7 +411,7 @@ impl Trainer {
         for epoch in from.epoch..self.epochs {
             let started = Stopwatch::start();
             let first = if epoch == from.epoch { from.batch } else { 0 };
-            // What an earlier run did of this epoch.
+            // The part of this epoch done by an earlier run.
             let earlier = &history.batches[history.batches.len() - first..];
             let spent: Duration = earlier.iter().map(|record| record.step_time).sum();
 
@@ -476,11 +475,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// Loss and correct answers over a whole data set, the last, smaller batch included; each
-    /// sample counts the same.
+    /// Loss and correct answers on a whole data set, including the last partial batch. Every sample
+    /// has the same weight.
     ///
     /// # Errors
-    /// Whatever the engine reports.
+    /// Any error of the engine.
     pub fn evaluate(&self, engine: &mut dyn Engine, data: &Dataset) -> Result<StepReport> {
         let mut total: Option<StepReport> = None;
         let mut batches = data.batches(self.batch_size)?;
@@ -497,12 +496,12 @@ impl Trainer {
     }
 }
 
-/// Refuses a report that no engine can have made.
+/// Checks that an engine can have made the report.
 #[cfg(feature = "safetensors")]
 fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
-    // The engines count the spikes of every layer; another report is none of theirs.
+    // Engines count the spikes of every layer.
     if report.firing_rate.len() != layers {
-        let expected = format!("[{layers}], one for each layer");
+        let expected = format!("[{layers}], one per layer");
         let what = format!("{what}: firing rates");
         return Err(Error::shape(what, expected, &[report.firing_rate.len()]));
     }
@@ -518,16 +517,16 @@ fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
     }
     if let Some(norms) = &report.gradient_norms {
         if norms.len() != layers {
-            let expected = format!("[{layers}], one for each layer");
-            let what = format!("{what}: norms of gradients");
+            let expected = format!("[{layers}], one per layer");
+            let what = format!("{what}: gradient norms");
             return Err(Error::shape(what, expected, &[norms.len()]));
         }
         if let Some(bad) = norms.iter().find(|x| !(0.0..f64::INFINITY).contains(*x)) {
-            let what = format!("{what}: norm of gradients");
+            let what = format!("{what}: gradient norm");
             return Err(Error::parameter(what, bad, "a finite number of at least 0"));
         }
     }
-    // NaN where a layer was not looked at.
+    // NaN if a layer was not recorded.
     let rate = |x: &&f64| !(x.is_nan() || (0.0..=1.0).contains(*x));
     match report.firing_rate.iter().find(rate) {
         Some(bad) => {
@@ -538,12 +537,12 @@ fn check_report(what: &str, report: &StepReport, layers: usize) -> Result<()> {
     }
 }
 
-/// Says in which update of the run, counted from 1, a number that is not finite came up.
+/// Adds the update of the run, counted from 1, to a non-finite error.
 fn in_update(error: Error, update: usize) -> Error {
     at(error, || format!("in update {update} of the run"))
 }
 
-/// Says where in a run a number that is not finite came up.
+/// Adds the position in a run to a non-finite error.
 fn at(error: Error, place: impl FnOnce() -> String) -> Error {
     match error {
         Error::NonFinite {
@@ -559,7 +558,7 @@ fn at(error: Error, place: impl FnOnce() -> String) -> Error {
     }
 }
 
-/// Refuses a validation set that a network for this training set cannot take, before the training.
+/// Checks before training that the validation set matches the training set.
 fn check_alike(train: &Dataset, validation: &Dataset) -> Result<()> {
     if validation.features() != train.features() {
         return Err(Error::shape(
@@ -572,7 +571,7 @@ fn check_alike(train: &Dataset, validation: &Dataset) -> Result<()> {
         return Err(Error::parameter(
             "number of validation classes",
             validation.classes(),
-            format!("at most the {} of the training set", train.classes()),
+            format!("at most {}, as in the training set", train.classes()),
         ));
     }
     Ok(())

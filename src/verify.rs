@@ -1,9 +1,9 @@
-//! Compares a network of the program with what another library computed (feature `safetensors`).
+//! Compares a network with the results of another library (feature `safetensors`).
 //!
-//! A *fixture* is a safetensors file with an input, parameters, and what PyTorch, snnTorch or any
-//! other library made of them: spikes, membranes, loss, gradients and, where the file has them, the
-//! parameters after updates by Adam. [`docs::port`](crate::docs::port) has a script that writes one,
-//! and the file's format. [`verify()`] runs the program's own network on it and compares every number:
+//! A *fixture* is a safetensors file with an input, parameters, and the results of PyTorch,
+//! snnTorch or any other library: spikes, membranes, loss, gradients and, optionally, the
+//! parameters after updates by Adam. [`docs::port`](crate::docs::port) documents the format and has
+//! a script that writes one. [`verify()`] runs your network on it and compares every number:
 //!
 //! ```
 //! use spikegrad::{Leaky, Loss, Network, verify::verify};
@@ -19,16 +19,16 @@
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
 //!
-//! Weights, biases and learnt constants come from the file; structure, decay, threshold, rule and
-//! surrogate are the program's. Where the file's metadata state them too, a difference is reported by
-//! name.
+//! Weights, biases and learned constants come from the file; structure, decay, threshold, rule and
+//! surrogate come from the program. If the file's metadata state them too, differences are reported
+//! by name.
 //!
 //! Zeros prove nothing: a layer that never fires agrees with every reset rule. Tensors of zeros are
-//! reported as "nothing to compare", silent layers as a warning, and a report without any gradient
+//! reported as "nothing to compare" and silent layers as a warning. A report without any gradient
 //! does not pass.
 //!
-//! To check another engine than the reference, make one of the network that [`Fixture::fill`] gives
-//! and hand it to [`Fixture::check`].
+//! To check an engine other than the reference, create it from the network returned by
+//! [`Fixture::fill`] and pass it to [`Fixture::check`].
 
 mod compare;
 mod compute;
@@ -46,21 +46,20 @@ use crate::{Float, Network, Objective, ReferenceEngine, Result};
 pub use fixture::Fixture;
 pub use report::{Report, Row, Verdict};
 
-/// Tensors by the names that they have in a fixture.
+/// Tensors by their names in a fixture.
 pub type Tensors = BTreeMap<String, ArrayD<f64>>;
 
-/// Runs `network`, with the file's parameters in place of its own, on the file's input and targets,
-/// trains it by `objective` where the file has updates, and compares every number with the file's.
+/// Runs `network` with the file's parameters on the file's input and targets, trains it on
+/// `objective` if the file has updates, and compares every number with the file's.
 ///
-/// It computes by the reference engine in double precision, so that everything has to agree to
-/// 1e-10, whatever the precision of `network`. (A custom loss exists in one precision: in single
-/// precision 1e-4 is allowed.) The updates use the learning rate and the other settings of Adam in the
-/// file.
+/// It uses the reference engine in double precision, so everything has to agree to 1e-10, whatever
+/// the precision of `network`. (A custom loss exists in one precision only; in single precision the
+/// tolerance is 1e-4.) The updates use the learning rate and Adam settings in the file.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) and [`Error::Format`](crate::Error::Format) as
-/// [`Fixture::load`] and [`Fixture::fill`], and whatever the engine reports. A disagreement is not an
-/// error but a report that does not [pass](Report::passes).
+/// [`Error::Io`](crate::Error::Io) and [`Error::Format`](crate::Error::Format) as [`Fixture::load`]
+/// and [`Fixture::fill`], and any error of the engine. A disagreement is not an error, but a report
+/// that does not [pass](Report::passes).
 pub fn verify<F: Float>(
     network: &Network<F>,
     objective: impl Into<Objective<F>>,

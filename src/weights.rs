@@ -1,37 +1,40 @@
-//! Weights as safetensors files, by PyTorch's names and shapes (feature `safetensors`).
+//! Weights as safetensors files, with PyTorch's names and shapes (feature `safetensors`).
 //!
-//! The tensors are `fc1.weight [out, in]`, `fc1.bias [out]`, …, and where they are learnt `lif1.beta`
-//! and `lif1.threshold`: what `safetensors.torch.load_file` reads and the `load_state_dict` of a class
-//! with layers `fc1`, `fc2`, … takes. The metadata describe the neurons, so that weights are not loaded
-//! into others by mistake. It is not a checkpoint: the optimizer's state is not in it.
+//! The tensors are `fc1.weight [out, in]`, `fc1.bias [out]`, …, and, if learned, `lif1.beta` and
+//! `lif1.threshold`. `safetensors.torch.load_file` and the `load_state_dict` of a class with layers
+//! `fc1`, `fc2`, … can read them. The metadata describe the neurons, so that weights are not loaded
+//! into different neurons by mistake. The file is not a checkpoint: it does not include the
+//! optimizer's state.
 //!
 //! - [`Network::save_safetensors`] writes a file.
-//! - [`Network::load`] makes the network that a file describes.
-//! - [`Network::load_safetensors`] loads a file into a network that is built already, also one that
-//!   PyTorch or snnTorch wrote, and refuses other neurons; [`Network::load_safetensors_with`] takes the
-//!   file's neurons, or keeps the network's.
+//! - [`Network::load`] rebuilds the network that a file describes.
+//! - [`Network::load_safetensors`] loads a file, including one from PyTorch or snnTorch, into an
+//!   existing network and rejects different neurons. [`Network::load_safetensors_with`] adopts the
+//!   file's neurons or keeps the network's.
 //!
 //! # The metadata
-//! All values are text. `spikegrad.weights` is the version of this description, 1; `format` is `pt`, as
-//! other readers of PyTorch's tensors expect. `network.sizes` has inputs and neurons of each layer
-//! (`784 1000 10`). For each layer there are `lif1.beta` and `lif1.threshold` (`0.95`, or
-//! `[0.95, 0.9]` with one number for each neuron; the initial ones where they are learnt),
-//! `lif1.learn_beta`, `lif1.learn_threshold`, `lif1.dynamics`, `lif1.reset`, `lif1.detach_reset` and
-//! `lif1.surrogate`. Numbers come back with the very same bits.
+//! All values are text. `spikegrad.weights` is the version of this description, 1; `format` is
+//! `pt`, as other readers of PyTorch tensors expect. `network.sizes` has the numbers of inputs and
+//! of neurons per layer (`784 1000 10`). Each layer has `lif1.beta` and `lif1.threshold` (`0.95`,
+//! or `[0.95, 0.9]` with one number per neuron; the initial values if they are learned),
+//! `lif1.learn_beta`, `lif1.learn_threshold`, `lif1.dynamics`, `lif1.reset`, `lif1.detach_reset`
+//! and `lif1.surrogate`. Numbers are restored bit for bit.
 //!
 //! # Files of snnTorch
-//! A `state_dict` with snnTorch's neurons `lif1`, `lif2`, … holds their settings as tensors, mostly
-//! scalars: a shape of `[]` is read as `[1]`. Of each layer's tensors `lifK.…`
+//! A `state_dict` with snnTorch's neurons `lif1`, `lif2`, … stores their settings as tensors,
+//! mostly scalars: a shape of `[]` is read as `[1]`. The tensors `lifK.…` of each layer are handled
+//! as follows:
 //!
-//! - `beta` and `threshold` are parameters where the network learns them, else compared with its own;
-//! - `reset_mechanism_val` (0, 1, 2) is compared with the network's reset; it also says that the neuron
-//!   is one of snnTorch's, which never [fire before they integrate](crate::Dynamics::FireThenIntegrate);
+//! - `beta` and `threshold` are loaded if the network learns them, otherwise compared with its
+//!   values;
+//! - `reset_mechanism_val` (0, 1, 2) is compared with the network's reset; it also marks an
+//!   snnTorch neuron, which never [fires before it integrates](crate::Dynamics::FireThenIntegrate);
 //! - `graded_spikes_factor` must be 1, since spikes are 1 here;
-//! - `mem` is a state, not a setting, and is ignored: a network starts at 0;
-//! - any other belongs to another kind of neuron than [`Leaky`](crate::Leaky), and is refused as
+//! - `mem` is a state, not a setting, and is ignored: membranes start at 0;
+//! - any other tensor belongs to a neuron other than [`Leaky`](crate::Leaky) and is rejected as
 //!   unexpected.
 //!
-//! Such a file does not record the surrogate, nor whether the reset is detached: the network keeps its
+//! Such a file records neither the surrogate nor the detachment of the reset; the network keeps its
 //! own.
 
 #![deny(
@@ -58,33 +61,33 @@ use crate::{Float, Network, Result, files};
 use header::{Entry, START};
 use source::Source;
 
-/// Bytes of a file for each parameter, at most: in double precision, with Adam's moments beside it.
+/// Maximum bytes of a file per parameter: in double precision, with Adam's moments.
 const BYTES_PER_PARAMETER: u64 = 24;
 
-/// Bytes of metadata for each neuron, at most: its decay and its threshold.
+/// Maximum bytes of metadata per neuron: its decay and its threshold.
 const BYTES_PER_NEURON: u64 = 64;
 
-/// Bytes that a file may hold besides.
+/// Additional bytes allowed in a file.
 const MARGIN: u64 = 16 << 20;
 
 /// The entry of the metadata that marks the description of a network, and the description's version.
 const MARK: &str = "spikegrad.weights";
 const VERSION: &str = "1";
 
-/// What stands before a layer's number in the names of its settings.
+/// The prefix of the layer number in the names of settings.
 const LIF: &str = "lif";
 
-/// What to do where a file describes other neurons than the network has.
+/// What to do if a file describes different neurons than the network has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mismatch {
-    /// Refuse the file. Decay, threshold, order of events, reset, detachment and surrogate are
-    /// compared, if the file has them. A decay or threshold that the network learns is a parameter: it
-    /// is loaded, not compared. Whether the file's was learnt does not matter.
+    /// Reject the file. Decay, threshold, order of events, reset, detachment and surrogate are
+    /// compared if the file has them. A decay or threshold that the network learns is a parameter:
+    /// it is loaded, not compared, whether or not it was learned in the file.
     #[default]
     Refuse,
-    /// Give the network the file's neurons: every setting that the file has.
+    /// Adopt the file's neurons: every setting that the file has.
     TakeOver,
-    /// Keep the network's neurons, and load the parameters alone.
+    /// Keep the network's neurons and load only the parameters.
     Keep,
 }
 
@@ -93,9 +96,9 @@ impl<F: Float> Network<F> {
     /// its metadata. Equal networks give equal files.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) with the path, where it cannot be written;
-    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) where the neurons' constants are
-    /// more than the format's header may hold (100 MB).
+    /// [`Error::Io`](crate::Error::Io) with the path, if the file cannot be written;
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) if the neurons' constants exceed
+    /// the header size of the format (100 MB).
     pub fn save_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         fs::write(path, self.to_safetensors()?).map_err(|e| files::failed("write", path, e))
@@ -116,7 +119,7 @@ impl<F: Float> Network<F> {
         let mut metadata = describe::describe(self, LIF);
         metadata.insert(MARK.into(), VERSION.into());
         metadata.insert("format".into(), "pt".into());
-        let what = "the weights, which holds the neurons' constants";
+        let what = "the weights, with the neurons' constants";
         let header = header::header(what, &metadata, entries)?;
         let parameters = self.num_parameters().saturating_mul(width);
         let length = parameters
@@ -134,8 +137,8 @@ impl<F: Float> Network<F> {
         Ok(bytes)
     }
 
-    /// The network that a file describes, which [`save_safetensors`](Self::save_safetensors) has
-    /// written, or a [checkpoint](crate::checkpoint): structure, neurons and parameters.
+    /// Rebuilds the network described by a file from [`save_safetensors`](Self::save_safetensors)
+    /// or by a [checkpoint](crate::checkpoint): structure, neurons and parameters.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().expect("a folder");
@@ -150,22 +153,22 @@ impl<F: Float> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where it cannot be read;
-    /// [`Error::Format`](crate::Error::Format) where it is not a safetensors file, does not describe a
-    /// network (build one then, and use [`load_safetensors`](Self::load_safetensors)), or its tensors
-    /// and its description do not fit each other or are out of range;
-    /// [`Error::Tensors`](crate::Error::Tensors) where tensors are missing or unexpected.
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read;
+    /// [`Error::Format`](crate::Error::Format) if it is not a safetensors file, does not describe a
+    /// network (then build one and use [`load_safetensors`](Self::load_safetensors)), or its
+    /// tensors and its description do not match or are out of range;
+    /// [`Error::Tensors`](crate::Error::Tensors) if tensors are missing or unexpected.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = files::read(path, u64::MAX)?;
         Source::new(path, &bytes, true, &[])?.build()
     }
 
-    /// Replaces all trained tensors by those of a file, `f32` or `f64`, whose neurons must be this
-    /// network's: as [`load_safetensors_with`](Self::load_safetensors_with) with
+    /// Replaces all trained tensors with those of a file, `f32` or `f64`, whose neurons must match
+    /// this network's: [`load_safetensors_with`](Self::load_safetensors_with) with
     /// [`Mismatch::Refuse`].
     ///
-    /// A file from PyTorch does not describe its neurons: nothing is compared.
+    /// Files from PyTorch do not describe their neurons, so nothing is compared.
     ///
     /// # Errors
     /// As [`load_safetensors_with`](Self::load_safetensors_with).
@@ -173,13 +176,13 @@ impl<F: Float> Network<F> {
         self.load_safetensors_with(path, Mismatch::default())
     }
 
-    /// Replaces all trained tensors by those of a file, `f32` or `f64`; `mismatch` says what to do
-    /// where the file describes other neurons than this network has. In a file that spikegrad wrote,
-    /// the metadata describe them; in one of snnTorch's, tensors do. A decay or threshold that this
-    /// network learns, but the file's network did not, is taken from the description.
+    /// Replaces all trained tensors with those of a file, `f32` or `f64`; `mismatch` says what to
+    /// do if the file describes different neurons. Files from spikegrad describe them in the
+    /// metadata, files from snnTorch in tensors. A decay or threshold that only this network learns
+    /// is taken from the description.
     ///
-    /// Tensors by other names than `fcK.…` and `lifK.…` are ignored, up to a size: a file of more than
-    /// 24 bytes for each parameter, 64 for each neuron and 16 MiB is refused unread.
+    /// Tensors with names other than `fcK.…` and `lifK.…` are ignored, up to a limit: a file larger
+    /// than 24 bytes per parameter plus 64 per neuron plus 16 MiB is rejected unread.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().expect("a folder");
@@ -197,11 +200,11 @@ impl<F: Float> Network<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where it cannot be read;
-    /// [`Error::Tensors`](crate::Error::Tensors) where tensors are missing, or there are some of layers
-    /// that this network does not have; [`Error::Format`](crate::Error::Format) where it is not a
-    /// safetensors file or too large for this network, its neurons are others, or a tensor is of
-    /// another type or shape, or holds a NaN or an infinity. The network is unchanged then.
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read;
+    /// [`Error::Tensors`](crate::Error::Tensors) if tensors are missing or belong to layers that
+    /// this network does not have; [`Error::Format`](crate::Error::Format) if it is not a
+    /// safetensors file or too large for this network, its neurons differ, or a tensor has the
+    /// wrong type or shape or contains NaN or infinity. On error the network is unchanged.
     pub fn load_safetensors_with(
         &mut self,
         path: impl AsRef<Path>,

@@ -205,7 +205,7 @@ fn a_history_that_does_not_fit_is_refused() {
         batch_size: 8,
         ..trainer()
     };
-    assert!(resume(other_batches, history()).contains("2 batches an epoch"));
+    assert!(resume(other_batches, history()).contains("2 batches per epoch"));
     let mut gap = history();
     gap.batches.remove(3);
     assert!(resume(trainer(), gap).contains("history"));
@@ -355,7 +355,7 @@ fn a_later_format_is_a_clear_error_and_not_replaced_by_the_one_before() {
         matches!(&error, Error::Format { what, found, .. } if what == "version" && found == "2")
     );
     assert!(
-        error.to_string().contains("a later one wrote it"),
+        error.to_string().contains("a later one wrote the file"),
         "{error}"
     );
 }
@@ -466,7 +466,7 @@ fn the_one_before_is_kept_and_taken_where_the_current_is_damaged_or_gone() {
     fs::remove_file(path(CURRENT)).unwrap();
     let found = Checkpoint::load(dir.path()).unwrap().unwrap();
     assert_eq!(batch(&found.checkpoint), 3);
-    assert!(found.warning.unwrap().contains("is not there"));
+    assert!(found.warning.unwrap().contains("is missing"));
 
     fs::write(path(CURRENT), b"x").unwrap();
     fs::write(path(PREVIOUS), b"y").unwrap();
@@ -474,7 +474,7 @@ fn the_one_before_is_kept_and_taken_where_the_current_is_damaged_or_gone() {
     assert!(
         error
             .to_string()
-            .contains("damaged, and so is the one before"),
+            .contains("damaged, and so is the previous one"),
         "{error}"
     );
 }

@@ -477,7 +477,7 @@ fn zeros_behind_a_gzip_file() {
             for behind in [&[7u8][..], &gzip(&[])] {
                 let followed = [&padded[..], behind].concat();
                 let text = assert_format(case.images(&followed), &path, "gzip stream");
-                assert!(text.contains("something else"), "{text}");
+                assert!(text.contains("other data"), "{text}");
             }
         }
     }
@@ -546,7 +546,7 @@ fn labels_of_whole_numbers() {
     let max = u32::MAX;
     for (dims, raw, gzipped) in [
         ([1 << 31, 2], "length", "gzipped length"),
-        ([max, max], "size by its header", "size by its header"),
+        ([max, max], "size in the header", "size in the header"),
         ([0, 8], "dimension 0", "dimension 0"),
         ([3, 0], "dimension 1", "dimension 1"),
     ] {
@@ -570,14 +570,14 @@ fn headers_that_claim_too_much() {
         // 16 bytes of the header are too much.
         (
             [1 << 31, 1 << 31, 4],
-            "size by its header",
-            "size by its header",
+            "size in the header",
+            "size in the header",
         ),
-        ([max, max, max], "size by its header", "size by its header"),
+        ([max, max, max], "size in the header", "size in the header"),
         (
             [max, 641, 6_700_417],
-            "size by its header",
-            "size by its header",
+            "size in the header",
+            "size in the header",
         ),
     ] {
         let bytes = idx_file(0x803, &dims, &[1, 2, 3, 4, 5, 6, 7, 8]);

@@ -193,7 +193,7 @@ fn qmnist_has_labels_of_whole_numbers() {
     fs::remove_file(dir.path().join(names[1])).unwrap();
     refused(
         Mnist::load(dir.path()),
-        &["no qmnist-train-labels-idx2-int in it;"],
+        &["no qmnist-train-labels-idx2-int found;"],
     );
 }
 
@@ -435,7 +435,7 @@ fn several_data_sets_need_a_choice() {
         MnistFiles::find(plain.path(), Some("letters")),
         &[
             "no emnist-letters-train-images-idx3-ubyte",
-            "there is t10k-images-idx3-ubyte, ",
+            "similar names: t10k-images-idx3-ubyte, ",
         ],
     );
 }
@@ -449,7 +449,7 @@ fn near_names_are_listed() {
     put("some-mapping.txt");
     let text = refused(Mnist::load(dir.path()), &["no train-images-idx3-ubyte, no"]).to_string();
     assert!(
-        !text.contains("there is") && !text.contains("notes"),
+        !text.contains("similar names") && !text.contains("notes"),
         "{text}"
     );
     put("train-images-idx3-ubyte.zip");
@@ -458,7 +458,7 @@ fn near_names_are_listed() {
     put("t10k-images-idx3-ubyte");
     fs::create_dir(dir.path().join("gzip")).unwrap();
     fs::create_dir(dir.path().join("t10k-labels-idx1-ubyte")).unwrap();
-    let near = "no t10k-labels-idx1-ubyte in it (there is gzip/, t10k-labels-idx1-ubyte/, \
+    let near = "no t10k-labels-idx1-ubyte found (similar names: gzip/, t10k-labels-idx1-ubyte/, \
                 train-images-idx3-ubyte.zip, train-labels-idx1-ubyte (1).gz);";
     refused(Mnist::load(dir.path()), &[near]);
     for number in 0..20 {
@@ -483,7 +483,7 @@ fn only_regular_files_are_found() {
     let path: PathBuf = dir.path().join(USUAL[2]);
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("nowhere", &path).unwrap();
-    let here = &["no t10k-images-idx3-ubyte in it (there is t10k-images-idx3-ubyte);"];
+    let here = &["no t10k-images-idx3-ubyte found (similar names: t10k-images-idx3-ubyte);"];
     refused(Mnist::load(dir.path()), here);
     fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo").arg(&path).status();

@@ -623,17 +623,11 @@ fn a_wrong_shape_says_what_was_read(name: &str, make: &Make) {
     };
     let read = "input [T, B, N] = [5, 4, 3] was read as T = 5 steps of B = 4 samples";
     let input = Input::sequence(x.view());
-    let targets = [
-        "targets has shape [5]; expected [4], one for each sample",
-        read,
-    ];
+    let targets = ["targets has shape [5]; expected [4], one per sample", read];
     says(engine.evaluate(input, &[0; 5]).map(drop), &targets);
     says(engine.gradients(input, &[0; 5]).map(drop), &targets);
     says(engine.train_step(input, &[0; 5]).map(drop), &targets);
-    let classes = [
-        "classes has shape [5]; expected [4], one for each sample",
-        read,
-    ];
+    let classes = ["classes has shape [5]; expected [4], one per sample", read];
     says(
         engine.classify(input, ReadOut::Membrane, &mut [0; 5]),
         &classes,

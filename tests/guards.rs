@@ -146,7 +146,7 @@ fn gradients_and_moments_of_another_network_are_refused() {
         ),
         (
             build([2, 3], true),
-            "has shape [3]; expected [2], one tensor for each",
+            "has shape [3]; expected [2], one per tensor of the network",
         ),
     ] {
         let mut network = build([2, 3], false);
@@ -654,7 +654,7 @@ fn too_few_steps_for_the_input_to_reach_the_outputs_are_a_warning() {
             if let [warning] = &*warnings {
                 let expected = format!("num_steps is {steps}; expected at least {spikes}");
                 assert!(warning.starts_with(&expected), "{warning}");
-                let both = warning.contains("spikes and membranes of the outputs");
+                let both = warning.contains("output spikes and membranes");
                 assert_eq!(both, steps < membranes, "{warning}");
             }
         }
@@ -691,7 +691,7 @@ fn a_single_step_in_the_default_order_is_told() {
     assert_eq!(silent.len(), 2);
     for layer in silent {
         let text = layer.to_string();
-        assert!(text.contains("never fires; more steps"), "{text}");
+        assert!(text.contains("never fires; use more steps"), "{text}");
         assert!(!text.contains("threshold"), "{text}");
     }
 }

@@ -290,7 +290,10 @@ mod checkpoints {
             let error = checkpoint
                 .save(folder.path().join("checkpoint"))
                 .unwrap_err();
-            assert!(error.to_string().contains("record 4: norm"), "{error}");
+            assert!(
+                error.to_string().contains("record 4: gradient norm"),
+                "{error}"
+            );
         }
     }
 }

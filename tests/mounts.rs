@@ -340,7 +340,7 @@ fn several_calls_at_once_and_later_ones() {
     for last in ["link=1", "open_write=1"] {
         let lines = mount.child(&format!("fsync_folder=22,fsync_file=95,flock=38,{last}"));
         let told = starting(&lines, "warning: ");
-        let lost = ["start none in this folder", "may damage", "may take back"];
+        let lost = ["do not start one in this folder", "may damage", "may undo"];
         assert_eq!(told.len(), lost.len(), "{lines:#?}");
         for (line, lost) in told.iter().zip(lost) {
             assert!(line.contains(lost), "{line}");
@@ -351,7 +351,7 @@ fn several_calls_at_once_and_later_ones() {
 
     // Opening syncs the folder once, and each save once: the second save meets the new answer.
     for (refuse, later) in [
-        ("fsync_folder=22@2", "may take back"),
+        ("fsync_folder=22@2", "may undo"),
         ("fsync_file=95@4", "may damage"),
     ] {
         let lines = mount.child(refuse);

@@ -209,7 +209,12 @@ fn resume_starts_afresh_goes_on_and_is_idempotent() {
     fs::write(checkpoints.join("checkpoint.safetensors"), "damaged").unwrap();
     let options = options.replace("--epochs 2", "--epochs 3");
     let warned = run(&options, &checkpoints, &out);
-    assert_line("damaged", &warned, 0, &["warning: ", "the one before it"]);
+    assert_line(
+        "damaged",
+        &warned,
+        0,
+        &["warning: ", "the previous checkpoint"],
+    );
     assert!(results(&out) == results(&dir.path().join("straight")));
 }
 

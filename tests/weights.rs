@@ -445,7 +445,7 @@ fn files_of_pytorch() {
     );
     let error = Network::<f32>::load(&path).unwrap_err().to_string();
     assert!(
-        error.contains("metadata is without one; expected the description"),
+        error.contains("metadata is missing; expected the description"),
         "{error}"
     );
 
@@ -658,7 +658,9 @@ fn checkpoints_as_weights() {
     assert!(Network::<f32>::load(&path).is_err());
     let later = runs::edited(&bytes, "\"version\":\"1\"", "\"version\":\"2\"");
     fs::write(&path, later).unwrap();
-    assert!(refused(&runs::network(), &path, Mismatch::Refuse).contains("a later one wrote it"));
+    assert!(
+        refused(&runs::network(), &path, Mismatch::Refuse).contains("a later one wrote the file")
+    );
 }
 
 /// Metadata from anyone: each value that makes no sense is named, and nothing is changed.

@@ -1,6 +1,6 @@
-//! Bytes as a checkpoint. Nothing in them is trusted: the checksum is compared before anything else
-//! is looked at, each size is compared with what is there before it is used, every number must be
-//! finite and in range, and nothing may be left over. Memory is bounded by the length of the bytes.
+//! Decodes a checkpoint from untrusted bytes. The checksum is verified first, each size is checked
+//! against the data before it is used, every number must be finite and in range, and nothing may be
+//! left over. Memory is bounded by the length of the bytes.
 
 #![deny(
     clippy::unwrap_used,
@@ -30,11 +30,11 @@ use crate::{
     weights::describe::{Described, Fields, Unfit, out_of_range, shortened},
 };
 
-/// Why bytes are not a checkpoint that can be used.
+/// The reason why bytes are not a usable checkpoint.
 pub(super) enum Flaw {
-    /// They are not what was written.
+    /// The bytes are damaged.
     Damaged(Error),
-    /// They are whole, but nothing that this version of the crate could have written.
+    /// The bytes are intact, but this version of the crate could not have written them.
     Foreign(Error),
 }
 
@@ -46,15 +46,15 @@ impl From<Flaw> for Error {
     }
 }
 
-/// Reads a file's bytes; `path` is for the messages, and `known` are neurons of the program's own, which
-/// the file may name.
+/// Decodes a file's bytes; `path` is for messages, and `known` are custom neurons that the file may
+/// name.
 pub(super) fn decode(bytes: &[u8], path: &Path, known: &[Neurons]) -> Result<Checkpoint, Flaw> {
     verify(bytes).map_err(|unfit| Flaw::Damaged(unfit.of(path)))?;
     let file = files::tensors(path, bytes).map_err(Flaw::Foreign)?;
     parse(bytes, &file, known).map_err(|unfit| Flaw::Foreign(unfit.of(path)))
 }
 
-/// Compares the checksum. Its place and its kind are the same in all versions of the format.
+/// Verifies the checksum. Its position and algorithm are the same in all versions of the format.
 pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
     let unfit = |what: &str, expected: String, found: String| {
         Err(Unfit {
@@ -71,7 +71,7 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
     let claimed = u64::from_le_bytes(*first);
     let header = usize::try_from(claimed).ok().and_then(|n| rest.get(..n));
     let Some(header) = header else {
-        let expected = format!("at most {}, the bytes that follow", rest.len());
+        let expected = format!("at most {}, the number of bytes that follow", rest.len());
         return unfit("length of the header", expected, claimed.to_string());
     };
     let Some(digits) = encode::find_checksum(header) else {
@@ -84,13 +84,13 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
         Some(found) if found == expected.as_bytes() => Ok(()),
         found => {
             let found = String::from_utf8_lossy(found.unwrap_or_default());
-            let expected = format!("{expected}, by the content: the file is damaged");
+            let expected = format!("{expected}, computed from the content: the file is damaged");
             unfit("crc32", expected, found.into_owned())
         }
     }
 }
 
-/// Reads whole bytes by their version.
+/// Decodes verified bytes according to their version.
 fn parse(bytes: &[u8], file: &SafeTensors<'_>, known: &[Neurons]) -> Result<Checkpoint, Unfit> {
     let mut fields = Fields::of(bytes)?;
     fields.get("format", FORMAT, |text| (text == FORMAT).then_some(()))?;
@@ -100,7 +100,7 @@ fn parse(bytes: &[u8], file: &SafeTensors<'_>, known: &[Neurons]) -> Result<Chec
     }
 }
 
-/// The version of the format, one that this crate reads.
+/// The version of the format, if this crate supports it.
 pub(crate) fn version(fields: &mut Fields) -> Result<u32, Unfit> {
     let version = fields.parse("version", "a whole number")?;
     match version {
@@ -113,7 +113,7 @@ fn later(version: u32) -> Unfit {
     Unfit {
         what: "version".into(),
         expected: format!(
-            "1 to {VERSION}, the versions that this spikegrad, {}, knows; a later one wrote it",
+            "1 to {VERSION}, the versions supported by spikegrad {}; a later one wrote the file",
             env!("CARGO_PKG_VERSION")
         ),
         found: version.to_string(),
@@ -146,7 +146,7 @@ fn version_1(
     if !history.batches.is_empty() && history.position() != position {
         return Err(Unfit {
             what: "position".into(),
-            expected: format!("{:?}, as the history has it", history.position()),
+            expected: format!("{:?}, as in the history", history.position()),
             found: format!("{position:?}"),
         });
     }
@@ -241,7 +241,7 @@ fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
     Ok(Some(objective))
 }
 
-/// Adam's settings; and its moments, if and only if it has made a step.
+/// Adam's settings, and its moments if and only if it has made a step.
 fn adam(
     fields: &mut Fields,
     tensors: &mut FileTensors<'_, '_>,
@@ -257,7 +257,7 @@ fn adam(
         beta1: fields.parse("adam.beta1", "a number")?,
         beta2: fields.parse("adam.beta2", "a number")?,
         eps: fields.parse("adam.eps", "a number")?,
-        // Counted on in doubles.
+        // The count continues in doubles.
         step: fields.get("adam.step", "a whole number up to 2^53", |text| {
             text.parse().ok().filter(|step| *step <= 1 << 53)
         })?,
@@ -278,7 +278,7 @@ fn adam(
             if let Some(bad) = values.iter().find(|v| **v < 0.0) {
                 return Err(Unfit {
                     what: format!("tensor {SECOND}{name}"),
-                    expected: "means of squares, at least 0".into(),
+                    expected: "second moments of at least 0".into(),
                     found: bad.to_string(),
                 });
             }
@@ -331,7 +331,7 @@ fn history(tensors: &mut FileTensors<'_, '_>, layers: usize) -> Result<History, 
     Ok(history)
 }
 
-/// The columns of `count` reports; those of no samples are none.
+/// The columns of `count` reports; a report without samples is missing.
 fn reports(
     tensors: &mut FileTensors<'_, '_>,
     prefix: &str,
@@ -362,8 +362,7 @@ fn reports(
     Ok(out)
 }
 
-/// The norms of those batches that were measured; a file of a run that measured none has no such
-/// tensors.
+/// The norms of the measured batches; absent if no batch was measured.
 fn gradient_norms(
     tensors: &mut FileTensors<'_, '_>,
     reports: &mut [Option<StepReport>],
@@ -381,7 +380,7 @@ fn gradient_norms(
             None => {
                 return Err(Unfit {
                     what: format!("tensor {MEASURED}"),
-                    expected: "numbers of batches, each once".into(),
+                    expected: "batch numbers without duplicates".into(),
                     found: index.to_string(),
                 });
             }
@@ -390,7 +389,7 @@ fn gradient_norms(
     Ok(())
 }
 
-/// The tensors of a file, each of which is taken once.
+/// The tensors of a file; each is used once.
 struct FileTensors<'f, 'd>(BTreeMap<&'f str, safetensors::tensor::TensorView<'d>>);
 
 impl<'f, 'd> FileTensors<'f, 'd> {
@@ -398,7 +397,7 @@ impl<'f, 'd> FileTensors<'f, 'd> {
         Ok(FileTensors(file.iter().collect()))
     }
 
-    /// The bytes of a tensor, of `shape` where it is known, else of one axis.
+    /// The bytes of a tensor, of `shape` if known, else with one axis.
     fn take<const N: usize>(
         &mut self,
         name: &str,

@@ -1,5 +1,6 @@
-//! What a save asks of the file system, one step each: [`Os`] is the real one. Tests put others in
-//! its place: one that fails at a byte or a step, one that forgets at a power cut what was not synced.
+//! The file system operations of a save, one method per step. [`Os`] is the real implementation.
+//! Tests use others: one that fails at a byte or a step, one that loses unsynced data at a power
+//! cut.
 
 #![deny(
     clippy::unwrap_used,
@@ -21,31 +22,30 @@ use std::{
 use super::mount::{no_file_sync, no_folder_sync, no_open_folder, no_overwrite};
 use crate::files;
 
-/// Whether what was written is on the disk.
+/// Whether written data are on disk.
 #[derive(Debug)]
 pub enum Durable {
-    /// It is, as far as the system tells.
+    /// They are, as far as the system can tell.
     Yes,
-    /// It is written, but the file system does not offer to wait for the disk: its answer.
+    /// They are written, but the file system does not support flushing; with its error.
     NotOffered(io::Error),
 }
 
-/// A file system, as far as a [`CheckpointDir`](super::CheckpointDir) writes to it.
+/// The part of a file system that a [`CheckpointDir`](super::CheckpointDir) uses.
 pub trait Disk: Send + Sync {
-    /// Creates a file that must not be there yet, writes it, and waits until its content is on the
-    /// disk.
+    /// Creates a file, which must not exist, writes it, and waits until its content is on disk.
     fn create(&self, path: &Path, content: &[u8]) -> io::Result<Durable>;
-    /// Writes over a file that nothing else needs, in place, and waits until its content is on the
-    /// disk: a disk has less to do for this than for a new file. A file with a second name is
-    /// replaced by a new one instead, and so is any where the file system only writes new ones.
+    /// Overwrites an unneeded file in place and waits until its content is on disk, which is
+    /// cheaper than writing a new file. A file with a second name is replaced with a new one
+    /// instead, as is any file if the file system cannot overwrite in place.
     fn overwrite(&self, path: &Path, content: &[u8]) -> io::Result<Durable>;
     /// Gives a file a second name, which must be free.
     fn hard_link(&self, path: &Path, name: &Path) -> io::Result<()>;
-    /// Gives a file another name, at once; what had that name is gone.
+    /// Renames a file atomically, replacing any file of that name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a name.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Waits until the names in a folder are on the disk.
+    /// Waits until the names in a folder are on disk.
     fn sync_folder(&self, path: &Path) -> io::Result<Durable>;
     /// The bytes of a regular file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -86,7 +86,7 @@ impl Disk for Os {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<Durable> {
-        // Elsewhere a folder cannot be opened as a file, and names are the system's own business.
+        // On other systems a folder cannot be opened as a file, and the system handles names.
         if cfg!(not(unix)) {
             return Ok(Durable::Yes);
         }
@@ -96,8 +96,7 @@ impl Disk for Os {
         }
     }
 
-    /// Nothing but a regular file is opened (a pipe would wait for ever), and no more is read than
-    /// the file says it has.
+    /// Opens only regular files (a pipe would block forever) and reads at most the reported length.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let not_regular = |kind| {
             let message = format!("{kind}, not a regular file");
@@ -112,7 +111,7 @@ impl Disk for Os {
     }
 }
 
-/// `None` where the file has a second name, and nothing was done.
+/// `None` if the file has a second name; nothing was done.
 fn overwrite_in_place(path: &Path, content: &[u8]) -> io::Result<Option<Durable>> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     if !has_one_name(&file.metadata()?) {
@@ -123,7 +122,7 @@ fn overwrite_in_place(path: &Path, content: &[u8]) -> io::Result<Option<Durable>
     durable(file.sync_all(), no_file_sync).map(Some)
 }
 
-/// The answer of a sync; `not_offered` tells the errors by which a file system says that it has none.
+/// The result of a sync; `not_offered` recognizes the errors of a file system without syncs.
 fn durable(synced: io::Result<()>, not_offered: fn(&io::Error) -> bool) -> io::Result<Durable> {
     match synced {
         Ok(()) => Ok(Durable::Yes),
@@ -132,8 +131,8 @@ fn durable(synced: io::Result<()>, not_offered: fn(&io::Error) -> bool) -> io::R
     }
 }
 
-/// Whether a file has this one name and no other, as far as the system tells: some network file
-/// systems count no names at all.
+/// Whether a file has only one name, as far as the system can tell: some network file systems do
+/// not count names.
 pub(super) fn has_one_name(file: &Metadata) -> bool {
     #[cfg(unix)]
     {

@@ -1,6 +1,6 @@
 //! A checkpoint as bytes: `[length of the header: u64][header: JSON][tensors]`, little-endian, the
-//! safetensors format. Written here rather than by the crate of that name, so that the tensors are
-//! copied once.
+//! safetensors format. Implemented here rather than with the `safetensors` crate, so that tensors
+//! are copied only once.
 
 #![deny(
     clippy::unwrap_used,
@@ -60,8 +60,8 @@ impl<'a> Tensor<'a> {
         }
     }
 
-    /// Overwrites `out`, as long as the tensor, piece by piece: while one is in the cache, it is copied,
-    /// looked at and added to the checksum.
+    /// Overwrites `out`, which has the tensor's length, piece by piece: each is copied, checked and
+    /// added to the checksum while it is in the cache.
     fn put(&self, out: &mut [u8], sum: &mut Hasher) -> Result<()> {
         match &self.values {
             Values::F32(values) => {
@@ -96,15 +96,15 @@ fn put<const N: usize>(out: &mut [u8], values: impl Iterator<Item = [u8; N]>) {
         .for_each(|(out, value)| *out = value);
 }
 
-/// Overwrites `bytes` with the file of a checkpoint; their memory is used again.
+/// Overwrites `bytes` with the file of a checkpoint, reusing their memory.
 pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()> {
     check(checkpoint)?;
     let tensors = tensors(checkpoint)?;
     let header = header(checkpoint, &tensors)?;
-    // All of it is in memory: it cannot come to more than a usize.
+    // All data are in memory, so the length fits a usize.
     let data = tensors.iter().map(Tensor::len);
     let length = data.fold(START.saturating_add(header.len()), usize::saturating_add);
-    // What was there is overwritten, not cleared first.
+    // Old content is overwritten without clearing.
     bytes.resize(length, 0);
     let (length, rest) = bytes.split_at_mut(START);
     length.copy_from_slice(&(header.len() as u64).to_le_bytes());
@@ -127,7 +127,7 @@ pub(super) fn encode(checkpoint: &Checkpoint, bytes: &mut Vec<u8>) -> Result<()>
     Ok(())
 }
 
-/// Where the checksum's digits begin in a header.
+/// The position of the checksum's digits in a header.
 pub(super) fn find_checksum(header: &[u8]) -> Option<usize> {
     let mut places = header.windows(CHECKSUM.len());
     let mark = places.position(|window| window == CHECKSUM)?;
@@ -136,7 +136,7 @@ pub(super) fn find_checksum(header: &[u8]) -> Option<usize> {
     (after.len() >= DIGITS).then_some(digits)
 }
 
-/// The eight digits at `digits`, from all other bytes.
+/// The eight checksum digits, computed from all bytes except those at `digits`.
 pub(super) fn checksum(bytes: &[u8], digits: usize) -> String {
     let mut hasher = Hasher::new();
     let (before, after) = bytes.split_at(digits.min(bytes.len()));
@@ -149,7 +149,7 @@ fn text_of(sum: Hasher) -> String {
     format!("{:08x}", sum.finalize())
 }
 
-/// Refuses what could not be read again; whether numbers are finite is looked at as they are copied.
+/// Rejects data that could not be read back. Whether numbers are finite is checked during copying.
 fn check(checkpoint: &Checkpoint) -> Result<()> {
     let Checkpoint {
         network,
@@ -179,7 +179,7 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
         return Err(Error::parameter(
             "position",
             found,
-            format!("{expected}, as the history has it"),
+            format!("{expected}, as in the history"),
         ));
     }
     Ok(())
@@ -229,7 +229,7 @@ fn history<'a>(history: &History, layers: usize) -> Result<Vec<Tensor<'a>>> {
     Ok(tensors)
 }
 
-/// Reports, column by column; one that is not there has 0 samples.
+/// Reports, column by column; a missing report has 0 samples.
 fn columns<'a>(
     tensors: &mut Vec<Tensor<'a>>,
     prefix: &str,
@@ -267,7 +267,7 @@ fn columns<'a>(
     Ok(())
 }
 
-/// The norms of those batches that were measured, and which they are; nothing if none was.
+/// The norms of the measured batches, with their numbers; nothing if no batch was measured.
 fn gradient_norms(tensors: &mut Vec<Tensor<'_>>, history: &History, layers: usize) {
     let batches = history.batches.iter().enumerate();
     let norms = batches.filter_map(|(n, b)| Some((n, b.report.gradient_norms.as_ref()?)));
@@ -284,7 +284,7 @@ fn gradient_norms(tensors: &mut Vec<Tensor<'_>>, history: &History, layers: usiz
 }
 
 fn whole<'a>(name: &str, values: impl Iterator<Item = usize>) -> Tensor<'a> {
-    // A usize has 64 bits at most.
+    // A usize has at most 64 bits.
     let values: Vec<u64> = values.map(|n| n as u64).collect();
     Tensor {
         name: name.into(),
@@ -313,7 +313,7 @@ fn real<'a>(name: &str, values: impl Iterator<Item = f64>) -> Result<Tensor<'a>>
     })
 }
 
-/// The header; zeros stand for the checksum.
+/// The header, with zeros in place of the checksum.
 fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
     let mut metadata = text::configuration(checkpoint);
     let Position { epoch, batch } = checkpoint.position;
@@ -334,5 +334,5 @@ fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
         shape: &tensor.shape,
         len: tensor.len(),
     });
-    header::header("a checkpoint, which holds the settings", &metadata, entries)
+    header::header("a checkpoint, with its settings", &metadata, entries)
 }

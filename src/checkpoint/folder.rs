@@ -1,18 +1,17 @@
-//! A folder of checkpoints: the current one and the one before it, one of them whole at every
-//! instant.
+//! A folder of checkpoints: the current and the previous one. At least one of them is whole at
+//! every instant.
 //!
-//! A save writes a temporary file, waits until it is on the disk, gives the current file a second
-//! name, renames the temporary one over the current, and the second name to
-//! `checkpoint.previous.safetensors`: a rename happens at once or not at all. Where the file system
-//! has no hard links, the current file is renamed to the previous one first; between the two renames
-//! the previous is the whole one.
+//! A save writes a temporary file, flushes it to disk, gives the current file a second name,
+//! renames the temporary file over the current one, and renames the second name to
+//! `checkpoint.previous.safetensors`. A rename is atomic. Without hard links, the current file is
+//! renamed to the previous one first; between the two renames the previous file is whole.
 //!
-//! What a mount offers is found out when the folder is opened: a file is written, renamed over another
-//! and removed. Where it does not lock, or does not sync files or folders, [`CheckpointDir::warnings`]
-//! says what is lost; where it does not write, rename or remove, the folder does not open.
+//! Opening a folder tests the mount: it writes a file, renames it over another and removes it. If
+//! the mount does not lock, or does not sync files or folders, [`CheckpointDir::warnings`] lists
+//! what is lost. If it does not write, rename or remove, the folder does not open.
 //!
-//! What was the previous file before becomes the next save's temporary one: to write over it takes a
-//! third of the time of a new file, whose blocks must be found and another's given back.
+//! The old previous file becomes the temporary file of the next save. Overwriting it takes a third
+//! of the time of a new file, which needs new blocks while those of another are freed.
 
 #![deny(
     clippy::unwrap_used,
@@ -44,32 +43,33 @@ use crate::{Error, Result, files::failed, neuron::Neurons};
 
 /// The checkpoint.
 const CURRENT: &str = "checkpoint.safetensors";
-/// The one before it.
+/// The previous checkpoint.
 const PREVIOUS: &str = "checkpoint.previous.safetensors";
-/// What is being written.
+/// The temporary file.
 const TEMPORARY: &str = "checkpoint.safetensors.tmp";
-/// The second name of the current one, on its way to `PREVIOUS`.
+/// The second name of the current file, before it becomes `PREVIOUS`.
 const LINK: &str = "checkpoint.previous.safetensors.tmp";
-/// Written when the folder is opened, to see what it takes.
+/// Test file, written when the folder is opened.
 const PROBE: &str = "checkpoint.probe.tmp";
 
-/// The system's number of a disk that fails to read: `EIO`, `ERROR_CRC`.
+/// The system's error numbers for a disk read failure: `EIO`, `ERROR_CRC`.
 const UNREADABLE: i32 = if cfg!(windows) { 23 } else { 5 };
 
-/// A checkpoint that was found in a folder.
+/// A checkpoint found in a folder.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Found {
-    /// The last whole one.
+    /// The last whole checkpoint.
     pub checkpoint: Checkpoint,
-    /// What is wrong with the current file, where this is the one before it: a line for the user.
+    /// If this is the previous checkpoint, a line for the user that says what is wrong with the
+    /// current file.
     pub warning: Option<String>,
 }
 
-/// A folder that one run writes its checkpoints into: locked for this process as long as this value
-/// lives (a process that is killed leaves no lock behind). See [the module](super) for an example.
+/// A folder for the checkpoints of one run, locked by this process while this value lives (a killed
+/// process leaves no lock behind). See [the module](super) for an example.
 pub struct CheckpointDir {
-    /// `None` while a save is on its way.
+    /// `None` while a save is running.
     files: Option<Files>,
     in_flight: Option<JoinHandle<(Files, Result<()>)>>,
     dir: PathBuf,
@@ -88,12 +88,12 @@ impl fmt::Debug for CheckpointDir {
 }
 
 impl CheckpointDir {
-    /// Locks a folder, which is made if there is none, removes what a save that was cut short left in
-    /// it, and finds out whether it takes checkpoints; see [`warnings`](Self::warnings).
+    /// Creates the folder if necessary, locks it, removes leftovers of an interrupted save, and
+    /// tests whether it can hold checkpoints; see [`warnings`](Self::warnings).
     ///
     /// # Errors
-    /// [`Error::Io`] naming the folder where another process (or another value in this one) has the
-    /// lock, or where files cannot be written, renamed or removed in it.
+    /// [`Error::Io`] naming the folder if another process (or another value in this process) holds
+    /// the lock, or if files cannot be written, renamed or removed in it.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Self::open_on(dir.as_ref(), Arc::new(Os))
     }
@@ -126,9 +126,9 @@ impl CheckpointDir {
         })
     }
 
-    /// What the folder's file system does not offer, and what is lost without it: at most one line each
-    /// for locks, syncs of files and syncs of folders. Empty on an ordinary local disk. All warnings
-    /// are there once the folder is open, unless the file system changes its answers later.
+    /// The features that the folder's file system lacks, and the consequences: at most one line
+    /// each for locks, syncs of files and syncs of folders. Empty on an ordinary local disk. The
+    /// list is complete once the folder is open, unless the file system changes its behavior later.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().expect("a folder");
@@ -142,9 +142,9 @@ impl CheckpointDir {
         self.warnings.lines()
     }
 
-    /// Makes neurons of the program's own known: [`load`](Self::load) reads checkpoints of networks
-    /// that have them. A checkpoint has their names, settings and constants; the equations are the
-    /// program's.
+    /// Registers custom neurons, so that [`load`](Self::load) can read checkpoints of networks that
+    /// contain them. A checkpoint stores their names, settings and constants; the program supplies
+    /// the equations.
     pub fn with_neurons(mut self, known: impl IntoIterator<Item = Neurons>) -> Self {
         self.known.extend(known);
         self
@@ -155,13 +155,14 @@ impl CheckpointDir {
         &self.dir
     }
 
-    /// The last whole checkpoint in the folder: the current one or, where that is damaged or not
-    /// there, the one before it, and says so; `None` where there is neither.
+    /// The last whole checkpoint in the folder: the current one or, if it is damaged or missing,
+    /// the previous one with a warning; `None` if there is neither.
     ///
     /// # Errors
-    /// [`Error::Format`] where what is there is all damaged, or of a later version of the format (the
-    /// one before it is not taken then); [`Error::Io`] where it cannot be read, or the folder is
-    /// another run's by now (see [`save`](Self::save)); and what a save in the background reports.
+    /// [`Error::Format`] if all checkpoints are damaged, or the current one has a later version of
+    /// the format (the previous one is not used then); [`Error::Io`] if the files cannot be read,
+    /// or the folder now belongs to another run (see [`save`](Self::save)); and any error of a
+    /// background save.
     pub fn load(&mut self) -> Result<Option<Found>> {
         self.wait()?;
         self.keep_lock()?;
@@ -171,14 +172,14 @@ impl CheckpointDir {
         found
     }
 
-    /// Writes a checkpoint and waits until it is on the disk.
+    /// Writes a checkpoint and waits until it is on disk.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be written: the last one is whole and in place then.
-    /// [`Error::NonFinite`] and others as [`Checkpoint::to_bytes`]. What an earlier save in the
-    /// background reports is returned too, after this one was tried. Where the folder was removed and
-    /// another process has made it anew and writes there: [`Error::Io`] naming it, as
-    /// [`open`](Self::open).
+    /// [`Error::Io`] if it cannot be written; the last checkpoint is then whole and in place.
+    /// [`Error::NonFinite`] and others as [`Checkpoint::to_bytes`]. The error of an earlier
+    /// background save is returned too, after this save was attempted. [`Error::Io`] as in
+    /// [`open`](Self::open) if the folder was removed and recreated by another process that writes
+    /// there.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let earlier = self.wait();
         self.keep_lock()?;
@@ -186,11 +187,11 @@ impl CheckpointDir {
         earlier
     }
 
-    /// Writes a checkpoint on a thread of its own, and returns at once; or, if one is on its way
-    /// already, when that is on the disk. [`wait`](Self::wait) is to be called at the end.
+    /// Writes a checkpoint on a separate thread and returns at once, or, if another save is
+    /// running, when that one is on disk. Call [`wait`](Self::wait) at the end.
     ///
     /// # Errors
-    /// What the save before this one reports, as [`save`](Self::save); this one is not begun then.
+    /// The error of the previous save, as [`save`](Self::save); the new save is then not started.
     pub fn save_in_background(&mut self, checkpoint: Checkpoint) -> Result<()> {
         self.wait()?;
         self.keep_lock()?;
@@ -206,10 +207,10 @@ impl CheckpointDir {
         Ok(())
     }
 
-    /// Waits for a save in the background, if there is one.
+    /// Waits for the background save, if there is one.
     ///
     /// # Errors
-    /// What it reports, as [`save`](Self::save).
+    /// The error of that save, as [`save`](Self::save).
     pub fn wait(&mut self) -> Result<()> {
         let Some(handle) = self.in_flight.take() else {
             return Ok(());
@@ -227,13 +228,13 @@ impl CheckpointDir {
         }
     }
 
-    /// Locks anew where the lock file is no longer the one in the folder. Where the folder is gone, the
-    /// save will say so.
+    /// Locks again if the lock file is no longer the one in the folder. If the folder is gone, the
+    /// save reports it.
     fn keep_lock(&mut self) -> Result<()> {
         if self.lock.is_in(&self.dir) || !self.dir.is_dir() {
             return Ok(());
         }
-        // Some file systems do not keep a file's number: it may be this run's own lock all the same.
+        // Some file systems do not keep inode numbers, so this may still be this run's own lock.
         self.lock.release();
         self.lock = Lock::take(&self.dir, &self.warnings)?;
         self.files = Some(Files::begin(&self.dir, &self.disk, &self.warnings)?);
@@ -247,14 +248,14 @@ impl CheckpointDir {
 }
 
 impl Drop for CheckpointDir {
-    /// Waits for a save in the background; its error is lost, unless [`wait`](Self::wait) was called.
+    /// Waits for the background save. Its error is lost unless [`wait`](Self::wait) was called.
     fn drop(&mut self) {
         let _ = self.wait();
         let own = self.lock.is_in(&self.dir);
         let files = self.files();
-        // Another run's spare file is not this one's to remove.
+        // Do not remove the spare file of another run.
         if files.spare && own {
-            // What is left behind is removed when the folder is next opened.
+            // Leftovers are removed when the folder is next opened.
             let _ = files.clean(TEMPORARY);
         }
         self.lock.release();
@@ -262,9 +263,9 @@ impl Drop for CheckpointDir {
 }
 
 impl Checkpoint {
-    /// The last whole checkpoint in a folder, as [`CheckpointDir::load`] finds it, without a lock: to
-    /// look at a run, also while it goes on. What looks damaged is read again: it may have been
-    /// replaced and written over in the meantime.
+    /// Loads the last whole checkpoint in a folder like [`CheckpointDir::load`], but without a
+    /// lock, so that you can inspect a run while it continues. A file that seems damaged is read
+    /// again, since it may have been replaced in the meantime.
     ///
     /// # Errors
     /// As [`CheckpointDir::load`].
@@ -286,8 +287,8 @@ impl Checkpoint {
         found
     }
 
-    /// Writes a checkpoint into a folder, which is made if there is none; it is locked for so long. To
-    /// learn what the folder's file system does not offer, use [`CheckpointDir::warnings`].
+    /// Writes a checkpoint to a folder, which is created if necessary and locked during the write.
+    /// [`CheckpointDir::warnings`] lists the features that the file system lacks.
     ///
     /// # Errors
     /// As [`CheckpointDir::open`] and [`CheckpointDir::save`].
@@ -300,12 +301,11 @@ impl Checkpoint {
 struct Files {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
-    /// Whether the current file is a whole checkpoint; not known at first.
+    /// Whether the current file is a whole checkpoint; unknown at first.
     current: Option<bool>,
-    /// What was written last: its memory is used again.
+    /// The bytes written last, kept to reuse their memory.
     bytes: Vec<u8>,
-    /// Whether the temporary file is one that the last save, which is on the disk whole, had no more
-    /// use for.
+    /// Whether the temporary file is the spare file of the last completed save.
     spare: bool,
     warnings: Warnings,
 }
@@ -322,7 +322,7 @@ impl Files {
         }
     }
 
-    /// The same in a folder that has just been locked: without what a save that was cut short left.
+    /// The same in a folder that was just locked; removes leftovers of an interrupted save.
     fn begin(dir: &Path, disk: &Arc<dyn Disk>, warnings: &Warnings) -> Result<Self> {
         let files = Files::new(dir, disk, warnings);
         for name in [TEMPORARY, PROBE] {
@@ -342,8 +342,8 @@ impl Files {
         Ok(files)
     }
 
-    /// Does once what each save will do, so that a folder that does not take checkpoints is found out
-    /// now, not after the training.
+    /// Tests every step of a save, so that an unusable folder is detected now and not after the
+    /// training.
     fn probe(&self) -> Result<()> {
         let [probe, temporary] = [PROBE, TEMPORARY].map(|name| self.dir.join(name));
         for path in [&probe, &temporary] {
@@ -356,14 +356,14 @@ impl Files {
         self.clean(PROBE)
     }
 
-    /// Waits until the folder's names are on the disk, where the file system offers that.
+    /// Flushes the folder's names to disk, if the file system supports it.
     fn sync_folder(&self) -> Result<()> {
         let synced = self.disk.sync_folder(&self.dir);
         self.told(Missing::FolderSync, synced)
             .map_err(|e| failed("write", &self.dir, e))
     }
 
-    /// Makes a warning of a sync that is not offered.
+    /// Turns an unsupported sync into a warning.
     fn told(&self, missing: Missing, written: io::Result<Durable>) -> io::Result<()> {
         if let Durable::NotOffered(e) = written? {
             self.warnings.add(missing, &self.dir, &e);
@@ -392,10 +392,10 @@ impl Files {
                 let current = dir.join(CURRENT);
                 let reason = match flaw {
                     Some(error) => error.to_string(),
-                    None => format!("{} is not there", current.display()),
+                    None => format!("{} is missing", current.display()),
                 };
                 let taken = previous.display();
-                let warning = format!("{reason}; taken the one before it, {taken}");
+                let warning = format!("{reason}; using the previous checkpoint, {taken}");
                 Ok(Some(Found {
                     checkpoint,
                     warning: Some(warning),
@@ -408,20 +408,20 @@ impl Files {
                 Err(Error::Format {
                     path: dir.clone(),
                     what: "checkpoint".into(),
-                    expected: "a whole one, or a whole one before it".into(),
-                    found: format!("damaged, and so is the one before it ({first}; {second})"),
+                    expected: "an undamaged checkpoint, or an undamaged previous one".into(),
+                    found: format!("damaged, and so is the previous one ({first}; {second})"),
                 })
             }
         }
     }
 
-    /// A checkpoint by the name of its file; `None` where there is no such file.
+    /// Reads a checkpoint by file name; `None` if the file does not exist.
     fn read(&self, name: &str, known: &[Neurons]) -> std::result::Result<Option<Checkpoint>, Flaw> {
         let path = self.dir.join(name);
         match self.disk.read(&path) {
             Ok(bytes) => decode::decode(&bytes, &path, known).map(Some),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            // A disk that fails to read is damage; anything else says nothing about the file.
+            // A disk read failure counts as damage; other errors say nothing about the file.
             Err(e) if e.raw_os_error() == Some(UNREADABLE) => {
                 Err(Flaw::Damaged(failed("read", &path, e)))
             }
@@ -443,7 +443,7 @@ impl Files {
             .map_err(|e| failed("write", &temporary, e))
             .and_then(|()| self.replace(&temporary));
         if replaced.is_err() {
-            // It takes room on a disk that may be full. The first error is the one to report.
+            // It uses space on a disk that may be full. The first error is reported.
             let _ = self.disk.remove(&temporary);
         }
         let spare = replaced?;
@@ -452,8 +452,8 @@ impl Files {
         Ok(())
     }
 
-    /// Puts a file in the current one's place, and that in the previous one's. Returns whether the
-    /// file that was there is now the temporary one.
+    /// Makes a file the current one and the current file the previous one. Returns whether the old
+    /// previous file is now the temporary one.
     fn replace(&mut self, temporary: &Path) -> Result<bool> {
         let (current, previous) = (self.dir.join(CURRENT), self.dir.join(PREVIOUS));
         let link = self.dir.join(LINK);
@@ -462,7 +462,7 @@ impl Files {
             None => matches!(self.read(CURRENT, &[]), Ok(Some(_)) | Err(Flaw::Foreign(_))),
         };
         let mut linked = false;
-        // A damaged one must not take the place of a whole one.
+        // A damaged file must not replace a whole one.
         if whole {
             self.clean(LINK)?;
             linked = self.disk.hard_link(&current, &link).is_ok();
@@ -482,16 +482,16 @@ impl Files {
         }
         let spare = self.disk.rename(&previous, temporary).is_ok();
         (self.disk.rename(&link, &previous)).map_err(|e| failed("replace", &previous, e))?;
-        // Where both were names of one file, that rename has left them.
+        // If both names refer to the same file, the rename leaves both.
         self.clean(LINK)?;
         Ok(spare)
     }
 
-    /// After a save that was cut short between its last two renames: the file on its way to be the
-    /// previous one becomes that. A previous one that is there stays, since the name must be free.
+    /// Completes a save that was interrupted between its last two renames: the second name becomes
+    /// the previous file. An existing previous file stays, since the name must be free.
     fn keep_previous(&self) {
         let (link, previous) = (self.dir.join(LINK), self.dir.join(PREVIOUS));
-        // Mostly there is no such file, which is well; and the current one is there in any case.
+        // Usually there is no such file, and the current one exists in any case.
         let _ = self.disk.hard_link(&link, &previous);
     }
 

@@ -1,5 +1,5 @@
-//! The lock of a folder of checkpoints: a file that is left there. The system unlocks it when the
-//! process ends, however it ends.
+//! The lock of a checkpoint folder: a file that stays there. The system releases the lock whenever
+//! the process ends.
 
 #![deny(
     clippy::unwrap_used,
@@ -24,22 +24,22 @@ use super::{
 };
 use crate::{Result, files::failed};
 
-/// Locked by who writes into the folder.
+/// Locked by the process that writes to the folder.
 const LOCK: &str = "checkpoint.lock";
 
-/// The lock file, open; locked where the file system has locks.
+/// The open lock file; locked if the file system supports locks.
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// Opens and locks the folder's lock file. A file system without locks is a warning.
+    /// Opens and locks the folder's lock file. A file system without locks gives a warning.
     pub fn take(dir: &Path, warnings: &Warnings) -> Result<Self> {
         let path = dir.join(LOCK);
-        // A folder may come from anyone: through a link or a second name, another file would be written.
+        // The folder is untrusted: a link or a second name would redirect the write to another
+        // file.
         if let Ok(found) = fs::symlink_metadata(&path)
             && !(found.is_file() && (cfg!(not(unix)) || has_one_name(&found)))
         {
-            let message =
-                "no file of its own; expected a regular file with this name alone, or nothing";
+            let message = "it is a link or has several names; expected a regular file with a single name, or no file";
             let source = io::Error::new(io::ErrorKind::InvalidInput, message);
             return Err(failed("lock", &path, source));
         }
@@ -54,12 +54,12 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(failed("lock", &path, e)),
             Err(TryLockError::WouldBlock) => return Err(failed("use", dir, taken(&file))),
         }
-        // For the message alone; as wide as any, so that it covers what was there.
+        // Only for the message; padded so that it overwrites an earlier number.
         let _ = file.write_all(format!("{:<20}", std::process::id()).as_bytes());
         Ok(Lock(file))
     }
 
-    /// Whether this is the lock file that is in the folder, as far as the system tells.
+    /// Whether this is the lock file in the folder, as far as the system can tell.
     pub fn is_in(&self, dir: &Path) -> bool {
         #[cfg(unix)]
         {
@@ -69,29 +69,29 @@ impl Lock {
         }
         #[cfg(not(unix))]
         {
-            // A file that is open and locked cannot be removed there.
+            // On these systems an open, locked file cannot be removed.
             let _ = dir;
             true
         }
     }
 
-    /// Lets go of the lock. Closing is not enough: a process that is just being started may have a copy
-    /// of the file.
+    /// Releases the lock. Closing is not enough: a process that is being spawned may hold a copy of
+    /// the file handle.
     pub fn release(&self) {
         let _ = self.0.unlock();
     }
 }
 
-/// Who has the lock, as the file says.
+/// The error for a taken lock, with the owner from the file.
 fn taken(file: &File) -> io::Error {
     let mut text = String::new();
-    // Good to know, but may be unreadable.
+    // Optional: the file may be unreadable.
     let _ = file.take(20).read_to_string(&mut text);
     let owner = match text.trim().parse::<u32>() {
         Ok(id) => format!("process {id}"),
         Err(_) => "another process".into(),
     };
     let message =
-        format!("{owner} writes its checkpoints there; wait until it ends, or take another folder");
+        format!("{owner} is writing checkpoints there; wait until it ends, or use another folder");
     io::Error::new(io::ErrorKind::WouldBlock, message)
 }

@@ -1,8 +1,9 @@
-//! What a mount may not offer, by the errors that say so, and what is lost without it.
+//! Features that a mount may lack, the errors that indicate it, and the consequences.
 //!
-//! Network and cluster file systems leave out calls that a local disk has: CIFS, DrvFs and some FUSE
-//! file systems do not sync a folder, Lustre without `-o flock` and NFS without a lock daemon have no
-//! locks. A run goes on without these calls, with one warning each. Every other error stays one.
+//! Network and cluster file systems lack calls that local disks support: CIFS, DrvFs and some FUSE
+//! file systems do not sync folders; Lustre without `-o flock` and NFS without a lock daemon have
+//! no locks. A run continues without these calls, with one warning each. All other errors remain
+//! errors.
 
 #![deny(
     clippy::unwrap_used,
@@ -21,8 +22,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The system's numbers for a call that is not implemented or not supported: `ENOSYS`, `ENOTSUP`,
-/// `EOPNOTSUPP`; of Linux also its internal `ENOTSUPP`, which some network file systems let out.
+/// The system's error numbers for a call that is not implemented or not supported: `ENOSYS`,
+/// `ENOTSUP`, `EOPNOTSUPP`; on Linux also the internal `ENOTSUPP`, which some network file systems
+/// leak.
 const UNSUPPORTED: &[i32] = if cfg!(windows) {
     &[1, 50, 120]
 } else if cfg!(any(target_os = "linux", target_os = "android")) {
@@ -37,7 +39,7 @@ const NO_LOCKS: i32 = match cfg!(any(target_os = "linux", target_os = "android")
     false => 77,
 };
 
-/// Numbers that every Unix shares.
+/// Numbers common to all Unix systems.
 const EPERM: i32 = 1;
 const EBADF: i32 = 9;
 const EACCES: i32 = 13;
@@ -58,30 +60,29 @@ pub(super) fn no_file_sync(error: &io::Error) -> bool {
     unsupported(error, &[EINVAL])
 }
 
-/// The same of `fsync` on a folder. `EBADF` is what systems answer that sync only what is open for
-/// writing.
+/// The same for `fsync` on a folder. Systems that sync only files open for writing return `EBADF`.
 pub(super) fn no_folder_sync(error: &io::Error) -> bool {
     unsupported(error, &[EINVAL, EBADF])
 }
 
-/// Whether an error of opening a folder says that it cannot be opened to be synced: the system opens no
-/// folders, or this one may be written but not listed.
+/// Whether an error of opening a folder means that it cannot be synced: the system does not open
+/// folders, or this one is writable but not listable.
 pub(super) fn no_open_folder(error: &io::Error) -> bool {
     unsupported(error, &[EINVAL, EISDIR, EACCES])
 }
 
 /// Whether an error of `flock` says that this file system has no locks.
 pub(super) fn no_lock(error: &io::Error) -> bool {
-    // The operation is always a valid one, so that `EINVAL` can only be about the file system.
+    // The operation is always valid, so `EINVAL` can only refer to the file system.
     unsupported(error, &[EINVAL, NO_LOCKS])
 }
 
-/// Whether an error says that this file system does not write over a file in place.
+/// Whether an error says that this file system does not overwrite a file in place.
 pub(super) fn no_overwrite(error: &io::Error) -> bool {
     unsupported(error, &[EINVAL, EPERM, EACCES])
 }
 
-/// What a mount does not offer.
+/// A feature that a mount lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     Lock,
@@ -90,21 +91,21 @@ pub(super) enum Missing {
 }
 
 impl Missing {
-    /// The line for the user: what the mount answered, and what is lost.
+    /// The line for the user: the mount's error and the consequence.
     fn warning(self, dir: &Path, error: &io::Error) -> String {
         let (lacks, lost) = match self {
             Missing::Lock => (
                 "has no file locks (flock",
-                "nothing stops a second run from writing its checkpoints there: start none in \
+                "nothing prevents a second run from writing checkpoints there: do not start one in \
                  this folder",
             ),
             Missing::FileSync => (
-                "does not wait until a file is on the disk (fsync",
+                "does not flush files to disk (fsync",
                 "a power cut may damage the last checkpoints; a crash of the program does not",
             ),
             Missing::FolderSync => (
-                "does not wait until a folder is on the disk (fsync of the folder",
-                "a power cut may take back the last checkpoints; a crash of the program does not",
+                "does not flush folders to disk (fsync of the folder",
+                "a power cut may undo the last checkpoints; a crash of the program does not",
             ),
         };
         let dir = dir.display();
@@ -112,8 +113,7 @@ impl Missing {
     }
 }
 
-/// One warning for each thing that a mount does not offer, in the order in which they were found out;
-/// shared with the thread that saves.
+/// One warning per missing feature, in order of detection; shared with the saving thread.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Warnings(Arc<Mutex<Vec<(Missing, String)>>>);
 

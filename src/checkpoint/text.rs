@@ -1,5 +1,5 @@
-//! The configuration as text, and back. A number is written with as many digits as it takes to come
-//! back with the same bits; a name is the same for ever, whatever the type is called in the code.
+//! Converts the configuration to text and back. Numbers have enough digits to be restored bit for
+//! bit. Names never change, even if the type in the code is renamed.
 
 #![deny(
     clippy::unwrap_used,
@@ -20,14 +20,14 @@ use crate::{
     weights::describe::{describe, number},
 };
 
-/// What stands before a layer's number in the names of its settings.
+/// The prefix of the layer number in the names of settings.
 pub(crate) const LAYER: &str = "layer";
 
-/// A prefix of the settings of the program's own.
+/// The prefix of the program's own settings.
 pub(super) const SETTING: &str = "setting.";
 
-/// See [`Checkpoint::configuration`]. Each struct is taken apart field by field, so that a setting
-/// added to one cannot be forgotten here.
+/// See [`Checkpoint::configuration`]. Each struct is destructured field by field, so that no new
+/// setting can be forgotten here.
 pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String> {
     let mut map = describe(&checkpoint.network, LAYER);
     let mut put = |name: String, value: String| {
@@ -70,10 +70,10 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
     map
 }
 
-/// The value of `adam.clip_norm` where there is none.
+/// The value of `adam.clip_norm` without clipping.
 pub(super) const NO_LIMIT: &str = "none";
 
-/// `None` for a loss of the user's own.
+/// `None` for a custom loss.
 fn loss_text(loss: &Loss) -> Option<String> {
     Some(match loss {
         Loss::CrossEntropyMembrane => "cross_entropy_membrane".into(),
@@ -92,7 +92,7 @@ fn loss_text(loss: &Loss) -> Option<String> {
     })
 }
 
-/// The name of a loss of the user's own.
+/// The name of a custom loss.
 pub(super) const CUSTOM: &str = "custom";
 
 /// A built-in loss.

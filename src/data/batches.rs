@@ -1,11 +1,11 @@
 //! One pass over a [`Dataset`] in batches, in order or shuffled.
 //!
-//! The order of an epoch is a function of `(seed, epoch, N)` alone: no generator is carried from
-//! one epoch to the next, so a run that was stopped computes the same order again and goes on with
-//! [`Batches::skip_to`]. The shuffle is written out here, in 64-bit arithmetic over ChaCha8, so
-//! that it does not change with the machine or with another crate's version.
+//! The order of an epoch is a function of `(seed, epoch, N)` only. No random state passes from one
+//! epoch to the next, so a resumed run recomputes the order and continues with
+//! [`Batches::skip_to`]. The shuffle is implemented here, in 64-bit arithmetic over ChaCha8, so
+//! that it does not depend on the machine or on the version of another crate.
 //!
-//! It is not a loader: the data are in memory, and a batch is made when it is asked for.
+//! All data are in memory; each batch is created on demand.
 //!
 //! Shapes: `images` `[B, features]`, `targets` `[B]`; `B` is the batch size, or less in the last
 //! batch.
@@ -19,8 +19,8 @@ use super::{Batch, Dataset};
 use crate::{Error, Result};
 
 impl Dataset {
-    /// Walks the set once in batches of `batch_size`: in order, and with a shorter last batch,
-    /// unless [`Batches::shuffled`] and [`Batches::drop_last`] say otherwise.
+    /// Iterates over the set once in batches of `batch_size`: in order, with a shorter last batch.
+    /// [`Batches::shuffled`] and [`Batches::drop_last`] change that.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `batch_size` is 0.
@@ -29,10 +29,11 @@ impl Dataset {
     }
 }
 
-/// One pass over a [`Dataset`]; made by [`Dataset::batches`].
+/// One pass over a [`Dataset`]; created by [`Dataset::batches`].
 ///
 /// ```
-/// # /// # use spikegrad::data::Dataset;
+/// # use ndarray::Array2;
+/// # use spikegrad::data::Dataset;
 /// # let data = Dataset::new(Array2::zeros((10, 4)), vec![0; 10], 2)?;
 /// let (seed, epoch) = (42, 0);
 /// let batches = data.batches(4)?.shuffled(seed, epoch);
@@ -69,18 +70,18 @@ impl<'a> Batches<'a> {
         })
     }
 
-    /// Takes the images in a random order, which depends on `seed`, `epoch` and the number of
-    /// images only (Fisher–Yates; ChaCha8 seeded with `seed`, on its stream number `epoch`).
+    /// Shuffles the images, in an order that depends only on `seed`, `epoch` and the number of
+    /// images (Fisher–Yates; ChaCha8 seeded with `seed`, on its stream number `epoch`).
     pub fn shuffled(mut self, seed: u64, epoch: u64) -> Self {
         self.order = shuffled_indices(self.order.len(), seed, epoch);
         self
     }
 
-    /// Whether to leave out a last batch that is shorter than the others; no by default.
+    /// Sets whether to drop the last partial batch; off by default.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if the batch size is more than the number of images: there would
-    /// be no batch left.
+    /// [`Error::InvalidParameter`] if the batch size exceeds the number of images, which would
+    /// leave no batch.
     pub fn drop_last(mut self, drop_last: bool) -> Result<Self> {
         if drop_last && self.batch_size > self.data.len() {
             let expected = format!(
@@ -93,9 +94,9 @@ impl<'a> Batches<'a> {
         Ok(self)
     }
 
-    /// Goes on at batch number `batch` of this epoch, counted from 0; the batches before it are not
-    /// made. The number of batches itself is allowed: an epoch that is finished.
-    /// Call it after [`drop_last`](Self::drop_last), which changes that number.
+    /// Continues at batch number `batch` of this epoch, counted from 0, and skips the batches
+    /// before it. The number of batches is a valid value: the epoch is then finished. Call this
+    /// after [`drop_last`](Self::drop_last), which changes that number.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if the epoch has fewer than `batch` batches.
@@ -111,16 +112,17 @@ impl<'a> Batches<'a> {
         Ok(self)
     }
 
-    /// Number of the batch that comes next, counted from 0; what [`skip_to`](Self::skip_to) takes.
+    /// Number of the next batch, counted from 0; the argument of [`skip_to`](Self::skip_to).
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Overwrites `batch` with the next one, using its memory again where the shape stays; returns
-    /// false, and leaves `batch` as it was, at the end of the epoch.
+    /// Overwrites `batch` with the next one, reusing its memory if the shape is the same. At the
+    /// end of the epoch returns false and leaves `batch` unchanged.
     ///
     /// ```
-    /// #     /// # use spikegrad::data::{Batch, Dataset};
+    /// # use ndarray::Array2;
+    /// # use spikegrad::data::{Batch, Dataset};
     /// # let data = Dataset::new(Array2::zeros((10, 4)), vec![0; 10], 2)?;
     /// let mut batches = data.batches(5)?;
     /// let mut batch = Batch::default();
@@ -143,7 +145,7 @@ impl<'a> Batches<'a> {
         true
     }
 
-    /// Number of batches of the whole epoch.
+    /// Number of batches in the whole epoch.
     fn total(&self) -> usize {
         if self.drop_last {
             self.order.len() / self.batch_size
@@ -171,7 +173,7 @@ impl ExactSizeIterator for Batches<'_> {}
 
 impl FusedIterator for Batches<'_> {}
 
-/// A permutation of `0..count`, every one equally likely: Fisher–Yates from the last place down.
+/// A uniformly random permutation of `0..count`: Fisher–Yates from the last place down.
 fn shuffled_indices(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch);
@@ -184,8 +186,8 @@ fn shuffled_indices(count: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
-/// A draw from `0..n`, all equally likely; `n` is at least 1. Lemire's method: the upper half of
-/// `n · x` for 64 random bits `x`, drawn again in the rare cases which would favour some values.
+/// A uniformly random number from `0..n`; `n` is at least 1. Lemire's method: the upper half of `n
+/// · x` for 64 random bits `x`, redrawn in the rare cases that would bias the result.
 fn uniform_below(rng: &mut ChaCha8Rng, n: u64) -> u64 {
     let rejected = n.wrapping_neg() % n; // 2^64 mod n
     loop {

@@ -1,9 +1,9 @@
-//! A labelled set of images in memory, one byte a pixel.
+//! A labeled set of images in memory, one byte per pixel.
 //!
-//! Pixels stay `u8` until a batch is made: MNIST's training images take 47 MB instead of 188 MB,
-//! and a device can be sent bytes. A `Dataset` is checked when it is made (as many labels as
-//! images, every label below `classes`, nothing empty), so whoever holds one can rely on it.
-//! It is not a general table: one label per row, every row equally long.
+//! Pixels stay `u8` until a batch is created: MNIST's training images take 47 MB instead of 188 MB,
+//! and bytes can be sent to a device. The constructor checks a `Dataset` (as many labels as images,
+//! every label below `classes`, nothing empty). It is not a general table: it has one label per row
+//! and rows of equal length.
 //!
 //! Shapes: images `[N, features]`, `features = height · width`; labels `[N]`.
 
@@ -11,7 +11,7 @@ use ndarray::{Array2, ArrayView2, Axis, s};
 
 use crate::{Error, Result};
 
-/// Some images, ready for a network, and the class of each.
+/// A batch of images, ready for a network, with the class of each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// `[B, features]`: each pixel divided by 255, so in [0, 1].
@@ -20,7 +20,7 @@ pub struct Batch {
     pub targets: Vec<usize>,
 }
 
-/// Labelled images: `[N, features]` bytes and `[N]` labels, both checked and never empty.
+/// Labeled images: `[N, features]` bytes and `[N]` labels, both checked and never empty.
 ///
 /// ```
 /// use ndarray::array;
@@ -46,16 +46,18 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Takes images and their labels.
+    /// Creates a data set from images and their labels.
     ///
-    /// The image shape is `(1, features)` until [`with_image_shape`](Self::with_image_shape) says
-    /// otherwise. Images in another memory order than row by row are copied into that one.
+    /// The image shape is `(1, features)` until set by
+    /// [`with_image_shape`](Self::with_image_shape). Images that are not in row-major order are
+    /// copied.
     ///
     /// # Shapes
     /// `images` is `[N, features]`, `labels` is `[N]`; `N` and `features` are at least 1.
     ///
     /// # Errors
-    /// - [`Error::Shape`] if `images` is empty or `labels` has another length than `images` has rows.
+    /// - [`Error::Shape`] if `images` is empty or the length of `labels` is not the number of rows
+    ///   of `images`.
     /// - [`Error::InvalidParameter`] if `classes` is not in 1–256, or a label is not below it.
     pub fn new(images: Array2<u8>, labels: Vec<u8>, classes: usize) -> Result<Self> {
         let (count, features) = images.dim();
@@ -91,7 +93,7 @@ impl Dataset {
         })
     }
 
-    /// Says that each row is an image of `height` rows of `width` pixels.
+    /// Sets the shape of the images: `height` rows of `width` pixels.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `height · width` is not the number of features.
@@ -134,7 +136,7 @@ impl Dataset {
         (self.height, self.width)
     }
 
-    /// Refuses a label that a network with so many outputs has no output for; `what` names the set.
+    /// Checks that every label is below `outputs`; `what` names the set.
     pub(crate) fn check_outputs(&self, what: &str, outputs: usize) -> Result<()> {
         match first_beyond(&self.labels, outputs) {
             Some((index, label)) => {
@@ -155,8 +157,8 @@ impl Dataset {
         self.images.view()
     }
 
-    /// The smallest and the largest pixel, 0–255 each. Most sets have 0 and 255: one with 0 and 1 was
-    /// meant to be multiplied by 255, see [`warnings`](Self::warnings).
+    /// The smallest and the largest pixel, 0–255 each. Most sets have 0 and 255. Pixels of 0 and 1
+    /// should be multiplied by 255, see [`warnings`](Self::warnings).
     ///
     /// ```
     /// # use ndarray::array;
@@ -181,8 +183,8 @@ impl Dataset {
         range
     }
 
-    /// What is probably not meant, a line each; empty as a rule. So far one thing: no pixel is above 1,
-    /// of which a network sees next to nothing, since pixels are divided by 255.
+    /// Likely mistakes, one line each; usually empty. Currently there is one: no pixel is above 1,
+    /// so that after the division by 255 the network receives almost no input.
     ///
     /// [`Trainer::warnings`](crate::Trainer::warnings) includes them.
     pub fn warnings(&self) -> Vec<String> {
@@ -190,15 +192,15 @@ impl Dataset {
             0 => "every pixel is 0",
             1 => {
                 "the largest pixel is 1; expected pixels up to 255. They are divided by 255, so the \
-                 network sees at most 0.004: multiply images of 0 and 1 by 255"
+                 network receives at most 0.004: multiply images of 0 and 1 by 255"
             }
             _ => return Vec::new(),
         };
         vec![warning.into()]
     }
 
-    /// The same set with rows and columns of each image exchanged: `height` becomes `width`. EMNIST's
-    /// files hold their images that way.
+    /// The same set with rows and columns of each image exchanged: `height` becomes `width`.
+    /// EMNIST's files store transposed images.
     ///
     /// ```
     /// # use ndarray::array;
@@ -211,7 +213,7 @@ impl Dataset {
     /// ```
     pub fn transposed(mut self) -> Dataset {
         let (height, width) = (self.height, self.width);
-        // One image at a time: the set may fill most of the memory.
+        // One image at a time, since the set may fill most of the memory.
         let mut image = vec![0; self.features()];
         for mut row in self.images.rows_mut() {
             for y in 0..height {
@@ -275,7 +277,7 @@ impl Dataset {
         Ok(batch)
     }
 
-    /// Overwrites `batch` with the rows at `indices`; its memory is used again if the shape stays.
+    /// Overwrites `batch` with the rows at `indices`, reusing its memory if the shape is the same.
     /// Every index must be below `len`.
     pub(super) fn fill(&self, indices: &[usize], batch: &mut Batch) {
         let shape = (indices.len(), self.features());

@@ -1,15 +1,15 @@
-//! Finds the four files of a data set in a folder, under the names that publishers give them.
+//! Finds the four files of a data set in a folder under their publishers' names.
 //!
-//! A name is put together as `[SET-]PART-KIND`, perhaps with `.gz` behind it:
+//! A name has the form `[SET-]PART-KIND`, optionally with the suffix `.gz`:
 //!
 //! | | |
 //! |---|---|
-//! | `SET` | what MNIST, Fashion-MNIST and KMNIST leave out: `emnist-letters`, `qmnist`, … |
+//! | `SET` | absent for MNIST, Fashion-MNIST and KMNIST; `emnist-letters`, `qmnist`, … |
 //! | `PART` | `train`, or `t10k` or `test` |
 //! | `KIND` | `images-idx3-ubyte`, `labels-idx1-ubyte`, or QMNIST's `labels-idx2-int` |
 //!
-//! Before `idx` a dot will do, case does not matter, and a folder of that name may hold the file:
-//! some programs unpack archives that way. It reads no file.
+//! A dot before `idx` is accepted too, case does not matter, and the file may be in a folder of
+//! that name, as some programs unpack archives. No file is read.
 
 #![deny(
     clippy::unwrap_used,
@@ -32,43 +32,43 @@ use crate::files::io_error;
 use crate::{Error, Result};
 
 impl MnistFiles {
-    /// Looks for the four files in a folder, under the names that their publishers give them:
+    /// Finds the four files in a folder under their publishers' names:
     ///
     /// | data set | files |
     /// |---|---|
     /// | MNIST, Fashion-MNIST, KMNIST | `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte` |
-    /// | EMNIST | `emnist-SPLIT-train-images-idx3-ubyte`, …, `emnist-SPLIT-test-labels-idx1-ubyte`, and perhaps `emnist-SPLIT-mapping.txt` |
+    /// | EMNIST | `emnist-SPLIT-train-images-idx3-ubyte`, …, `emnist-SPLIT-test-labels-idx1-ubyte`, and optionally `emnist-SPLIT-mapping.txt` |
     /// | QMNIST | `qmnist-train-images-idx3-ubyte`, `qmnist-train-labels-idx2-int`, … |
     ///
-    /// Each may have `.gz` behind it (the one without is taken if both are there), a dot in place of the
-    /// dash before `idx`, capital letters, and may stand in a folder of its own name.
+    /// A name may have the suffix `.gz` (the file without it wins if both exist), a dot in place of
+    /// the dash before `idx`, and capital letters. The file may be in a folder of the same name.
     ///
-    /// `split` chooses among several data sets by [`name`](Self::name), for EMNIST also without the
-    /// `emnist-`: `letters`. Without it the data set that has no name is taken, else the only one that is
-    /// complete.
+    /// `split` selects one of several data sets by [`name`](Self::name); for EMNIST the prefix
+    /// `emnist-` can be omitted: `letters`. Without `split`, the data set without a name is used,
+    /// or else the only complete one.
     ///
     /// # Errors
-    /// - [`Error::Io`] if the folder is missing or cannot be read, or files are missing: it names them, and
-    ///   similar names that are there.
-    /// - [`Error::InvalidParameter`] if several data sets are there and `split` names none of them: it
-    ///   lists them.
+    /// - [`Error::Io`] if the folder is missing or cannot be read, or files are missing. It lists
+    ///   the missing files and similar existing names.
+    /// - [`Error::InvalidParameter`] if the folder has several data sets and `split` selects none
+    ///   of them. It lists them.
     pub fn find(dir: impl AsRef<Path>, split: Option<&str>) -> Result<MnistFiles> {
         find(dir.as_ref(), split)
     }
 }
 
-/// Most names that an error lists.
+/// Maximum number of names listed in an error.
 const LISTED: usize = 8;
 
-/// What stands in names that are near enough to be listed.
+/// Substrings of names that are similar enough to be listed.
 const NEAR: [&str; 7] = [
     "train", "test", "t10k", "images", "labels", "ubyte", "mnist",
 ];
 
-/// Folders in which other programs keep the files.
+/// Folders in which other programs store the files.
 const FOLDERS: [&str; 2] = ["gzip", "raw"];
 
-/// What a file is for.
+/// The role of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
     TrainImages,
@@ -79,17 +79,17 @@ enum Slot {
 
 use Slot::{TestImages, TestLabels, TrainImages, TrainLabels};
 
-/// A file's name, taken apart.
+/// A parsed file name.
 #[derive(Debug, PartialEq, Eq)]
 struct Name {
-    /// In lower case; empty where the name begins with its part.
+    /// In lower case; empty if the name begins with its part.
     set: String,
     slot: Slot,
-    /// Which of several files for one slot is taken: the least.
+    /// Priority among several files for one slot: the least wins.
     rank: Rank,
 }
 
-/// How unusual a name is, the weightiest first.
+/// How unusual a name is, the most significant first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     /// `test`, not `t10k`.
@@ -145,7 +145,7 @@ impl Name {
 /// A file for a slot.
 type Candidate = Option<(Rank, PathBuf)>;
 
-/// What was found of one data set.
+/// The files found of one data set.
 #[derive(Debug, Default)]
 struct Set {
     train_images: Candidate,
@@ -183,8 +183,8 @@ impl Set {
     }
 }
 
-/// The data set `split` in `dir`; without it the one without a name before its parts, else the only
-/// one that is there.
+/// The data set `split` in `dir`; without `split`, the data set without a name, or else the only
+/// one.
 pub(super) fn find(dir: &Path, split: Option<&str>) -> Result<MnistFiles> {
     let metadata =
         fs::metadata(dir).map_err(|error| missing(dir, "", error.kind(), error.to_string()))?;
@@ -219,15 +219,15 @@ pub(super) fn find(dir: &Path, split: Option<&str>) -> Result<MnistFiles> {
         _ => {
             let near = match near(dir, &name) {
                 near if near.is_empty() => String::new(),
-                near => format!(" (there is {near})"),
+                near => format!(" (similar names: {near})"),
             };
-            let why = format!("{absent} in it{near}");
+            let why = format!("{absent} found{near}");
             Err(missing(dir, &name, io::ErrorKind::NotFound, why))
         }
     }
 }
 
-/// The name of the data set to take, which may be incomplete.
+/// The name of the selected data set, which may be incomplete.
 fn choose(dir: &Path, sets: &BTreeMap<String, Set>, split: Option<&str>) -> Result<String> {
     let whole = |&(_, set): &(&String, &Set)| set.count() == 4;
     let whole: Vec<&str> = sets.iter().filter(whole).map(|(name, _)| &**name).collect();
@@ -254,7 +254,7 @@ fn choose(dir: &Path, sets: &BTreeMap<String, Set>, split: Option<&str>) -> Resu
         [only] => Ok(only.into()),
         [_, _, ..] => one_of("not given"),
         [] => {
-            // The one that lacks least; of several the first, which the unnamed one would be.
+            // The most complete one; on a tie the first, which is the unnamed one if present.
             let begun = sets.iter().filter(|(_, set)| set.count() > 0);
             let most = begun.rev().max_by_key(|(_, set)| set.count());
             Ok(most.map(|(name, _)| name.clone()).unwrap_or_default())
@@ -320,7 +320,7 @@ fn kind(path: &Path) -> Result<Kind> {
     }
 }
 
-/// What is in a folder: names and paths, but for names that are not text.
+/// The contents of a folder: names and paths, except names that are not UTF-8.
 fn entries(dir: &Path) -> Result<impl Iterator<Item = Result<(String, PathBuf)>>> {
     let failed = |error| io_error(dir, error);
     let entries = fs::read_dir(dir).map_err(failed)?;
@@ -330,7 +330,7 @@ fn entries(dir: &Path) -> Result<impl Iterator<Item = Result<(String, PathBuf)>>
     }))
 }
 
-/// Names in a folder that may be meant for files of the data set `set`, as a list for a message.
+/// Names in a folder that may be intended as files of the data set `set`, as a list for a message.
 fn near(dir: &Path, set: &str) -> String {
     let (mut names, mut left_out) = (BTreeSet::new(), 0_usize);
     for (file, path) in entries(dir).into_iter().flatten().flatten() {
@@ -356,7 +356,7 @@ fn near(dir: &Path, set: &str) -> String {
     }
 }
 
-/// The names of a data set's files, as its publisher has them.
+/// The publisher's names of a data set's files.
 fn names(set: &str) -> [String; 4] {
     let (set, test) = match set {
         "" => (String::new(), "t10k"),
@@ -378,7 +378,7 @@ fn names(set: &str) -> [String; 4] {
 fn missing(dir: &Path, set: &str, kind: io::ErrorKind, why: String) -> Error {
     let names = names(set).join(", ");
     let source = format!(
-        "{why}; expected a folder with the files {names}, each as it is or with .gz behind its name"
+        "{why}; expected a folder with the files {names}, each optionally with the suffix .gz"
     );
     io_error(dir, io::Error::new(kind, source))
 }

@@ -1,5 +1,5 @@
-//! Unpacks a gzip file as `gzip` does: all of its members, one after another, and zeros behind the
-//! last one, which tapes and block devices leave there.
+//! Unpacks a gzip file as `gzip` does: all members in sequence, ignoring trailing zeros (as left by
+//! tapes and block devices).
 
 #![deny(
     clippy::unwrap_used,
@@ -16,12 +16,12 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
-/// Most zeros behind the last member; more are an error and are not read.
+/// Maximum number of trailing zeros; more are an error and are not read.
 const MAX_PADDING: u64 = 64 << 20;
 
-/// What the members of a gzip file unpack to.
+/// The unpacked contents of a gzip file.
 pub(super) struct Members<R> {
-    /// The member that is being unpacked; `None` behind the last one.
+    /// The current member; `None` after the last one.
     member: Option<Box<GzDecoder<R>>>,
 }
 
@@ -40,7 +40,7 @@ impl<R: BufRead> Read for Members<R> {
             if read > 0 || out.is_empty() {
                 return Ok(read);
             }
-            // The member is at its end, and its checksum was right.
+            // The member has ended, and its checksum was correct.
             let rest = self.member.take().map(|member| member.into_inner());
             if let Some(mut rest) = rest
                 && !is_padding(&mut rest)?
@@ -52,7 +52,7 @@ impl<R: BufRead> Read for Members<R> {
     }
 }
 
-/// Whether nothing follows, or zeros alone; these are consumed then.
+/// Whether only zeros, or nothing, follow; consumes the zeros.
 fn is_padding(rest: &mut impl BufRead) -> io::Result<bool> {
     match rest.fill_buf()?.first() {
         None => return Ok(true),
@@ -68,9 +68,9 @@ fn is_padding(rest: &mut impl BufRead) -> io::Result<bool> {
         }
         zeros = zeros.saturating_add(len as u64);
         let wrong = if bytes.iter().any(|&byte| byte != 0) {
-            "zeros behind a member, and then something else"
+            "followed by zeros and then other data"
         } else if zeros > MAX_PADDING {
-            "more than 64 MiB of zeros behind a member"
+            "followed by more than 64 MiB of zeros"
         } else {
             rest.consume(len);
             continue;

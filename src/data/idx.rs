@@ -1,6 +1,6 @@
-//! Reads the idx format of MNIST and its relatives: images, and the class of each.
+//! Reads the idx format of MNIST and related data sets: images, and the class of each.
 //!
-//! A file is a big-endian header and then the bytes, row by row:
+//! A file is a big-endian header followed by the bytes in row-major order:
 //!
 //! | | magic number | dimensions, `u32` each | body |
 //! |---|---|---|---|
@@ -8,14 +8,13 @@
 //! | labels of QMNIST | `0x00000c02` | `N`, columns | `N · columns` big-endian `i32`, the class first |
 //! | images | `0x00000803` | `N`, height, width | `N · height · width` bytes |
 //!
-//! The file may be raw or gzipped; its first two bytes tell, not its name. Nothing is believed
-//! before it is checked: a raw file must be exactly as long as its header says, a gzipped one must
-//! be able to hold that much, and its body grows with the bytes that really come out, stops where
-//! the header ends it, and is held once. Zeros behind a gzipped file are passed over, as `gzip` does.
-//! A wrong file is an [`Error::Format`], never a panic.
+//! The file may be raw or gzipped, as determined by its first two bytes, not its name. A raw file
+//! must be exactly as long as its header says. A gzipped file must be long enough to unpack to that
+//! length; memory grows with the bytes actually unpacked, up to the length in the header, without a
+//! second copy. Zeros after a gzipped file are ignored, as `gzip` does. An invalid file is an
+//! [`Error::Format`], never a panic.
 //!
-//! It is not for the other element types of idx (`i16`, `f32`, …), nor for other numbers of
-//! dimensions, and it does not know what a label means.
+//! Other element types of idx (`i16`, `f32`, …) and other numbers of dimensions are not supported.
 
 #![deny(
     clippy::unwrap_used,
@@ -45,16 +44,16 @@ const IMAGES_MAGIC: u32 = 0x0000_0803;
 /// The first bytes of every gzip file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Deflate cannot do better: 2 bits for a copy of 258 bytes.
+/// The maximum compression of deflate: 2 bits for a copy of 258 bytes.
 const MAX_GZIP_RATIO: u64 = 1032;
 
-/// Most bytes by which the memory of an unpacked body grows at a time.
+/// Maximum growth, in bytes, of an unpacked body at a time.
 const GROWTH: usize = 16 << 20;
 
-/// Bytes of a body that is not kept whole, looked at together; a multiple of 4.
+/// Bytes processed together of a body that is not kept whole; a multiple of 4.
 const CHUNK: usize = 64 << 10;
 
-/// Bytes before the packed ones are asked for again.
+/// Buffer size for packed bytes.
 const PACKED: usize = 32 << 10;
 
 /// Reads the images of an idx file, raw or gzipped.
@@ -63,8 +62,8 @@ const PACKED: usize = 32 << 10;
 /// The result is `[N, height, width]`, no dimension 0.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a whole idx file of
-/// images, or has bytes left over.
+/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a complete idx file of
+/// images, or has trailing bytes.
 pub fn read_images(path: impl AsRef<Path>) -> Result<Array3<u8>> {
     let path = path.as_ref();
     let mut source = Source::open(path)?;
@@ -80,8 +79,8 @@ pub fn read_images(path: impl AsRef<Path>) -> Result<Array3<u8>> {
         .map_err(|_| Error::shape("images", format!("{dims:?}"), &[found]))
 }
 
-/// Reads the labels of an idx file, raw or gzipped: of bytes (`idx1-ubyte`), or the first column of
-/// whole numbers (QMNIST's `idx2-int`).
+/// Reads the labels of an idx file, raw or gzipped: bytes (`idx1-ubyte`), or the first column of
+/// integers (QMNIST's `idx2-int`).
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -100,8 +99,8 @@ pub fn read_images(path: impl AsRef<Path>) -> Result<Array3<u8>> {
 /// The result is `[N]`, `N` at least 1.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a whole idx file of
-/// labels, has bytes left over, or has a label that is not in 0–255.
+/// [`Error::Io`] if the file cannot be read, [`Error::Format`] if it is not a complete idx file of
+/// labels, has trailing bytes, or has a label outside 0–255.
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let mut source = Source::open(path.as_ref())?;
     match source.word("magic number")? {
@@ -121,10 +120,10 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     }
 }
 
-/// An open idx file, and where its bytes come from.
+/// An open idx file and the source of its bytes.
 struct Source<'a> {
     path: &'a Path,
-    /// Length of the file as it is on disk.
+    /// Length of the file on disk.
     disk_len: u64,
     bytes: Bytes,
 }
@@ -134,14 +133,14 @@ enum Bytes {
     Gzip(Members<BufReader<File>>),
 }
 
-/// How long a file is by its own header, in bytes, unpacked.
+/// The unpacked length of a file in bytes, according to its header.
 struct Length {
     header: u64,
     whole: u64,
 }
 
 impl<'a> Source<'a> {
-    /// Opens a file and looks at its first two bytes.
+    /// Opens a file and reads its first two bytes.
     fn open(path: &'a Path) -> Result<Self> {
         let (mut file, disk_len) = files::open(path)?;
         let mut start = Vec::new();
@@ -167,13 +166,13 @@ impl<'a> Source<'a> {
         let mut word = Vec::with_capacity(4);
         self.append(4, &mut word)?;
         let word: [u8; 4] = word.try_into().map_err(|short: Vec<u8>| {
-            let found = format!("cut off, {} of its next 4 bytes there", short.len());
+            let found = format!("cut off, with only {} of the next 4 bytes", short.len());
             self.wrong(what, "whole", found)
         })?;
         Ok(u32::from_be_bytes(word))
     }
 
-    /// The dimensions behind the magic number, none 0, and the length that they give a file with
+    /// The dimensions after the magic number, none 0, and the resulting length of a file with
     /// elements of `size` bytes.
     fn header<const D: usize>(&mut self, size: u64) -> Result<([usize; D], Length)> {
         let header = size_of::<u32>().saturating_mul(D.saturating_add(1)) as u64;
@@ -191,17 +190,17 @@ impl<'a> Source<'a> {
             .and_then(|body| body.checked_add(header))
             .ok_or_else(|| {
                 let expected = "fewer than 2^64 bytes";
-                self.wrong("size by its header", expected, format!("{dims:?}"))
+                self.wrong("size in the header", expected, format!("{dims:?}"))
             })?;
         self.check_len(whole, &format!("{dims:?}"))?;
         Ok((dims, Length { header, whole }))
     }
 
-    /// Refuses a length that this file cannot have; `dims` is what the header says.
+    /// Checks that this file can have the length; `dims` is from the header.
     fn check_len(&self, file_len: u64, dims: &str) -> Result<()> {
         match self.bytes {
             Bytes::Raw(_) if self.disk_len != file_len => {
-                let expected = format!("{file_len} bytes, by its header {dims}");
+                let expected = format!("{file_len} bytes, according to its header {dims}");
                 Err(format_error(
                     self.path,
                     "length",
@@ -211,7 +210,7 @@ impl<'a> Source<'a> {
             }
             Bytes::Gzip(_) if file_len > self.disk_len.saturating_mul(MAX_GZIP_RATIO) => {
                 let expected = format!(
-                    "at least {} bytes, to unpack to {file_len} by its header {dims}",
+                    "at least {} bytes, to unpack to {file_len} according to its header {dims}",
                     file_len / MAX_GZIP_RATIO
                 );
                 Err(format_error(
@@ -225,7 +224,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Everything after the header, which must end there and not go on.
+    /// Everything after the header; trailing bytes are an error.
     fn body(&mut self, len: Length) -> Result<Vec<u8>> {
         let expected_len = to_usize(self.path, len.whole.saturating_sub(len.header))?;
         let growth = match self.bytes {
@@ -245,11 +244,11 @@ impl<'a> Source<'a> {
     }
 
     /// The first of each row's `columns` big-endian `i32` after the header, from 0 to 255 each; the
-    /// others are not kept.
+    /// other columns are dropped.
     fn first_column(&mut self, [rows, columns]: [usize; 2], len: Length) -> Result<Vec<u8>> {
         let expected_len = len.whole.saturating_sub(len.header);
         let (mut labels, mut chunk, mut done) = (Vec::new(), Vec::new(), 0_u64);
-        // Numbers before the next row begins.
+        // Numbers until the next row begins.
         let mut left = 0_usize;
         while done < expected_len {
             let step = expected_len.saturating_sub(done).min(CHUNK as u64);
@@ -283,19 +282,19 @@ impl<'a> Source<'a> {
         Ok(labels)
     }
 
-    /// Refuses what follows the body. A gzip decoder looks at the checksum and at what comes after it
-    /// only now.
+    /// Checks that nothing follows the body. A gzip decoder verifies the checksum only at this
+    /// point.
     fn end(&mut self, len: &Length) -> Result<()> {
         if self.append(1, &mut Vec::new())? == 0 {
             return Ok(());
         }
-        let expected = format!("{} bytes unpacked, by its header", len.whole);
+        let expected = format!("{} bytes unpacked, according to its header", len.whole);
         Err(self.wrong("length", expected, "more than that"))
     }
 
-    /// The error for a body of which only `read` bytes are there.
+    /// The error for a body with only `read` bytes.
     fn cut_off(&self, len: &Length, read: u64) -> Error {
-        let expected = format!("{} bytes unpacked, by its header", len.whole);
+        let expected = format!("{} bytes unpacked, according to its header", len.whole);
         let found = format!("{} bytes", len.header.saturating_add(read));
         self.wrong("length", expected, found)
     }
@@ -317,7 +316,7 @@ impl<'a> Source<'a> {
             Bytes::Gzip(gzip) => (gzip.take(limit).read_to_end(out), true),
         };
         read.map_err(|source| match source.kind() {
-            // What flate2 reports of broken content; other kinds come from the system.
+            // flate2's error kinds for damaged content; other kinds come from the system.
             io::ErrorKind::InvalidInput
             | io::ErrorKind::InvalidData
             | io::ErrorKind::UnexpectedEof
@@ -326,7 +325,7 @@ impl<'a> Source<'a> {
                 format_error(
                     self.path,
                     "gzip stream",
-                    "whole and undamaged, with nothing but zeros behind it",
+                    "complete and undamaged, followed by nothing but zeros",
                     format!("broken ({source})"),
                 )
             }
@@ -335,12 +334,12 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A size in the file as a size in memory, which may be narrower.
+/// Converts a size in the file to a `usize`, which may be narrower.
 fn to_usize(path: &Path, size: u64) -> Result<usize> {
     usize::try_from(size).map_err(|_| {
         format_error(
             path,
-            "size by its header",
+            "size in the header",
             "a size that this machine can address",
             size.to_string(),
         )

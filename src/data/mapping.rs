@@ -1,15 +1,14 @@
-//! Which class a label stands for: by the mapping that comes with a split of EMNIST, or by what is
-//! known of its publisher's splits.
+//! Maps labels to classes, from the mapping file of an EMNIST split or from the known splits.
 //!
-//! A mapping is text. Each line holds a label and the character codes that it stands for:
+//! A mapping is a text file. Each line holds a label and its character codes:
 //!
 //! ```text
 //! 1 65 97
 //! 2 66 98
 //! ```
 //!
-//! Labels need not begin at 0 (those of EMNIST's letters begin at 1); classes do. The class of a label
-//! is its place among the labels in ascending order.
+//! Classes begin at 0, but labels need not (those of EMNIST's letters begin at 1). The class of a
+//! label is its rank in ascending order.
 
 #![deny(
     clippy::unwrap_used,
@@ -27,7 +26,7 @@ use std::path::Path;
 use crate::Result;
 use crate::files::{self, format_error};
 
-/// The longest mapping that is read, in bytes. The longest of EMNIST has 62 lines.
+/// Maximum length of a mapping in bytes. The longest of EMNIST has 62 lines.
 const MAX_LENGTH: u64 = 64 << 10;
 
 /// The splits of EMNIST: name, first label, number of labels.
@@ -40,7 +39,7 @@ const EMNIST: [(&str, u8, u8); 6] = [
     ("emnist-mnist", 0, 10),
 ];
 
-/// The labels of a data set, ascending, none twice. The class of each is its place.
+/// The labels of a data set, ascending and unique. The class of a label is its index.
 #[derive(Debug)]
 pub(super) struct Mapping {
     labels: Vec<u8>,
@@ -54,7 +53,7 @@ impl Mapping {
         }
     }
 
-    /// What the publisher says of the data set of this name; digits of any other.
+    /// The known labels of the data set of this name; digits for any other name.
     pub(super) fn known(name: &str) -> Self {
         match EMNIST.iter().find(|(known, ..)| *known == name) {
             Some(&(_, first, count)) => Mapping {
@@ -81,7 +80,7 @@ impl Mapping {
                 Ok(label) if words.next().is_some() && codes_only => {
                     match labels.binary_search(&label) {
                         Err(place) => labels.insert(place, label),
-                        Ok(_) => return Err(wrong("a label that no line before it has")),
+                        Ok(_) => return Err(wrong("a label not used on an earlier line")),
                     }
                 }
                 _ => return Err(wrong("a label from 0 to 255, and its character codes")),
@@ -98,8 +97,8 @@ impl Mapping {
         self.labels.len()
     }
 
-    /// Lets labels begin at 0, where these sets have a 0 that the mapping does not have, and nothing
-    /// that speaks against it: some programs write EMNIST's letters that way.
+    /// Lets labels begin at 0 if the sets have a label 0 that the mapping lacks and no label
+    /// contradicts that: some programs write EMNIST's letters that way.
     pub(super) fn rebased(self, sets: [&[u8]; 2]) -> Self {
         let all = || sets.into_iter().flatten();
         let last = self.labels.last();
@@ -114,7 +113,7 @@ impl Mapping {
         }
     }
 
-    /// Replaces each label by its class; `path` is where they were read.
+    /// Replaces each label with its class; `path` is the file of the labels.
     pub(super) fn apply(&self, labels: &mut [u8], path: &Path) -> Result<()> {
         let mut classes = [None; 256];
         for (&label, class) in self.labels.iter().zip(0_u8..=255) {

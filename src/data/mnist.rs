@@ -1,10 +1,10 @@
-//! MNIST, and any data set that comes in the same four files: Fashion-MNIST, KMNIST, QMNIST, and
-//! the splits of EMNIST.
+//! MNIST and data sets in the same four files: Fashion-MNIST, KMNIST, QMNIST, and the splits of
+//! EMNIST.
 //!
-//! It has the files found in a folder, has [`idx`] read them, and checks that they belong together. It
-//! does not download anything. The crate `mnist` is not used to read them: it panics on malformed
-//! files, takes no other image size than 28×28 or counts than 60,000 and 10,000, and needs the
-//! files unpacked on disk. The tests compare with it instead.
+//! Finds the files in a folder, reads them with [`idx`], and checks that they belong together.
+//! Nothing is downloaded. The crate `mnist` is only used for comparison in the tests: it panics on
+//! malformed files, supports only images of 28×28 and counts of 60,000 and 10,000, and needs the
+//! files unpacked on disk.
 
 #![deny(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use super::{Dataset, idx};
 use crate::files::format_error;
 use crate::{Error, Result};
 
-/// The training and the test set: images of one size, and as many classes in both.
+/// The training and the test set, with equal image sizes and numbers of classes.
 ///
 /// ```no_run
 /// use spikegrad::data::{Mnist, MnistFiles};
@@ -40,23 +40,23 @@ use crate::{Error, Result};
 /// # Ok::<(), spikegrad::Error>(())
 /// ```
 ///
-/// **EMNIST is transposed**: its files hold each image column by column, so that a reader of idx files
-/// sees it mirrored at its diagonal. A network learns them as well that way, but not together with images
-/// of MNIST, and pictures show it: [`MnistFiles::transpose`] turns them.
+/// **EMNIST is transposed**: its files store each image column by column, so it appears mirrored at
+/// its diagonal. A network learns transposed images equally well, but not together with images of
+/// MNIST, and pictures show the mirroring. [`MnistFiles::transpose`] corrects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mnist {
-    /// To train on: 60,000 images in MNIST itself.
+    /// The training set: 60,000 images in MNIST.
     pub train: Dataset,
-    /// To test on: 10,000 images in MNIST itself.
+    /// The test set: 10,000 images in MNIST.
     pub test: Dataset,
 }
 
 impl Mnist {
-    /// Reads the four files of a folder: [`MnistFiles::find`] without a choice, and
-    /// [`MnistFiles::load`]. Any number of images of any size.
+    /// Reads the four files of a folder: [`MnistFiles::find`] without a split, then
+    /// [`MnistFiles::load`]. The number and size of the images are arbitrary.
     ///
     /// # Errors
-    /// As those two.
+    /// As those two functions.
     pub fn load(dir: impl AsRef<Path>) -> Result<Mnist> {
         MnistFiles::find(dir, None)?.load()
     }
@@ -66,26 +66,27 @@ impl Mnist {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MnistFiles {
-    /// What stands before `train` and `test` in the names, in lower case: `emnist-letters`, `qmnist`.
-    /// Empty for MNIST, Fashion-MNIST and KMNIST, which have nothing there.
+    /// The prefix of `train` and `test` in the names, in lower case: `emnist-letters`, `qmnist`.
+    /// Empty for MNIST, Fashion-MNIST and KMNIST.
     pub name: String,
-    /// Images to train on.
+    /// Training images.
     pub train_images: PathBuf,
-    /// Their labels.
+    /// Labels of these images.
     pub train_labels: PathBuf,
-    /// Images to test on.
+    /// Test images.
     pub test_images: PathBuf,
-    /// Their labels.
+    /// Labels of these images.
     pub test_labels: PathBuf,
-    /// Which labels there are, one a line with its character codes (`emnist-letters-mapping.txt`),
-    /// where the folder has such a file.
+    /// The mapping file, one label per line with its character codes
+    /// (`emnist-letters-mapping.txt`), if the folder has one.
     pub mapping: Option<PathBuf>,
-    /// Whether rows and columns of each image are exchanged; not by default.
+    /// Whether rows and columns of each image are exchanged; false by default.
     pub transpose: bool,
 }
 
 impl MnistFiles {
-    /// Sets whether rows and columns of each image are exchanged, as EMNIST needs it (see [`Mnist`]).
+    /// Sets whether rows and columns of each image are exchanged, as needed for EMNIST (see
+    /// [`Mnist`]).
     pub fn transpose(mut self, transpose: bool) -> Self {
         self.transpose = transpose;
         self
@@ -98,14 +99,16 @@ impl MnistFiles {
 
     /// Reads the files.
     ///
-    /// There are as many classes as the mapping has labels: the class of a label is its place among
-    /// them, so that the letters of EMNIST, labelled from 1 to 26, become classes from 0 to 25. Without a
-    /// mapping the splits of EMNIST are known by their names, and other data sets have ten classes.
+    /// The number of classes is the number of labels in the mapping. The class of a label is its
+    /// rank among them: the letters of EMNIST, labeled from 1 to 26, become classes 0 to 25.
+    /// Without a mapping, EMNIST splits are recognized by name, and other data sets have ten
+    /// classes.
     ///
     /// # Errors
     /// - [`Error::Io`] if a file cannot be read.
-    /// - [`Error::Format`] if a file is not a whole file of its kind, if a label is none of the classes, if
-    ///   there are not as many labels as images, or if training and test images differ in size.
+    /// - [`Error::Format`] if a file is incomplete or of the wrong kind, a label is not a known
+    ///   class, the numbers of labels and images differ, or training and test images differ in
+    ///   size.
     pub fn load(&self) -> Result<Mnist> {
         let mapping = match &self.mapping {
             Some(path) => Mapping::read(path)?,
@@ -147,12 +150,12 @@ impl MnistFiles {
 }
 
 impl Dataset {
-    /// Reads an idx file of images and one of labels, raw or gzipped, of 10 classes.
-    /// [`MnistFiles::load`] takes other numbers of classes too.
+    /// Reads an idx file of images and one of labels, raw or gzipped, with 10 classes.
+    /// [`MnistFiles::load`] supports other numbers of classes.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be read; [`Error::Format`] if it is not a whole idx file of
-    /// its kind, if a label is not in 0–9, or if there are not as many labels as images.
+    /// [`Error::Io`] if a file cannot be read; [`Error::Format`] if it is incomplete or of the
+    /// wrong kind, a label is not in 0–9, or the numbers of labels and images differ.
     pub fn from_idx(
         images_path: impl AsRef<Path>,
         labels_path: impl AsRef<Path>,
@@ -163,7 +166,7 @@ impl Dataset {
     }
 }
 
-/// The data set of a file of images, and of labels that have been read.
+/// The data set from an image file and labels that were read.
 fn read(
     images_path: &Path,
     labels_path: &Path,

@@ -1,12 +1,12 @@
-//! Labelled images: in memory, in batches, and (feature `mnist`) read from files.
+//! Labeled images: in memory, in batches, and (feature `mnist`) read from files.
 //!
-//! - [`Dataset`] holds images as bytes, `[N, features]`, with a label each.
-//! - [`Batches`] walks a data set once, in order or shuffled, and yields each [`Batch`] as
+//! - [`Dataset`] holds images as bytes, `[N, features]`, with one label each.
+//! - [`Batches`] iterates over a data set once, in order or shuffled, and yields each [`Batch`] as
 //!   `f32` pixels in [0, 1].
 //! - `Mnist` reads the idx files of MNIST and its relatives, raw or gzipped (feature `mnist`);
-//!   `MnistFiles` finds them and has options, `idx` reads single ones.
+//!   `MnistFiles` finds them and has options; `idx` reads single files.
 //!
-//! It is not for data sets larger than memory, and it does not turn pixels into spikes.
+//! It does not support data sets larger than memory or encoding of pixels as spikes.
 
 mod batches;
 mod dataset;

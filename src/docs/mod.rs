@@ -1,15 +1,14 @@
-//! The chapters behind the code. There is nothing to call here; each page is also a Markdown file in
-//! `src/docs`.
+//! Documentation chapters. Each is also a Markdown file in `src/docs`.
 //!
-//! | read | for |
+//! | chapter | content |
 //! |---|---|
-//! | 1. [`howto`] | your data, your loss, your server: the examples, step by step |
+//! | 1. [`howto`] | your data, your loss, your server: the examples step by step |
 //! | 2. [`bptt`] | backpropagation through time, by hand: the derivation of every gradient |
-//! | 3. [`resets`] | which settings compute what snnTorch, SpikingJelly and Norse compute |
-//! | 4. [`port`] | their lines beside ours, and how to check a model that was brought over |
-//! | 5. [`own_neuron`] | a neuron of your own, in every engine but CUDA |
-//! | 6. [`speed`] | what the CPU engine skips, fuses and keeps in which cache, measured |
-//! | 7. [`cuda`] | the kernels, and what they should cost |
+//! | 3. [`resets`] | the settings that reproduce snnTorch, SpikingJelly and Norse |
+//! | 4. [`port`] | equivalent code side by side, and how to check a ported model |
+//! | 5. [`own_neuron`] | custom neurons, in every engine except CUDA |
+//! | 6. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
+//! | 7. [`cuda`] | the kernels and their estimated cost |
 
 #[doc = include_str!("howto.md")]
 ///
@@ -22,11 +21,11 @@ pub mod howto {}
 /// # In the code
 ///
 /// * [`neuron`](crate::neuron): a neuron's step and its adjoint, side by side, for every rule.
-/// * [`engine::reference`](crate::engine::reference): layers, the sweep back through time, and the
-///   five equations that it implements.
+/// * [`engine::reference`](crate::engine::reference): layers, the backward sweep, and its five
+///   equations.
 /// * [`surrogate`](crate::surrogate), [`loss`](crate::loss), [`optim`](crate::optim): the functions
-///   used on the way.
-/// * [`gradcheck`](crate::gradcheck): the proof by finite differences, for networks of your own.
+///   used along the way.
+/// * [`gradcheck`](crate::gradcheck): checks by finite differences, for your networks.
 ///
 /// ---
 /// Previous: [how to](crate::docs::howto). Next: [the resets](crate::docs::resets). All chapters: [`docs`](crate::docs).
@@ -40,9 +39,8 @@ pub mod resets {}
 
 #[doc = include_str!("port.md")]
 ///
-/// ---
-/// Previous: [the resets](crate::docs::resets). Next: [a neuron of your own](crate::docs::own_neuron). All chapters:
-/// [`docs`](crate::docs).
+/// --- Previous: [the resets](crate::docs::resets). Next: [custom
+/// neurons](crate::docs::own_neuron). All chapters: [`docs`](crate::docs).
 pub mod port {}
 
 #[doc = include_str!("own_neuron.md")]
@@ -57,8 +55,8 @@ pub mod own_neuron {}
 #[doc = include_str!("growth.svg")]
 /// </div>
 ///
-/// ---
-/// Previous: [a neuron of your own](crate::docs::own_neuron). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
+/// --- Previous: [custom neurons](crate::docs::own_neuron). Next: [CUDA](crate::docs::cuda). All
+/// chapters: [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]

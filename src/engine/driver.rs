@@ -1,5 +1,5 @@
-//! The protocol that all engines share: what is checked before and after a batch is run, how a loss of the
-//! user's own takes part, and the count of updates. What computes is a [`Backend`].
+//! The protocol shared by all engines: checks before and after a batch, custom losses, and the
+//! count of updates. A [`Backend`] does the computation.
 
 use ndarray::ArrayViewMut2;
 
@@ -9,54 +9,55 @@ use crate::{
     Recording, Result, StepReport, finite::check_finite, optim::check_same,
 };
 
-/// What a batch is run for.
+/// The purpose of a batch.
 #[derive(Clone, Copy)]
 pub(crate) enum Mode<'a, F: Float = f32> {
-    /// The loss alone.
+    /// Only the loss.
     Evaluate,
-    /// The gradients, which stay with the back end.
+    /// The gradients, which the back end keeps.
     Gradients,
-    /// An update by these settings; `measure`: whether the norms of the gradients are wanted.
+    /// An update with these settings; `measure` requests the gradient norms.
     Train { adam: &'a Adam<F>, measure: bool },
 }
 
 impl<F: Float> Mode<'_, F> {
-    /// Whether there is a pass back.
+    /// Whether the mode includes a backward pass.
     pub fn backward(self) -> bool {
         !matches!(self, Mode::Evaluate)
     }
 }
 
-/// The Euclidean norm of each layer's gradients, where it was asked for.
+/// The Euclidean norm of each layer's gradients, if requested.
 pub(crate) type Norms = Option<Vec<f64>>;
 
 /// Adam's first and second moments.
 pub(crate) type Moments<F = f32> = (Gradients<F>, Gradients<F>);
 
-/// What computes for an engine: it holds parameters and moments, and runs batches that [`Driver`] has
-/// checked. It refuses an input that holds a NaN or an infinity itself, where it reads it.
+/// The back end of an engine: holds parameters and moments and runs batches that [`Driver`] has
+/// checked. It rejects NaN and infinity in the input itself, while reading it.
 pub(crate) trait Backend<F: Float>: Send {
-    /// What computes, in a few words.
+    /// A short description of the device.
     fn describe(&self) -> String;
 
-    /// The network's structure. Its parameters may be older than those that are trained.
+    /// The network's structure. Its parameters may be out of date.
     fn structure(&self) -> &Network<F>;
 
-    /// The network as it is now.
+    /// A copy of the current network.
     fn network(&mut self) -> Result<Network<F>>;
 
-    /// The moments as they are now, after at least one update.
+    /// The current moments, after at least one update.
     fn moments(&mut self) -> Result<Option<Moments<F>>>;
 
-    /// Whether all parameters and second moments are finite, as far as it knows without a search.
+    /// Whether all parameters and second moments are finite, as far as known without a search.
     fn finite(&self) -> bool;
 
-    /// Refuses an input that does not fit.
+    /// Checks that the input fits.
     fn check_input(&self, input: Input<'_, F>) -> Result<()> {
         input.check_shape(self.structure())
     }
 
-    /// Runs the network; `back`: whether [`run_back`](Self::run_back) on the same input comes next.
+    /// Runs the network; `back` says whether [`run_back`](Self::run_back) on the same input
+    /// follows.
     fn forward(&mut self, input: Input<'_, F>, record: &Record, back: bool)
     -> Result<Recording<F>>;
 
@@ -84,8 +85,9 @@ pub(crate) trait Backend<F: Float>: Send {
         Ok(())
     }
 
-    /// Runs a batch whose loss the back end computes itself: loss, gradients, update, as the mode says.
-    /// `None` if it does not compute this loss. Where the loss is not finite, nothing has been updated.
+    /// Runs a batch whose loss the back end computes itself: loss, gradients and update, depending
+    /// on the mode. `None` if it does not support this loss. If the loss is not finite, nothing is
+    /// updated.
     fn run(
         &mut self,
         input: Input<'_, F>,
@@ -97,7 +99,8 @@ pub(crate) trait Backend<F: Float>: Send {
         Ok(None)
     }
 
-    /// Goes on from a recording of all layers and a loss's adjoints: gradients, update, as the mode says.
+    /// Continues from a recording of all layers and the adjoints of a loss: gradients and update,
+    /// depending on the mode.
     fn run_back(
         &mut self,
         input: Input<'_, F>,
@@ -107,15 +110,15 @@ pub(crate) trait Backend<F: Float>: Send {
         mode: Mode<'_, F>,
     ) -> Result<Norms>;
 
-    /// The gradients that the last batch left; refuses a NaN or an infinity in them.
+    /// The gradients of the last batch; NaN or infinity is an error.
     fn gradients(&mut self) -> Result<Gradients<F>>;
 
-    /// Takes back a recording's memory.
+    /// Recycles the memory of a recording.
     fn reclaim(&mut self, recording: Recording<F>) {
         drop(recording);
     }
 
-    /// Begins to bring a coming batch to where it is computed.
+    /// Starts copying a coming batch to the device.
     fn prefetch(
         &mut self,
         input: Input<'_, F>,
@@ -127,19 +130,19 @@ pub(crate) trait Backend<F: Float>: Send {
     }
 }
 
-/// An engine on a back end.
+/// An engine built on a back end.
 #[derive(Debug, Clone)]
 pub(crate) struct Driver<B, F: Float = f32> {
     pub backend: B,
     objective: Objective<F>,
-    /// Settings and count of updates; the moments lie with the back end.
+    /// Settings and count of updates; the back end holds the moments.
     adam: Adam<F>,
-    /// Whether training steps report the norms of their gradients.
+    /// Whether training steps report gradient norms.
     measures: bool,
 }
 
 impl<F: Float, B: Backend<F>> Driver<B, F> {
-    /// Checks the settings; then `open` makes the back end, which takes the moments over.
+    /// Checks the settings; then `open` creates the back end, which takes over the moments.
     pub fn new(
         network: Network<F>,
         objective: Objective<F>,
@@ -168,8 +171,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         input.check_targets(network, targets)
     }
 
-    /// Refuses parameters and second moments that are not finite, and says which, before or after an
-    /// update.
+    /// Reports non-finite parameters and second moments by name, before or after an update.
     fn check_parameters(&mut self, when: &str, update: u64) -> Result<()> {
         if self.backend.finite() {
             return Ok(());
@@ -278,8 +280,8 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
     }
 }
 
-/// One batch as the mode says. A loss that the back end does not compute itself sees the whole batch,
-/// recorded, and hands back adjoints, from which the back end goes on.
+/// Runs one batch according to the mode. A loss that the back end does not support gets the
+/// recording of the whole batch and returns adjoints, from which the back end continues.
 fn run<F: Float>(
     backend: &mut impl Backend<F>,
     objective: &Objective<F>,
@@ -302,9 +304,9 @@ fn run<F: Float>(
     Ok(report)
 }
 
-/// Refuses a loss that is not finite. Names the first parameter that is not, else the first membrane: of the
-/// first sample that has one, layer, step, neuron first; samples are run one by one, since the memory for a
-/// recording of all of them may not be there.
+/// Reports a non-finite loss. The error names the first non-finite parameter, or else the first
+/// non-finite membrane, ordered by layer, step, sample and neuron. Samples run one by one, since a
+/// recording of all of them may not fit into memory.
 fn check_loss<F: Float>(
     backend: &mut impl Backend<F>,
     report: StepReport,
@@ -322,7 +324,7 @@ fn check_loss<F: Float>(
     }
     let position = match first {
         Some([k, t, b, n]) => format!("layer {}, step {t}, sample {b}, neuron {n}", k + 1),
-        None => "the value that the loss returned, although every membrane is finite".into(),
+        None => "its return value, although every membrane is finite".into(),
     };
     Err(Error::NonFinite {
         what: "loss".into(),

@@ -1,5 +1,5 @@
-//! Engines that hand each call on to another: a box of an engine, a mutable reference to one, and the
-//! public engines, which are a [`Driver`](super::driver::Driver) each.
+//! Engines that forward each call to another engine: boxes, mutable references, and the public
+//! engines, each of which wraps a [`Driver`](super::driver::Driver).
 
 use ndarray::ArrayViewMut2;
 
@@ -11,8 +11,8 @@ use crate::{
     StepReport,
 };
 
-/// Every method of the trait is handed on, also one that the trait has a body for: that body would hide
-/// what the engine does instead.
+/// Forwards every method of the trait, including those with a default body, which would otherwise
+/// hide the engine's implementation.
 macro_rules! hand_on {
     ([$($header:tt)*] $F:ty, $self:ident => $inner:expr) => {
         $($header)* {

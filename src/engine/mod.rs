@@ -1,8 +1,8 @@
-//! Engines: the same training step, computed in different ways.
+//! Engines: implementations of the training step.
 //!
 //! An [`Engine`] owns a network, an objective and an optimizer, and runs whole steps: forward over
-//! all of time, loss, backward over all of time, update. [`Device`] picks one.
-//! [`reference`](mod@reference) is the textbook one, which every other is tested against.
+//! all time steps, loss, backward over all time steps, update. [`Device`] selects one.
+//! [`reference`](mod@reference) is a plain implementation; the other engines are tested against it.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -26,38 +26,38 @@ pub(crate) use cpu::kernels::Kernels;
 pub use cuda::CudaEngine;
 pub use reference::ReferenceEngine;
 
-/// Trains and runs one network. Object-safe: `Box<dyn Engine>` is what [`Device::engine`] gives, and
-/// is itself an engine, as `&mut E` is of any engine `E`.
+/// Trains and runs one network. The trait is object-safe: [`Device::engine`] returns a `Box<dyn
+/// Engine>`. `Box<dyn Engine>` and `&mut E` implement the trait too.
 ///
-/// A method that fails leaves parameters and moments as they were. The one exception is an update
-/// that makes a parameter infinite, which takes a learning rate out of all proportion (on a GPU also one
-/// that makes a second moment of Adam's infinite): it is an [`Error::NonFinite`] that names the tensor and
-/// the update, and such a network is of no use.
+/// A method that fails leaves parameters and moments unchanged. There is one exception: an update
+/// with a far too large learning rate can make a parameter infinite (on a GPU also a second moment
+/// of Adam). It fails with an [`Error::NonFinite`] that names the tensor and the update, and the
+/// network is then unusable.
 ///
 /// # Threads
-/// An engine is `Send`; its methods take `&mut self`. To serve answers from several threads, make a
-/// [`Predictor`](crate::Predictor) of it. **Do not share an engine through a mutex among rayon tasks: it
-/// can hang for ever.** The engine shares its own work out over the thread pool, and while a thread waits
-/// for that work rayon gives it another task. If that one locks the same mutex, the thread waits for
-/// itself. The same holds for any lock that a task holds while it calls an engine.
+/// An engine is `Send`; its methods take `&mut self`. To predict from several threads, make a
+/// [`Predictor`](crate::Predictor) from it. **Do not share an engine among rayon tasks through a
+/// mutex: it can deadlock.** The engine distributes its work over the thread pool. While a thread
+/// waits for that work, rayon gives it another task; if that task locks the same mutex, the thread
+/// waits for itself. The same applies to any lock held while calling an engine.
 pub trait Engine<F: Float = f32>: Send {
-    /// What computes, in a few words: for a log's first line. It tells where the library was compiled
-    /// without optimization, which makes it far slower: see [`Device`].
+    /// A short description of the device, for a log. It warns if the library was compiled without
+    /// optimization, which makes it much slower; see [`Device`].
     fn describe(&self) -> String;
 
-    /// Runs the network over an input `[B, N]` or `[T, B, N]`, and keeps spikes and membranes
-    /// `[T, B, N]` of the layers asked for.
+    /// Runs the network on an input `[B, N]` or `[T, B, N]` and records spikes and membranes `[T,
+    /// B, N]` of the requested layers.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an input that does
-    /// not fit; [`Error::OutOfMemory`] where what is computed of it cannot be allocated.
+    /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an invalid input;
+    /// [`Error::OutOfMemory`] if the results cannot be allocated.
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>>;
 
-    /// Each sample's class by a read-out; `classes` has room for one each.
+    /// Writes each sample's class by a read-out to `classes`, one per sample.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and [`Error::Shape`] for another number of `classes`. Some of them may
-    /// have been written then.
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for a wrong number of `classes`. On
+    /// error, some may already be written.
     fn classify(
         &mut self,
         input: Input<'_, F>,
@@ -65,13 +65,13 @@ pub trait Engine<F: Float = f32>: Send {
         classes: &mut [usize],
     ) -> Result<()>;
 
-    /// Each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer: the number of
-    /// their spikes, or their membrane summed over time. [`classify`](Self::classify) gives the class of
-    /// the largest.
+    /// Writes each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer:
+    /// their spike counts, or their membranes summed over time. [`classify`](Self::classify)
+    /// returns the class with the largest score.
     ///
     /// # Errors
-    /// As [`forward`](Self::forward), and [`Error::Shape`] for `scores` of another shape. Some of them may
-    /// have been written then.
+    /// As [`forward`](Self::forward), and [`Error::Shape`] for `scores` of the wrong shape. On
+    /// error, some may already be written.
     fn scores(
         &mut self,
         input: Input<'_, F>,
@@ -91,32 +91,31 @@ pub trait Engine<F: Float = f32>: Send {
     /// As [`forward`](Self::forward), and [`Error::Target`].
     fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
-    /// Loss and gradients for one batch, for an optimizer of the caller's own.
+    /// Loss and gradients for one batch, for use with another optimizer.
     ///
     /// # Errors
-    /// As [`evaluate`](Self::evaluate); [`Error::NonFinite`] where the loss or a gradient is not
+    /// As [`evaluate`](Self::evaluate); [`Error::NonFinite`] if the loss or a gradient is not
     /// finite.
     fn gradients(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)>;
 
     /// One training step: loss, gradients, optimizer update. The report describes the batch
     /// before the update.
     ///
-    /// With fewer steps than [`Network::min_steps`] no output spike can depend on the input: with one step,
-    /// the neurons of the default order of events never fire. A [`Trainer`](crate::Trainer) warns of it in its
-    /// [`History`](crate::History); a loop of your own asks the network.
+    /// With fewer steps than [`Network::min_steps`] no output spike depends on the input; with one
+    /// step, neurons with the default order of events never fire. A [`Trainer`](crate::Trainer)
+    /// warns about this in its [`History`](crate::History); your own loop should check it.
     ///
     /// # Errors
-    /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] where a parameter is not finite:
-    /// nothing has changed then. [`Error::NonFinite`] as well where the update would make a second moment
-    /// of [`Adam`] infinite, or has made a parameter infinite or NaN, which takes gradients or a learning
-    /// rate out of all proportion.
+    /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] if a parameter is not finite, in
+    /// which case nothing changes. Also [`Error::NonFinite`] if extreme gradients or learning rates
+    /// would make a second moment of [`Adam`] infinite, or have made a parameter infinite or NaN.
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
-    /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with memory of its own
-    /// begins to bring it there, while it computes what it is asked for in between; nothing else changes,
-    /// and a step on another batch than the one announced is right all the same. The two batches announced
-    /// last wait until a step asks for them, so the next may be announced before the step on the current
-    /// one. Does nothing unless an engine gains by it.
+    /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with its own
+    /// memory starts copying the batch there while it computes; nothing else changes, and a step on
+    /// a different batch is still correct. The engine holds the two most recently announced
+    /// batches, so you can announce the next batch before the step on the current one. By default
+    /// this does nothing.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
@@ -125,10 +124,10 @@ pub trait Engine<F: Float = f32>: Send {
         Ok(())
     }
 
-    /// Whether the reports of the training steps from now on have the norm of each layer's gradients
-    /// ([`StepReport::gradient_norms`]); at first they do not. Weights are trained to the same bits
-    /// either way. A step that measures is slower: the CPU engine then writes all gradients to memory,
-    /// and a GPU hands them to the host. To measure one batch in fifty costs next to nothing:
+    /// Sets whether the reports of later training steps include each layer's gradient norm
+    /// ([`StepReport::gradient_norms`]); off by default. The trained weights have the same bits
+    /// either way. Measuring slows a step down: the CPU engine writes all gradients to memory, and
+    /// a GPU copies them to the host. Measuring one batch in fifty costs next to nothing:
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -154,29 +153,28 @@ pub trait Engine<F: Float = f32>: Send {
     /// ```
     fn measure_gradients(&mut self, on: bool);
 
-    /// The network with its parameters as they are now.
+    /// A copy of the network with its current parameters.
     ///
     /// # Errors
-    /// [`Error::Device`] where they cannot be brought back from the device.
+    /// [`Error::Device`] if they cannot be copied back from the device.
     fn to_network(&mut self) -> Result<Network<F>>;
 
-    /// What it trains by.
+    /// The training objective.
     fn objective(&self) -> &Objective<F>;
 
-    /// The optimizer with its moments as they are now.
+    /// A copy of the optimizer with its current moments.
     ///
     /// # Errors
-    /// [`Error::Device`] where they cannot be brought back from the device.
+    /// [`Error::Device`] if they cannot be copied back from the device.
     fn to_optimizer(&mut self) -> Result<Adam<F>>;
 }
 
-/// Where to compute.
+/// The device to compute on.
 ///
 /// # Debug builds
-/// Cargo compiles dependencies of a debug build without optimization, and the kernels of this crate are then
-/// very slow; [`Engine::describe`] tells. Two lines in the manifest of the program (of
-/// the workspace) optimize this crate and all other dependencies, while the program itself stays a debug
-/// build:
+/// In a debug build Cargo compiles dependencies without optimization, which makes the kernels of
+/// this crate very slow; [`Engine::describe`] warns about it. Two lines in the program's (or
+/// workspace's) manifest optimize all dependencies and leave the program itself a debug build:
 ///
 /// ```toml
 /// # Cargo.toml
@@ -185,22 +183,22 @@ pub trait Engine<F: Float = f32>: Send {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// A GPU if this build and this machine have one, else the CPU.
+    /// A GPU if the build supports it and the machine has one, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The CUDA device of this number.
+    /// The CUDA device with this index.
     Cuda(usize),
 }
 
 impl Device {
-    /// An engine on this device that trains `network` by `objective` (a bare
-    /// [`Loss`](crate::Loss) will do) and `adam`.
+    /// Creates an engine on this device that trains `network` on `objective` (which can be a bare
+    /// [`Loss`](crate::Loss)) with `adam`.
     ///
     /// # Errors
-    /// [`Error::Device`] where there is no such device; [`Error::InvalidParameter`] for settings of
-    /// the objective or the optimizer out of range.
+    /// [`Error::Device`] if the device is not available; [`Error::InvalidParameter`] if a setting
+    /// of the objective or the optimizer is out of range.
     pub fn engine(
         self,
         network: Network,
@@ -214,7 +212,7 @@ impl Device {
             #[cfg(feature = "cuda")]
             Device::Auto if network.layers().iter().any(|l| !cuda::runs(l.neuron())) => {
                 let engine = CpuEngine::new(network, objective, adam)?;
-                let note = "the CUDA engine has no neurons of a program's own".into();
+                let note = "the CUDA engine supports Leaky and Synaptic neurons only".into();
                 Ok(Box::new(engine.with_note(note)))
             }
             #[cfg(feature = "cuda")]
@@ -238,15 +236,13 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Cuda(_) => Err(Error::Device {
                 device: self.to_string(),
-                reason:
-                    "this build of spikegrad has no feature cuda; build with it, or use auto or cpu"
-                        .into(),
+                reason: "this build lacks the feature cuda; enable it, or use auto or cpu".into(),
             }),
         }
     }
 
-    /// The device that [`Auto`](Device::Auto) stands for on this machine, and why, in one line; any
-    /// other device stands for itself.
+    /// Resolves [`Auto`](Device::Auto) to a device and gives the reason in one line. Other devices
+    /// resolve to themselves.
     pub fn resolve(self) -> (Device, String) {
         match self {
             #[cfg(feature = "cuda")]
@@ -255,8 +251,8 @@ impl Device {
                 Err(e) => (Device::Cpu, e.to_string()),
             },
             #[cfg(not(feature = "cuda"))]
-            Device::Auto => (Device::Cpu, "this build has no feature cuda".into()),
-            device => (device, "asked for".into()),
+            Device::Auto => (Device::Cpu, "this build lacks the feature cuda".into()),
+            device => (device, "requested".into()),
         }
     }
 }
@@ -292,8 +288,8 @@ impl FromStr for Device {
     }
 }
 
-/// What engines add to their description where this crate was compiled without optimization, as the
-/// build script knows.
+/// The note that engines add to their description if the crate was compiled without optimization
+/// (recorded by the build script).
 fn build_note() -> &'static str {
     match option_env!("SPIKEGRAD_OPT_LEVEL") {
         Some("0") => "; SLOW: compiled without optimization (opt-level 0)",
@@ -301,16 +297,16 @@ fn build_note() -> &'static str {
     }
 }
 
-/// Refuses room for more or fewer classes than there are samples.
+/// Checks that `classes` has one entry per sample.
 pub(crate) fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
     if classes.len() == input.batch() {
         return Ok(());
     }
-    let expected = format!("[{}], one for each sample", input.batch());
+    let expected = format!("[{}], one per sample", input.batch());
     Err(input.name_axes(Error::shape("classes", expected, &[classes.len()])))
 }
 
-/// Refuses room for other scores than one for each sample and output.
+/// Checks that `scores` has one entry per sample and output.
 pub(crate) fn check_scores<F: Float>(
     input: Input<'_, F>,
     outputs: usize,
@@ -320,7 +316,7 @@ pub(crate) fn check_scores<F: Float>(
         return Ok(());
     }
     let expected = format!(
-        "[B, N] = [{}, {outputs}], one for each sample and output",
+        "[B, N] = [{}, {outputs}], one per sample and output",
         input.batch()
     );
     Err(Error::shape("scores", expected, scores.shape()))

@@ -1,16 +1,16 @@
-//! Backpropagation through time, as a textbook has it: the page to read to understand how a spiking
-//! network learns, and the oracle that the other engines are tested against. Nothing in it is
-//! optimized; [`ReferenceEngine`] puts the loss and the update around it.
+//! A plain implementation of backpropagation through time, written to be read. The other engines
+//! are tested against it. Nothing is optimized; [`ReferenceEngine`] adds the loss and the update.
 //!
-//! With `s⁰ = x`, `step` one step of a [neuron](crate::neuron::Neuron) and `stepᵀ` its adjoint, layer
-//! `k` is
+//! Let `s⁰ = x`, `step` be one step of a [neuron](crate::neuron::Neuron) and `stepᵀ` its adjoint.
+//! Layer `k` computes
 //!
 //! ```text
 //! (1)  Iᵏ_t = sᵏ⁻¹_t Wᵏᵀ + bᵏ                [B, in] · [in, N]
 //! (2)  (sᵏ_t, xᵏ_t) = step(xᵏ_{t−1}, Iᵏ_t)    t = 0 … T−1, x_{−1} = 0
 //! ```
 //!
-//! and its adjoint, with `gᵏ_t` and `eᵏ_t` the loss's derivatives by membrane and spike,
+//! Its adjoint, with `gᵏ_t` and `eᵏ_t` the derivatives of the loss with respect to membrane and
+//! spike, is
 //!
 //! ```text
 //! (3)  (aᵏ_t, hᵏ_{t−1}) = stepᵀ(gᵏ_t + hᵏ_t, eᵏ_t)    t = T−1 … 0, h_{T−1} = 0
@@ -18,8 +18,8 @@
 //! (5)  eᵏ⁻¹_t += aᵏ_t Wᵏ
 //! ```
 //!
-//! The state `x` is the membrane `u`, or several numbers for neurons with synapses or adaptation; `a`
-//! is `∂L/∂I`.
+//! The state `x` is the membrane `u`, or several numbers for neurons with synapses or adaptation.
+//! `a` is `∂L/∂I`.
 
 mod engine;
 mod layer;
@@ -35,11 +35,10 @@ use crate::{
     neuron::rows::{Arriving, Spikes},
 };
 
-/// Runs the network over an input and keeps spikes and membranes of every layer at every step.
+/// Runs the network on an input and records spikes and membranes of every layer at every step.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an input that does not
-/// fit.
+/// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an invalid input.
 pub fn forward<F: Float>(network: &Network<F>, input: Input<'_, F>) -> Result<Recording<F>> {
     input.check(network)?;
     Record::All.check_memory(network, input)?;
@@ -67,11 +66,12 @@ pub(crate) fn run<F: Float>(
     Recording::new(traces.into_iter().map(Some).collect(), output)
 }
 
-/// Gradients of all parameters, from a recording of all layers and the loss's adjoints.
+/// Computes the gradients of all parameters from a recording of all layers and the adjoints of the
+/// loss.
 ///
 /// # Errors
-/// As [`forward`]; [`Error::Shape`] where the recording or the adjoints do not belong to this
-/// network and input.
+/// As [`forward`]; [`Error::Shape`] if the recording or the adjoints do not match the network and
+/// the input.
 pub fn backward<F: Float>(
     network: &Network<F>,
     input: Input<'_, F>,
@@ -125,7 +125,8 @@ pub(crate) fn run_back<F: Float>(
     Ok(gradients)
 }
 
-/// What a layer reads at step `t`, `[B, in]`: the spikes of the layer below, or the input.
+/// The input of a layer at step `t`, `[B, in]`: the spikes of the layer below, or the network's
+/// input.
 fn below<'a, F: Float>(
     input: &'a Input<'_, F>,
     below: Option<&'a Trace<F>>,

@@ -1,4 +1,4 @@
-//! Building a network: its structure is checked, its parameters are drawn.
+//! The network builder: checks the structure and initializes the parameters.
 
 use ndarray::{Array1, Array2};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -10,7 +10,7 @@ use crate::{
     neuron::Neurons,
 };
 
-/// Collects a network's structure; [`build`](Self::build) checks it and draws the weights.
+/// Builds a network; [`build`](Self::build) checks the structure and initializes the weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkBuilder {
     inputs: usize,
@@ -19,7 +19,7 @@ pub struct NetworkBuilder {
 }
 
 impl NetworkBuilder {
-    /// A network of `inputs` inputs, without layers yet.
+    /// A builder for a network of `inputs` inputs.
     pub(crate) fn new(inputs: usize) -> Self {
         NetworkBuilder {
             inputs,
@@ -40,14 +40,16 @@ impl NetworkBuilder {
         self
     }
 
-    /// Checks the structure and draws the parameters as `torch.nn.Linear` does: weight and bias
-    /// from `U(−1/√in, 1/√in)`, by ChaCha8 from the seed, layer by layer, weight before bias. They
-    /// are drawn as doubles and rounded, so `f32` and `f64` networks of one seed agree.
+    /// Checks the structure and initializes the parameters as `torch.nn.Linear` does: weight and
+    /// bias from `U(−1/√in, 1/√in)`, drawn by ChaCha8 from the seed, layer by layer, weight before
+    /// bias. They are drawn as doubles and rounded, so `f32` and `f64` networks with the same seed
+    /// agree.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] where a size is 0 or too large, there is no layer, or a neuron's
-    /// setting is out of range; [`Error::OutOfMemory`] where the weights cannot be allocated; [`Error::Shape`] where per-neuron values do not fit the
-    /// layer. The message names the layer, counted from 1.
+    /// [`Error::InvalidParameter`] if a size is 0 or too large, the network has no layer, or a
+    /// setting of a neuron is out of range; [`Error::OutOfMemory`] if the weights cannot be
+    /// allocated; [`Error::Shape`] if per-neuron values do not match the layer. The message names
+    /// the layer, counted from 1.
     pub fn build<F: Float>(self) -> Result<Network<F>> {
         if self.inputs == 0 {
             return Err(Error::parameter("number of inputs", 0, "at least 1"));
@@ -96,7 +98,7 @@ impl NetworkBuilder {
     }
 }
 
-/// Neurons are counted in 32 bits.
+/// Neuron indices have 32 bits.
 const MAX_NEURONS: usize = 1 << 31;
 
 /// 2^33 weights are 32 GiB in single precision.

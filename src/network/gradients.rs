@@ -4,7 +4,7 @@ use ndarray::{ArrayView, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMutD};
 
 use crate::{Float, Layer, Network, Result, finite::check_finite, tensors::Tensors};
 
-/// `∂L/∂` every trained tensor of a network.
+/// The gradient `∂L/∂w` of every trained tensor `w` of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gradients<F: Float = f32> {
     pub(crate) layers: Vec<Tensors<F>>,
@@ -33,7 +33,7 @@ impl<F: Float> Gradients<F> {
         named.flatten().collect()
     }
 
-    /// The same tensors, to be changed in place (to clip or to average, say).
+    /// The same tensors, mutable, for example to clip or average them.
     pub fn tensors_mut(&mut self) -> Vec<(String, ArrayViewMutD<'_, F>)> {
         let layers = self.layers.iter_mut().zip(1..);
         let named = layers.map(|(layer, k)| {
@@ -51,13 +51,13 @@ impl<F: Float> Gradients<F> {
             .map(|(_, values)| values)
     }
 
-    /// The Euclidean norm of all gradients taken together.
+    /// The Euclidean norm of all gradients together.
     pub fn norm(&self) -> f64 {
         self.layers.iter().map(Tensors::squares).sum::<f64>().sqrt()
     }
 
-    /// The Euclidean norm of each layer's gradients, from the first layer up: of its weights, biases
-    /// and what it learns of decays and thresholds, taken together.
+    /// The Euclidean norm of each layer's gradients, from the first layer up: of its weights,
+    /// biases and learned constants together.
     ///
     /// ```
     /// use spikegrad::{Gradients, Leaky, Network};
@@ -79,14 +79,14 @@ impl<F: Float> Gradients<F> {
         self.layers.iter().map(norm).collect()
     }
 
-    /// Whether the squares of all gradients, times `factor` each, are finite.
+    /// Whether the squares of all gradients, each scaled by `factor`, are finite.
     pub(crate) fn squares_fit(&self, factor: F) -> bool {
         let fits = |fits: bool, g: &F| fits & (*g * factor * (*g * factor)).is_finite();
         let mut tensors = self.tensors().into_iter();
         tensors.all(|(_, v)| v.iter().fold(true, fits))
     }
 
-    /// Refuses a NaN or an infinity in any tensor, by name.
+    /// Reports NaN or infinity in any tensor by name.
     pub(crate) fn check_finite(&self) -> Result<()> {
         self.tensors()
             .iter()

@@ -1,9 +1,9 @@
-//! The numbers that a neuron's equations are written over.
+//! The number types that a neuron's equations are generic over.
 //!
-//! A [neuron](super::Neuron) is written once, in operations on [`Num`] and [`Spike`]. What those
-//! operations do is decided by an [`Arithmetic`]:
+//! A [neuron](super::Neuron) is written once, in operations on [`Num`] and [`Spike`]. An
+//! [`Arithmetic`] implements those operations:
 //!
-//! | arithmetic | a number is | a spike is | who runs it |
+//! | arithmetic | number | spike | used by |
 //! |---|---|---|---|
 //! | [`Scalar`] | `f64` or `f32` | 0 or 1 | the reference engine |
 //! | [`Relaxed`] | `f64` or `f32` | soft, `σ(u − θ)` | [`gradcheck`](crate::gradcheck) |
@@ -19,9 +19,9 @@ use std::{
 
 use crate::Float;
 
-/// What a neuron's equations are made of.
+/// The operations available to a neuron's equations.
 ///
-/// Every method must be `#[inline(always)]` where the arithmetic stands for vector registers.
+/// Every method must be `#[inline(always)]` if the arithmetic uses vector registers.
 pub trait Arithmetic: Copy {
     /// A number, or one for each of several neurons.
     type V: Copy;
@@ -38,7 +38,7 @@ pub trait Arithmetic: Copy {
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a/b`.
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a·b + c`, rounded once where the arithmetic can.
+    /// `a·b + c`, rounded once if the arithmetic supports it.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `√a`.
     fn sqrt(self, a: Self::V) -> Self::V;
@@ -66,7 +66,7 @@ pub trait Arithmetic: Copy {
     }
 }
 
-/// A surrogate gradient: the derivative `σ'` that stands for that of a spike, and `σ` itself.
+/// A surrogate gradient: the derivative `σ'` used in place of the spike's, and `σ` itself.
 pub trait Shape: Copy {
     /// The constants of [`slope_with`](Self::slope_with): the peak and the scale of `σ'`.
     fn constants(self) -> [f64; 2];
@@ -84,7 +84,7 @@ pub struct Num<A: Arithmetic>(pub(crate) A, pub(crate) A::V);
 #[derive(Clone, Copy, Debug)]
 pub struct Spike<A: Arithmetic>(pub(crate) A, pub(crate) A::S);
 
-/// What may stand beside a [`Num`] in an expression: another one, or a literal.
+/// An operand beside a [`Num`]: another `Num` or a literal.
 pub trait Operand<A: Arithmetic>: Copy {
     /// The number, in the arithmetic `a`.
     fn of(self, a: A) -> A::V;
@@ -139,13 +139,13 @@ impl<A: Arithmetic> Num<A> {
         Num(arithmetic, value)
     }
 
-    /// What it is in its arithmetic.
+    /// The value in its arithmetic.
     #[inline(always)]
     pub fn value(self) -> A::V {
         self.1
     }
 
-    /// `self·b + c`, rounded once where the arithmetic can.
+    /// `self·b + c`, rounded once if the arithmetic supports it.
     #[inline(always)]
     pub fn mul_add(self, b: impl Operand<A>, c: impl Operand<A>) -> Self {
         let a = self.0;
@@ -188,14 +188,14 @@ impl<A: Arithmetic> Num<A> {
 }
 
 impl<A: Arithmetic> Spike<A> {
-    /// What it is in its arithmetic.
+    /// The value in its arithmetic.
     #[inline(always)]
     pub fn value(self) -> A::S {
         self.1
     }
 
-    /// The spike as a constant of the backward pass: no gradient passes through it. The adjoint of
-    /// the neuron has no term for it then.
+    /// The spike as a constant of the backward pass: no gradient passes through it, and the
+    /// neuron's adjoint has no term for it.
     #[inline(always)]
     pub fn detach(self) -> Self {
         Spike(self.0, self.0.detach(self.1))
@@ -298,16 +298,16 @@ impl<F: Float> Arithmetic for Scalar<F> {
 
 /// The relaxed network: every spike is the soft spike `σ(u − θ)`, and every detached one a constant.
 ///
-/// A network of soft spikes is smooth, so the adjoint of a neuron must agree with finite differences
-/// of its step; that is what [`gradcheck`](crate::gradcheck) compares. A constant has to stay what it
-/// was while a parameter is moved by the difference: `Held` remembers it.
+/// A network of soft spikes is smooth, so the adjoint of a neuron must agree with finite
+/// differences of its step; [`gradcheck`](crate::gradcheck) compares the two. Detached spikes must
+/// keep their values while a parameter is perturbed; `Held` stores them.
 #[derive(Clone, Copy, Debug)]
 pub struct Relaxed<'a, F> {
     held: Option<&'a Held<F>>,
 }
 
 /// The detached spikes of one forward pass of a relaxed network, in the order in which the neurons
-/// ask for them.
+/// request them.
 #[derive(Debug)]
 pub struct Held<F> {
     values: RefCell<Vec<F>>,
@@ -324,14 +324,14 @@ impl<F> Default for Held<F> {
 }
 
 impl<'a, F: Float> Relaxed<'a, F> {
-    /// For a forward pass. The first one with these `held` records the detached spikes; every later
-    /// one gets those again, whatever its own are.
+    /// For a forward pass. The first pass with these `held` records the detached spikes; later
+    /// passes reuse the recorded values.
     pub(crate) fn forward(held: &'a Held<F>) -> Self {
         held.next.set(0);
         Relaxed { held: Some(held) }
     }
 
-    /// For the backward pass of the first one.
+    /// For the backward pass of the first forward pass.
     pub(crate) fn backward() -> Self {
         Relaxed { held: None }
     }

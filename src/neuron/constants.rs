@@ -1,4 +1,4 @@
-//! The constants of neurons: their names and ranges, and the values that a layer gives them.
+//! The constants of neurons: their names, ranges, and values in a layer.
 
 use crate::Float;
 
@@ -32,7 +32,7 @@ impl From<Vec<f64>> for PerNeuron {
     }
 }
 
-/// The lowest threshold: a learnt one is kept from falling below it.
+/// The lowest threshold; learned thresholds are clamped to it.
 pub const MIN_THRESHOLD: f64 = 1e-6;
 
 /// A constant of a neuron: its name in files and messages, and its range.
@@ -60,8 +60,8 @@ impl Constant {
         "a number from 1e-6 to 1e30",
     );
 
-    /// A constant from `low` to `high`; `expected` is the range in words. A learnt one is brought back
-    /// into its range after each update.
+    /// A constant from `low` to `high`; `expected` is the range in words. A learned constant is
+    /// clamped to its range after each update.
     pub const fn new(name: &'static str, low: f64, high: f64, expected: &'static str) -> Self {
         Constant {
             name,
@@ -71,7 +71,7 @@ impl Constant {
         }
     }
 
-    /// Whether a layer may be given this value; beyond 1e30 nothing could be computed with it.
+    /// Whether a layer may have this value. Values beyond 1e30 would overflow.
     pub(crate) fn admits(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value) && value.abs() <= 1e30
     }
@@ -81,7 +81,7 @@ impl Constant {
         F::from_f64(self.low)..=F::from_f64(self.high)
     }
 
-    /// A learnt value brought back into the range; a NaN or an infinity stays one, to be seen.
+    /// Clamps a learned value to the range. NaN and infinity are kept, so that they are detected.
     pub(crate) fn clamp<F: Float>(self, value: F) -> F {
         match self.range::<F>() {
             range if value < *range.start() => *range.start(),

@@ -1,9 +1,9 @@
 //! The leaky integrate-and-fire neuron: one step forward and its adjoint, side by side.
 //!
 //! Symbols: `u` membrane, `v` membrane after an immediate reset, `s` spike, `r` reset, `I` input
-//! current, `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a membrane exactly
-//! at the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). The membrane starts
-//! at `u_{−1} = 0`.
+//! current, `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a neuron whose
+//! membrane equals the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). The
+//! membrane starts at `u_{−1} = 0`.
 //!
 //! # Forward
 //!
@@ -18,27 +18,28 @@
 //!
 //! # Adjoint
 //!
-//! Write `e_t = ∂L/∂s_t` for what arrives from the layer above (or from a loss on spikes), and
-//! `h_t` for what arrives at the recorded membrane: the loss's own `g_t` plus what step `t+1` sends
-//! back. The chain rule through one step gives `a_t = ∂L/∂u_t = ∂L/∂I_t` and what goes back to
-//! step `t−1`. An attached reset lets a gradient through `r`; a detached one treats `r` as a
+//! Let `e_t = ∂L/∂s_t` be the gradient from the layer above (or from a loss on spikes), and `h_t`
+//! the gradient of the recorded membrane: `g_t` from the loss plus the contribution of step `t+1`.
+//! The chain rule through one step gives `a_t = ∂L/∂u_t = ∂L/∂I_t` and the gradient passed back to
+//! step `t−1`. An attached reset passes a gradient through `r`; a detached reset treats `r` as a
 //! constant, and the terms in `[brackets]` drop out.
 //!
-//! * **FireThenIntegrate**: `u_t` is last, so `a_t = h_t`. The spike read `u_{t−1}`:
-//!   `k_t = σ'(u_{t−1} − θ) · (e_t + [∂u_t/∂r_t · a_t])`, and back goes `∂u_t/∂u_{t−1} · a_t + k_t`.
-//! * **IntegrateThenFire**: the spike read `u_t`: `k_t = σ'(u_t − θ) · e_t`, `a_t = h_t + k_t`; the
-//!   reset read `u_{t−1}`: `[ρ_t = σ'(u_{t−1} − θ) · ∂u_t/∂r_t · a_t]`, and back goes
-//!   `∂u_t/∂u_{t−1} · a_t + [ρ_t]`.
-//! * **IntegrateFireReset**: `k_t = σ'(u_t − θ) · (e_t + [∂v_t/∂r_t · h_t])`,
-//!   `a_t = ∂v_t/∂u_t · h_t + k_t`, and back goes `β a_t`.
+//! * **FireThenIntegrate**: `u_t` is computed last, so `a_t = h_t`. The spike reads `u_{t−1}`: `k_t
+//!   = σ'(u_{t−1} − θ) · (e_t + [∂u_t/∂r_t · a_t])`, and step `t−1` receives `∂u_t/∂u_{t−1} · a_t +
+//!   k_t`.
+//! * **IntegrateThenFire**: the spike reads `u_t`: `k_t = σ'(u_t − θ) · e_t`, `a_t = h_t + k_t`.
+//!   The reset reads `u_{t−1}`: `[ρ_t = σ'(u_{t−1} − θ) · ∂u_t/∂r_t · a_t]`, and step `t−1`
+//!   receives `∂u_t/∂u_{t−1} · a_t + [ρ_t]`.
+//! * **IntegrateFireReset**: `k_t = σ'(u_t − θ) · (e_t + [∂v_t/∂r_t · h_t])`, `a_t = ∂v_t/∂u_t ·
+//!   h_t + k_t`, and step `t−1` receives `β a_t`.
 //!
-//! with `∂u/∂r` (or `∂v/∂r`) the coefficient of `r` in the table. Unrolled over time these are
-//! `a_t = g_t + β a_{t+1} + σ'(u_t − θ) e_{t+1}` and its siblings.
+//! `∂u/∂r` (or `∂v/∂r`) is the coefficient of `r` in the table. Unrolled over time, the first rule
+//! reads `a_t = g_t + β a_{t+1} + σ'(u_t − θ) e_{t+1}`; the others are similar.
 //!
-//! Decay and threshold, where learnt, collect `∂L/∂β = Σ_t a_t · ∂u_t/∂β` and
-//! `∂L/∂θ = Σ_t (∂u_t/∂θ · a_t − k_t − [ρ_t])` (in IntegrateFireReset `∂v_t/∂θ · h_t` in place of
-//! the first term): the threshold enters the reset by its own value, and every spike (and attached
-//! reset) by `−σ'`, since each reads `u − θ`.
+//! Learned decays and thresholds accumulate `∂L/∂β = Σ_t a_t · ∂u_t/∂β` and `∂L/∂θ = Σ_t (∂u_t/∂θ ·
+//! a_t − k_t − [ρ_t])` (in IntegrateFireReset `∂v_t/∂θ · h_t` replaces the first term): the
+//! threshold enters the reset directly, and every spike (and attached reset) with `−σ'`, since each
+//! reads `u − θ`.
 
 use super::{
     Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, UNCOMMON, Visit,
@@ -50,15 +51,15 @@ use crate::{Result, Surrogate};
 /// Order of events within a time step; see the [module's table](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Dynamics {
-    /// The spike reads the membrane of the step before: the neuron class written out in snnTorch's
-    /// tutorial 5. The reset subtracts `β θ`, not `θ`. A spike comes one step after its cause, so that in
-    /// a single step no neuron fires: see [`Network::min_steps`](crate::Network::min_steps).
+    /// The spike reads the membrane of the previous step, as in the neuron class of snnTorch's
+    /// tutorial 5. The reset subtracts `β θ`, not `θ`. A spike comes one step after its cause, so
+    /// no neuron fires in a run of one step: see [`Network::min_steps`](crate::Network::min_steps).
     #[default]
     FireThenIntegrate,
     /// snnTorch's `Leaky`: the spike reads the new membrane, and resets it one step later.
     IntegrateThenFire,
-    /// SpikingJelly's and Norse's order: integrate, fire, reset at once. The recorded membrane is
-    /// the one after the reset.
+    /// SpikingJelly's and Norse's order: integrate, fire, and reset immediately. The membrane is
+    /// recorded after the reset.
     IntegrateFireReset,
 }
 
@@ -73,7 +74,7 @@ impl fmt::Display for Dynamics {
     }
 }
 
-/// What a spike does to the membrane.
+/// The effect of a spike on the membrane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Reset {
     /// Subtracts the threshold (`β θ` in [`Dynamics::FireThenIntegrate`]).
@@ -81,7 +82,7 @@ pub enum Reset {
     Subtract,
     /// Sets the membrane to zero.
     Zero,
-    /// Leaves it alone.
+    /// Leaves the membrane unchanged.
     None,
 }
 
@@ -99,8 +100,8 @@ impl fmt::Display for Reset {
 /// Description of a layer of leaky integrate-and-fire neurons.
 ///
 /// The defaults are those of snnTorch's tutorial 5: threshold 1, reset by subtraction, detached,
-/// [`Dynamics::FireThenIntegrate`], arctan surrogate. Nothing is checked here; the
-/// [builder](crate::NetworkBuilder::build) checks everything at once.
+/// [`Dynamics::FireThenIntegrate`], arctan surrogate. The [builder](crate::NetworkBuilder::build)
+/// checks all settings.
 ///
 /// ```
 /// use spikegrad::{Dynamics, Leaky, Reset, Surrogate};
@@ -121,11 +122,12 @@ pub struct Leaky {
     pub threshold: PerNeuron,
     /// Order of events.
     pub dynamics: Dynamics,
-    /// What a spike does to the membrane.
+    /// The effect of a spike on the membrane.
     pub reset: Reset,
-    /// Whether the reset is a constant of the backward pass (default) or passes a gradient on.
+    /// Whether the reset is detached, a constant of the backward pass (default), or passes a
+    /// gradient on.
     pub detach_reset: bool,
-    /// Stand-in for the spike's derivative.
+    /// Surrogate for the derivative of the spike.
     pub surrogate: Surrogate,
     /// Whether `β` is trained; kept in `[0, 1]`.
     pub learn_beta: bool,
@@ -134,7 +136,7 @@ pub struct Leaky {
 }
 
 impl Leaky {
-    /// A neuron with decay `beta` (one for the layer, or a `Vec` with one for each neuron).
+    /// A neuron with decay `beta` (one value for the layer, or a `Vec` with one per neuron).
     pub fn new(beta: impl Into<PerNeuron>) -> Self {
         Leaky {
             beta: beta.into(),
@@ -148,10 +150,11 @@ impl Leaky {
         }
     }
 
-    /// snnTorch's `snn.Leaky(beta)` with its own defaults: threshold 1, integrate then fire, reset by
+    /// snnTorch's `snn.Leaky(beta)` with its defaults: threshold 1, integrate then fire, reset by
     /// subtraction one step later and detached, `surrogate.atan(alpha=2)`.
     ///
-    /// [`Leaky::new`] is the class of snnTorch's tutorial 5 instead, which fires before it integrates.
+    /// [`Leaky::new`], by contrast, is the class of snnTorch's tutorial 5, which fires before it
+    /// integrates.
     ///
     /// ```
     /// use spikegrad::{Dynamics, Leaky};
@@ -168,14 +171,14 @@ impl Leaky {
             .surrogate(Surrogate::Arctan { alpha: 2.0 })
     }
 
-    /// SpikingJelly's `LIFNode(tau)` with its own defaults: decay `1 − 1/tau`, threshold 1, integrate,
-    /// fire and reset to zero within one step, reset attached, `Sigmoid(alpha=4)`. `tau` is at least
-    /// 1, in steps.
+    /// SpikingJelly's `LIFNode(tau)` with its defaults: decay `1 − 1/tau`, threshold 1, integrate,
+    /// fire and reset to zero within one step, reset attached, `Sigmoid(alpha=4)`. `tau` is at
+    /// least 1, in steps.
     ///
-    /// There the default `decay_input=True` divides the input by `tau` as well. Here the input is not
-    /// scaled: divide the layer's weights and bias by `tau` when they are brought over. With
-    /// `decay_input=False` they stay as they are. At the threshold itself SpikingJelly fires, and
-    /// this neuron does not.
+    /// SpikingJelly's default `decay_input=True` also divides the input by `tau`. This crate does
+    /// not scale the input: divide the layer's weights and bias by `tau` when porting. With
+    /// `decay_input=False` keep them unchanged. A membrane equal to the threshold fires in
+    /// SpikingJelly but not here.
     ///
     /// ```
     /// use spikegrad::{Dynamics, Leaky, Reset, Surrogate};
@@ -196,7 +199,7 @@ impl Leaky {
             .surrogate(Surrogate::Sigmoid { slope: 4.0 })
     }
 
-    /// Sets the threshold (one for the layer, or a `Vec` with one for each neuron).
+    /// Sets the threshold (one value for the layer, or a `Vec` with one per neuron).
     pub fn threshold(mut self, threshold: impl Into<PerNeuron>) -> Self {
         self.threshold = threshold.into();
         self
@@ -208,13 +211,13 @@ impl Leaky {
         self
     }
 
-    /// Sets what a spike does to the membrane.
+    /// Sets the reset.
     pub fn reset(mut self, reset: Reset) -> Self {
         self.reset = reset;
         self
     }
 
-    /// Says whether the reset is a constant of the backward pass.
+    /// Sets whether the reset is a constant of the backward pass.
     pub fn detach_reset(mut self, detach: bool) -> Self {
         self.detach_reset = detach;
         self
@@ -250,7 +253,7 @@ impl Leaky {
 }
 
 impl Neurons {
-    /// The description, where these are leaky integrate-and-fire neurons.
+    /// The description, if these are leaky integrate-and-fire neurons.
     pub fn leaky(&self) -> Option<Leaky> {
         let rule = *self.equations::<Rule>()?;
         let mut constants = self.each();
@@ -279,7 +282,7 @@ impl From<Leaky> for Neurons {
     }
 }
 
-/// The equations of [`Leaky`]: what its description comes to in one step.
+/// The equations of [`Leaky`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     pub(crate) dynamics: Dynamics,
@@ -312,7 +315,7 @@ impl Rule {
         }
     }
 
-    /// Whether it is that of snnTorch's tutorial 5, with any sharpness.
+    /// Whether this is the rule of snnTorch's tutorial 5, with any sharpness.
     #[cfg(feature = "cuda")]
     pub(crate) fn is_tutorial(self) -> bool {
         self.like(COMMON[0]) == self
@@ -324,7 +327,7 @@ impl Rule {
         !self.detach_reset && !matches!(self.reset, Reset::None)
     }
 
-    /// Whether the membrane that the spike read is not the one recorded.
+    /// Whether the spike reads a membrane that is not the recorded one.
     #[inline(always)]
     pub(crate) fn pre_differs(self) -> bool {
         matches!(self.dynamics, Dynamics::IntegrateFireReset) && !matches!(self.reset, Reset::None)
@@ -373,7 +376,7 @@ impl Neuron for Rule {
     type Constants<V: Copy> = [V; 2];
     /// The recorded membrane.
     type State<V: Copy> = [V; 1];
-    /// The recorded membrane, too; in IntegrateFireReset the one before the reset, which the
+    /// Also the recorded membrane; in IntegrateFireReset the membrane before the reset, which the
     /// surrogate reads.
     type Kept<V: Copy> = [V; 1];
 
@@ -430,7 +433,7 @@ impl Neuron for Rule {
         match self.dynamics {
             Dynamics::FireThenIntegrate => {
                 let (a, r) = (h, self.fire(before, theta));
-                // ∂u_t/∂r_t = −β u_{t−1} or −β θ: what an attached reset lets through.
+                // ∂u_t/∂r_t = −β u_{t−1} or −β θ: the gradient through an attached reset.
                 let jump = if resets_to_zero { before } else { theta };
                 let e = if self.attached() {
                     e - beta * jump * a
@@ -450,7 +453,7 @@ impl Neuron for Rule {
                 let (slope_u, r) = (self.slope(u, theta), self.fire(before, theta));
                 let a = slope_u.mul_add(e, h);
                 let back = beta * self.keep(r, a);
-                // [ρ]: what an attached reset lets through, since it read u_{t−1}.
+                // [ρ]: the gradient through an attached reset, which reads u_{t−1}.
                 let jump = if resets_to_zero { beta * before } else { theta };
                 let rho = if self.attached() {
                     -(self.slope(before, theta) * (jump * a))
@@ -531,9 +534,8 @@ impl Neuron for Rule {
     }
 }
 
-/// The rules that have loops of their own, with any sharpness of the surrogate: the tutorial's
-/// neuron, snnTorch's `Leaky` and SpikingJelly's hard reset, each with the surrogates that it is used
-/// with most.
+/// The rules with specialized loops, for any sharpness of the surrogate: the tutorial's neuron,
+/// snnTorch's `Leaky` and SpikingJelly's hard reset, each with its most common surrogates.
 const COMMON: [Rule; 6] = {
     use {Dynamics::*, Reset::*, Surrogate::*};
     let (arctan, slope) = (Arctan { alpha: 2.0 }, 25.0);

@@ -1,20 +1,20 @@
-//! Neurons: what one does in one step, and the adjoint of that step.
+//! Neurons: the equations of one step, and their adjoint.
 //!
-//! A file of this module holds one neuron: its equations forward and, beside them, backward, written
+//! Each submodule holds one neuron: its forward equations beside its backward equations, written
 //! once over an [`Arithmetic`]. The reference engine, [`gradcheck`](crate::gradcheck) and the CPU
-//! engine on every instruction set run that source. Engines own the loops over time, samples and
-//! layers; nothing here knows of them.
+//! engine on every instruction set run the same source. The loops over time, samples and layers are
+//! in the engines.
 //!
 //! | file | neuron |
 //! |---|---|
 //! | [`leaky`] | leaky integrate-and-fire, in three orders of events |
-//! | [`synaptic`] | the same, driven by a synaptic current that decays by itself |
+//! | [`synaptic`] | the same, driven by a decaying synaptic current |
 //!
 //! # Symbols
 //!
 //! `u` membrane, `v` membrane after an immediate reset, `s` spike, `r` reset, `I` input current,
-//! `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a membrane exactly at the
-//! threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0.
+//! `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a neuron whose membrane equals
+//! the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0.
 
 mod arithmetic;
 mod constants;
@@ -37,24 +37,24 @@ use crate::Result;
 
 /// The equations of a neuron: one step forward and its adjoint.
 ///
-/// Three lists describe what it is made of, each an array `[V; N]`: the **constants** (a decay, a
-/// threshold), the **state** that a step hands to the next, and what is **kept** of a step for the
-/// way back. Where no step loses anything, kept and state are the same.
+/// A neuron has three lists, each an array `[V; N]`: its **constants** (a decay, a threshold), the
+/// **state** passed from one step to the next, and the values **kept** of each step for the
+/// backward pass. If the state loses no information, kept and state are the same.
 pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
-    /// What files and messages call it.
+    /// The name in files and messages.
     const NAME: &'static str;
-    /// The constants' names and ranges, in the order of [`Constants`](Self::Constants).
+    /// Names and ranges of the constants, in the order of [`Constants`](Self::Constants).
     const CONSTANTS: &'static [Constant];
 
     /// Constants of one neuron.
     type Constants<V: Copy>: List<V>;
-    /// What step `t` hands to step `t + 1`; all 0 before the first step.
+    /// The state passed from step `t` to step `t + 1`; all 0 before the first step.
     type State<V: Copy>: List<V>;
-    /// What is stored of step `t`. Together with the state before it, it is all that
-    /// [`adjoint`](Self::adjoint) reads.
+    /// The values stored of step `t`. [`adjoint`](Self::adjoint) reads these and the state before
+    /// the step, nothing else.
     type Kept<V: Copy>: List<V>;
 
-    /// One step: the spike that is sent up, and what is kept.
+    /// Computes one step: the output spike, and the values to keep.
     fn step<A: Arithmetic>(
         self,
         constants: Constants<Self, A>,
@@ -62,15 +62,15 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
         current: Num<A>,
     ) -> (Spike<A>, Kept<Self, A>);
 
-    /// The state after a step, from what was kept of it.
+    /// The state after a step, from the kept values.
     fn state<A: Arithmetic>(
         self,
         constants: Constants<Self, A>,
         kept: Kept<Self, A>,
     ) -> State<Self, A>;
 
-    /// The adjoint of [`step`](Self::step) and [`state`](Self::state): `after` is what arrives at the
-    /// state after the step, `spike` what arrives at the spike.
+    /// The adjoint of [`step`](Self::step) and [`state`](Self::state): `after` is the gradient with
+    /// respect to the state after the step, `spike` that with respect to the spike.
     fn adjoint<A: Arithmetic>(
         self,
         constants: Constants<Self, A>,
@@ -80,13 +80,13 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
         spike: Num<A>,
     ) -> Adjoint<Self, A>;
 
-    /// The settings that decide the equations beside the constants, by name, for files: two neurons
-    /// with equal settings compute the same.
+    /// The settings that select the equations, by name, for files. Constants are not included.
+    /// Neurons with equal settings compute the same function.
     fn settings(self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// Refuses settings out of range; `place` names the layer.
+    /// Checks the range of the settings; `place` names the layer.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) naming the setting.
@@ -95,29 +95,29 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Which entry of the state is the membrane, the one that is recorded.
+    /// Index of the membrane, which is recorded, in the state.
     const MEMBRANE: usize = 0;
 
-    /// Whether all that is kept of a step is the recorded membrane.
+    /// Whether the recorded membrane is the only value kept of a step.
     fn keeps_membrane(self) -> bool {
         false
     }
 
-    /// Whether the spike of a step reads the state *before* it. The spike of the first step reads
-    /// the state at rest then: what arrives at it leads to constants alone.
+    /// Whether the spike of a step reads the state *before* the step. The first spike then reads
+    /// the state at rest, so its gradient reaches only the constants.
     fn spikes_first(self) -> bool {
         false
     }
 
-    /// Calls `visit` with the number of the neuron's settings. The settings that are used most are
-    /// numbered from 1 and get loops of their own; all others share those of number
-    /// [`UNCOMMON`]. A neuron without settings leaves this as it is.
+    /// Calls `visit` with the number of the neuron's settings. The most common settings are
+    /// numbered from 1 and get specialized loops; all others share the loops of number
+    /// [`UNCOMMON`]. A neuron without settings keeps the default.
     fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
         visit.visit::<1>(self)
     }
 
-    /// The same neuron where its settings are known to have the number `SETTINGS`: as constants, so
-    /// that the compiler removes the branches on them.
+    /// The same neuron with the settings of number `SETTINGS` as compile-time constants, so that
+    /// the compiler removes the branches on them.
     #[inline(always)]
     fn known<const SETTINGS: usize>(self) -> Self {
         self
@@ -128,34 +128,34 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
 pub type Constants<N, A> = <N as Neuron>::Constants<Num<A>>;
 /// The state of a neuron as numbers of an arithmetic.
 pub type State<N, A> = <N as Neuron>::State<Num<A>>;
-/// What is kept of a step, as numbers of an arithmetic.
+/// The values kept of a step, as numbers of an arithmetic.
 pub type Kept<N, A> = <N as Neuron>::Kept<Num<A>>;
 
-/// Where the adjoint of one step goes.
+/// The gradients that leave the adjoint of one step.
 #[derive(Clone, Copy)]
 pub struct Adjoint<N: Neuron, A: Arithmetic> {
     /// `∂L/∂I_t`.
     pub current: Num<A>,
-    /// What goes back to the state before the step.
+    /// The gradient with respect to the state before the step.
     pub before: State<N, A>,
-    /// This step's share of the derivatives by the constants.
+    /// This step's contribution to the gradients of the constants.
     pub constants: Constants<N, A>,
 }
 
 /// Work on a neuron, for [`Neuron::specialize`].
 pub trait Visit<N> {
-    /// What the work gives.
+    /// The result.
     type Out;
-    /// Does the work, compiled for the settings of number `SETTINGS` ([`Neuron::known`]).
+    /// Does the work, specialized for the settings of number `SETTINGS` ([`Neuron::known`]).
     fn visit<const SETTINGS: usize>(self, neuron: N) -> Self::Out;
 }
 
-/// The number of all settings that have no loops of their own.
+/// The number of all settings without specialized loops.
 pub const UNCOMMON: usize = 0;
 
 /// A list of fixed length, from 1 to 8: `[V; N]`.
 pub trait List<V>: Copy + AsRef<[V]> {
-    /// How many values it has.
+    /// Number of values.
     const LEN: usize;
     /// The list of `make(0)`, `make(1)`, ….
     fn from_fn(make: impl FnMut(usize) -> V) -> Self;

@@ -5,11 +5,11 @@ use std::{any::Any, fmt, sync::Arc};
 use super::{Constant, List, Neuron, PerNeuron, rows::Rows};
 use crate::{Error, Result, engine::Kernels};
 
-/// The neurons of a layer: their equations, and the value of each constant. What
-/// [`NetworkBuilder::layer`](crate::NetworkBuilder::layer) takes.
+/// The neurons of a layer: their equations and the value of each constant. The argument of
+/// [`NetworkBuilder::layer`](crate::NetworkBuilder::layer).
 ///
-/// [`Leaky`](super::Leaky) and the other descriptions of this crate turn into it by themselves. A [`Neuron`] of a
-/// program's own is given its constants here:
+/// [`Leaky`](super::Leaky) and the crate's other neurons convert into it. A custom [`Neuron`] gets
+/// its constants here:
 ///
 /// ```
 /// # use spikegrad::neuron::{Neuron, Neurons};
@@ -21,17 +21,17 @@ use crate::{Error, Result, engine::Kernels};
 /// # }
 /// ```
 ///
-/// Nothing is checked here; the [builder](crate::NetworkBuilder::build) checks everything at once.
+/// The [builder](crate::NetworkBuilder::build) checks all settings.
 #[derive(Debug, Clone)]
 pub struct Neurons {
     equations: Arc<dyn Equations>,
     /// In the order of [`Neuron::CONSTANTS`].
     given: Vec<Given>,
-    /// A constant that was given and is not one of the neuron.
+    /// A given constant that the neuron does not have.
     unknown: Option<String>,
 }
 
-/// What a layer gives one constant.
+/// The value of a constant in a layer.
 #[derive(Debug, Clone, PartialEq)]
 struct Given {
     value: PerNeuron,
@@ -39,7 +39,7 @@ struct Given {
 }
 
 impl Neurons {
-    /// Neurons with these equations. Each of their constants has to be given a value.
+    /// Neurons with these equations. Every constant needs a value.
     pub fn new<N: Neuron>(equations: N) -> Self {
         let not_given = Given {
             value: PerNeuron::Shared(f64::NAN),
@@ -52,7 +52,7 @@ impl Neurons {
         }
     }
 
-    /// Sets a constant: one value for the layer, or a `Vec` with one for each neuron.
+    /// Sets a constant: one value for the layer, or a `Vec` with one per neuron.
     pub fn constant(mut self, name: &str, value: impl Into<PerNeuron>) -> Self {
         if let Some(given) = self.find(name) {
             given.value = value.into();
@@ -60,7 +60,7 @@ impl Neurons {
         self
     }
 
-    /// Says whether a constant is trained along with the weights.
+    /// Sets whether a constant is trained along with the weights.
     pub fn learn(mut self, name: &str, learn: bool) -> Self {
         if let Some(given) = self.find(name) {
             given.learn = learn;
@@ -89,7 +89,7 @@ impl Neurons {
         self.equations.constants()
     }
 
-    /// The value that a constant starts from.
+    /// The initial value of a constant.
     pub fn initial(&self, name: &str) -> Option<&PerNeuron> {
         self.each()
             .find_map(|(constant, value, _)| (constant.name == name).then_some(value))
@@ -101,7 +101,7 @@ impl Neurons {
             .any(|(constant, _, learn)| constant.name == name && learn)
     }
 
-    /// Each constant, the value that it starts from, and whether it is trained.
+    /// Each constant, its initial value, and whether it is trained.
     pub(crate) fn each(&self) -> impl Iterator<Item = (Constant, &PerNeuron, bool)> {
         let constants = self.constants().iter().zip(&self.given);
         constants.map(|(constant, given)| (*constant, &given.value, given.learn))
@@ -136,7 +136,7 @@ impl Neurons {
             if let PerNeuron::Each(each) = value
                 && each.len() != neurons
             {
-                let expected = format!("[{neurons}], one for each neuron");
+                let expected = format!("[{neurons}], one per neuron");
                 return Err(Error::shape(name, expected, &[each.len()]));
             }
             if let Some(bad) = value.values().iter().find(|v| !constant.admits(**v)) {
@@ -161,11 +161,12 @@ pub(crate) trait Equations:
     fn constants(&self) -> &'static [Constant];
     fn settings(&self) -> Vec<(&'static str, String)>;
     fn check(&self, place: &str) -> Result<()>;
-    /// Entries of the state.
+    /// Number of values in the state.
     fn states(&self) -> usize;
-    /// Entries of what is kept of a step.
+    /// Number of values kept of a step.
     fn kept(&self) -> usize;
-    /// How many of them a recording has beside the membrane: none where that is all that is kept.
+    /// Number of kept entries that a recording has in addition to the membrane; 0 if only the
+    /// membrane is kept.
     fn kept_beside_membrane(&self) -> usize;
     fn spikes_first(&self) -> bool;
     fn as_any(&self) -> &dyn Any;

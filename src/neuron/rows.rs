@@ -1,13 +1,13 @@
-//! The neurons of a layer for a whole batch, one step at a time: (2) and (3) of the
-//! [reference engine](mod@crate::engine::reference)'s page, which owns the loop over time. Arrays are
-//! `[B, N]`; nothing is optimized.
+//! The neurons of a layer for a whole batch, one step at a time: equations (2) and (3) of the
+//! [reference engine](mod@crate::engine::reference), which has the loop over time. Arrays are `[B,
+//! N]`; nothing is optimized.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
 use super::{Adjoint, Arithmetic, List, Neuron, Num, Relaxed, Scalar};
 use crate::Float;
 
-/// What a spike is.
+/// The kind of spike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spikes<'a, F> {
     /// 0 or 1.
@@ -16,31 +16,31 @@ pub(crate) enum Spikes<'a, F> {
     Soft(Relaxed<'a, F>),
 }
 
-/// Where one step of a layer is recorded.
+/// Destination for the recording of one step of a layer.
 pub(crate) struct StepMut<'a, F> {
     pub spk: ArrayViewMut2<'a, F>,
     pub mem: ArrayViewMut2<'a, F>,
-    /// What is kept beside them; empty where that is the membrane alone.
+    /// The other kept values; empty if only the membrane is kept.
     pub kept: Vec<ArrayViewMut2<'a, F>>,
 }
 
-/// What was kept of two steps in a row.
+/// The values kept of two consecutive steps.
 pub(crate) struct Around<'a, F> {
-    /// Of the step before; `None` where there is none, and the neurons were at rest.
+    /// The previous step; `None` at the first step, when the neurons are at rest.
     pub before: Option<Vec<ArrayView2<'a, F>>>,
     /// Of this step.
     pub kept: Vec<ArrayView2<'a, F>>,
 }
 
-/// What arrives at one step of a layer from the loss and from the layer above.
+/// The gradients arriving at one step of a layer from the loss and the layer above.
 pub(crate) struct Arriving<'a, F> {
-    /// At the recorded membrane, if anything.
+    /// With respect to the recorded membrane, if any.
     pub g: Option<ArrayView2<'a, F>>,
-    /// At the spikes.
+    /// With respect to the spikes.
     pub e: ArrayView2<'a, F>,
 }
 
-/// What the adjoint of one step leaves.
+/// The results of the adjoint of one step.
 pub(crate) struct Back<F: Float> {
     /// `∂L/∂I_t`.
     pub current: Array2<F>,
@@ -50,8 +50,8 @@ pub(crate) struct Back<F: Float> {
 
 /// (2) and (3) for neurons of any type, in a precision.
 pub(crate) trait Rows<F: Float> {
-    /// (2): from the state before a step, which is overwritten with the one after it, and the input
-    /// current to what is recorded.
+    /// (2): computes the recorded values from the state before a step and the input current. The
+    /// state is overwritten with the one after the step.
     fn step(
         &self,
         spikes: Spikes<'_, F>,
@@ -61,8 +61,8 @@ pub(crate) trait Rows<F: Float> {
         out: StepMut<'_, F>,
     );
 
-    /// (3): from what arrives at a step, and what the step after it sent back in `h`, which is
-    /// overwritten with what goes to the step before.
+    /// (3): computes the adjoint from the arriving gradients and from `h`, the gradient passed back
+    /// by the next step. `h` is overwritten with the gradient for the previous step.
     fn adjoint(
         &self,
         spikes: Spikes<'_, F>,

@@ -1,8 +1,8 @@
-//! The current-based (CUBA) leaky integrate-and-fire neuron: a synapse that decays by itself drives
-//! the membrane. snnTorch's `Synaptic`, SpyTorch's neuron.
+//! The current-based (CUBA) leaky integrate-and-fire neuron: a decaying synaptic current drives the
+//! membrane. Covers snnTorch's `Synaptic` and SpyTorch's neuron.
 //!
-//! Beside the [symbols](super) of the module: `i` synaptic current, `α` its decay, `γ` the gain from
-//! current to membrane, `j` the current that the membrane reads.
+//! In addition to the [symbols](super) of the parent module: `i` synaptic current, `α` its decay,
+//! `γ` the gain from current to membrane, `j` the current that the membrane reads.
 //!
 //! # Forward
 //!
@@ -17,15 +17,14 @@
 //! | subtract | `u_t = β u_{t−1} + γ j_t − β θ r_t` | `u_t = β u_{t−1} + γ j_t − θ r_t` | `u_t = β v_{t−1} + γ j_t`, `v_t = u_t − θ r_t` |
 //! | zero | `u_t = (1 − r_t)(β u_{t−1} + γ j_t)` | `u_t = (1 − r_t)(β u_{t−1} + γ j_t)` | `u_t = β v_{t−1} + γ j_t`, `v_t = (1 − r_t) u_t` |
 //!
-//! A reset to zero clears the current that arrives with it, too; that is where this neuron differs
-//! from a [`Leaky`](super::Leaky) behind a synapse. snnTorch's `Synaptic` is IntegrateThenFire with the
+//! A reset to zero also clears the current of the same step; in this the neuron differs from a
+//! [`Leaky`](super::Leaky) behind a synapse. snnTorch's `Synaptic` is IntegrateThenFire with the
 //! new current, SpyTorch's neuron FireThenIntegrate with the old current and reset to zero.
 //!
 //! # Adjoint
 //!
-//! With `a_t = ∂L/∂u_t` as in [`leaky`], `c_t = ∂L/∂i_t = ∂L/∂I_t`, and
-//! `d_t = ∂u_t/∂(γ j_t) · a_t`, which is `(1 − r_t) a_t` where a reset to zero clears the current, else
-//! `a_t`:
+//! With `a_t = ∂L/∂u_t` as in [`leaky`], `c_t = ∂L/∂i_t = ∂L/∂I_t`, and `d_t = ∂u_t/∂(γ j_t) ·
+//! a_t`, which is `(1 − r_t) a_t` if a reset to zero clears the current, else `a_t`:
 //!
 //! ```text
 //! new current   c_t = γ d_t + α c_{t+1}
@@ -43,9 +42,9 @@ use crate::{Result, Surrogate};
 
 /// Description of a layer of current-based leaky integrate-and-fire neurons.
 ///
-/// The defaults are snnTorch's: gain 1, threshold 1, [`Dynamics::IntegrateThenFire`], the new current,
-/// reset by subtraction, detached, arctan surrogate. Nothing is checked here; the
-/// [builder](crate::NetworkBuilder::build) checks everything at once.
+/// The defaults are snnTorch's: gain 1, threshold 1, [`Dynamics::IntegrateThenFire`], the new
+/// current, reset by subtraction, detached, arctan surrogate. The
+/// [builder](crate::NetworkBuilder::build) checks all settings.
 ///
 /// ```
 /// use spikegrad::{Network, Synaptic};
@@ -72,19 +71,21 @@ pub struct Synaptic {
     pub learn: [bool; 4],
     /// Order of events.
     pub dynamics: Dynamics,
-    /// What a spike does to the membrane, and to the current that arrives with it.
+    /// The effect of a spike on the membrane and on the current of the same step.
     pub reset: Reset,
-    /// Whether the reset is a constant of the backward pass (default) or passes a gradient on.
+    /// Whether the reset is detached, a constant of the backward pass (default), or passes a
+    /// gradient on.
     pub detach_reset: bool,
-    /// Stand-in for the spike's derivative.
+    /// Surrogate for the derivative of the spike.
     pub surrogate: Surrogate,
-    /// Whether the membrane reads the current of the step before.
+    /// Whether the membrane reads the current of the previous step.
     pub old_current: bool,
 }
 
 impl Synaptic {
-    /// snnTorch's `snn.Synaptic(alpha, beta)` with its own defaults: `alpha` is the decay of the current,
-    /// `beta` that of the membrane (one for the layer each, or a `Vec` with one for each neuron).
+    /// snnTorch's `snn.Synaptic(alpha, beta)` with its defaults: `alpha` is the decay of the
+    /// current, `beta` that of the membrane (each one value for the layer, or a `Vec` with one per
+    /// neuron).
     pub fn new(alpha: impl Into<PerNeuron>, beta: impl Into<PerNeuron>) -> Self {
         Synaptic {
             alpha: alpha.into(),
@@ -128,13 +129,13 @@ impl Synaptic {
         self
     }
 
-    /// Sets what a spike does to the membrane.
+    /// Sets the reset.
     pub fn reset(mut self, reset: Reset) -> Self {
         self.reset = reset;
         self
     }
 
-    /// Says whether the reset is a constant of the backward pass.
+    /// Sets whether the reset is a constant of the backward pass.
     pub fn detach_reset(mut self, detach: bool) -> Self {
         self.detach_reset = detach;
         self
@@ -146,7 +147,7 @@ impl Synaptic {
         self
     }
 
-    /// Says whether the membrane reads the current of the step before.
+    /// Sets whether the membrane reads the current of the previous step.
     pub fn old_current(mut self, old: bool) -> Self {
         self.old_current = old;
         self
@@ -215,7 +216,7 @@ impl From<Synaptic> for Neurons {
 /// The equations of the current-based neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
-    /// How the membrane fires and resets.
+    /// The rule by which the membrane fires and resets.
     pub(crate) membrane: leaky::Rule,
     /// Whether the membrane reads `i_{t−1}` instead of `i_t`.
     pub(crate) old_current: bool,
@@ -231,7 +232,7 @@ impl Rule {
         }
     }
 
-    /// What a reset leaves of `x`, where it subtracts `jump`.
+    /// `x` after a reset that subtracts `jump`.
     #[inline(always)]
     fn reset<A: Arithmetic>(self, r: Spike<A>, x: Num<A>, jump: Num<A>) -> Num<A> {
         self.membrane.fall(r, self.membrane.keep(r, x), jump)
@@ -308,8 +309,8 @@ impl Neuron for Rule {
         let j = if self.old_current { old } else { new };
         let zero = h.literal(0.0);
         let (clears, subtracts) = (m.reset == Reset::Zero, m.reset == Reset::Subtract);
-        // The membrane: with a = ∂L/∂u_t, d = ∂L/∂(γ j_t), what goes back to u_{t−1}, and the
-        // derivatives by β and θ, as in `leaky`.
+        // The membrane: with a = ∂L/∂u_t, d = ∂L/∂(γ j_t), the gradient passed back to u_{t−1}, and
+        // the derivatives with respect to β and θ, as in `leaky`.
         let (d, back, d_beta, d_theta) = match m.dynamics {
             Dynamics::FireThenIntegrate => {
                 let (a, r) = (h, m.fire(before, theta));
@@ -395,8 +396,8 @@ impl Neuron for Rule {
     }
 }
 
-/// The rules that have loops of their own, with any sharpness of the surrogate: snnTorch's
-/// `Synaptic` and SpyTorch's neuron.
+/// The rules with specialized loops, for any sharpness of the surrogate: snnTorch's `Synaptic` and
+/// SpyTorch's neuron.
 const COMMON: [Rule; 2] = {
     use {Dynamics::*, Reset::*, Surrogate::*};
     let (arctan, fast_sigmoid) = (Arctan { alpha: 2.0 }, FastSigmoid { slope: 25.0 });

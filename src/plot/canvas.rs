@@ -1,11 +1,11 @@
-//! What the plots share: the page, text, axes, and the thinning of long series.
+//! Shared by the plots: the page, text, axes, and the thinning of long series.
 //!
 //! Lengths are given in pixels of the finished picture. plotters places everything on whole
 //! drawing units, so the page is drawn [`UNIT`] times too large and shown through its `viewBox`:
 //! curves then bend at quarter pixels instead of climbing in stairs.
 //!
-//! What plotters cannot write in few bytes (thousands of dots, dashed lines of thousands of points) is
-//! SVG text of our own, put behind what plotters drew and so shown on top of it.
+//! Elements that plotters cannot write compactly (thousands of dots, dashed lines of thousands of
+//! points) are written here as SVG text, after the output of plotters and so on top of it.
 //!
 //! plotters has no font metrics here (its `ttf` feature is off). Widths are taken as
 //! [`text_width`] says, which is on the wide side for the usual sans-serif fonts.

@@ -1,10 +1,10 @@
 //! Loss and accuracy over a training run.
 //!
-//! x counts the batches over all epochs, from 1. The training value of every batch is a thin pale
-//! line, and on top of it runs a mean over a centred window of about a fiftieth of the run (at the
-//! ends: of what there is of it). Validation series are markers joined by lines. Every x at which
-//! a validation series has a point is taken as the end of an epoch: a vertical line, and the
-//! epochs' numbers above the plot.
+//! The x axis counts the batches over all epochs, from 1. A thin pale line shows the training value
+//! of every batch. A second line shows its mean over a centered window of about a fiftieth of the
+//! run (truncated at the ends). Validation series are markers joined by lines. Every x of a
+//! validation point marks the end of an epoch, with a vertical line and the epoch's number above
+//! the plot.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -24,20 +24,20 @@ const LEFT: f64 = 84.0;
 const RIGHT: f64 = 28.0;
 /// Height of the row with the epochs' numbers.
 const EPOCHS: f64 = 24.0;
-/// Largest magnitude drawn; beyond it the axis arithmetic would lose its footing.
+/// Largest magnitude drawn; the axis arithmetic fails beyond it.
 const LARGEST: f64 = 1e100;
 
-/// A named series of points: of validation, one per epoch.
+/// A named series of points; for validation, one per epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// What the legend calls it.
+    /// The label in the legend.
     pub label: String,
     /// `(x, value)`: `x` is the number of batches trained before the value was measured, counted
     /// over all epochs, increasing. In [`Curves`] it lies within `0..=train.len()`. It need not be whole.
     pub points: Vec<(f64, f64)>,
 }
 
-/// What [`loss`] and [`accuracy`] draw.
+/// The data of [`loss`] and [`accuracy`].
 ///
 /// ```
 /// # use ndarray::Array2;
@@ -64,15 +64,15 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// The loss of every training batch, and of the validation after each epoch, if there is any, as
-    /// a series of that label.
+    /// The loss of every training batch and, as a series with that label, of the validation after
+    /// each epoch, if any.
     pub fn loss(history: &History, validation: &str) -> Self {
         let loss: Value = |report| report.loss;
         Self::of(history, loss, vec![(validation.into(), loss)])
     }
 
-    /// The accuracy by spike count of every training batch, and of the validation after each epoch by
-    /// spike count and by membrane, if there is any: two series, `validation, spike count` and
+    /// The accuracy by spike count of every training batch, and of the validation after each epoch,
+    /// if any, by spike count and by membrane: two series, `validation, spike count` and
     /// `validation, membrane`, with the given label in place of `validation`.
     pub fn accuracy(history: &History, validation: &str) -> Self {
         let count: Value = StepReport::accuracy_spike_count;
@@ -103,7 +103,7 @@ impl Curves {
     }
 }
 
-/// What is read off a report.
+/// A value taken from a report.
 type Value = fn(&StepReport) -> f64;
 
 /// Draws the loss over the batches, on a linear axis that starts at 0 (lower if a loss is
@@ -178,7 +178,7 @@ fn check(what: &str, curves: &Curves, lowest: f64, highest: f64) -> Result<()> {
         for (i, &(x, v)) in series.points.iter().enumerate() {
             finite(&format!("x of {name}"), x, || format!("index {i}"))?;
             if !(0.0..=batches).contains(&x) || x <= before {
-                let expected = format!("0 to {batches} batches, above the x before");
+                let expected = format!("0 to {batches} batches, above the previous x");
                 return Err(Error::parameter(
                     format!("x of {name}, index {i}"),
                     x,
@@ -226,7 +226,7 @@ fn smooth(values: &[f64], half: usize) -> Vec<f64> {
 fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) -> Result<String> {
     let n = curves.train.len();
     let train: Vec<f64> = curves.train.iter().map(|v| v * factor).collect();
-    // Below ten batches there is nothing to smooth.
+    // Fewer than ten batches are not smoothed.
     let half = if n < 10 { 0 } else { (n / 100).max(1) };
     let pale = style(&canvas::BLUE.mix(0.4), 0.8);
     let strong = style(&canvas::BLUE, 2.2);
@@ -252,7 +252,7 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
         });
     }
 
-    // Training and validation each have their row if one row is too short for both.
+    // Training and validation get separate rows if one row is too short for both.
     let first = entries.len() - curves.validation.len();
     if legend::rows(&entries, width + 20.0) > 1 && first < entries.len() {
         entries[first].breaks = true;
@@ -270,7 +270,7 @@ fn draw(curves: &Curves, y: &Axis, factor: f64, last: impl Fn(f64) -> String) ->
             x_labels: true,
         };
         let mut x = Axis::new("batch", 0.0, n as f64, 9, 1.0);
-        // A single batch is not a line: it gets room on both sides.
+        // A single batch is a point with space on both sides.
         (x.lo, x.hi) = if n == 1 { (0.0, 2.0) } else { (x.lo, x.hi) };
         let mut chart = canvas::panel(area, frame, &x, y)?;
         epochs(area, &chart, curves, top, width / (x.hi - x.lo))?;
@@ -340,8 +340,8 @@ fn look(i: usize) -> (RGBColor, Marker) {
     )
 }
 
-/// A vertical line at each end of an epoch and the epoch's number above it, both thinned where
-/// they would be too many. `scale` is pixels per batch.
+/// A vertical line at the end of each epoch and the epoch's number above it, both thinned if too
+/// many. `scale` is pixels per batch.
 fn epochs(area: &Area, chart: &Chart, curves: &Curves, top: f64, scale: f64) -> Result<()> {
     let mut ends: Vec<f64> = curves
         .validation

@@ -1,5 +1,5 @@
-//! The norms of the gradients over a training run, layer by layer, on a logarithmic axis: they lie
-//! orders of magnitude apart where gradients vanish or explode from layer to layer.
+//! The gradient norm of each layer over a training run. The axis is logarithmic, since the norms
+//! differ by orders of magnitude if gradients vanish or explode.
 
 use super::canvas::{self, Axis, Frame, style};
 use super::curves::series_of;
@@ -19,10 +19,10 @@ const RIGHT: f64 = 28.0;
 const LARGEST: f64 = 1e100;
 const SMALLEST: f64 = 1e-100;
 
-/// The norms of each layer's gradients that a run has measured
-/// ([`Engine::measure_gradients`](crate::Engine::measure_gradients)), a series for each layer:
-/// `layer 1`, `layer 2`, …, and `x` the number of batches trained with that one. No series where
-/// nothing was measured.
+/// The measured gradient norms of a run
+/// ([`Engine::measure_gradients`](crate::Engine::measure_gradients)), one series per layer: `layer
+/// 1`, `layer 2`, …, where `x` is the number of batches trained, including the measured one. Empty
+/// if nothing was measured.
 pub fn gradient_norms(history: &History) -> Vec<Series> {
     let norms = |layer: usize| {
         let batches = (1..).zip(&history.batches);
@@ -41,9 +41,8 @@ pub fn gradient_norms(history: &History) -> Vec<Series> {
     (0..layers).map(norms).collect()
 }
 
-/// Draws norms of gradients over the batches, a line for each of up to 20 series, on a logarithmic
-/// axis; a norm of 0 lies at its lower end, as does one below 1e-100. The legend gives each series'
-/// last value.
+/// Draws gradient norms over the batches, one line for each of up to 20 series, on a logarithmic
+/// axis. Norms of 0 or below 1e-100 lie at its lower end. The legend gives each series' last value.
 ///
 /// ```
 /// use spikegrad::plot::{Series, gradients};
@@ -115,12 +114,12 @@ pub fn gradients(layers: &[Series]) -> Result<String> {
 
 fn check(layers: &[Series]) -> Result<()> {
     if layers.is_empty() {
-        let expected = "[layers], at least 1; engines measure where measure_gradients asks them to";
-        return Err(Error::shape("norms of gradients", expected, &[0]));
+        let expected = "[layers], at least 1; enable Engine::measure_gradients";
+        return Err(Error::shape("gradient norms", expected, &[0]));
     }
-    check_series("norms of gradients", layers)?;
+    check_series("gradient norms", layers)?;
     for series in layers {
-        let name = format!("norm of gradients of '{}'", series.label);
+        let name = format!("gradient norm of '{}'", series.label);
         if series.points.is_empty() {
             return Err(Error::shape(name, "[points], at least 1", &[0]));
         }
@@ -129,7 +128,7 @@ fn check(layers: &[Series]) -> Result<()> {
             finite(&name, norm, || format!("index {i}"))?;
             finite(&format!("x of {name}"), x, || format!("index {i}"))?;
             if x < 0.0 || before.is_some_and(|before| x <= before) {
-                let expected = "a number of batches of at least 0, above the x before";
+                let expected = "a non-negative number of batches, above the previous x";
                 return Err(Error::parameter(
                     format!("x of {name}, index {i}"),
                     x,

@@ -1,7 +1,7 @@
 //! The legend, and the markers of series.
 //!
-//! Entries run from left to right and wrap. Nothing is cut here: the plots cut the labels that
-//! come from the caller before they make entries of them.
+//! Entries run from left to right and wrap. Nothing is cut here: the plots cut the caller's labels
+//! before they create entries.
 
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;

@@ -1,28 +1,25 @@
-//! Pictures of a training run and of single samples, as SVG text.
+//! Plots of a training run and of single samples, as SVG text.
 //!
-//! Five plots, each a pure function from numbers to a `String`: [`loss`], [`accuracy`] and
-//! [`gradients`] over the batches, [`raster()`] of the spikes and [`traces()`] of the membranes of one
-//! sample. [`save`] writes the text into a file. No font or library of the system is needed: labels
-//! are SVG `<text>` in the reader's own sans-serif font, and the space for them is estimated
-//! generously.
+//! There are five plots, each a pure function from numbers to a `String`: [`loss`], [`accuracy`]
+//! and [`gradients`] over the batches, [`raster()`] of the spikes and [`traces()`] of the membranes
+//! of one sample. [`save`] writes the text to a file. No system font or library is needed: labels
+//! are SVG `<text>` in the viewer's sans-serif font, with generous space.
 //!
-//! The numbers come from wherever the caller has them, or from what the library keeps:
+//! The caller supplies the numbers or takes them from the library:
 //!
-//! | what | from | by |
+//! | data | source | function |
 //! |---|---|---|
 //! | loss and accuracy of a run | [`History`](crate::History) | [`Curves::loss`], [`Curves::accuracy`] |
-//! | norms of the gradients, layer by layer | [`History`](crate::History) | [`gradient_norms`] |
+//! | gradient norms of each layer | [`History`](crate::History) | [`gradient_norms`] |
 //! | spikes of any layer | [`Recording`](crate::Recording) | [`Panel::layer`] |
 //! | membranes of any layer | [`Recording`](crate::Recording) | [`Traces::layer`] |
 //!
-//! It is not a plotting library. Sizes, colours and the layout are fixed; colours can be told
-//! apart by colour-blind readers.
+//! Sizes, colors and layout are fixed; the colors are distinguishable for color-blind readers.
 //!
-//! Common to all: a NaN or an infinity is an [`Error::NonFinite`], never skipped, and empty
-//! data an [`Error::Shape`]. Texts given by the caller are escaped; what does not fit is cut and
-//! ends in `…`. A picture shows what its pixels can show and no more: long curves are thinned to the
-//! extremes within each pixel column, spikes that would lie on one pixel are one mark, and whatever
-//! the number of steps, neurons and batches, a file has at most 2 MB.
+//! In all plots, NaN or infinity is an [`Error::NonFinite`] and empty data an [`Error::Shape`].
+//! Text from the caller is escaped; text that is too long is cut and ends in `…`. Long curves are
+//! thinned to the extremes within each pixel column, and spikes on the same pixel become one mark.
+//! A file has at most 2 MB for any number of steps, neurons and batches.
 //!
 //! ```
 //! use ndarray::Array2;
@@ -76,10 +73,10 @@ pub use gradients::{gradient_norms, gradients};
 pub use raster::{Image, Panel, Raster, raster};
 pub use traces::{Traces, traces};
 
-/// Most series of a plot of curves.
+/// Maximum number of series in a plot of curves.
 const MOST_SERIES: usize = 20;
 
-/// Writes an SVG text into the file at `path`, which is created or replaced.
+/// Writes SVG text to the file at `path`, which is created or replaced.
 ///
 /// # Errors
 /// [`Error::Io`] with the path if the file cannot be written, for example because its folder does
@@ -93,8 +90,8 @@ pub fn save(path: impl AsRef<Path>, svg: &str) -> Result<()> {
     })
 }
 
-/// The numbers of at most `most` neurons, spread evenly over a layer of `neurons`; all of them where
-/// they are no more.
+/// The indices of at most `most` neurons, spread evenly over a layer of `neurons`; all of them if
+/// the layer has no more.
 ///
 /// ```
 /// assert_eq!(spikegrad::plot::spread(10, 4), [0, 2, 5, 7]);
@@ -105,7 +102,7 @@ pub fn spread(neurons: usize, most: usize) -> Vec<usize> {
     (0..shown).map(place).collect()
 }
 
-/// Refuses a NaN or an infinity. `position` is only called for the message.
+/// Reports NaN or infinity. `position` is only called for the message.
 fn finite(what: &str, value: f64, position: impl FnOnce() -> String) -> Result<()> {
     if value.is_finite() {
         return Ok(());
@@ -117,7 +114,7 @@ fn finite(what: &str, value: f64, position: impl FnOnce() -> String) -> Result<(
     })
 }
 
-/// Refuses more series than there are looks for.
+/// Checks that there are enough styles for the series.
 fn check_series(what: &str, series: &[Series]) -> Result<()> {
     if series.len() <= MOST_SERIES {
         return Ok(());
@@ -126,7 +123,7 @@ fn check_series(what: &str, series: &[Series]) -> Result<()> {
     Err(Error::shape(what, expected, &[series.len()]))
 }
 
-/// The layer of a recording, and what a plot calls it: `layer 1`, or `layer 2 (output)`.
+/// A layer of a recording and its name in plots: `layer 1`, or `layer 2 (output)`.
 fn layer_of<F: Float>(recording: &Recording<F>, layer: usize) -> Result<(&Trace<F>, String)> {
     let layers = recording.num_layers();
     let Some(trace) = recording.trace(layer) else {

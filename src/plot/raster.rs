@@ -1,8 +1,8 @@
-//! The spikes of one sample: neurons of any layers over time, and the input beside them.
+//! The spikes of one sample: neurons of any layers over time, with the input.
 //!
-//! Where there is a pixel for each step and each neuron, a spike is a dot. Where there is not, steps
-//! and neurons that share a pixel share a cell, which is the darker the more spikes it holds. All marks
-//! of a panel are a few SVG paths: a dot or a run of cells takes some bytes, not an element.
+//! If every step and neuron has a pixel, a spike is a dot. Otherwise steps and neurons that share a
+//! pixel share a cell, which is darker the more spikes it holds. The marks of a panel are a few SVG
+//! paths, so a dot or a run of cells takes a few bytes, not an element.
 
 use std::{fmt::Write, ops::Range};
 
@@ -42,14 +42,14 @@ pub struct Image<'a> {
     pub height: usize,
     /// Number of columns, 1 to 256.
     pub width: usize,
-    /// What is written under the image; may be empty.
+    /// The text under the image; may be empty.
     pub label: &'a str,
 }
 
 /// One panel of a raster: some neurons of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// What is written above: which layer, which neurons.
+    /// The text above the panel: the layer and neurons.
     pub label: String,
     /// The number of each neuron in its layer, as the axis shows it, `[n]`.
     pub neurons: Vec<usize>,
@@ -67,12 +67,12 @@ impl Panel {
         }
     }
 
-    /// Neurons (from 0) of layer `layer` (from 1) as they fired for sample `sample` (from 0) of a
-    /// recording. The label says `layer 1: 100 of 1000 neurons`, with the first layer as 1.
+    /// Neurons (from 0) of layer `layer` (from 1) for sample `sample` (from 0) of a recording. The
+    /// label is `layer 1: 100 of 1000 neurons`, with the first layer as 1.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a layer that was not recorded, or a sample or a neuron that
-    /// there is not.
+    /// [`Error::InvalidParameter`] if the layer was not recorded, or the sample or a neuron does
+    /// not exist.
     pub fn layer<F: Float>(
         recording: &Recording<F>,
         layer: usize,
@@ -102,20 +102,21 @@ impl Panel {
     }
 }
 
-/// What [`raster()`] draws.
+/// The data of [`raster()`].
 #[derive(Debug, Clone, Copy)]
 pub struct Raster<'a> {
     /// The panels from top to bottom, 1 to 32, all with the same number of steps.
     pub panels: &'a [Panel],
     /// The input of the sample, if it is an image.
     pub image: Option<Image<'a>>,
-    /// What is written above; may be empty.
+    /// The title; may be empty.
     pub title: &'a str,
 }
 
-/// Draws one dot per spike; in panels with more steps or neurons than pixels, one mark for all spikes
-/// that share a pixel, in four shades up to the panel's densest. Where rows have room, the number of
-/// each neuron's spikes stands at the right, the largest bold. No spikes at all is fine; T = 1 too.
+/// Draws one dot per spike; in panels with more steps or neurons than pixels, one mark for all
+/// spikes that share a pixel, in four shades up to the panel's densest. If there is space, each
+/// neuron's spike count is shown at the right, the largest in bold. A panel without spikes and T =
+/// 1 are valid.
 ///
 /// # Errors
 /// - [`Error::Shape`] if there is no panel or more than 32, no time step or no neuron, panels differ

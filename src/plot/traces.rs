@@ -1,7 +1,7 @@
 //! The membrane potentials of some neurons of a layer over time, for one sample.
 //!
-//! Drawn as they were recorded, step by step from 0 to T − 1, after or before the reset as the
-//! caller recorded them. Each neuron has its colour; the target's line is thick and on top.
+//! Drawn as recorded, step by step from 0 to T − 1, after or before the reset. Each neuron has its
+//! color; the target's line is thick and on top.
 
 use ndarray::Array2;
 use plotters::prelude::*;
@@ -35,12 +35,12 @@ pub(super) const COLOURS: [RGBColor; 10] = [
     RGBColor(119, 119, 119),
 ];
 
-/// What [`traces()`] draws.
+/// The data of [`traces()`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traces {
-    /// What is written beside the axis, behind `membrane potential`: which layer. May be empty.
+    /// The text after `membrane potential` in the axis name: the layer. May be empty.
     pub label: String,
-    /// What the legend calls each neuron, `[n]`.
+    /// The name of each neuron in the legend, `[n]`.
     pub names: Vec<String>,
     /// Membrane potentials, in the unit of the threshold, `[T, n]`, of 1 to 20 neurons.
     pub mem: Array2<f32>,
@@ -48,7 +48,7 @@ pub struct Traces {
     pub threshold: Vec<f32>,
     /// The neuron to draw with emphasis: its column of `mem`.
     pub target: Option<usize>,
-    /// What is written above; may be empty.
+    /// The title; may be empty.
     pub title: String,
 }
 
@@ -65,13 +65,13 @@ impl Traces {
         }
     }
 
-    /// The membranes of neurons (from 0) of layer `layer` (from 1) for sample `sample` (from 0) of a
-    /// recording of `network`, with their thresholds as they stand now. They are called `neuron 17`
-    /// and, in the last layer, `output 7`.
+    /// The membranes of neurons (from 0) of layer `layer` (from 1) for sample `sample` (from 0) of
+    /// a recording of `network`, with their current thresholds. Their names are `neuron 17` and, in
+    /// the last layer, `output 7`.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for a layer that was not recorded, or a sample or a neuron that
-    /// there is not; [`Error::Shape`] where the recording is one of another network.
+    /// [`Error::InvalidParameter`] if the layer was not recorded, or the sample or a neuron does
+    /// not exist; [`Error::Shape`] if the recording is of another network.
     pub fn layer<F: Float>(
         recording: &Recording<F>,
         network: &Network<F>,
@@ -111,7 +111,7 @@ impl Traces {
 }
 
 /// Draws the membranes as lines (the eleventh to twentieth dashed) and the threshold as a dashed
-/// line; thresholds that differ each get a dashed line in the neuron's colour. T = 1 gives points.
+/// line; thresholds that differ each get a dashed line in the neuron's color. T = 1 gives points.
 ///
 /// # Errors
 /// - [`Error::Shape`] if `mem` has no step, no neuron or more than 20, there is not a name for each
@@ -230,7 +230,7 @@ fn check(data: &Traces) -> Result<()> {
         return Err(Error::shape("membranes", expected, data.mem.shape()));
     }
     if data.names.len() != neurons {
-        let expected = format!("[{neurons}], one for each neuron");
+        let expected = format!("[{neurons}], one per neuron");
         return Err(Error::shape(
             "names of the neurons",
             expected,

@@ -1,32 +1,32 @@
-//! The watch on firing rates: layers that have stopped taking part.
+//! Detects silent and saturated layers from firing rates.
 
 use std::fmt;
 
 use super::{History, Trainer};
 
-/// A layer whose neurons (almost) never fired during an epoch, or (almost) always: it passes on
-/// nothing of its input, and hardly any gradient, which is the commonest way in which a spiking
-/// network fails to learn without an error. `Display` says what may help.
+/// A layer whose neurons (almost) never or (almost) always fired during an epoch. Such a layer
+/// passes on no information and hardly any gradient, the most common reason why a spiking network
+/// does not learn. `Display` suggests remedies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct InactiveLayer {
-    /// Its number, from 1 (`fc1` and `lif1` are layer 1).
+    /// The layer's number, from 1 (`fc1` and `lif1` are layer 1).
     pub layer: usize,
     /// Silent or saturated.
     pub activity: Activity,
-    /// Its mean firing rate over the epoch, spikes per neuron and step.
+    /// Mean firing rate over the epoch, in spikes per neuron and step.
     pub firing_rate: f64,
     /// Steps of the run.
     pub num_steps: usize,
 }
 
-/// How a layer is inactive.
+/// The kind of inactivity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
     /// Fewer than one spike in 10,000 neuron-steps, in every batch.
     Silent,
-    /// A spike in more than nine of ten neuron-steps, in every batch. (Of the `T − 1` steps at which a
-    /// neuron can fire in every order of events.)
+    /// A spike in more than 90 % of neuron-steps, in every batch, counting the `T − 1` steps at
+    /// which a neuron can fire in every order of events.
     Saturated,
 }
 
@@ -35,16 +35,16 @@ impl fmt::Display for InactiveLayer {
         let (state, advice) = match self.activity {
             Activity::Silent if self.num_steps == 1 => (
                 "silent",
-                "in a single step a neuron that fires before it integrates, as by default, never fires; \
-                 more steps, or another order of events",
+                "in a run of one step a neuron that fires before it integrates (the default) never fires; \
+                 use more steps or another order of events",
             ),
             Activity::Silent => (
                 "silent",
-                "a lower threshold, a slower decay, larger weights or more steps may wake it",
+                "a lower threshold, a slower decay, larger weights or more steps may increase firing",
             ),
             Activity::Saturated => (
                 "saturated",
-                "a higher threshold, a faster decay, smaller weights or a activity_penalty on spikes may calm it",
+                "a higher threshold, a faster decay, smaller weights or an activity penalty may reduce firing",
             ),
         };
         let (layer, rate) = (self.layer, self.firing_rate);
@@ -56,8 +56,8 @@ impl fmt::Display for InactiveLayer {
 }
 
 impl Trainer {
-    /// The layers that were silent or saturated in every batch of an epoch that `history` holds, from
-    /// the input up.
+    /// The layers that were silent or saturated in every batch of an epoch in `history`, from the
+    /// input up.
     pub fn inactive_layers(&self, history: &History, epoch: usize) -> Vec<InactiveLayer> {
         let possible = match self.num_steps {
             0 | 1 => 1.0,

@@ -1,16 +1,15 @@
-//! What is found before a run that its results would not tell: data and settings with which a network
-//! cannot learn what it is meant to.
+//! Checks before a run for data and settings from which a network cannot learn.
 
 use super::Trainer;
 use crate::{Network, Result, data::Dataset};
 
 impl Trainer {
-    /// What is probably not meant in a run of this network on these data, a line each; empty as a rule.
-    /// [`fit`](Self::fit) goes on all the same, and keeps them in
-    /// [`History::warnings`](super::History::warnings). They are
+    /// Likely mistakes in a run of this network on this data, one line each; usually empty.
+    /// [`fit`](Self::fit) stores them in [`History::warnings`](super::History::warnings) and
+    /// continues. They are
     ///
     /// - each set's own [`Dataset::warnings`];
-    /// - fewer steps than [`Network::min_steps`], so that outputs do not depend on the input.
+    /// - fewer steps than [`Network::min_steps`], so that the outputs do not depend on the input.
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -45,9 +44,9 @@ impl Trainer {
         let what = if steps >= least {
             return None;
         } else if steps < network.min_steps_membrane() {
-            "spikes and membranes of the outputs"
+            "output spikes and membranes"
         } else {
-            "spikes of the outputs"
+            "output spikes"
         };
         Some(format!(
             "num_steps is {steps}; expected at least {least}, or another order of events: {what} do not \
@@ -57,7 +56,7 @@ impl Trainer {
     }
 }
 
-/// Refuses labels that the network has no output for, in either set.
+/// Checks that the network has an output for every label in both sets.
 pub(super) fn check_labels(
     outputs: usize,
     train: &Dataset,

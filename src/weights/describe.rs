@@ -1,6 +1,6 @@
-//! A network's structure as text by name, and back: what the metadata of weights and checkpoints hold.
-//! A number is written with as many digits as it takes to come back with the same bits; a name is the
-//! same for ever, whatever the type is called in the code.
+//! Converts a network's structure to named text entries and back, for the metadata of weights and
+//! checkpoints. Numbers have enough digits to be restored bit for bit. Names never change, even if
+//! the type in the code is renamed.
 
 #![deny(
     clippy::unwrap_used,
@@ -31,10 +31,10 @@ const DYNAMICS: [Dynamics; 3] = [
 
 const RESETS: [Reset; 3] = [Reset::Subtract, Reset::Zero, Reset::None];
 
-/// The name of inputs and neurons of each layer.
+/// The name of the entry for the sizes.
 pub(crate) const SIZES: &str = "network.sizes";
 
-/// What a name stands for.
+/// The value of a name.
 fn named<T: Copy + ToString>(values: &[T], text: &str) -> Option<T> {
     values
         .iter()
@@ -77,19 +77,19 @@ fn settings<F: Float>(layer: &Layer<F>) -> Vec<(String, String)> {
     settings
 }
 
-/// The settings of neurons that are the same for a whole layer, by name.
+/// The settings shared by all neurons of a layer, by name.
 pub(crate) fn rules(neuron: &Neurons) -> Vec<(&'static str, String)> {
-    // Files of the first version have leaky neurons alone, and do not say so.
+    // Files of the first version contain only leaky neurons and do not name them.
     let kind = (neuron.name() != LEAKY).then(|| (KIND, neuron.name().into()));
     kind.into_iter().chain(neuron.settings()).collect()
 }
 
-/// The setting that names the neurons.
+/// The name of the setting for the neuron type.
 const KIND: &str = "neuron";
 const LEAKY: &str = leaky::Rule::NAME;
 
-/// A constant's initial values where it is learnt, else those that the neurons have: a network that was
-/// cast from single precision has other ones than it was built with.
+/// The initial values of a learned constant, otherwise the current values: a network cast from
+/// single precision has different values than it was built with.
 fn constant<F: Float>(built: &PerNeuron, now: &Array1<F>, learnt: bool) -> String {
     let same = built
         .values()
@@ -103,23 +103,22 @@ fn constant<F: Float>(built: &PerNeuron, now: &Array1<F>, learnt: bool) -> Strin
     }
 }
 
-/// `0.95`, `1e-8`: read back, it has the same bits.
+/// `0.95`, `1e-8`: reading it back gives the same bits.
 pub(crate) fn number(x: f64) -> String {
     format!("{x:?}")
 }
 
 /// A network's structure, read back.
 pub(crate) struct Described {
-    /// Inputs, then the neurons of each layer: two numbers or more, none of them 0.
+    /// Number of inputs, then neurons of each layer: at least two numbers, none of them 0.
     pub sizes: Vec<usize>,
     /// The neurons of each layer, their settings in range.
     pub neurons: Vec<Neurons>,
 }
 
 impl Described {
-    /// Takes from the metadata what [`describe`] has put there. A network of more than `most` layers is
-    /// refused: a list that is longer than the file's tensors is not worth its memory. `known` are
-    /// neurons of the program's own, which the file may name.
+    /// Reads the entries written by [`describe`]. Rejects a network of more than `most` layers, to
+    /// limit memory by the file's tensors. `known` are custom neurons that the file may name.
     pub fn take(
         fields: &mut Fields,
         prefix: &str,
@@ -133,7 +132,7 @@ impl Described {
             let sizes: Option<Vec<usize>> = text.split(' ').map(|n| n.parse().ok()).collect();
             sizes.filter(|sizes| sizes.len() >= 2 && !sizes.contains(&0))
         };
-        let expected = "two or more whole numbers of at least 1, with blanks between";
+        let expected = "two or more positive whole numbers, separated by blanks";
         let sizes = fields.get(SIZES, expected, sizes)?;
         let layers = sizes.iter().skip(1).zip(1..);
         let neurons = layers.map(|(&neurons, k)| neuron(fields, prefix, (k, neurons), known));
@@ -159,7 +158,7 @@ fn neuron(
         Some(kind) => own(fields, &name, &kind, known)?,
     };
     for constant in described.constants() {
-        let numbers = "a number, or [one, for, each] neuron";
+        let numbers = "a number, or [one, per, neuron]";
         let value = fields.get(&name(constant.name), numbers, parse_per_neuron)?;
         let learn = name(&format!("learn_{}", constant.name));
         let learn = fields.parse(&learn, "true or false")?;
@@ -191,7 +190,7 @@ fn leaky_rule(fields: &mut Fields, name: &impl Fn(&str) -> String) -> Result<lea
     })
 }
 
-/// Neurons of the program's own, of a name and with the settings of the file.
+/// Custom neurons with the name and settings of the file.
 fn own(
     fields: &mut Fields,
     name: &impl Fn(&str) -> String,
@@ -203,7 +202,7 @@ fn own(
         return Err(Unfit {
             what: name(KIND),
             expected: format!(
-                "neurons that this program knows: {}",
+                "one of the neurons known to this program: {}",
                 [&[LEAKY, synaptic::Rule::NAME], &names[..]]
                     .concat()
                     .join(", ")
@@ -254,7 +253,7 @@ fn parse_surrogate(text: &str) -> Option<Surrogate> {
     })
 }
 
-/// The metadata of a file, each entry of which is taken once.
+/// The metadata of a file; each entry is used once.
 pub(crate) struct Fields(pub BTreeMap<String, String>);
 
 impl Fields {
@@ -300,7 +299,7 @@ impl Fields {
     }
 }
 
-/// What does not fit in a file.
+/// A mismatch in a file.
 pub(crate) struct Unfit {
     pub what: String,
     pub expected: String,
@@ -308,13 +307,13 @@ pub(crate) struct Unfit {
 }
 
 impl Unfit {
-    /// The error, with the file that does not fit.
+    /// The error, with the path of the file.
     pub fn of(self, path: &Path) -> Error {
         files::format_error(path, self.what, self.expected, self.found)
     }
 }
 
-/// An error of a check that the whole crate shares.
+/// An error of a check shared by the whole crate.
 pub(crate) fn out_of_range(error: Error) -> Unfit {
     Unfit {
         what: "content".into(),
@@ -323,7 +322,7 @@ pub(crate) fn out_of_range(error: Error) -> Unfit {
     }
 }
 
-/// Text of a file for a message: one line, and not all of it.
+/// Text of a file for a message: one line, truncated.
 pub(crate) fn shortened(text: &str) -> String {
     let line = |c: char| if c.is_control() { ' ' } else { c };
     let mut short: String = text.chars().take(80).map(line).collect();

@@ -1,6 +1,6 @@
-//! The front of a safetensors file: `[length of the header: u64][header: JSON]`, little-endian, before
-//! the tensors. Written here rather than by the crate of that name, so that equal contents give equal
-//! bytes: the crate's metadata come in any order.
+//! The front of a safetensors file: `[length of the header: u64][header: JSON]`, little-endian,
+//! before the tensors. Implemented here so that equal contents give equal bytes: the `safetensors`
+//! crate writes metadata in arbitrary order.
 
 #![deny(
     clippy::unwrap_used,
@@ -17,12 +17,12 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{Error, Result, files};
 
-/// Length of the header's length: where the header begins.
+/// Size of the length field: the offset of the header.
 pub(crate) const START: usize = size_of::<u64>();
 
 /// A tensor as the header has it.
 pub(crate) struct Entry<'a> {
-    /// Without a character that JSON escapes.
+    /// Must not contain characters that JSON escapes.
     pub name: &'a str,
     /// `F32`, `F64`, `U64`.
     pub dtype: &'static str,
@@ -31,8 +31,8 @@ pub(crate) struct Entry<'a> {
     pub len: usize,
 }
 
-/// The header's JSON, with blanks after it so that the tensors begin at a multiple of eight. `what` the
-/// header is of is for the message where no reader would take it.
+/// The header's JSON, padded with blanks so that the tensors begin at a multiple of eight. `what`
+/// is for the message if the header is too long for readers.
 pub(crate) fn header<'a>(
     what: &str,
     metadata: &BTreeMap<String, String>,
@@ -50,7 +50,7 @@ pub(crate) fn header<'a>(
     } in tensors
     {
         let end = start.saturating_add(len);
-        // A String takes all text.
+        // Writing to a String cannot fail.
         let _ = write!(
             header,
             ",\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape:?},\"data_offsets\":[{start},{end}]}}"

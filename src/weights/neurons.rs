@@ -1,4 +1,4 @@
-//! A layer's neurons as a file has them, beside those of the network: compared, or taken over.
+//! Compares the neurons of a layer in a file with those of the network, or adopts them.
 
 #![deny(
     clippy::unwrap_used,
@@ -21,25 +21,25 @@ use crate::{Dynamics, Float, Layer, PerNeuron, Reset, neuron::Neurons, tensors};
 pub(super) struct Constant {
     /// One for the layer, or one for each neuron.
     pub values: Vec<f64>,
-    /// Whether they have been in single precision, so that more digits are not to be compared.
+    /// Whether they were stored in single precision, which limits the digits to compare.
     pub single: bool,
-    /// Whether they are a tensor: those are the values that neurons have. The description of learnt
-    /// constants has their initial values.
+    /// Whether they are a tensor, with the current values. The description of learned constants has
+    /// their initial values.
     pub tensor: bool,
 }
 
-/// What a file tells of the neurons of one layer.
+/// The information in a file about the neurons of one layer.
 #[derive(Debug, Default)]
 pub(super) struct Told<'a> {
     pub described: Option<&'a Neurons>,
     /// Of each constant of the network's neurons, by name.
     pub constants: Vec<(&'static str, Option<Constant>)>,
-    /// The reset of a neuron of snnTorch's.
+    /// The reset of an snnTorch neuron.
     pub snntorch: Option<Reset>,
 }
 
-/// Compares what the file tells of layer `k`, from 1, with the network's, and gives constants that the
-/// network learns and the file's description has as fixed ones their values.
+/// Compares the file's information about layer `k`, from 1, with the network. Constants that the
+/// network learns but the file describes as fixed get the file's values.
 pub(super) fn compare<F: Float>(
     layer: &mut Layer<F>,
     k: usize,
@@ -59,7 +59,7 @@ pub(super) fn compare<F: Float>(
         let name = tensors::constant(k, constant);
         match found {
             Some(found) if !learnt => same(&name, found, have)?,
-            // A tensor is loaded as the other parameters are.
+            // A tensor is loaded like the other parameters.
             Some(found) if !found.tensor => assign(&name, found, have)?,
             _ => {}
         }
@@ -86,7 +86,7 @@ pub(super) fn compare<F: Float>(
     Ok(())
 }
 
-/// Makes the neurons of layer `k`, from 1, those of the file, as far as it tells.
+/// Sets the neurons of layer `k`, from 1, to those of the file, as far as it describes them.
 pub(super) fn take_over<F: Float>(
     layer: &mut Layer<F>,
     k: usize,
@@ -106,7 +106,7 @@ pub(super) fn take_over<F: Float>(
             continue;
         };
         *have = array(&found.values);
-        // Learnt ones keep their initial values, if there are as many.
+        // Learned constants keep their initial values if the number matches.
         let built = layer.neuron.initial(name).map(|built| built.values().len());
         if !layer.neuron.learns(name) || built != Some(found.values.len()) {
             let value = match found.values[..] {
@@ -133,7 +133,7 @@ fn array<F: Float>(values: &[f64]) -> Array1<F> {
     values.iter().map(|&x| F::from_f64(x)).collect()
 }
 
-/// Refuses a constant that is another one than the network's, in any neuron.
+/// Checks that a constant equals the network's in every neuron.
 fn same<F: Float>(name: &str, found: &Constant, have: &Array1<F>) -> Result<(), Unfit> {
     let equal = |found_value: f64, have: F| {
         F::from_f64(found_value) == have
@@ -158,7 +158,7 @@ fn same<F: Float>(name: &str, found: &Constant, have: &Array1<F>) -> Result<(), 
     }
 }
 
-/// Gives all neurons the file's values.
+/// Sets the values of all neurons from the file.
 fn assign<F: Float>(name: &str, found: &Constant, have: &mut Array1<F>) -> Result<(), Unfit> {
     let values = array(&found.values);
     if values.len() == 1 || values.len() == have.len() {
@@ -179,7 +179,7 @@ fn assign<F: Float>(name: &str, found: &Constant, have: &mut Array1<F>) -> Resul
 pub(super) fn differs(name: &str, found: String, have: String) -> Unfit {
     Unfit {
         what: name.into(),
-        expected: format!("{have}, as the network has it; Mismatch::TakeOver takes the file's"),
+        expected: format!("{have}, as in the network; Mismatch::TakeOver adopts the file's"),
         found: format!("{found} in the file"),
     }
 }

@@ -1,6 +1,6 @@
-//! A file of weights that was read: its tensors by name, and what its metadata describe. Nothing in it
-//! is trusted: each shape is compared with what the network or the description has before values are
-//! taken, and every number must be finite and in range.
+//! A weights file: its tensors by name, and the description in its metadata. The file is untrusted:
+//! each shape is checked against the network or the description before values are used, and every
+//! number must be finite and in range.
 
 #![deny(
     clippy::unwrap_used,
@@ -49,8 +49,8 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The tensors in a file's bytes and, where `described`, what its metadata describe; `known` are
-    /// neurons that they may name.
+    /// The tensors in a file's bytes and, if `described`, the description in its metadata; `known`
+    /// are neurons that it may name.
     pub fn new(
         path: &'a Path,
         bytes: &'a [u8],
@@ -74,13 +74,10 @@ impl<'a> Source<'a> {
     /// The network that the file describes.
     pub fn build<F: Float>(&self) -> Result<Network<F>> {
         let Some(Described { sizes, neurons }) = &self.described else {
-            let expected = "the description of a network: without one, build the network and use \
+            let expected = "the description of a network; for a file without one, build the network and use \
                             Network::load_safetensors";
             return Err(files::format_error(
-                self.path,
-                "metadata",
-                expected,
-                "without one",
+                self.path, "metadata", expected, "missing",
             ));
         };
         let names = (1..=neurons.len()).flat_map(|k| [tensors::weight(k), tensors::bias(k)]);
@@ -98,7 +95,7 @@ impl<'a> Source<'a> {
         Ok(network)
     }
 
-    /// Layer `k` with zeros for weights, as many as the file has.
+    /// Layer `k` with zero weights, of the file's shape.
     fn layer<F: Float>(
         &self,
         k: usize,
@@ -115,8 +112,8 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Replaces all parameters of a network, and makes of its neurons what `mismatch` says. The network
-    /// is changed by half where this fails.
+    /// Replaces all parameters of a network, and handles its neurons according to `mismatch`. On
+    /// failure the network is partially changed.
     pub fn load_into<F: Float>(&self, network: &mut Network<F>, mismatch: Mismatch) -> Result<()> {
         let unfit = |unfit: Unfit| unfit.of(self.path);
         self.check_sizes(network).map_err(unfit)?;
@@ -130,7 +127,7 @@ impl<'a> Source<'a> {
             self.settle(network, compare).map_err(unfit)?;
         }
         for (name, tensor) in network.parameters_mut() {
-            // A learnt constant may be described instead.
+            // A learned constant may be in the description instead.
             if self.tensors.contains_key(&name) {
                 self.assign(&name, tensor).map_err(unfit)?;
             }
@@ -143,14 +140,14 @@ impl<'a> Source<'a> {
         match &self.described {
             Some(Described { sizes, .. }) if *sizes != have => Err(Unfit {
                 what: SIZES.into(),
-                expected: format!("{}, as the network has it", describe::sizes(&have)),
+                expected: format!("{}, as in the network", describe::sizes(&have)),
                 found: format!("{} in the file", shortened(&describe::sizes(sizes))),
             }),
             _ => Ok(()),
         }
     }
 
-    /// Hands each layer what the file tells of its neurons.
+    /// Passes each layer the file's information about its neurons.
     fn settle<F: Float>(
         &self,
         network: &mut Network<F>,
@@ -165,7 +162,7 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    /// What the file tells of the neurons of layer `k`, from 1.
+    /// The file's information about the neurons of layer `k`, from 1.
     fn told<'d, F: Float>(
         &self,
         k: usize,
@@ -192,7 +189,7 @@ impl<'a> Source<'a> {
         {
             return Err(Unfit {
                 what: graded,
-                expected: "1: a spike is 1 here".into(),
+                expected: "1, the value of a spike here".into(),
                 found: describe::number(*other),
             });
         }
@@ -205,7 +202,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// A setting of neurons that is a tensor: one number, or one for each.
+    /// A setting of neurons stored as a tensor: one number, or one per neuron.
     fn constant(&self, name: &str, neurons: usize) -> Fit<Option<Constant>> {
         let Some(view) = self.tensors.get(name) else {
             return Ok(None);
@@ -248,11 +245,11 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Refuses a file that lacks some of `names` or what it describes itself as learnt, or has tensors by
-    /// the names of layers that a network of so many `layers` does not have. Where neurons are kept,
-    /// theirs do not matter.
+    /// Rejects a file that lacks some of `names` or tensors that it describes as learned, or has
+    /// tensors of layers beyond `layers`. Tensors of neurons are ignored if the network's neurons
+    /// are kept.
     fn check_names(&self, mut names: Vec<String>, layers: usize, keep: bool) -> Result<()> {
-        // A constant that is described as fixed need not be a tensor.
+        // A constant described as fixed need not be a tensor.
         let mut fixed = BTreeSet::new();
         let described = self.described.iter().flat_map(|network| &network.neurons);
         for (neuron, k) in described.zip(1..) {
@@ -346,7 +343,7 @@ fn network(
             return Err(Unfit {
                 what: MARK.into(),
                 expected: format!(
-                    "{VERSION}, the version that this spikegrad, {}, knows; a later one wrote it",
+                    "{VERSION}, the version supported by spikegrad {}; a later one wrote the file",
                     env!("CARGO_PKG_VERSION")
                 ),
                 found: shortened(&version),
@@ -362,7 +359,7 @@ fn network(
     Described::take(&mut fields, prefix, tensors.len(), known).map(Some)
 }
 
-/// `fc12.weight` as `("fc", 12, "weight")`: names of other kinds are of no layer.
+/// `fc12.weight` as `("fc", 12, "weight")`: other names belong to no layer.
 fn place(name: &str) -> Option<(&'static str, usize, &str)> {
     let (layer, rest) = name.split_once('.')?;
     let (part, number) = match (layer.strip_prefix("fc"), layer.strip_prefix(LIF)) {
@@ -371,7 +368,7 @@ fn place(name: &str) -> Option<(&'static str, usize, &str)> {
         _ => return None,
     };
     let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    // `fc01`, and what does not fit, is no layer of any network.
+    // `fc01`, and numbers that overflow, are not layers.
     let k = number.parse().ok().filter(|_| !number.starts_with('0'));
     digits.then(|| (part, k.unwrap_or(usize::MAX), rest))
 }

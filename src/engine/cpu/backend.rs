@@ -20,16 +20,16 @@ use crate::{
     tensors::Tensors,
 };
 
-/// Layers as the kernels have them, and everything that is allocated once.
+/// Layers in the kernels' layout, and all reusable memory.
 #[derive(Debug)]
 pub(in crate::engine) struct Cpu {
-    /// Structure, and the parameters as they were at first.
+    /// The structure and the initial parameters.
     template: Network,
     pub(super) kit: Kit,
     layers: Vec<NeuronLayer>,
     work: Workspace,
     learning: Learning,
-    /// Why it is not another device, for the log.
+    /// The reason why another device was not used, for the log.
     pub(super) note: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Cpu {
         }
     }
 
-    /// What a pass forward needs, and the memory for it.
+    /// The inputs of a forward pass, and its memory.
     fn pass(&mut self) -> (Model<'_>, &mut Workspace) {
         let model = Model {
             kit: &self.kit,
@@ -68,9 +68,9 @@ impl Cpu {
         (model, &mut self.work)
     }
 
-    /// One batch as the mode says. Adam takes gradients block by block while they are in registers, unless
-    /// they are to be clipped or measured, or are so large that one may have overflowed: then they are
-    /// formed as a whole and looked at first.
+    /// Runs one batch according to the mode. Adam uses gradients block by block while they are in
+    /// registers, unless they are clipped or measured, or are so large that one may have
+    /// overflowed; then all gradients are computed and checked first.
     fn step(
         &mut self,
         input: Input<'_>,
@@ -106,8 +106,8 @@ impl Cpu {
         Ok(report)
     }
 
-    /// Adam on the gradients in the buffers, clipped if asked for. Returns the norm of each layer's before
-    /// that.
+    /// Applies Adam to the gradients in the buffers, clipped if enabled. Returns each layer's norm
+    /// before clipping.
     fn update(&mut self, adam: &Adam) -> Result<Vec<f64>> {
         let squares = self.learning.gradient_squares(&self.layers);
         let norm = squares.iter().sum::<f64>().sqrt();
@@ -270,7 +270,7 @@ impl Backend<f32> for Cpu {
         Ok(gradients)
     }
 
-    /// Fresh memory costs more than writing it.
+    /// New memory costs more than overwriting old memory.
     fn reclaim(&mut self, recording: Recording) {
         let traces = recording.layers.into_iter().flatten();
         for trace in traces.chain([recording.output]) {
@@ -281,7 +281,7 @@ impl Backend<f32> for Cpu {
     }
 }
 
-/// What has been made of an input, or why it has not.
+/// The result for an input, or the reason why there is none.
 fn finite<T>(input: Input<'_>, made: Option<T>) -> Result<T> {
     made.ok_or_else(|| input.not_finite())
 }

@@ -1,10 +1,10 @@
-//! The neurons of one block, back through all of time.
+//! The backward pass of one block of neurons over all time steps.
 //!
-//! Reads the trace that [`forward`](super::forward) left once, forms `e` on the fly if the layer above
+//! Reads the trace of [`forward`](super::forward) once, computes `e` on the fly if the layer above
 //! is narrow (10 classes: 10 fused multiply-adds for each vector and step, three steps sharing each
-//! load of the weights), keeps `h` in registers, and writes `Σ_t a_t` or `a_t`. The equations are the
-//! neuron's own ([`Neuron::adjoint`]), on vectors; with the arctan, one division for each vector and
-//! step.
+//! load of the weights), keeps `h` in registers, and writes `Σ_t a_t` or `a_t`. The equations are
+//! the neuron's own ([`Neuron::adjoint`]), on vectors; with the arctan, one division for each
+//! vector and step.
 
 use super::{
     forward::{constants, load, zeros},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::neuron::{List, Neuron, Num, UNCOMMON};
 
-/// What arrives at a layer's spikes from above.
+/// The gradient of a layer's spikes from the layer above.
 #[derive(Clone, Copy)]
 pub(crate) enum FromAbove<'a> {
     /// Nothing.
@@ -29,26 +29,26 @@ pub(crate) enum FromAbove<'a> {
     },
 }
 
-/// Back through all of time, all blocks of one sample.
+/// The backward pass of all blocks of one sample.
 pub(crate) struct Backward<'a> {
     pub layer: &'a LayerState,
     pub num_steps: usize,
-    /// As [`Forward`] wrote it.
+    /// As written by [`Forward`].
     pub trace: &'a [F32x16],
     /// `∂L/∂` recorded membrane by the loss, if there is any.
     pub g: Option<StridedView<'a>>,
     pub e: FromAbove<'a>,
-    /// Added to every `e`: what a spike costs.
+    /// The activity penalty, added to every `e`.
     pub activity_penalty: f32,
     /// Whether `out` gets `Σ_t a_t`, `[block][vectors]`, instead of `a_t`, `[block][T][vectors]`.
     pub summed: bool,
     pub out: &'a mut [F32x16],
-    /// `∂L/∂` the constants of this sample, a row each; empty if none is learnt.
+    /// `∂L/∂` the constants of this sample, a row each; empty if none is learned.
     pub learnt: &'a mut [Vec<F32x16>],
 }
 
-/// [`Backward`] for neurons of a type and the settings of a number; `LEARN`: whether the derivatives
-/// by the constants are wanted.
+/// [`Backward`] for neurons of a type and the settings of a number; `LEARN`: whether the gradients
+/// of the constants are needed.
 pub(super) struct BackwardOf<'a, N, const SETTINGS: usize, const LEARN: bool>(
     pub Backward<'a>,
     pub N,
@@ -58,7 +58,8 @@ impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
     for BackwardOf<'_, N, SETTINGS, LEARN>
 {
     type Out = ();
-    /// A common neuron, on registers enough, takes the arriving adjoints of several steps at once.
+    /// With enough registers, a common neuron processes the arriving adjoints of several steps at
+    /// once.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let BackwardOf(mut backward, neuron) = self;
@@ -125,11 +126,11 @@ struct Place {
     at: usize,
 }
 
-/// What a group of `G` vectors carries back from step to step.
+/// The state of a group of `G` vectors between backward steps.
 struct Carried<N: Neuron, S: Simd, const G: usize> {
-    /// What goes to the state before.
+    /// The gradient of the previous state.
     h: [N::State<Num<Vectors<S>>>; G],
-    /// What was kept of the step that comes next.
+    /// The values kept of the next step to process.
     kept: [N::Kept<Num<Vectors<S>>>; G],
     /// `Σ_t a_t`.
     sum: [S::V; G],
@@ -150,7 +151,7 @@ impl Backward<'_> {
     ) -> [[S::V; G]; N] {
         let mut e = [[s.splat(0.0); G]; N];
         if self.activity_penalty != 0.0 {
-            // For real neurons alone: padding that is charged would be trained, and fire one day.
+            // Only for real neurons: penalized padding would be trained and eventually fire.
             for g in 0..G {
                 let first = (block * self.layer.vectors + at + g) * LANES;
                 let real = self.layer.neurons.saturating_sub(first).min(LANES);
@@ -214,7 +215,7 @@ impl Backward<'_> {
         let constants = constants::<N, S, G>(self.layer, vector, s);
         let mut left = self.num_steps;
         while left > M {
-            // Written out, since the compiler keeps a loop over `e`, and `e` in memory.
+            // Unrolled by hand, since the compiler keeps a loop, and with it `e`, in memory.
             let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
             let t = left - 1;
             self.step::<N, S, LEARN, false, G>(neuron, s, place, &constants, &mut carried, t, e[0]);
@@ -260,7 +261,7 @@ impl Backward<'_> {
                 );
             }
         }
-        // A first spike that reads the state at rest leads to constants alone.
+        // The gradient of a first spike that reads the state at rest reaches only the constants.
         let [e] = match neuron.spikes_first() && !LEARN {
             true => [[s.splat(0.0); G]],
             false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
@@ -300,7 +301,7 @@ impl Backward<'_> {
         kept
     }
 
-    /// Step `t` back, `e` arriving at its spikes; `FIRST`: whether `t` is 0.
+    /// The backward step `t`, with the gradient `e` of its spikes; `FIRST`: whether `t` is 0.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     fn step<N: Neuron, S: Simd, const LEARN: bool, const FIRST: bool, const G: usize>(
@@ -354,7 +355,7 @@ impl Backward<'_> {
     }
 }
 
-/// `Σ |a|`: bounds every gradient that is made of `a`; a NaN or an infinity shows in it.
+/// `Σ |a|`: bounds every gradient computed from `a`, and is NaN or infinite if any `a` is.
 pub(super) struct Size<'a>(pub &'a [F32x16]);
 
 impl Kernel for Size<'_> {

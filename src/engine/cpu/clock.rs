@@ -1,11 +1,11 @@
-//! Where a step's time goes: a stopwatch for the `parts` bench. Switched off, it costs a branch for
-//! each part of each sample.
+//! A stopwatch for the parts of a step, for the `parts` bench. Switched off, it costs one branch
+//! per part and sample.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::stopwatch::Stopwatch;
 
-/// What is timed apart.
+/// The timed parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Part {
     Lists,
@@ -31,7 +31,7 @@ const NAMES: [&str; 9] = [
     "other weights",
 ];
 
-/// Nanoseconds of each part, all threads together; `None` while nobody asks.
+/// Nanoseconds of each part, all threads together; `None` while switched off.
 #[derive(Debug, Default)]
 pub(super) struct Clock(Option<[AtomicU64; NAMES.len()]>);
 

@@ -1,9 +1,9 @@
-//! Input currents `I = W s + b` of one block of neurons: walking what is active, or as a dense product.
+//! Input currents `I = W s + b` of one block of neurons, as sparse or dense products.
 //!
-//! Most inputs are silent (four of five MNIST pixels are 0, eight to nineteen of twenty neurons
-//! do not fire at a step), so a product adds up the weight rows of the active ones: for one block
-//! of 64 outputs the sums stay in registers, the weights of the block (784 rows of 256 bytes) in
-//! L2. Where more than [`DENSE`] of the inputs are active a matrix product is faster.
+//! Most inputs are silent (four of five MNIST pixels are 0, eight to nineteen of twenty neurons do
+//! not fire at a step), so a product adds the weight rows of the active ones. For one block of 64
+//! outputs the sums stay in registers and the weights of the block (784 rows of 256 bytes) in L2.
+//! If more than [`DENSE`] of the inputs are active, a matrix product is faster.
 //!
 //! All write rows of the block's `vectors` vectors, one after another: one for each sample or step.
 
@@ -14,7 +14,7 @@ use super::{
     simd::{BlockKernel, F32x16, LANES, Simd, flatten},
 };
 
-/// LossShare of active inputs from which a matrix product is faster than a walk.
+/// Fraction of active inputs above which a dense product is faster than a sparse one.
 pub(super) const DENSE: f64 = 0.6;
 
 /// Currents of sparse rows: `out[r] = b + Σ_i x[r, i] W[i]`, for one block or two.
@@ -51,10 +51,10 @@ impl BlockKernel for FromSparse<'_> {
     }
 }
 
-/// The blocks' weights come in stretches of [`STRETCH`] inputs, which stay in L1 while all rows walk
-/// their entries there. Per entry: one index, one value, `B · L` vectors of weights, as many fused
-/// multiply-adds, of which eight (two blocks) hide each other's latency; per row and stretch, the sums
-/// are loaded and stored.
+/// The blocks' weights are processed in stretches of [`STRETCH`] inputs, which stay in L1 while all
+/// rows process their entries there. Per entry: one index, one value, `B · L` vectors of weights,
+/// as many fused multiply-adds, of which eight (two blocks) hide each other's latency; per row and
+/// stretch, the sums are loaded and stored.
 #[inline(always)]
 fn walk<S: Simd, const L: usize, const B: usize>(
     s: S,
@@ -112,9 +112,9 @@ impl BlockKernel for FromSpikes<'_> {
         self.layer.vectors
     }
 
-    /// Per spike: one index, `L` vectors of weights, `L` additions. Four sums, taken in turn, so that
-    /// one addition need not wait for another; their order is fixed: `(0 + 1) + (2 + 3)`, the bias
-    /// first in the first.
+    /// Per spike: one index, `L` vectors of weights, `L` additions. Four alternating sums make the
+    /// additions independent. Their order is fixed: `(0 + 1) + (2 + 3)`, and the first starts with
+    /// the bias.
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(self, s: S) {
         let (weights, bias) = self.layer.panel::<L>(self.block);
@@ -182,7 +182,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> BlockKernel for FromDense<'a, I> {
     }
 }
 
-/// What a wide layer's adjoints make of one block of its inputs: `out [T][vectors below] = a · W`.
+/// The adjoints of one block of inputs of a wide layer: `out [T][vectors below] = a · W`.
 pub(super) struct InputGrad<'a> {
     pub layer: &'a LayerState,
     /// Of the layer below.

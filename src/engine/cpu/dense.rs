@@ -1,29 +1,30 @@
-//! Dense products, on weights as they lie.
+//! Dense products, on weights in their stored layout.
 //!
-//! A block's parameters `[input][vectors]` are what a GEMM would pack a panel of `B` into. A tile of the
-//! result, `M ≤ 6` rows times 64 columns, stays in registers (24 accumulators with AVX-512; with AVX2
-//! six rows times 16, 12 of 8 floats) while the inner index `k` runs over a stretch; per `k` it takes
-//! `vectors` vectors of the panel and `M` broadcasts for `M · vectors` fused multiply-adds, so that the
-//! arithmetic and not the loads sets the pace (10 loads for 24 of them, of which a core does two each
-//! per cycle).
+//! A block's parameters `[input][vectors]` have the layout of a packed panel of `B` in a GEMM. A
+//! tile of the result, `M ≤ 6` rows times 64 columns, stays in registers (24 accumulators with
+//! AVX-512; with AVX2 six rows times 16, 12 of 8 floats) while the inner index `k` runs over a
+//! stretch; per `k` it loads `vectors` vectors of the panel and `M` broadcasts for `M · vectors`
+//! fused multiply-adds, so the arithmetic is the bottleneck, not the loads (10 loads for 24 of
+//! them; a core does two of each per cycle).
 //!
-//! A stretch is as long as its panel can be had fast enough. Weights that all rows of a group of samples
-//! meet come from L2, in order: [`DEPTH`] inner indices, 200 KB. Where the panel is itself what has to be
-//! brought (the adjoints in a weight gradient) it stays in L1 while some hundred inputs meet it. What
-//! comes after a product can be asked for while it runs ([`Ahead`]).
+//! The length of a stretch is chosen so that its panel can be loaded fast enough. Weights used by
+//! all rows of a group of samples come from L2, in order: [`DEPTH`] inner indices, 200 KB. A panel
+//! of adjoints in a weight gradient stays in L1 while it is used for several hundred inputs. The
+//! data of the next product can be prefetched while a product runs ([`Ahead`]).
 //!
-//! Each entry of the result is one chain of fused multiply-adds in the order of `k`, parked in memory
-//! between stretches: its bits depend neither on threads, nor on tiles, nor on the width of registers.
+//! Each entry of the result is one chain of fused multiply-adds in the order of `k`, stored in
+//! memory between stretches. Its bits depend neither on threads, nor on tiles, nor on the register
+//! width.
 
 use super::simd::{F32x16, LANES, Simd};
 
-/// Inner indices of a stretch of weights, at most: 200 KB of a panel of 64 columns.
+/// Maximum number of inner indices of a stretch of weights: 200 KB of a panel of 64 columns.
 pub(super) const DEPTH: usize = 800;
 
 /// Rows of a tile.
 const ROWS: usize = 6;
 
-/// What is broadcast to `M` rows of a tile: entry `(m, k)`.
+/// The values broadcast to `M` rows of a tile: entry `(m, k)`.
 pub(super) trait Tile: Copy {
     fn get(self, m: usize, k: usize) -> f32;
 }
@@ -79,8 +80,8 @@ impl Tile for Columns<'_> {
     }
 }
 
-/// The tiles of `rows` rows, first row and height: as few as there can be, as equal as there can be;
-/// fewer than four rows one by one.
+/// The tiles of `rows` rows, first row and height: as few and as equal as possible; fewer than four
+/// rows are processed one by one.
 fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = rows.div_ceil(ROWS);
     let (height, higher) = (rows / count.max(1), rows % count.max(1));
@@ -93,23 +94,23 @@ fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// One stretch of the inner index: what is broadcast, and the panel that it meets.
+/// One stretch of the inner index: the broadcast values and the panel.
 pub(super) type Segment<'a, A, const L: usize> = (A, &'a [[F32x16; L]]);
 
-/// Where a product begins.
+/// The initial value of a product.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a, const L: usize> {
     /// Every row at this one.
     Row(&'a [F32x16; L]),
-    /// Where the stretch before has left it.
+    /// The result of the previous stretch.
     Continue,
 }
 
-/// Floats that are asked for at a time, at most: eight cache lines.
+/// Maximum number of floats prefetched at a time: eight cache lines.
 pub(super) const PIECE: usize = 8 * LANES;
 
-/// What will be needed after this product, in so many pieces (of [`PIECE`] floats, say). Each tile asks for
-/// its share, so that they come while it computes.
+/// Data needed after this product, in pieces (for example of [`PIECE`] floats). Each tile
+/// prefetches its share while it computes.
 pub(super) struct Ahead<I> {
     pub pieces: I,
     pub count: usize,
@@ -121,8 +122,8 @@ pub(super) const NOTHING: Ahead<std::iter::Empty<&[f32]>> = Ahead {
     count: 0,
 };
 
-/// `out[m] = start + Σ_k a(m, k) · panel[k]` for each row of `out`, `k` running over all segments in
-/// their order. Vectors from `live` on hold no neurons, and stay as they begin or are 0.
+/// `out[m] = start + Σ_k a(m, k) · panel[k]` for each row of `out`, `k` running over all segments
+/// in their order. Vectors from `live` on hold no neurons; they keep their initial values or are 0.
 #[inline(always)]
 pub(super) fn product<'a, S: Simd, A: Left, const L: usize>(
     s: S,
@@ -214,7 +215,8 @@ fn columns<'a, S: Simd, A: Left, const L: usize, const M: usize, const G: usize>
     }
 }
 
-/// Inner indices of one stretch: stretches are as equal as there can be, all but the last of this width.
+/// Inner indices of one stretch. Stretches are as equal as possible; all but the last have this
+/// width.
 pub(super) fn stretch(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(DEPTH).max(1))
 }

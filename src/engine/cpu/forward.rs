@@ -1,10 +1,10 @@
-//! The neurons of one block, forward through all of time; [`backward`](super::backward) is the way
-//! back.
+//! The forward pass of one block of neurons over all time steps; [`backward`](super::backward) is
+//! its counterpart.
 //!
-//! For one sample and up to 64 neurons the state stays in registers for all `T` steps. A step reads a
-//! current (or none, if it is the same at each), writes what the neuron keeps of it to the trace
-//! `[T][kept][vectors]`, and one spike word; a sample's trace of 1,000 leaky neurons and 25 steps is
-//! 100 KB and stays in L2. Per vector and step of the tutorial's neuron: a comparison, a fused
+//! For one sample and up to 64 neurons the state stays in registers for all `T` steps. A step reads
+//! a current (or none, if it is the same at each), writes the kept values to the trace
+//! `[T][kept][vectors]`, and one spike word. A sample's trace of 1,000 leaky neurons and 25 steps
+//! is 100 KB and stays in L2. Per vector and step of the tutorial's neuron: a comparison, a fused
 //! multiply-add, a subtraction, a store.
 //!
 //! The equations are the neuron's own ([`Neuron::step`]), on vectors.
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::neuron::{List, Neuron, Num};
 
-/// Forward through all of time, some blocks of one sample.
+/// The forward pass of some blocks of one sample.
 pub(crate) struct Forward<'a> {
     pub layer: &'a LayerState,
     /// The first block.
@@ -27,13 +27,13 @@ pub(crate) struct Forward<'a> {
     pub current: &'a [F32x16],
     pub block_stride: usize,
     pub stride: usize,
-    /// `[block][T][kept][vectors]`, or empty if not wanted.
+    /// `[block][T][kept][vectors]`, or empty if not needed.
     pub trace: &'a mut [F32x16],
     /// `[block][T]`.
     pub words: &'a mut [u64],
 }
 
-/// [`Forward`] for neurons of a type and the settings of a number.
+/// [`Forward`] for a neuron type with numbered settings.
 pub(super) struct ForwardOf<'a, N, const SETTINGS: usize>(pub Forward<'a>, pub N);
 
 impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
@@ -166,7 +166,7 @@ pub(super) fn load<S: Simd, const G: usize>(s: S, from: &[F32x16]) -> [S::V; G] 
     vectors
 }
 
-/// Zeros for `G` vectors of neurons: a state at rest, or where nothing comes back.
+/// Zeros for `G` vectors of neurons: a state at rest, or a zero gradient.
 #[inline(always)]
 pub(super) fn zeros<S: Simd, L: List<Num<Vectors<S>>>, const G: usize>(s: S) -> [L; G] {
     [L::from_fn(|_| Num(Vectors(s), s.splat(0.0))); G]

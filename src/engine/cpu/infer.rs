@@ -1,4 +1,4 @@
-//! The way forward alone: classes, scores and recordings, for an engine and for
+//! Inference: classes, scores and recordings, for the engine and for
 //! [`Predictor`](crate::Predictor).
 
 use ndarray::{Array3, ArrayViewMut2};
@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace};
 
-/// A network to run forward, by several threads at once: layers that nothing changes, and workspaces of
-/// which each call takes one.
+/// A network for concurrent inference: immutable layers, and a workspace per call.
 #[derive(Debug)]
 pub(crate) struct Inference {
     kit: Kit,
@@ -90,7 +89,7 @@ pub(super) fn classify(
     })
 }
 
-/// Every sample's scores `[B, N]`, whose largest is its class.
+/// Every sample's scores `[B, N]`; the largest determines the class.
 pub(super) fn scores(
     model: Model<'_>,
     work: &mut Workspace,
@@ -107,7 +106,7 @@ pub(super) fn scores(
     })
 }
 
-/// Runs a batch and hands each of its samples to `take`, in order.
+/// Runs a batch and passes each sample to `take`, in order.
 fn each_sample(
     model: Model<'_>,
     work: &mut Workspace,
@@ -128,7 +127,7 @@ fn each_sample(
     })
 }
 
-/// Spikes and membranes of the layers asked for.
+/// Spikes and membranes of the requested layers.
 pub(super) fn record(
     model: Model<'_>,
     work: &mut Workspace,
@@ -140,7 +139,7 @@ pub(super) fn record(
         let mut spare = std::mem::take(&mut work.spare);
         let keep = |(k, layer): (usize, &NeuronLayer)| {
             let shape = (source.steps, source.batch, layer.neurons);
-            // Every entry is written, so what a spare one holds does not matter.
+            // Every entry is overwritten, so old contents do not matter.
             let mut tensor = || {
                 let len = shape.0 * shape.1 * shape.2;
                 let fitting = spare.iter().position(|spare| spare.len() == len);

@@ -1,6 +1,6 @@
-//! The kernels of neurons without their type: what [`Neurons`](crate::neuron::Neurons) hold of this
-//! engine. Each type of neuron has kernels of its own, compiled where its type is known, and more of
-//! them for settings that are used much.
+//! Type-erased kernels of neurons, stored in [`Neurons`](crate::neuron::Neurons). Each neuron type
+//! has its own kernels, compiled where the type is known, and specialized kernels for common
+//! settings.
 
 use super::{
     backward::{Backward, BackwardOf},

@@ -1,4 +1,4 @@
-//! A layer of a network on this engine: its numbers in the kernels' layout, and its neurons.
+//! A layer of a network in this engine: its parameters in the kernels' layout, and its neurons.
 
 use std::ops::{Deref, DerefMut};
 
@@ -34,7 +34,7 @@ impl DerefMut for NeuronLayer {
 }
 
 impl NeuronLayer {
-    /// `weight_t`: whether adjoints of the inputs will be asked for.
+    /// `weight_t`: whether adjoints of the inputs are needed.
     pub fn new(layer: &Layer, weight_t: bool) -> Self {
         let learns = layer.neuron.each().any(|(.., learn)| learn);
         let mut state = LayerState::new(layer.inputs(), layer.neurons(), learns);
@@ -56,24 +56,24 @@ impl NeuronLayer {
         each.filter_map(|(i, (constant, _, learn))| learn.then_some((i, constant)))
     }
 
-    /// How many numbers are kept of a neuron's step.
+    /// Number of values kept per neuron and step.
     pub fn kept(&self) -> usize {
         self.neuron.run().kept()
     }
 
-    /// Brings the kernels' constants up to date with `values`.
+    /// Updates the kernels' constants from `values`.
     pub fn refresh_constants(&mut self) {
         self.state.spread_constants(&self.values);
     }
 }
 
-/// Adam's moments of one layer, the first and the second; there are none before the first update.
+/// Adam's first and second moments of one layer; empty before the first update.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Moments {
     /// As the layer's `params`.
     pub first: Vec<F32x16>,
     pub second: Vec<F32x16>,
-    /// Of each learnt constant.
+    /// Of each learned constant.
     pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
 }
 

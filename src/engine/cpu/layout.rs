@@ -1,12 +1,12 @@
-//! A layer's parameters as the kernels want them, and the way there and back.
+//! The kernels' layout of a layer's parameters, and conversions from and to it.
 //!
-//! Neurons stand in **blocks** of up to 64: `vectors` vectors of sixteen, one bit of a spike word
-//! each. A layer of `N` neurons has `⌈N/64⌉` blocks of 4 vectors (or one block of fewer, if it is
-//! small); what is padded has weight 0 and bias 0, its spikes do not count, and no gradient passes.
+//! Neurons are grouped in **blocks** of up to 64: `vectors` vectors of sixteen, one bit of a spike
+//! word each. A layer of `N` neurons has `⌈N/64⌉` blocks of 4 vectors (or one block of fewer, if it
+//! is small); padding has weight 0 and bias 0, its spikes are not counted, and it gets no gradient.
 //!
-//! Parameters are stored `[block][input][vectors]`, the bias as one more input: what one block needs
-//! is contiguous, the rows of one input are adjacent, and walking a list of active inputs touches
-//! whole cache lines. Adam's moments lie in the same way.
+//! Parameters are stored `[block][input][vectors]`, the bias as one more input: the data of one
+//! block are contiguous, the rows of one input are adjacent, and iterating over active inputs
+//! touches whole cache lines. Adam's moments have the same layout.
 
 use ndarray::{Array1, Array2};
 
@@ -33,9 +33,8 @@ pub(crate) struct LayerState {
     /// The constants of the neurons, `[block][vectors]` each, in the order of
     /// [`Neuron::Constants`](crate::neuron::Neuron::Constants).
     pub constants: Vec<Vec<F32x16>>,
-    /// The weights the other way round, `[block below][neuron][vectors below]`: what the adjoints of
-    /// the inputs are formed from. Empty where they need none: in the first layer, and where nothing
-    /// is trained.
+    /// The transposed weights, `[block below][neuron][vectors below]`, for the adjoints of the
+    /// inputs. Empty if not needed: in the first layer, and without training.
     pub weight_t: Vec<F32x16>,
     /// Blocks and vectors of the layer below (or of the input, in blocks of 4).
     pub below: Shape,
@@ -72,13 +71,13 @@ impl Shape {
     }
 }
 
-/// Vectors of a block that hold some of a row's neurons; those that are left in the last block hold none.
+/// Number of vectors of a block that hold neurons; the rest of the last block is padding.
 pub(super) fn live(neurons: usize, vectors: usize, block: usize) -> usize {
     (neurons.div_ceil(LANES) - block * vectors).min(vectors)
 }
 
 impl LayerState {
-    /// Room for the numbers of a layer of this size; the numbers are put there later.
+    /// Allocates memory for a layer of this size, to be filled later.
     pub fn new(inputs: usize, neurons: usize, learns: bool) -> Self {
         let shape = Shape::of(neurons);
         LayerState {
@@ -110,7 +109,7 @@ impl LayerState {
         }
     }
 
-    /// Whether the adjoint of the inputs is formed by fused multiply-adds.
+    /// Whether the adjoint of the inputs is computed with fused multiply-adds.
     pub fn narrow(&self) -> bool {
         self.neurons <= NARROW
     }
@@ -185,7 +184,7 @@ impl LayerState {
         self.constants = values.iter().map(spread).collect();
     }
 
-    /// Brings `weight_t` up to date with `params`.
+    /// Updates `weight_t` from `params`.
     pub fn refresh_weight_t(&mut self) {
         let (below, neurons, inputs) = (self.below.vectors, self.neurons, self.inputs);
         let (vectors, block_len) = (self.vectors, self.block_len());

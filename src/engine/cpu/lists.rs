@@ -1,11 +1,10 @@
-//! Lists of what is active: an input's non-zero entries, and the neurons that fire at each step.
+//! Lists of active inputs: nonzero entries, and the neurons that fire at each step.
 //!
-//! Made once, walked by every block of outputs. Each overwrites what it held, in the memory that it
-//! has.
+//! A list is built once and used by every block of outputs. Rebuilding it reuses its memory.
 
 use super::simd::{F32x16, Kernel, LANES, Simd, flatten};
 
-/// Inputs whose weights for two blocks, 512 bytes each, are kept in L1.
+/// Number of inputs whose weights for two blocks, 512 bytes each, stay in L1.
 pub(super) const STRETCH: usize = 64;
 
 /// The non-zero entries of a matrix `[rows, columns]`, row by row.
@@ -16,7 +15,7 @@ pub(super) struct Sparse {
     /// Where each stretch of [`STRETCH`] columns begins in each row, and where the last ends.
     cuts: Vec<u32>,
     stretches: usize,
-    /// Of each row, sixteen columns each: which are not 0.
+    /// Masks of the nonzero columns, sixteen columns each, row by row.
     masks: Vec<u16>,
     pub seen: InputStats,
 }
@@ -35,7 +34,7 @@ impl Sparse {
     }
 }
 
-/// What rows hold.
+/// Statistics of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct InputStats {
     /// Entries that are not 0.
@@ -53,7 +52,7 @@ impl InputStats {
     }
 }
 
-/// [`InputStats`] in the making: every number goes through it once.
+/// Accumulates [`InputStats`] over every number.
 struct Scanner<S: Simd> {
     active: usize,
     largest: S::V,
@@ -105,13 +104,13 @@ fn load<S: Simd>(s: S, x: &[f32]) -> S::V {
     }
 }
 
-/// Looks at rows.
+/// Computes the statistics of rows.
 pub(super) struct Scan<I>(pub I);
 
 impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Scan<I> {
     type Out = InputStats;
 
-    /// Four vectors at a time, so that one maximum need not wait for another.
+    /// Four vectors at a time, so that the maxima are independent.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> InputStats {
         let mut eyes: [Scanner<S>; 4] = std::array::from_fn(|_| Scanner::new(s));
@@ -134,7 +133,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for Scan<I> {
 /// Lists rows.
 pub(super) struct ReadRows<'a, I> {
     pub rows: I,
-    /// Room for so many entries is made at first (more make it grow).
+    /// Initial capacity in entries.
     pub most: usize,
     pub sparse: &'a mut Sparse,
 }
@@ -142,7 +141,7 @@ pub(super) struct ReadRows<'a, I> {
 impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
     type Out = ();
 
-    /// Sixteen entries at a time, those that are not 0 pushed together; no branch on the data.
+    /// Sixteen entries at a time, compressing the nonzero ones, without branches on the data.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Sparse {
@@ -184,9 +183,9 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
     }
 }
 
-/// The non-zero entries of a matrix `[rows, columns]` by pairs of neighbouring columns: where either
-/// is active, both values. Neighbouring pixels mostly are active together, so that what a row
-/// contributes is loaded once for two columns.
+/// The non-zero entries of a matrix `[rows, columns]` by pairs of adjacent columns, with both
+/// values if either is nonzero. Adjacent pixels are mostly active together, so a row's contribution
+/// is loaded once for two columns.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pairs {
     /// Columns `2p` and `2p + 1` have the entries `starts[p] .. starts[p + 1]`.
@@ -194,7 +193,7 @@ pub(super) struct Pairs {
     row: Vec<u32>,
     value: Vec<[f32; 2]>,
     columns: usize,
-    /// How many each pair has, in the lane of its first column.
+    /// Number of entries of each pair, in the lane of its first column.
     counts: Vec<F32x16>,
 }
 
@@ -211,7 +210,7 @@ impl Pairs {
     }
 }
 
-/// Fills [`Pairs`] from rows that have been listed.
+/// Fills [`Pairs`] from lists of rows.
 pub(super) struct SortPairs<'a, I> {
     pub rows: I,
     /// The rows' lists, whose rows follow each other.
@@ -223,7 +222,7 @@ pub(super) struct SortPairs<'a, I> {
 impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for SortPairs<'_, I> {
     type Out = ();
 
-    /// Once over the masks, to see how much room each pair needs, and once to put everything there.
+    /// One pass over the masks counts the entries of each pair, and a second pass stores them.
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (columns, vectors) = (self.columns, self.columns.div_ceil(LANES));
@@ -250,7 +249,8 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for SortPairs<'_, I> {
                 s.store(more, count);
             }
         }
-        // `starts[p + 1]` is where the next entry of pair `p` goes, and ends as its end.
+        // `starts[p + 1]` is the position of the next entry of pair `p`; at the end it is the end
+        // of the pair.
         starts.clear();
         starts.extend([0, 0]);
         let mut total = 0;
@@ -312,8 +312,8 @@ impl Kernel for ReadEvents<'_> {
         let (steps, width) = (self.num_steps, self.vectors * LANES);
         let Events { ends, neurons } = self.events;
         ends.clear();
-        // Room for every neuron at every step, and for the sixteen that are written at a time: no later
-        // sample makes it grow.
+        // Capacity for every neuron at every step, plus sixteen entries written at a time, so that
+        // no later sample reallocates.
         neurons.resize(neurons.len().max(self.words.len() * width + LANES), 0);
         let mut count = 0;
         for t in 0..steps {

@@ -1,14 +1,14 @@
-//! Losses of one sample, value and adjoint; the formulas stand in [`loss`](crate::loss).
+//! Losses of one sample, value and adjoint; see [`loss`](crate::loss) for the formulas.
 //!
-//! Every loss of the library is a mean over the batch, so each sample's share can be had without
-//! the others: that is what lets a sample go through loss and backward pass while its traces are
-//! still in the cache. (A loss of the user's own sees the whole batch and takes another way.)
+//! Every built-in loss is a mean over the batch, so each sample's contribution can be computed
+//! independently, and a sample runs through loss and backward pass while its traces are in the
+//! cache. (Custom losses get the whole batch and take a different path.)
 
 use super::simd::{F32x16, Kernel, LANES, Simd, flatten, flatten_mut};
 use crate::Loss;
 
-/// The output layer of one sample, rows `[T][row]`; `run` overwrites one of the two with the
-/// adjoint by it and says which.
+/// The output layer of one sample, rows `[T][row]`; `run` overwrites one of the two with its
+/// adjoint and says which.
 pub(super) struct SampleLoss<'a> {
     pub loss: &'a Loss,
     pub classes: usize,
@@ -22,7 +22,7 @@ pub(super) struct SampleLoss<'a> {
     pub scratch: &'a mut [F32x16],
 }
 
-/// What a sample contributes.
+/// The contribution of a sample.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LossShare {
     /// To the loss.
@@ -144,7 +144,7 @@ fn cross_entropy<S: Simd>(
             let max = s.splat(max.0[n]);
             for (l, x) in row.iter_mut().enumerate() {
                 let v = s.load(x);
-                nonfinite = s.fma(v, zero, nonfinite); // a NaN or an infinity ends in the loss
+                nonfinite = s.fma(v, zero, nonfinite); // NaN and infinity propagate to the loss
                 let e = s.keep(valid(l), s.exp(s.sub(v, max)));
                 sums[n] = s.add(sums[n], e);
                 s.store(e, x);

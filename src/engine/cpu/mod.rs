@@ -1,19 +1,20 @@
-//! The fast engine for CPUs.
+//! The CPU engine.
 //!
-//! It computes what [`reference`](super::reference) computes, in another order of loops:
+//! It computes the same as [`reference`](super::reference), with a different order of loops:
 //!
-//! 1. **Hoist** ([`read`], [`current`]): a static input's product with the first layer's weights, once
-//!    for all steps, block of neurons by block, walking the non-zero pixels.
-//! 2. **Through time** ([`sample`]: [`forward`], [`loss`], [`backward`]): each sample (or a group of a few) goes
-//!    forward through all layers and all steps, through the loss, and back, before the next begins.
-//!    Membranes stay in registers, a sample's trace in L2; nothing of size `[T, B, N]` exists, unless
-//!    a loss of the user's own asks for it.
-//! 3. **Weights** ([`update`], [`strip`], [`weights`]): gradients block by block, each handed to Adam while it is
-//!    in registers.
+//! 1. **Hoist** ([`read`], [`current`]): the product of a constant input with the first layer's
+//!    weights, once for all steps, one block of neurons at a time, iterating over the nonzero
+//!    pixels.
+//! 2. **Through time** ([`sample`]: [`forward`], [`loss`], [`backward`]): each sample (or small
+//!    group) runs forward through all layers and all steps, through the loss, and backward, before
+//!    the next one starts. Membranes stay in registers, a sample's trace in L2. Nothing of size
+//!    `[T, B, N]` exists, unless a custom loss needs it.
+//! 3. **Weights** ([`update`], [`strip`], [`weights`]): gradients block by block, each passed to
+//!    Adam while it is in registers.
 //!
-//! Work is split by samples in 1 and 2 and by weights in 3, and every sum runs in a fixed order, so
-//! the bits do not depend on the number of threads; nor on the instruction set, on x86 or ARM, where it
-//! has fused multiply-adds ([`simd`]).
+//! Work is split by samples in 1 and 2 and by weights in 3, and every sum has a fixed order, so the
+//! bits depend neither on the number of threads nor, on x86 and ARM, on the instruction set if it
+//! has fused multiply-add ([`simd`]).
 
 mod backend;
 mod backward;
@@ -50,25 +51,25 @@ use self::{backend::Cpu, simd::Isa};
 use super::driver::Driver;
 use crate::{Adam, Error, Network, Objective, Result};
 
-/// The fast CPU engine behind the [`Engine`](crate::Engine) trait; single precision.
+/// The CPU engine, in single precision. It implements [`Engine`](crate::Engine).
 #[derive(Debug)]
 pub struct CpuEngine(pub(super) Driver<Cpu>);
 
 impl CpuEngine {
-    /// An engine that trains `network` by `objective` (a bare [`Loss`](crate::Loss) will do).
+    /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for settings of the objective or the optimizer out of range;
-    /// [`Error::Shape`] where the optimizer has moments of another network.
+    /// [`Error::InvalidParameter`] if a setting of the objective or the optimizer is out of range;
+    /// [`Error::Shape`] if the optimizer has the moments of another network.
     pub fn new(network: Network, objective: impl Into<Objective>, adam: Adam) -> Result<Self> {
         Self::with_isa(network, objective.into(), adam, Isa::best())
     }
 
-    /// The same on an instruction set by its name (`AVX-512`, `AVX2`, `SSE2`; on ARM `NEON`,
-    /// `portable`), to compare their results.
+    /// The same with a named instruction set (`AVX-512`, `AVX2`, `SSE2`; on ARM `NEON`,
+    /// `portable`), to compare results.
     ///
     /// # Errors
-    /// As [`new`](Self::new); [`Error::InvalidParameter`] where this machine does not have it.
+    /// As [`new`](Self::new); [`Error::InvalidParameter`] if the machine does not support it.
     pub fn with_instruction_set(
         network: Network,
         objective: impl Into<Objective>,
@@ -79,12 +80,12 @@ impl CpuEngine {
         Self::with_isa(network, objective.into(), adam, isa)
     }
 
-    /// The instruction sets that this machine has, the fastest last.
+    /// The instruction sets that the machine supports, the fastest last.
     pub fn instruction_sets() -> Vec<&'static str> {
         Isa::available().into_iter().map(Isa::name).collect()
     }
 
-    /// Starts timing the parts of what is run from now on.
+    /// Starts timing the parts of all later runs.
     #[doc(hidden)]
     pub fn start_clock(&mut self) {
         self.0.backend.kit.clock.start();
@@ -101,7 +102,7 @@ impl CpuEngine {
         Driver::new(network, objective, adam, open).map(CpuEngine)
     }
 
-    /// Says why it is not another device that computes.
+    /// Sets a note that says why another device was not used.
     #[cfg(feature = "cuda")]
     pub(super) fn with_note(mut self, note: String) -> Self {
         self.0.backend.note = Some(note);
@@ -109,7 +110,7 @@ impl CpuEngine {
     }
 }
 
-/// The instruction set of this name, if this machine has it.
+/// The instruction set of this name, if the machine supports it.
 fn instruction_set(name: &str) -> Result<Isa> {
     let available = Isa::available();
     let found = available.iter().find(|isa| isa.name() == name);

@@ -1,15 +1,15 @@
-//! Work shared out over threads: rayon with the feature of that name, else one thread.
+//! Distributes work over threads: with rayon if that feature is enabled, else on one thread.
 //!
-//! Every task writes its own piece of memory and reads what is finished, so the result does not
-//! depend on who runs what when. Within a thread pool of the caller's own (`pool.install(…)`), that
-//! pool is used.
+//! Every task writes its own piece of memory and reads only finished results, so scheduling does
+//! not affect the result. Within a thread pool of the caller (`pool.install(…)`), that pool is
+//! used.
 
 /// Runs `f` on each item.
 pub(super) fn for_each<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
     for_each_chunk(true, items, 1, |n, chunk| f(n, &mut chunk[0]));
 }
 
-/// Runs `f` on each piece of `size` items, at once if the work is worth it.
+/// Runs `f` on each piece of `size` items, in parallel if the work is worth it.
 pub(super) fn for_each_chunk<T: Send>(
     worth: bool,
     items: &mut [T],
@@ -29,12 +29,12 @@ pub(super) fn for_each_chunk<T: Send>(
         .for_each(|(n, chunk)| f(n, chunk));
 }
 
-/// Most threads that have a share of their own; more of them share.
+/// Maximum number of threads with their own share; additional threads share.
 #[cfg(feature = "rayon")]
 const SHARES: usize = 32;
 
-/// Each thread has a share of the pieces, the same in every step, so that it finds what it touches in
-/// its own caches; one that is done early takes from the end of others' shares.
+/// Each thread gets the same share of the pieces in every step, so that its data stay in its
+/// caches. A thread that finishes early takes pieces from the end of other shares.
 #[cfg(feature = "rayon")]
 fn share_out<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     use rayon::prelude::*;
@@ -62,7 +62,7 @@ fn share_out<T: Send>(items: &mut [T], size: usize, f: impl Fn(usize, &mut [T]) 
     });
 }
 
-/// Runs both, at once if the work is worth it and there is a thread to spare.
+/// Runs both, in parallel if the work is worth it and a thread is free.
 pub(super) fn join(worth: bool, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
     #[cfg(not(feature = "rayon"))]
     let _ = worth;
@@ -75,8 +75,8 @@ pub(super) fn join(worth: bool, a: impl FnOnce() + Send, b: impl FnOnce() + Send
     b();
 }
 
-/// Runs `f` on a thread of the pool, if the work is worth it and there is more than one: what `f` shares
-/// out then need not wake the pool each time anew.
+/// Runs `f` on a thread of the pool, if the work is worth it and the pool has more than one:
+/// parallel work within `f` then does not wake the pool each time.
 pub(super) fn enter<R: Send>(worth: bool, f: impl FnOnce() -> R + Send) -> R {
     #[cfg(not(feature = "rayon"))]
     let _ = worth;
@@ -87,7 +87,7 @@ pub(super) fn enter<R: Send>(worth: bool, f: impl FnOnce() -> R + Send) -> R {
     f()
 }
 
-/// Threads that [`for_each`] would use now.
+/// Number of threads that [`for_each`] would use now.
 pub(super) fn threads() -> usize {
     #[cfg(feature = "rayon")]
     return rayon::current_num_threads();

@@ -1,4 +1,4 @@
-//! The terms of a pass over samples: what it computes with, what it is told, and what each sample leaves.
+//! The data of a pass over samples: shared memory, settings, and the results of each sample.
 
 use ndarray::{ArrayViewMut2, Axis};
 
@@ -13,12 +13,11 @@ use super::{
 };
 use crate::{Adjoints, Objective, ReadOut, Recording, Trace};
 
-/// What a batch may keep in memory between the passes over samples and weights; larger batches are
-/// done in parts.
+/// Memory limit for a batch between the passes over samples and weights; larger batches are
+/// processed in parts.
 const BUDGET: usize = 32 << 20;
 
-/// What computes: the instruction set, a stopwatch, and each thread's memory. Passes that run at once
-/// share it.
+/// The instruction set, a stopwatch, and each thread's memory. Concurrent passes share it.
 #[derive(Debug)]
 pub(super) struct Kit {
     pub isa: Isa,
@@ -44,7 +43,7 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
-    /// How many samples are done at once: as many as fit the budget, in parts as equal as can be.
+    /// Number of samples per part: as many as fit the budget, in parts of nearly equal size.
     pub fn part(self, source: Source<'_>, backward: bool) -> usize {
         let bytes = |(k, layer): (usize, &NeuronLayer)| {
             let rows = if k == 0 { source.rows() } else { source.steps };
@@ -78,16 +77,16 @@ impl Model<'_> {
 /// Where the adjoints come from.
 #[derive(Clone, Copy)]
 pub(super) enum AdjointSource<'a> {
-    /// There are none.
+    /// No adjoints.
     Nothing,
-    /// A loss that can be had sample by sample.
+    /// From a loss computed sample by sample.
     Objective(&'a Objective),
-    /// They are given, for the whole batch, with all that the forward pass left.
+    /// Given for the whole batch, with the results of the forward pass.
     Adjoints(&'a Recording, &'a Adjoints),
 }
 
 impl AdjointSource<'_> {
-    /// What a hidden spike costs.
+    /// The activity penalty per hidden spike.
     pub fn activity_penalty(self) -> f64 {
         match self {
             AdjointSource::Objective(objective) => objective.rate_l1,
@@ -96,7 +95,7 @@ impl AdjointSource<'_> {
     }
 }
 
-/// What every sample's pass is told.
+/// The settings of a pass.
 #[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
     pub source: Source<'a>,
@@ -104,7 +103,7 @@ pub(super) struct Pass<'a> {
     pub first: usize,
     /// Number of samples in it.
     pub count: usize,
-    /// Whether the input is walked as a list.
+    /// Whether the input is sparse.
     pub sparse: bool,
     pub targets: &'a [usize],
     pub goal: AdjointSource<'a>,
@@ -118,14 +117,14 @@ impl Pass<'_> {
     }
 }
 
-/// What a sample leaves for the weights, and its share of the report.
+/// The results of a sample for the weights, and its part of the report.
 #[derive(Debug, Default)]
 pub(super) struct SampleTrace {
     /// Of each layer, `[block][T]`.
     pub words: Vec<Vec<u64>>,
     /// Of each layer, `a` as `[block][T][vectors]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
     pub a: Vec<Vec<F32x16>>,
-    /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learnt.
+    /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learned.
     pub learnt: Vec<Vec<Vec<F32x16>>>,
     pub share: LossShare,
     /// Each output neuron's spike count and its membrane summed over time, a row each.
@@ -172,7 +171,7 @@ pub(super) fn views(trace: &mut Trace) -> impl Iterator<Item = View<'_>> {
     })
 }
 
-/// What one thread needs for one group at a time.
+/// The memory of one thread for one group.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     pub slots: Vec<SampleScratch>,
@@ -183,7 +182,7 @@ pub(super) struct Scratch {
     pub row: Vec<F32x16>,
 }
 
-/// What it needs for each sample of the group.
+/// The memory for each sample of the group.
 #[derive(Debug, Default)]
 pub(super) struct SampleScratch {
     /// Of each layer, `[block][T][kept][vectors]`.
@@ -192,7 +191,7 @@ pub(super) struct SampleScratch {
     /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
     pub spk: Vec<F32x16>,
     pub mem: Vec<F32x16>,
-    /// `[block][T][vectors]` of the layer in hand.
+    /// `[block][T][vectors]` of the current layer.
     pub e: Vec<F32x16>,
     pub g: Vec<F32x16>,
 }

@@ -1,4 +1,4 @@
-//! Numbers for each step and neuron of one sample, as kernels have them and as rows `[T, N]`.
+//! Numbers for each step and neuron of one sample, in the kernels' layout and as rows `[T, N]`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Things that a thread needs for a while, kept between uses.
+//! A pool of temporary objects for threads, kept between uses.
 
 use std::{
     array,
@@ -8,15 +8,15 @@ use std::{
     },
 };
 
-/// Shelves of a pool: threads have one each while there are no more of them, so that a thread finds
-/// what it used last, still in its caches.
+/// Number of shelves of a pool. Up to this number of threads each has its own shelf, so that a
+/// thread reuses its last object, still in its caches.
 const SHELVES: usize = 64;
 
-/// Items that a shelf keeps: a thread that is asked again before it is done takes a second one.
+/// Number of objects per shelf: a nested call on the same thread takes a second one.
 const KEPT: usize = 4;
 
-/// As many items as threads use at once. A lock is held only while an item is taken or put back, never
-/// while it is used, so a thread that is asked for more work in between cannot wait for itself.
+/// Holds as many objects as threads use at once. A lock is held only while an object is taken or
+/// returned, never while it is used, so a nested call cannot deadlock.
 #[derive(Debug)]
 pub(super) struct Pool<T>([Mutex<Vec<T>>; SHELVES]);
 
@@ -27,7 +27,7 @@ impl<T> Default for Pool<T> {
 }
 
 impl<T: Default> Pool<T> {
-    /// Lends one to `f`; what it left from an earlier use is still in it.
+    /// Lends an object to `f`, with its contents from the last use.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         let shelf = &self.0[shelf()];
         let lock = || shelf.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,7 +55,7 @@ fn shelf() -> usize {
 mod tests {
     use super::*;
 
-    /// What is asked for while one is in use is another one; each is found again, up to a number.
+    /// A nested call gets another object, and the pool keeps each, up to a limit.
     #[test]
     fn uses_may_be_nested() {
         fn nest(pool: &Pool<Vec<usize>>, depth: usize, found: &mut Vec<Vec<usize>>) {
@@ -72,14 +72,14 @@ mod tests {
         nest(&pool, 2 * KEPT, &mut found);
         assert!(found.iter().all(Vec::is_empty));
         found.clear();
-        // The innermost were put back first, and there was no room for the others.
+        // The innermost objects were returned first and filled the shelf.
         nest(&pool, 2 * KEPT, &mut found);
         let kept = (1..=KEPT).rev().map(|depth| vec![depth]);
         let expected = kept.chain(vec![Vec::new(); KEPT]);
         assert_eq!(found, expected.collect::<Vec<_>>());
     }
 
-    /// An item that a panic has taken along is not missed.
+    /// An object lost in a panic does no harm.
     #[test]
     fn a_panic_takes_its_item_along() {
         let pool = Pool::<Vec<usize>>::default();

@@ -1,7 +1,8 @@
-//! What a part of a batch is fed: whether it is sparse, its lists, and a static input's currents.
+//! The input of a part of a batch: whether it is sparse, its lists, and the currents of a constant
+//! input.
 //!
-//! All numbers of the input are looked at before a parameter changes: when they are listed, or, if they are
-//! not, by [`largest`](Kit::largest), just before their sample goes forward.
+//! All numbers of the input are checked before a parameter changes: while they are listed, or
+//! otherwise by [`largest`](Kit::largest), just before the forward pass of their sample.
 
 use super::{
     clock::Part,
@@ -17,10 +18,12 @@ use super::{
 /// Samples whose non-zero inputs are listed together.
 const GROUP: usize = 16;
 
-/// Rows of a sequence that say whether it is sparse (`misjudged` in `tests/cases` knows which).
+/// Number of rows of a sequence that are sampled to decide whether it is sparse (`misjudged` in
+/// `tests/cases` knows which).
 const JUDGED: usize = 64;
 
-/// The first layer's input: its non-zero entries, by rows and by columns, and what a static one gives.
+/// The first layer's input: its nonzero entries, by rows and by columns, and the currents of a
+/// constant input.
 #[derive(Debug, Default)]
 pub(super) struct InputLists {
     pub parts: Vec<Sparse>,
@@ -30,9 +33,9 @@ pub(super) struct InputLists {
 }
 
 impl InputLists {
-    /// Decides whether the input is walked as lists of its non-zero entries, which are then made, or is
-    /// dense; and forms the currents of a static one, unless it is known what comes of them. Returns
-    /// the decision and the largest magnitude of what has been listed; `None` if that has a NaN or an
+    /// Decides whether the input is sparse, and then lists its nonzero entries, or dense; and
+    /// computes the currents of a constant input, unless their results are known. Returns the
+    /// decision and the largest magnitude of the listed entries; `None` if they contain NaN or
     /// infinity.
     pub fn read(
         &mut self,
@@ -53,7 +56,7 @@ impl InputLists {
             .resize_with(self.parts.len().max(groups), Sparse::default);
         let worth = source.worth();
         let (clock, isa) = (&model.kit.clock, model.kit.isa);
-        // A static input is listed at once; to list a dense sequence would be in vain.
+        // A constant input is listed at once; listing a dense sequence would be useless.
         let listed = source.constant || model.kit.looks_sparse(source, first, count);
         let parts = &mut self.parts[..if listed { groups } else { 0 }];
         for_each_chunk(worth, parts, 1, |n, part| {
@@ -97,7 +100,7 @@ impl InputLists {
                 return;
             }
             currents.resize(layer.blocks * count * layer.vectors, F32x16::ZERO);
-            // Two blocks at once where a list is walked.
+            // Two blocks at once for a sparse product.
             let blocks = if sparse { 2 } else { 1 };
             for_each_chunk(worth, currents, blocks * count * layer.vectors, |n, out| {
                 let block = n * blocks;
@@ -128,8 +131,8 @@ impl InputLists {
 }
 
 impl Kit {
-    /// Whether a sequence is to be listed, from some of its rows: they follow each other by the golden
-    /// section of all, and so are spread over samples and over time.
+    /// Whether to list a sequence, judged from some of its rows. Their positions advance by the
+    /// golden ratio, which spreads them over samples and time.
     fn looks_sparse(&self, source: Source<'_>, first: usize, count: usize) -> bool {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
         let (steps, all) = (source.rows(), count * source.rows());
@@ -154,7 +157,7 @@ impl Kit {
 }
 
 impl InputStats {
-    /// Whether, of so many entries, so few are active that to walk them is faster.
+    /// Whether few enough entries are active that a sparse product is faster.
     fn sparse(self, entries: usize) -> bool {
         self.active as f64 <= DENSE * entries as f64
     }

@@ -1,8 +1,9 @@
-//! Samples through all layers and all of time, forward, through the loss, and back.
+//! Runs samples through all layers and time steps: forward, loss, backward.
 //!
-//! A thread takes a **group** of samples at a time: one, where what it touches then fits into L2 (a
-//! static image: 100 KB of trace); a few short ones, where layers are dense or wide, so that a block's
-//! weights, fetched from L3, serve all of them. Within a group, layer by layer, block by block.
+//! A thread processes a **group** of samples at a time: one sample if its data fit into L2 (a
+//! constant image has 100 KB of trace); a few short ones if layers are dense or wide, so that all
+//! of them use a block's weights once fetched from L3. Within a group the order is layer by layer,
+//! block by block.
 
 use ndarray::{ArrayViewMut2, Axis};
 
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::Recording;
 
-/// A pass over samples: the network, what it is fed, and what is asked for.
+/// A pass over samples: the network, its input, and the requested results.
 #[derive(Clone, Copy)]
 pub(super) struct GroupPass<'a> {
     pub model: Model<'a>,
@@ -31,8 +32,8 @@ pub(super) struct GroupPass<'a> {
 }
 
 impl GroupPass<'_> {
-    /// Samples from number `first` of the part on; what is asked for of a sample's layers is
-    /// written into its views.
+    /// Runs samples from number `first` of the part on; requested recordings of a sample's layers
+    /// are written to its views.
     pub fn run(
         self,
         first: usize,
@@ -126,12 +127,12 @@ impl GroupPass<'_> {
                 });
             }
         }
-        // A current that is there already serves all blocks in turn; others are formed block by block.
+        // A precomputed current serves all blocks; others are computed block by block.
         let (at_once, block_stride, stride) = match hoisted {
             true => (layer.blocks, pass.count * vectors, 0),
             false => (1, steps * vectors, vectors),
         };
-        // Each block's share of the next group's rows, so that they are in the cache then.
+        // Each block prefetches its share of the next group's rows.
         let next = pass.first + first + samples.len();
         let more = samples
             .len()

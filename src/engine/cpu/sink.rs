@@ -1,4 +1,4 @@
-//! What is done with a gradient while it is in registers: added to a buffer, or handed to Adam.
+//! Destinations for gradients in registers: added to a buffer, or passed to Adam.
 
 use super::{
     simd::{BlockKernel, F32x16, Kernel, Simd},
@@ -16,13 +16,13 @@ pub(super) enum Sink<'a> {
         weights: &'a mut [F32x16],
         first: &'a mut [F32x16],
         second: &'a mut [F32x16],
-        /// Not zero where a weight has become NaN or infinite.
+        /// Nonzero if a weight has become NaN or infinite.
         nonfinite: &'a mut F32x16,
     },
 }
 
 impl Sink<'_> {
-    /// Asks for what [`put`](Self::put) will need for inputs `i` and `i + 1`.
+    /// Prefetches the data that [`put`](Self::put) needs for inputs `i` and `i + 1`.
     #[inline(always)]
     pub fn prefetch<S: Simd, const L: usize>(&self, s: S, i: usize) {
         if let Sink::Adam {
@@ -92,14 +92,14 @@ fn adam<S: Simd>(
     updated.1
 }
 
-/// Applies gradients that lie in a buffer.
+/// Applies gradients from a buffer.
 pub(super) struct FromBuffer<'a> {
     pub gradients: &'a [F32x16],
     pub update: Update,
     pub weights: &'a mut [F32x16],
     pub first: &'a mut [F32x16],
     pub second: &'a mut [F32x16],
-    /// Not zero where a weight has become NaN or infinite.
+    /// Nonzero if a weight has become NaN or infinite.
     pub nonfinite: &'a mut F32x16,
 }
 
@@ -117,7 +117,7 @@ impl Kernel for FromBuffer<'_> {
     }
 }
 
-/// Hands finished sums `[inputs][vectors]` to a sink.
+/// Passes finished sums `[inputs][vectors]` to a sink.
 pub(super) struct Deliver<'a> {
     pub vectors: usize,
     pub sums: &'a [F32x16],
@@ -148,7 +148,7 @@ mod tests {
     };
     use crate::Adam;
 
-    /// One weight's update as it would be without the rule for moments that have faded.
+    /// The update of one weight without the rule for subnormal moments.
     fn plain(u: &Update, fused: bool, g: f32, [w, m, v]: [f32; 3]) -> [f32; 3] {
         let fma = |a: f32, b: f32, c: f32| if fused { a.mul_add(b, c) } else { a * b + c };
         let m = fma(u.beta1, m, u.gain1 * g);

@@ -1,4 +1,4 @@
-//! A batch's input as the kernels read it.
+//! The input of a batch in the form that the kernels read.
 
 use ndarray::{ArrayView, CowArray, Dimension};
 
@@ -16,12 +16,12 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The rows of input that a sample has: one, or one for each step.
+    /// Number of input rows per sample: one, or one per step.
     pub fn rows(&self) -> usize {
         if self.constant { 1 } else { self.steps }
     }
 
-    /// Whether threads are worth waking: a few images are done before another is there.
+    /// Whether waking threads pays off: a few images finish before another thread starts.
     pub fn worth(&self) -> bool {
         self.batch * self.rows() > 4
     }
@@ -31,7 +31,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Hands on an input, copied only where it does not lie in standard order.
+/// Passes on an input, copied only if it is not in standard layout.
 pub(super) fn with_source<R>(input: Input<'_>, f: impl FnOnce(Source<'_>) -> R) -> R {
     let (steps, batch, features) = (input.num_steps(), input.batch(), input.features());
     let with = |x: Option<&[f32]>, constant| {

@@ -1,4 +1,4 @@
-//! The order of work of a step: input, samples, weights.
+//! Schedules one step: read input, run samples, update weights.
 
 use super::{
     layer::NeuronLayer,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Input, StepReport, optim::Update};
 
-/// What a step works on.
+/// The data of a step.
 pub(super) struct Step<'a> {
     pub kit: &'a Kit,
     pub layers: &'a mut [NeuronLayer],
@@ -18,26 +18,26 @@ pub(super) struct Step<'a> {
     pub learning: &'a mut Learning,
 }
 
-/// What a step is to do after the way forward.
+/// What to do after the forward pass.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
     Stop,
     /// Leave the gradients in the buffers.
     Gradients,
-    /// Update the parameters, if the loss is finite and no gradient, nor its square, can have overflowed;
-    /// else leave the gradients in the buffers.
+    /// Update the parameters if the loss is finite and no gradient or its square can have
+    /// overflowed; else leave the gradients in the buffers.
     Update(Update),
 }
 
-/// What a step has done.
+/// The result of a step.
 pub(super) struct Done {
     pub report: StepReport,
     pub updated: bool,
 }
 
 impl Step<'_> {
-    /// Runs a batch; adjoints that are given are of a loss that has seen the whole batch, and the report
-    /// then has no loss. `None`, here and below: the input holds a NaN or an infinity.
+    /// Runs a batch. Given adjoints come from a loss over the whole batch, and the report then has
+    /// no loss. `None`, here and below: the input contains NaN or infinity.
     pub fn run(
         mut self,
         input: Input<'_>,
@@ -122,7 +122,7 @@ impl Step<'_> {
     }
 }
 
-/// Adds up a report.
+/// Accumulates a report.
 struct Tally {
     loss: f64,
     correct: (usize, usize),

@@ -1,5 +1,5 @@
-//! Gradients of all weights, and their update: what is done with a part of a batch when all its samples
-//! have gone forward and back.
+//! Gradients and updates of all weights, after all samples of a part of a batch have run forward
+//! and backward.
 //!
 //! A tile owns some weights, a block of outputs times some inputs, so no sum crosses threads:
 //!
@@ -7,7 +7,7 @@
 //!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
 //! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is copied
 //!   once for the strip; it and the sums of the tile (60 and 400 KB at most) stay in L2, and each
-//!   adjoint that comes from beyond serves 200 inputs.
+//!   adjoint loaded from beyond L2 is used for 200 inputs.
 //! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
 
 use ndarray::Array1;
@@ -25,14 +25,14 @@ use super::{
 };
 use crate::optim::Update;
 
-/// Inputs of a tile with a dense input, at most.
+/// Maximum number of inputs of a tile with a dense input.
 const SLICE: usize = 200;
 
-/// Blocks of outputs of such a tile, at most.
+/// Maximum number of output blocks of such a tile.
 const STRIP: usize = 8;
 
-/// Inputs of each slice: where there are enough, of a multiple of four slices, so that two or four threads
-/// get as many.
+/// Number of inputs per slice. If there are enough, the number of slices is a multiple of four, so
+/// that two or four threads get equal shares.
 fn slice(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(SLICE).next_multiple_of(4))
 }
@@ -109,8 +109,8 @@ impl Learning {
         }
     }
 
-    /// Weight gradients of all layers from what a pass left of its samples, into Adam or (added) into
-    /// the buffers.
+    /// Weight gradients of all layers from the results of a pass, passed to Adam or added to the
+    /// buffers.
     pub fn weights(
         &mut self,
         kit: &Kit,
@@ -153,7 +153,7 @@ impl Learning {
             let mut tiles = tiles(k, layer, moments, gradients, update, width, &mut nonfinite);
             let first = rows.len();
             if k == 0 && !pass.sparse {
-                // Strips: some blocks of one part; four or more for each thread, if there are so many.
+                // Strips: some blocks of one part; at least four per thread, if there are enough.
                 let strip = (tiles.len() / (4 * threads())).clamp(1, STRIP);
                 let of = |tile: &Tile<'_>| (tile.part, tile.block / strip);
                 tiles.sort_by_key(of);
@@ -166,8 +166,8 @@ impl Learning {
             } else {
                 rows.extend(tiles.into_iter().map(|tile| (0, vec![tile])));
             }
-            // Where in its layer a row stands, so that a thread's share has some of each layer: those
-            // whose weights it has used on the way forward.
+            // The position of a row in its layer, so that a thread's share includes rows of each
+            // layer whose weights it used in the forward pass.
             let count = rows.len() - first;
             for (n, (place, _)) in rows[first..].iter_mut().enumerate() {
                 *place = (n << 16) / count;
@@ -206,8 +206,8 @@ impl Learning {
         }
     }
 
-    /// The sum of the squares of each layer's gradients in the buffers, in double precision: block by
-    /// block, each in sixteen sums, so that neither threads nor registers change its bits.
+    /// The sum of the squares of each layer's gradients in the buffers, in double precision: block
+    /// by block, each in sixteen sums, so that the bits depend neither on threads nor on registers.
     pub fn gradient_squares(&self, layers: &[NeuronLayer]) -> Vec<f64> {
         let of = |(k, layer): (usize, &NeuronLayer)| {
             let blocks = self.gradients[k].chunks_exact(layer.block_len());
@@ -280,7 +280,7 @@ impl Learning {
         self.apply_learnt(layers, update);
     }
 
-    /// Begins the sums of `∂L/∂` the constants anew.
+    /// Resets the sums of the gradients of the constants.
     pub fn clear_learnt(&mut self) {
         self.learnt
             .iter_mut()
@@ -288,7 +288,7 @@ impl Learning {
             .for_each(|sums| sums.fill(0.0));
     }
 
-    /// Adds up the samples' `∂L/∂` the constants.
+    /// Adds the samples' gradients of the constants.
     pub fn collect_learnt(&mut self, layers: &[NeuronLayer], samples: &[SampleTrace]) {
         let layers = layers.iter().enumerate();
         for (k, layer) in layers.filter(|(_, layer)| layer.learns) {
@@ -303,15 +303,15 @@ impl Learning {
         }
     }
 
-    /// Whether no gradient of a decay or threshold, nor its square, can have overflowed, nor is a NaN: they take in
-    /// membranes, which may have, where no `a` has.
+    /// Whether no gradient of a decay or threshold is NaN and neither it nor its square can have
+    /// overflowed. These gradients depend on membranes, which may overflow even if no `a` does.
     pub fn learnt_safe(&self, layers: &[NeuronLayer]) -> bool {
         let size = |sums: &Vec<Vec<f64>>| sums.iter().flatten().map(|x| x.abs()).sum::<f64>();
         let mut layers = layers.iter().zip(&self.learnt);
         layers.all(|(layer, sums)| !layer.learns || size(sums) < Update::SAFE)
     }
 
-    /// `∂L/∂` the learnt constants of layer `k`, by number, in their own shapes.
+    /// `∂L/∂` the learned constants of layer `k`, by number, in their own shapes.
     pub fn learnt_gradients(&self, layer: &NeuronLayer, k: usize) -> Vec<(usize, Array1<f32>)> {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
             1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
@@ -323,7 +323,7 @@ impl Learning {
             .collect()
     }
 
-    /// Adam on learnt constants, brought back into their ranges.
+    /// Applies Adam to learned constants and clamps them to their ranges.
     pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], update: Update) {
         for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns {
@@ -343,7 +343,7 @@ impl Learning {
     }
 }
 
-/// Whether no tile has met a NaN or an infinity.
+/// Whether no tile has found NaN or infinity.
 fn clean(nonfinite: &[F32x16]) -> bool {
     flatten(nonfinite).iter().all(|&x| x == 0.0)
 }

@@ -1,4 +1,4 @@
-//! Sixteen lanes as the arithmetic of a [neuron](crate::neuron): its equations, on vector registers.
+//! The arithmetic of a [neuron](crate::neuron) on vector registers of sixteen lanes.
 
 use super::simd::Simd;
 use crate::neuron::{Arithmetic, Shape};

@@ -1,4 +1,4 @@
-//! Weight gradients of a tiles: some inputs of a layer, for some blocks of its outputs.
+//! Weight gradients of a tile: some inputs of a layer and some blocks of its outputs.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::{
 /// of each, stay in L1.
 const HEIGHT: usize = 75;
 
-/// What one thread needs for one tile.
+/// The memory of one thread for one tile.
 #[derive(Debug, Default)]
 pub(super) struct GradScratch {
     pub sums: Vec<F32x16>,
@@ -68,10 +68,10 @@ impl WeightGrad<'_> {
         }
     }
 
-    /// From a dense input, stretch by stretch of rows (steps of samples): copies their columns, and adds
-    /// what they give with each block's adjoints; hands on the sums at the end. Both come from beyond
-    /// L2, and are asked for while the block before is computed: the next block's adjoints, and a share
-    /// of the next stretch's rows.
+    /// From a dense input, one stretch of rows (steps of samples) at a time: copies the columns,
+    /// accumulates their products with each block's adjoints, and passes on the sums at the end.
+    /// Rows and adjoints come from beyond L2, so while a block is computed, the next block's
+    /// adjoints and a share of the next stretch's rows are prefetched.
     pub fn dense(self, tiles: TileRow<'_>, GradScratch { sums, x }: &mut GradScratch) {
         let (source, steps, vectors) = (self.pass.source, self.pass.source.rows(), self.vectors);
         let bias = self.columns.contains(&self.inputs);
@@ -87,7 +87,7 @@ impl WeightGrad<'_> {
             let row = source.row(self.pass.first + r / steps, r % steps);
             &row[self.columns.start..][..real]
         };
-        // Whole samples, if they are short; of long ones, parts as equal as can be.
+        // Whole samples if they are short; otherwise parts of nearly equal length.
         let height = match HEIGHT / steps {
             0 => steps.div_ceil(steps.div_ceil(HEIGHT)),
             samples => samples * steps,

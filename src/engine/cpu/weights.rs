@@ -1,8 +1,8 @@
 //! Weight gradients `∂L/∂W = Σ aᵀ s`.
 //!
 //! For a block of 64 outputs and one input, the gradient is the sum of the adjoints `a` of those
-//! samples (or sample-steps) at which the input was active. It is formed in registers and handed to
-//! a [`Sink`] at once: to Adam, so that it never goes to memory, or to a buffer. No two tasks touch
+//! samples (or sample-steps) at which the input was active. It is computed in registers and passed
+//! to a [`Sink`] at once: to Adam, so that it is never stored, or to a buffer. No two tasks touch
 //! the same weight, and each sum runs over the batch in order: no reduction crosses threads.
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     sink::Sink,
 };
 
-/// Inputs between the one whose weights and moments are asked for and the one in hand.
+/// Distance in inputs between the prefetched weights and moments and the current ones.
 const DISTANCE: usize = 8;
 
 /// One block's gradients from a real-valued input: `Σ_r x[r, i] a[r]`.
@@ -55,7 +55,7 @@ impl BlockKernel for FromInput<'_> {
                 self.sink.put::<S, L>(s, 2 * p + 1, sums[1]);
             }
         }
-        // The bias is an input that is always 1.
+        // The bias is an input with the constant value 1.
         let mut sum = [s.splat(0.0); L];
         for a in a {
             for l in 0..L {
@@ -158,12 +158,12 @@ impl BlockKernel for FromSpikes<'_> {
     }
 }
 
-/// Classes that are summed at once in [`FromSpikesToFew`], and the most that it is for.
+/// Classes that are summed at once in [`FromSpikesToFew`], and the maximum that it supports.
 const CLASSES: usize = 5;
 pub(super) const FEW: usize = 15;
 
-/// Samples whose sum is taken first, before it is added to those before: a GPU can take many such sums
-/// at once, and so have the same bits (`SAMPLES` in `ptx/lif.cu`).
+/// Number of samples that are summed first, before the sum is added to the total. A GPU can compute
+/// many such sums at once with the same bits (`SAMPLES` in `ptx/lif.cu`).
 const SAMPLES: usize = 4;
 
 /// The same to a layer of at most [`FEW`] neurons, from all samples.
@@ -191,9 +191,9 @@ impl<'a, I: Iterator<Item = (&'a [u64], &'a [F32x16])> + Clone> Kernel for FromS
     }
 }
 
-/// [`CLASSES`] neurons times `G` vectors of inputs, from `class` and `vector` on: one addition under a
-/// mask for each of them and each step, whether a spike is there or not. Walking the spikes would need
-/// fewer, but a word holds a few only, and the end of each walk comes as a surprise to the processor.
+/// [`CLASSES`] neurons times `G` vectors of inputs, from `class` and `vector` on: one masked
+/// addition for each of them and each step. Iterating over spikes would need fewer additions, but a
+/// word holds only a few spikes, and the end of each iteration is a mispredicted branch.
 #[inline(always)]
 fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [F32x16])>, const G: usize>(
     s: S,
@@ -237,8 +237,8 @@ fn few<'a, S: Simd, I: Iterator<Item = (&'a [u64], &'a [F32x16])>, const G: usiz
     }
 }
 
-/// The bias's gradient: the sum of one sample's adjoints `[T][vectors]`, from the last step to the first, as
-/// the way back meets them; added to `sum [vectors]`.
+/// The bias's gradient: the sum of one sample's adjoints `[T][vectors]`, from the last step to the
+/// first, in the order of the backward pass; added to `sum [vectors]`.
 pub(super) struct FromBias<'a> {
     pub a: &'a [F32x16],
     pub sum: &'a mut [F32x16],

@@ -7,19 +7,19 @@ use super::{
     sample::GroupPass,
 };
 
-/// The memory of the passes over one batch, kept for the next.
+/// The memory of the passes over one batch, kept for the next batch.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     pub lists: InputLists,
     pub samples: Vec<SampleTrace>,
-    /// Tensors of a recording that is no longer needed.
+    /// Tensors of an old recording, for reuse.
     pub spare: Vec<Vec<f32>>,
 }
 
 impl Workspace {
-    /// All samples of a part, forward and, if asked for, back, when its input has been read; what is
-    /// asked for of their layers is written into their views. Returns the largest magnitude of a dense
-    /// sequence's numbers; `None` if there is a NaN or an infinity.
+    /// Runs all samples of a part forward and, if requested, backward, after the input was read.
+    /// Requested recordings are written to the views. Returns the largest magnitude of a dense
+    /// sequence; `None` if it contains NaN or infinity.
     pub fn pass(
         &mut self,
         model: Model<'_>,

@@ -1,4 +1,4 @@
-//! The reference as an [`Engine`](crate::Engine): the [page](mod@super), and Adam on its gradients.
+//! The reference as an [`Engine`](crate::Engine): the [reference](mod@super) plus Adam.
 
 use super::{backward, forward};
 #[cfg(doc)]
@@ -8,16 +8,16 @@ use crate::{
     engine::driver::{Backend, Driver, Mode, Moments, Norms},
 };
 
-/// The reference behind the [`Engine`](crate::Engine) trait.
+/// The reference engine. It implements [`Engine`](crate::Engine).
 #[derive(Debug, Clone)]
 pub struct ReferenceEngine<F: Float = f32>(pub(in crate::engine) Driver<Reference<F>, F>);
 
 impl<F: Float> ReferenceEngine<F> {
-    /// An engine that trains `network` by `objective` (a bare [`Loss`](crate::Loss) will do).
+    /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss).
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] for settings of the objective or the optimizer out of range;
-    /// [`Error::Shape`] where the optimizer has moments of another network.
+    /// [`Error::InvalidParameter`] if a setting of the objective or the optimizer is out of range;
+    /// [`Error::Shape`] if the optimizer has the moments of another network.
     pub fn new(
         network: Network<F>,
         objective: impl Into<Objective<F>>,
@@ -59,7 +59,7 @@ impl<F: Float> Backend<F> for Reference<F> {
         Ok(self.moments.clone())
     }
 
-    /// [`Adam::step`] looks at all of them before and after an update.
+    /// [`Adam::step`] checks all of them before and after an update.
     fn finite(&self) -> bool {
         true
     }

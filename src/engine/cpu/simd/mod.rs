@@ -1,10 +1,11 @@
-//! Sixteen virtual lanes of `f32`, on whatever vector registers the machine has.
+//! Sixteen virtual lanes of `f32` on the machine's vector registers.
 //!
 //! The kernels of this engine are written once, over [`Simd`]: a vector `V` is always sixteen
-//! lanes, one AVX-512 register, two of AVX2, four of NEON, or an array that the compiler maps to what
-//! is there (SSE2). The same operations in the same order on the same sixteen lanes: AVX-512, AVX2 and
-//! NEON give the same bits. The portable path has no fused multiply-add on x86 (so its last bits
-//! differ there); on ARM it has, and is there to compare NEON with.
+//! lanes, one AVX-512 register, two of AVX2, four of NEON, or an array that the compiler maps to
+//! available registers (SSE2). AVX-512, AVX2 and NEON apply the same operations in the same order
+//! to the same sixteen lanes, so they give the same bits. The portable path has no fused
+//! multiply-add on x86, so its last bits differ there; on ARM it has one and serves as a comparison
+//! for NEON.
 //!
 //! [`Isa::run`] enters a [`Kernel`] compiled for an instruction set. This is the engine's only
 //! module with `unsafe` code.
@@ -36,18 +37,19 @@ impl F32x16 {
     pub const ZERO: F32x16 = F32x16([0.0; LANES]);
 }
 
-/// The operations that the kernels are made of, each lane by lane.
+/// The operations of the kernels, lane by lane.
 pub(super) trait Simd: Copy {
     /// Sixteen numbers in registers.
     type V: Copy;
     /// Sixteen truth values in registers.
     type M: Copy;
-    /// How many vectors a kernel may keep in registers as accumulators beside its operands.
+    /// Number of vectors that a kernel can keep in registers as accumulators in addition to its
+    /// operands.
     const ACCUMULATORS: usize;
 
-    /// Runs a kernel as a function of its own, compiled for this instruction set. A kernel with many
-    /// variants calls them so: where nothing is optimized, a function's stack frame holds everything
-    /// that is inlined into it.
+    /// Runs a kernel as a separate function, compiled for this instruction set. A kernel with many
+    /// variants calls them this way: without optimization, a function's stack frame holds
+    /// everything inlined into it.
     fn call<K: Kernel>(self, kernel: K) -> K::Out;
 
     fn splat(self, x: f32) -> Self::V;
@@ -61,7 +63,7 @@ pub(super) trait Simd: Copy {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     fn sqrt(self, a: Self::V) -> Self::V;
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a·b + c`, rounded once where the machine can.
+    /// `a·b + c`, rounded once if the machine supports it.
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     fn abs(self, a: Self::V) -> Self::V;
     /// The larger of `|x|` and `before`, which is not negative; a NaN is larger than an infinity.
@@ -70,7 +72,7 @@ pub(super) trait Simd: Copy {
     fn gt(self, a: Self::V, b: Self::V) -> Self::M;
     /// Which lanes are not 0; a NaN is not.
     fn nonzero(self, v: Self::V) -> u16;
-    /// F32x16 `n` as bit `n`.
+    /// Lane `n` as bit `n`.
     fn bits(self, m: Self::M) -> u16;
     /// Bit `n` as lane `n`.
     fn mask(self, bits: u16) -> Self::M;
@@ -115,7 +117,7 @@ pub(super) trait Simd: Copy {
             }
         }
     }
-    /// Asks for the cache line of `at`, which will be needed soon.
+    /// Prefetches the cache line of `at`.
     #[inline(always)]
     fn prefetch(self, _at: &f32) {}
     /// `2^n` where `magic = 1.5·2²³ + n`, `−126 ≤ n ≤ 127`.
@@ -189,14 +191,14 @@ fn fold(mut x: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
     x[0]
 }
 
-/// A piece of work that is compiled for each instruction set.
+/// Work compiled for each instruction set.
 pub(super) trait Kernel {
     type Out;
-    /// Must be `#[inline(always)]`, and so must all that it calls with `simd`.
+    /// Must be `#[inline(always)]`, as must everything it calls with `simd`.
     fn run<S: Simd>(self, simd: S) -> Self::Out;
 }
 
-/// A piece of work on blocks of `L` vectors, compiled for each `L` from 1 to 4 as well.
+/// Work on blocks of `L` vectors, also compiled for each `L` from 1 to 4.
 pub(super) trait BlockKernel {
     type Out;
     /// Vectors in a block, 1 to 4.
@@ -221,7 +223,7 @@ impl<K: BlockKernel> Kernel for K {
 /// An instruction set that this process can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
-    /// What the compiler makes of arrays (on x86, SSE2).
+    /// Arrays compiled for the baseline instruction set (on x86, SSE2).
     Portable,
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Neon,
@@ -232,7 +234,7 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// All that this machine can run, the fastest last.
+    /// All instruction sets that the machine can run, the fastest last.
     pub fn available() -> Vec<Isa> {
         #[allow(unused_mut, reason = "where there is but one")]
         let mut all = vec![Isa::Portable];

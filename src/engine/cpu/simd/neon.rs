@@ -39,7 +39,7 @@ macro_rules! fourfold {
     };
 }
 
-/// F32x16 `n` has bit `n`.
+/// Lane `n` has bit `n`.
 #[inline(always)]
 fn each_bit() -> [uint32x4_t; 4] {
     const BITS: [u32; LANES] = [

@@ -1,4 +1,4 @@
-//! Vectors as arrays: SSE2, NEON, or whatever the compiler makes of them.
+//! Vectors as arrays, compiled to SSE2, NEON or other registers.
 
 use super::{F32x16, Kernel, LANES, Simd};
 
