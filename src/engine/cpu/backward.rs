@@ -63,7 +63,6 @@ impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let BackwardOf(mut backward, neuron) = self;
-        let several = SETTINGS != UNCOMMON && !LEARN && cfg!(optimized);
         let vectors = backward.layer.vectors;
         for block in 0..backward.layer.blocks {
             let mut at = 0;
@@ -73,16 +72,10 @@ impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
                     neuron,
                     place: Place { block, at },
                 };
-                at += match vectors - at {
-                    4.. if S::ACCUMULATORS >= 8 => match several {
-                        true => s.call(GroupOf::<_, SETTINGS, LEARN, 4, 3>(group)),
-                        false => s.call(GroupOf::<_, SETTINGS, LEARN, 4, 1>(group)),
-                    },
-                    2.. if S::ACCUMULATORS >= 4 => match several {
-                        true => s.call(GroupOf::<_, SETTINGS, LEARN, 2, 2>(group)),
-                        false => s.call(GroupOf::<_, SETTINGS, LEARN, 2, 1>(group)),
-                    },
-                    _ => s.call(GroupOf::<_, SETTINGS, LEARN, 1, 1>(group)),
+                at += match (S::ACCUMULATORS, vectors - at) {
+                    (8.., 4..) => group.run::<S, SETTINGS, LEARN, 4, 3>(s),
+                    (4.., 2..) => group.run::<S, SETTINGS, LEARN, 2, 2>(s),
+                    _ => group.run::<S, SETTINGS, LEARN, 1, 1>(s),
                 };
             }
         }
@@ -94,6 +87,28 @@ struct Group<'a, 'b, N> {
     backward: &'a mut Backward<'b>,
     neuron: N,
     place: Place,
+}
+
+impl<N: Neuron> Group<'_, '_, N> {
+    /// `G` of its vectors, which it returns; common settings take the arriving adjoints of `M` steps at
+    /// once. The conditions are constants, so that only the kernels that an instruction set runs are
+    /// compiled for it.
+    #[inline(always)]
+    fn run<S: Simd, const SETTINGS: usize, const LEARN: bool, const G: usize, const M: usize>(
+        self,
+        s: S,
+    ) -> usize {
+        if const { G > 1 && S::ACCUMULATORS < 2 * G } {
+            return G; // not reached: the caller looks at the registers
+        }
+        if const { SETTINGS == UNCOMMON || LEARN || !cfg!(optimized) } {
+            s.call(GroupOf::<_, SETTINGS, LEARN, G, 1>(self))
+        } else if const { S::ACCUMULATORS < 4 && SETTINGS > 1 } {
+            s.call(GroupOf::<_, UNCOMMON, LEARN, G, 1>(self))
+        } else {
+            s.call(GroupOf::<_, SETTINGS, LEARN, G, M>(self))
+        }
+    }
 }
 
 /// `G` vectors of neurons, `M` steps' arriving adjoints at a time.

@@ -14,7 +14,7 @@ use super::{
     simd::{F32x16, Kernel, LANES, Simd},
     vectors::Vectors,
 };
-use crate::neuron::{List, Neuron, Num};
+use crate::neuron::{List, Neuron, Num, UNCOMMON};
 
 /// The forward pass of some blocks of one sample.
 pub(crate) struct Forward<'a> {
@@ -64,11 +64,10 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
                     },
                     words: &mut *words,
                 };
-                let wide = S::ACCUMULATORS;
-                at += match vectors - at {
-                    4.. if wide >= 4 => s.call(GroupOf::<_, SETTINGS, 4>(group)),
-                    2.. => s.call(GroupOf::<_, SETTINGS, 2>(group)),
-                    _ => s.call(GroupOf::<_, SETTINGS, 1>(group)),
+                at += match (S::ACCUMULATORS, vectors - at) {
+                    (4.., 4..) => group.run::<S, SETTINGS, 4>(s),
+                    (_, 2..) => group.run::<S, SETTINGS, 2>(s),
+                    _ => group.run::<S, SETTINGS, 1>(s),
                 };
             }
         }
@@ -88,6 +87,22 @@ struct Group<'a, N> {
     stride: usize,
     trace: &'a mut [F32x16],
     words: &'a mut [u64],
+}
+
+impl<N: Neuron> Group<'_, N> {
+    /// `G` of its vectors, which it returns. The conditions are constants, so that only the kernels that an
+    /// instruction set runs are compiled for it.
+    #[inline(always)]
+    fn run<S: Simd, const SETTINGS: usize, const G: usize>(self, s: S) -> usize {
+        if const { G > 2 && S::ACCUMULATORS < 4 } {
+            return G; // not reached: the caller looks at the registers
+        }
+        if const { S::ACCUMULATORS < 4 && SETTINGS > 1 } {
+            s.call(GroupOf::<_, UNCOMMON, G>(self))
+        } else {
+            s.call(GroupOf::<_, SETTINGS, G>(self))
+        }
+    }
 }
 
 /// `G` vectors of neurons.
