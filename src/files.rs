@@ -199,6 +199,45 @@ fn commas(json: &[u8]) -> usize {
     json.iter().filter(counts).count()
 }
 
+/// Writes a file under a temporary name beside it and renames it, so that a failure leaves the file that
+/// was there before. A path that leads to a pipe or a device is written to as it is.
+#[cfg(feature = "safetensors")]
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    use io::{ErrorKind, Write};
+    let failed = |e| failed("write", path, e);
+    // Through a link, the file that it leads to is replaced.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if fs::metadata(&target).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, bytes).map_err(failed);
+    }
+    if target.exists() {
+        // A file that may not be written to is not replaced either.
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&target)
+            .map_err(failed)?;
+    }
+    let mut name = target.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = target.with_file_name(name);
+    let written = fs::File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        match file.sync_all() {
+            // Some mounts do not offer it.
+            Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
+                Ok(())
+            }
+            synced => synced,
+        }
+    });
+    written
+        .and_then(|()| fs::rename(&temporary, &target))
+        .map_err(|e| {
+            let _ = fs::remove_file(&temporary);
+            failed(e)
+        })
+}
+
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
     failed("read", path, source)
 }

@@ -53,7 +53,7 @@ pub(crate) mod header;
 mod neurons;
 mod source;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use ndarray::ArrayViewD;
 
@@ -93,15 +93,17 @@ pub enum Mismatch {
 
 impl<F: Float> Network<F> {
     /// Writes all trained tensors to a file, in this network's precision, and describes the neurons in
-    /// its metadata. Equal networks give equal files.
+    /// its metadata. Equal networks give equal files. The file is written under a temporary name in the
+    /// same folder and then renamed, so a file that was there before survives a failure.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) with the path, if the file cannot be written;
+    /// [`Error::NonFinite`](crate::Error::NonFinite) if a parameter is NaN or infinite, which no reader
+    /// accepts; [`Error::Io`](crate::Error::Io) with the path, if the file cannot be written;
     /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) if the neurons' constants exceed
     /// the header size of the format (100 MB).
     pub fn save_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        fs::write(path, self.to_safetensors()?).map_err(|e| files::failed("write", path, e))
+        self.check_finite("")?;
+        files::replace(path.as_ref(), &self.to_safetensors()?)
     }
 
     fn to_safetensors(&self) -> Result<Vec<u8>> {

@@ -190,6 +190,43 @@ fn a_network_that_was_cast() {
     assert!(error.contains("lif1.beta is 0.94999998"), "{error}");
 }
 
+/// What no reader would take is not written, and a failure leaves the file that was there.
+#[test]
+fn a_good_file_survives() {
+    let (dir, path) = folder();
+    let mut network = network(Leaky::new(0.9));
+    network.save_safetensors(&path).unwrap();
+    let good = fs::read(&path).unwrap();
+    let before = network.clone();
+    network.parameters_mut()[1].1[[2]] = f32::NEG_INFINITY;
+    let error = network.save_safetensors(&path).unwrap_err();
+    assert!(matches!(error, Error::NonFinite { .. }), "{error}");
+    assert!(error.to_string().starts_with("fc1.bias is -inf"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), good);
+
+    // Nothing else is left in the folder, also by a save that cannot be completed: the name of a folder.
+    let folder = dir.path().join("taken");
+    fs::create_dir(&folder).unwrap();
+    assert!(before.save_safetensors(&folder).is_err());
+    assert!(before.save_safetensors(dir.path().join("no/such")).is_err());
+    let mut names: Vec<_> = (fs::read_dir(&dir).unwrap())
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["model.safetensors", "taken"]);
+
+    // A link is followed.
+    #[cfg(unix)]
+    {
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        fs::write(&path, "old").unwrap();
+        before.save_safetensors(&link).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), good);
+    }
+}
+
 #[test]
 fn numbers_come_back_with_the_same_bits() {
     let (_dir, path) = folder();
