@@ -43,7 +43,7 @@ pub enum Error {
     },
 
     /// A target is not a class of the network.
-    #[error("target {index} is class {value}; expected a class below {classes}")]
+    #[error("targets[{index}] is {value}; expected a class below {classes}")]
     Target {
         /// Position in the batch.
         index: usize,

@@ -37,7 +37,7 @@
 //! stage, make the four calls yourself:
 //!
 //! ```
-//! use ndarray::Array2;
+//! use spikegrad::ndarray::Array2;
 //! use spikegrad::{Adam, Input, Leaky, Loss, Network, engine::reference::{backward, forward}};
 //!
 //! let mut network: Network<f64> = Network::builder(3).layer(2, Leaky::new(0.9)).build()?;

@@ -273,7 +273,11 @@ impl<F: Float> Network<F> {
         let mut tensors = self.parameters_mut();
         let Some((_, tensor)) = tensors.iter_mut().find(|(known, _)| known == name) else {
             let known: Vec<String> = tensors.into_iter().map(|(known, _)| known).collect();
-            return Err(Error::parameter("parameter name", name, known.join(", ")));
+            return Err(Error::parameter(
+                "parameter name",
+                name,
+                format!("one of {}", known.join(", ")),
+            ));
         };
         if tensor.shape() != values.shape() {
             return Err(Error::shape(

@@ -31,7 +31,7 @@ use crate::{
 /// `spawn_blocking`).
 ///
 /// ```
-/// use ndarray::Array2;
+/// use spikegrad::ndarray::Array2;
 /// use spikegrad::{Input, Leaky, Network, Predictor, ReadOut};
 ///
 /// let network: Network = Network::builder(4)

@@ -71,7 +71,10 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<(), Unfit> {
     let claimed = u64::from_le_bytes(*first);
     let header = usize::try_from(claimed).ok().and_then(|n| rest.get(..n));
     let Some(header) = header else {
-        let expected = format!("at most {}, the number of bytes that follow", rest.len());
+        let expected = format!(
+            "at most {}, the number of bytes that follow: the file is truncated or damaged",
+            rest.len()
+        );
         return unfit("length of the header", expected, claimed.to_string());
     };
     let Some(digits) = encode::find_checksum(header) else {

@@ -18,6 +18,7 @@
 //! (5)  eᵏ⁻¹_t += aᵏ_t Wᵏ
 //! ```
 //!
+//! `hᵏ_t` is what step `t + 1` sends back; the `h_t` of a neuron's own derivation is the sum `gᵏ_t + hᵏ_t`.
 //! The state `x` is the membrane `u`, or several numbers for neurons with synapses or adaptation.
 //! `a` is `∂L/∂I`.
 
