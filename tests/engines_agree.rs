@@ -1033,8 +1033,8 @@ fn clipping(name: &str, make: &Make) {
         ))
     };
     let clipped = run(Adam::new(1e-3).clip_norm(0.25 * norm));
-    assert_gradients_close(&name, &widened(m), &widened(&clipped.1));
-    assert_gradients_close(&name, &widened(v), &widened(&clipped.2));
+    assert_gradients_close(name, &widened(m), &widened(&clipped.1));
+    assert_gradients_close(name, &widened(v), &widened(&clipped.2));
     let free = run(Adam::new(1e-3));
     assert_eq!(free, run(Adam::new(1e-3).clip_norm(100.0 * norm)), "{name}");
     let (a, b) = (clipped.1.norm(), free.1.norm());

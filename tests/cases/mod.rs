@@ -221,7 +221,7 @@ fn current_based(
 
 /// A case of both kinds of neurons in one network; `current_first`: which is the first layer's.
 fn both_kinds(current_first: bool) -> Case {
-    let neuron = |k: usize| match (k % 2 == 0) == current_first {
+    let neuron = |k: usize| match k.is_multiple_of(2) == current_first {
         true => Neurons::from(Synaptic::spytorch(0.6, 0.8).threshold(0.5)),
         false => Neurons::from(Leaky::new(0.85)),
     };
