@@ -193,6 +193,7 @@ impl Synaptic {
 
 impl Neurons {
     /// How the membrane fires and resets, where these are neurons of this crate.
+    #[cfg(feature = "safetensors")]
     pub(crate) fn membrane(&self) -> Option<leaky::Rule> {
         let leaky = self.equations::<leaky::Rule>().copied();
         leaky.or_else(|| Some(self.equations::<Rule>()?.membrane))
