@@ -66,6 +66,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// Dark enough for lines and text on white.
+const COLORS: [RGBColor; 4] = [
+    RGBColor(230, 25, 75),
+    RGBColor(60, 180, 75),
+    RGBColor(184, 134, 11),
+    RGBColor(0, 130, 200),
+];
+
+/// Labels for 1, 2 and 5 of each power of ten alone: the others would overlap.
+fn label(value: &f64) -> String {
+    let leading = value / 10_f64.powf((value.log10() + 1e-9).floor());
+    match [1.0, 2.0, 5.0].iter().any(|n| (leading - n).abs() < 1e-6) {
+        true => format!("{value}"),
+        false => String::new(),
+    }
+}
+
 /// Both axes logarithmic: what is linear has slope 1.
 fn draw(
     path: &Path,
@@ -92,9 +109,11 @@ fn draw(
         .x_desc("time steps T")
         .y_desc("training step, ms")
         .light_line_style(WHITE)
+        .x_label_formatter(&label)
+        .y_label_formatter(&label)
         .draw()?;
     for (n, (name, points)) in curves.iter().enumerate() {
-        let color = Palette99::pick(n).to_rgba();
+        let color = COLORS[n % COLORS.len()].to_rgba();
         chart.draw_series(LineSeries::new(
             points.iter().copied(),
             color.stroke_width(2),
