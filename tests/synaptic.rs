@@ -377,3 +377,14 @@ fn what_is_out_of_range_is_refused_by_name() {
     let error = build(Synaptic::new(two, 0.9)).unwrap_err();
     assert!(matches!(error, Error::Shape { .. }), "{error}");
 }
+
+/// Only the neuron that fires before it integrates makes the input wait a step in each layer.
+#[test]
+fn firing_first_costs_a_step_a_layer() {
+    for (dynamics, steps) in DYNAMICS.into_iter().zip([3, 1, 1]) {
+        let neuron = || Synaptic::new(0.5, 0.9).dynamics(dynamics);
+        let builder = Network::builder(2).layer(3, neuron()).layer(2, neuron());
+        let network: Network = builder.build().unwrap();
+        assert_eq!(network.min_steps(), steps, "{dynamics:?}");
+    }
+}
