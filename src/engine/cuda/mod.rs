@@ -253,6 +253,8 @@ impl Backend<f32> for Cuda {
         if matches!(objective.loss, Loss::Custom(_)) {
             return Ok(());
         }
+        self.check_input(input)?;
+        input.check_targets(&self.template, targets)?;
         let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
     }
