@@ -90,11 +90,11 @@ fn judge(fixture: &Fixture, report: &Report) {
 #[test]
 fn the_fixtures_bite() {
     let fixtures = fixtures();
-    // The published crate comes without seven large ones.
+    // The published crate comes without some, to stay small.
     let least = if Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").is_dir() {
         121
     } else {
-        114
+        50
     };
     assert!(fixtures.len() >= least, "only {} fixtures", fixtures.len());
     for fixture in fixtures {
