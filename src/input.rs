@@ -170,6 +170,11 @@ impl<'a, F: Float> Input<'a, F> {
         Ok(())
     }
 
+    /// The result of a pass over the input, which is `None` if the pass has met a NaN or an infinity.
+    pub(crate) fn finite<T>(&self, made: Option<T>) -> Result<T> {
+        made.ok_or_else(|| self.not_finite())
+    }
+
     /// The error for the first NaN or infinity, which must exist.
     pub(crate) fn not_finite(&self) -> Error {
         let found = match self {

@@ -106,7 +106,7 @@ impl Predictor {
         input.check_shape(network)?;
         record.check(network.layers().len())?;
         record.check_memory(network, input)?;
-        finite(input, inference.record(input, record))
+        input.finite(inference.record(input, record))
     }
 
     /// Writes each sample's class by a read-out to `classes`, one per sample.
@@ -123,7 +123,7 @@ impl Predictor {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
         check_classes(input, classes)?;
-        finite(input, inference.classify(input, read_out, classes))
+        input.finite(inference.classify(input, read_out, classes))
     }
 
     /// Writes each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer:
@@ -142,7 +142,7 @@ impl Predictor {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
         check_scores(input, network.outputs(), &scores)?;
-        finite(input, inference.scores(input, read_out, scores))
+        input.finite(inference.scores(input, read_out, scores))
     }
 }
 
@@ -157,9 +157,4 @@ impl fmt::Debug for Predictor {
             .field("instruction_set", &inference.instruction_set())
             .finish()
     }
-}
-
-/// The result for an input, or the reason why there is none.
-fn finite<T>(input: Input<'_>, made: Option<T>) -> Result<T> {
-    made.ok_or_else(|| input.not_finite())
 }

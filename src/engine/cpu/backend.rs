@@ -95,7 +95,7 @@ impl Cpu {
         let Done {
             mut report,
             updated,
-        } = finite(input, done)?;
+        } = input.finite(done)?;
         if let Mode::Train { adam, measure } = mode
             && !updated
             && report.loss.is_finite()
@@ -204,7 +204,7 @@ impl Backend<f32> for Cpu {
 
     fn forward(&mut self, input: Input<'_>, record: &Record, _: bool) -> Result<Recording> {
         let (model, work) = self.pass();
-        finite(input, infer::record(model, work, input, record))
+        input.finite(infer::record(model, work, input, record))
     }
 
     fn classify(
@@ -214,10 +214,7 @@ impl Backend<f32> for Cpu {
         classes: &mut [usize],
     ) -> Result<()> {
         let (model, work) = self.pass();
-        finite(
-            input,
-            infer::classify(model, work, input, read_out, classes),
-        )
+        input.finite(infer::classify(model, work, input, read_out, classes))
     }
 
     fn scores(
@@ -227,7 +224,7 @@ impl Backend<f32> for Cpu {
         scores: ArrayViewMut2<'_, f32>,
     ) -> Result<()> {
         let (model, work) = self.pass();
-        finite(input, infer::scores(model, work, input, read_out, scores))
+        input.finite(infer::scores(model, work, input, read_out, scores))
     }
 
     fn run(
@@ -279,9 +276,4 @@ impl Backend<f32> for Cpu {
             self.work.spare.extend(vectors);
         }
     }
-}
-
-/// The result for an input, or the reason why there is none.
-fn finite<T>(input: Input<'_>, made: Option<T>) -> Result<T> {
-    made.ok_or_else(|| input.not_finite())
 }

@@ -228,35 +228,31 @@ impl Backward<'_> {
             learnt: zeros(s),
         };
         let constants = constants::<N, S, G>(self.layer, vector, s);
+        // A macro, since a closure is not always inlined into vector code.
+        macro_rules! step {
+            ($first:literal, $t:expr, $e:expr) => {{
+                let (t, e) = ($t, $e);
+                self.step::<N, S, LEARN, $first, G>(
+                    neuron,
+                    s,
+                    place,
+                    &constants,
+                    &mut carried,
+                    t,
+                    e,
+                );
+            }};
+        }
         let mut left = self.num_steps;
         while left > M {
             // Unrolled by hand, since the compiler keeps a loop, and with it `e`, in memory.
             let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
-            let t = left - 1;
-            self.step::<N, S, LEARN, false, G>(neuron, s, place, &constants, &mut carried, t, e[0]);
+            step!(false, left - 1, e[0]);
             if M > 1 {
-                let (t, e) = (left - 2, e[1 % M]);
-                self.step::<N, S, LEARN, false, G>(
-                    neuron,
-                    s,
-                    place,
-                    &constants,
-                    &mut carried,
-                    t,
-                    e,
-                );
+                step!(false, left - 2, e[1 % M]);
             }
             if M > 2 {
-                let (t, e) = (left - 3, e[2 % M]);
-                self.step::<N, S, LEARN, false, G>(
-                    neuron,
-                    s,
-                    place,
-                    &constants,
-                    &mut carried,
-                    t,
-                    e,
-                );
+                step!(false, left - 3, e[2 % M]);
             }
             left -= M;
         }
@@ -264,16 +260,7 @@ impl Backward<'_> {
             while left > 1 {
                 left -= 1;
                 let [e] = self.arriving::<S, G, 1>(s, left, place.block, place.at);
-                let t = left;
-                self.step::<N, S, LEARN, false, G>(
-                    neuron,
-                    s,
-                    place,
-                    &constants,
-                    &mut carried,
-                    t,
-                    e,
-                );
+                step!(false, left, e);
             }
         }
         // The gradient of a first spike that reads the state at rest reaches only the constants.
@@ -281,7 +268,7 @@ impl Backward<'_> {
             true => [[s.splat(0.0); G]],
             false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
         };
-        self.step::<N, S, LEARN, true, G>(neuron, s, place, &constants, &mut carried, 0, e);
+        step!(true, 0, e);
         if self.summed {
             let out = &mut self.out[vector..][..G];
             for (out, sum) in out.iter_mut().zip(carried.sum) {

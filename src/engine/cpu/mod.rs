@@ -9,7 +9,7 @@
 //!    group) runs forward through all layers and all steps, through the loss, and backward, before
 //!    the next one starts. Membranes stay in registers, a sample's trace in L2. Nothing of size
 //!    `[T, B, N]` exists, unless a custom loss needs it.
-//! 3. **Weights** ([`update`], [`strip`], [`weights`]): gradients block by block, each passed to
+//! 3. **Weights** ([`update`], [`weight_grad`], [`weights`]): gradients block by block, each passed to
 //!    Adam while it is in registers.
 //!
 //! Work is split by samples in 1 and 2 and by weights in 3, and every sum has a fixed order, so the

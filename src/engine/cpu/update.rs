@@ -50,7 +50,7 @@ pub(super) struct Learning {
     pub finite: bool,
     /// Of each tile of an update, not zero where a weight has become NaN or infinite.
     nonfinite: Vec<F32x16>,
-    benches: Pool<GradScratch>,
+    scratch: Pool<GradScratch>,
 }
 
 /// A layer's tiles of `width` inputs (the bias is one more) each, part by part within blocks; for an
@@ -105,7 +105,7 @@ impl Learning {
             learnt: layers.iter().map(zeros).collect(),
             finite,
             nonfinite: Vec::new(),
-            benches: Pool::default(),
+            scratch: Pool::default(),
         }
     }
 
@@ -175,7 +175,7 @@ impl Learning {
         }
         rows.sort_by_key(|(place, _)| *place);
         let (isa, samples) = (kit.isa, &work.samples[..pass.count]);
-        let (entries, pool, clock) = (&work.lists.columns, &self.benches, &kit.clock);
+        let (entries, pool, clock) = (&work.lists.columns, &self.scratch, &kit.clock);
         for_each(&mut rows, |_, (_, row)| {
             let (k, part) = (row[0].layer, row[0].part);
             let (vectors, inputs, neurons) = shapes[k];
