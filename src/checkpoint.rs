@@ -1,6 +1,6 @@
 //! Checkpoints: a run on disk that resumes to the same bits (feature `safetensors`).
 //!
-//! A [`Checkpoint`] holds everything a run depends on: parameters, Adam's moments and settings, the
+//! A [`Checkpoint`] holds everything a run depends on: parameters, the optimizer with its state, the
 //! network's structure, the objective, the trainer's settings, the measurements so far, and the
 //! program's own settings. It needs no random state: the order of an epoch is a function of its
 //! number and the seed ([`Batches`](crate::data::Batches)), so the [`Position`] suffices.
@@ -51,8 +51,9 @@
 //! # The file
 //! A checkpoint is a safetensors file, so any safetensors reader can open it. Its metadata, all
 //! text, has `format`, `version`, `crc32` and the configuration ([`Checkpoint::configuration`]).
-//! Its tensors are the parameters under PyTorch's names, the moments as `adam.exp_avg.fc1.weight`
-//! and `adam.exp_avg_sq.fc1.weight` …, and the history as columns (`history.batch.loss` …). Numbers
+//! Its tensors are the parameters under PyTorch's names, the optimizer's state as
+//! `adam.exp_avg.fc1.weight`, `sgd.momentum_buffer.fc1.weight` …, and the history as columns
+//! (`history.batch.loss` …). Numbers
 //! are restored bit for bit. `crc32` is the CRC-32 of the rest of the file, as eight lower-case
 //! hexadecimal digits: it detects every change within 32 adjacent bits, and any other change except
 //! one in 2³². Equal states give equal files.
@@ -60,7 +61,7 @@
 //! Every version of this crate reads its own and all earlier versions of the format, and reports a
 //! later version as an error.
 //!
-//! A file grows with the history by about 70 bytes per batch, and so does the cost of a save: see
+//! A file grows with the history by about 80 bytes per batch, and so does the cost of a save: see
 //! [`Checkpoint::new`].
 
 pub(crate) mod decode;
@@ -70,6 +71,7 @@ mod encode;
 mod folder;
 mod lock;
 mod mount;
+mod optimizer;
 pub(crate) mod text;
 
 use std::{collections::BTreeMap, path::Path};
@@ -77,12 +79,12 @@ use std::{collections::BTreeMap, path::Path};
 pub use folder::{CheckpointDir, Found};
 
 use crate::{
-    Adam, Device, Engine, Error, History, Network, Objective, Result, Trainer, files,
+    Device, Engine, Error, History, Network, Objective, Optimizer, Result, Trainer, files,
     neuron::Neurons, train::Position, weights::describe::SIZES,
 };
 
 /// The current version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The value of the metadata's `format`.
 pub(crate) const FORMAT: &str = "spikegrad checkpoint";
@@ -94,9 +96,8 @@ const CHECKSUM: &[u8] = br#""crc32":""#;
 /// Length of the checksum's digits.
 const DIGITS: usize = 8;
 
-/// The prefixes of the moments' names, as in PyTorch.
-const FIRST: &str = "adam.exp_avg.";
-const SECOND: &str = "adam.exp_avg_sq.";
+/// The tensor of each batch's learning rate, `[batches]`.
+const RATES: &str = "history.batch.learning_rate";
 
 /// The tensors of measured gradients: norms `[M, layers]`, and their batches `[M]`, counted from 0
 /// over all epochs.
@@ -109,8 +110,8 @@ const MEASURED: &str = "history.batch.gradient_norms.batch";
 pub struct Checkpoint {
     /// Structure and parameters.
     pub network: Network,
-    /// The optimizer with its moments.
-    pub adam: Adam,
+    /// The optimizer with its state.
+    pub optimizer: Optimizer,
     /// The objective; `None` after loading if the loss was [custom](crate::Loss::custom), since a
     /// file cannot store one.
     pub objective: Option<Objective>,
@@ -136,7 +137,7 @@ impl Checkpoint {
     pub fn new(engine: &mut dyn Engine, trainer: &Trainer, history: &History) -> Result<Self> {
         Ok(Checkpoint {
             network: engine.to_network()?,
-            adam: engine.to_optimizer()?,
+            optimizer: engine.to_optimizer()?,
             objective: Some(engine.objective().clone()),
             trainer: trainer.clone(),
             position: history.position(),
@@ -164,7 +165,8 @@ impl Checkpoint {
                             with it, the checkpoint's network and its optimizer";
             Error::parameter("loss of the checkpoint", "custom", expected)
         })?;
-        device.engine(self.network.clone(), objective, self.adam.clone())
+        let (network, optimizer) = (self.network.clone(), self.optimizer.clone());
+        device.engine(network, objective, optimizer)
     }
 
     /// Everything that determines the result of the run, as text by name, except the parameters,

@@ -185,7 +185,7 @@ pub use metrics::{ReadOut, StepReport};
 pub use ndarray;
 pub use network::{Gradients, Layer, Network, NetworkBuilder};
 pub use neuron::{Dynamics, Leaky, PerNeuron, Reset, Synaptic};
-pub use optim::Adam;
+pub use optim::{Adam, Adamax, Optimizer, Schedule, Sgd};
 pub use predictor::Predictor;
 pub use recording::{Record, Recording, Trace};
 pub use surrogate::Surrogate;

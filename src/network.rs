@@ -320,6 +320,21 @@ impl<F: Float> Network<F> {
         }
     }
 
+    /// Checks that the layers have the sizes and the neurons of another network's; values may differ.
+    pub(crate) fn check_structure(&self, expected: &Network<F>) -> Result<()> {
+        if self.sizes() != expected.sizes() {
+            let sizes = format!("{:?}, as the engine's", expected.sizes());
+            return Err(Error::shape("network", sizes, &self.sizes()));
+        }
+        for (k, (own, other)) in (1..).zip(self.layers.iter().zip(&expected.layers)) {
+            if !own.neuron.is_like(&other.neuron) {
+                let (what, found) = (format!("neurons of layer {k}"), own.neuron.summary());
+                return Err(Error::parameter(what, found, other.neuron.summary()));
+            }
+        }
+        Ok(())
+    }
+
     /// Reports NaN or infinity in any parameter by name, with `when` appended.
     pub(crate) fn check_finite(&self, when: &str) -> Result<()> {
         self.parameters()

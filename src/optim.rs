@@ -1,101 +1,316 @@
-//! Adam, as `torch.optim.Adam` computes it.
+//! Optimizers: rules that turn gradients into updates.
 //!
-//! For each trained value `w` with gradient `g`, at update `n = 1, 2, …`:
+//! | rule | PyTorch | kept for each weight |
+//! |---|---|---|
+//! | [`Sgd`] | `torch.optim.SGD` | nothing; with momentum, a buffer |
+//! | [`Adam`] | `torch.optim.Adam` | two moments |
+//! | [`Adam::adamw`] | `torch.optim.AdamW` | two moments |
+//! | [`Adamax`] | `torch.optim.Adamax` | a moment and a maximum |
 //!
-//! ```text
-//! m ← β₁ m + (1 − β₁) g          v ← β₂ v + (1 − β₂) g²
-//! w ← w − lr/(1 − β₁ⁿ) · m / (√v/√(1 − β₂ⁿ) + ε)
-//! ```
-//!
-//! `ε` is added outside the root. With [`clip_norm`](Adam::clip_norm), the gradients are first
-//! scaled so that their joint norm is at most that value, as `torch.nn.utils.clip_grad_norm_` does:
-//!
-//! ```text
-//! g ← g · min(1, clip / (‖g‖₂ + 1e-6))
-//! ```
-//!
-//! Source: Kingma & Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, algorithm 1, with
-//! the bias corrections arranged as in PyTorch.
+//! An [`Optimizer`] is a rule and what it keeps. Its learning rate can follow a [`Schedule`], some
+//! tensors can have [settings of their own](Optimizer::group), and gradients can be
+//! [clipped](Optimizer::clip_norm). Each rule is one function over an
+//! [`Arithmetic`](crate::neuron::Arithmetic), which every engine on the CPU runs; the CUDA kernels
+//! mirror it.
 
-use ndarray::{Array1, ArrayD, Zip};
+pub mod adam;
+pub mod adamax;
+pub mod schedule;
+pub mod sgd;
+mod update;
 
-use crate::{
-    Error, Float, Gradients, Network, Result,
-    finite::check_finite,
-    neuron::{Arithmetic, Num, Scalar},
-};
+use std::fmt::Display;
 
-/// The Adam optimizer: settings and moments.
+use ndarray::ArrayD;
+
+pub(crate) use self::update::{Step, Update, Updates, with_step};
+pub use self::{adam::Adam, adamax::Adamax, schedule::Schedule, sgd::Sgd};
+use crate::{Error, Float, Gradients, Network, Result, finite::check_finite};
+
+/// The rule of an optimizer, with its settings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Stochastic gradient descent.
+    Sgd(Sgd),
+    /// Adam or AdamW.
+    Adam(Adam),
+    /// Adamax.
+    Adamax(Adamax),
+}
+
+/// Runs an expression with the settings of any rule.
+macro_rules! with_settings {
+    ($rule:expr, $settings:ident => $body:expr) => {
+        match $rule {
+            Rule::Sgd($settings) => $body,
+            Rule::Adam($settings) => $body,
+            Rule::Adamax($settings) => $body,
+        }
+    };
+}
+
+impl Rule {
+    /// The base learning rate, which a [`Schedule`] scales.
+    pub fn lr(&self) -> f64 {
+        with_settings!(self, settings => settings.lr)
+    }
+
+    /// Sets the base learning rate.
+    pub fn set_lr(&mut self, lr: f64) {
+        with_settings!(self, settings => settings.lr = lr);
+    }
+
+    /// PyTorch's name of the class.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Rule::Sgd(_) => "SGD",
+            Rule::Adam(adam) if adam.decoupled => "AdamW",
+            Rule::Adam(_) => "Adam",
+            Rule::Adamax(_) => "Adamax",
+        }
+    }
+
+    /// PyTorch's names of the numbers kept for each weight, in the order of the engines' buffers.
+    pub(crate) fn kept(&self) -> &'static [&'static str] {
+        match self {
+            Rule::Sgd(sgd) if sgd.momentum > 0.0 => &["momentum_buffer"],
+            Rule::Sgd(_) => &[],
+            Rule::Adam(_) => &["exp_avg", "exp_avg_sq"],
+            Rule::Adamax(_) => &["exp_avg", "exp_inf"],
+        }
+    }
+
+    fn check<F: Float>(&self) -> Result<()> {
+        let within = |error| match error {
+            Error::InvalidParameter {
+                name,
+                value,
+                expected,
+            } => Error::InvalidParameter {
+                name: format!("{}: {name}", self.name()),
+                value,
+                expected,
+            },
+            error => error,
+        };
+        let check = || {
+            finite_from_0("lr", self.lr())?;
+            match self {
+                Rule::Sgd(sgd) => sgd.check(),
+                Rule::Adam(adam) => adam.check::<F>(),
+                Rule::Adamax(adamax) => adamax.check::<F>(),
+            }
+        };
+        check().map_err(within)
+    }
+
+    /// The constants of update `n`, from 1, at a learning rate.
+    fn update<F: Float>(&self, lr: f64, n: u64) -> Update<F> {
+        match self {
+            Rule::Sgd(sgd) if sgd.momentum > 0.0 => Update::Momentum(sgd::Momentum::new(sgd, lr)),
+            Rule::Sgd(sgd) => Update::Sgd(sgd::Plain::new(sgd, lr)),
+            Rule::Adam(adam) => Update::Adam(adam::Moments::new(adam, lr, n)),
+            Rule::Adamax(adamax) => Update::Adamax(adamax::Maximum::new(adamax, lr, n)),
+        }
+    }
+}
+
+/// Settings of their own for some tensors: a parameter group of PyTorch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Names of the tensors, as `fc1.weight` or `lif2.beta`.
+    pub tensors: Vec<String>,
+    /// Their settings, of the optimizer's own rule.
+    pub rule: Rule,
+}
+
+/// An optimizer: a rule with its settings, the number of updates made, and what the rule keeps.
 ///
-/// If `g²` overflowed, `v` would stay infinite and the weight would never change again. All engines
-/// therefore report such an update as an [`Error::NonFinite`] that names the tensor and the update.
-/// In `f32` this takes a gradient beyond 1.8e19: use a smaller surrogate, fewer steps,
-/// [`clip_norm`](Adam::clip_norm) or `f64`.
+/// The settings convert into it, so functions that take an optimizer take `Adam::new(5e-4)` too.
 ///
 /// ```
-/// use spikegrad::{Adam, Gradients, Leaky, Network};
+/// use spikegrad::optim::{Adam, Optimizer, Schedule};
 ///
-/// let mut network: Network = Network::builder(2).layer(1, Leaky::new(0.9)).build()?;
-/// let before = network.clone();
-/// let mut gradients = Gradients::zeros(&network);
-/// gradients.tensors_mut().into_iter().for_each(|(_, mut g)| g.fill(3.0));
-///
-/// let mut adam = Adam::new(5e-4);
-/// adam.step(&mut network, &gradients)?;
-/// // The first update moves every weight by the learning rate, against the gradient's sign.
-/// let moved = before.layers()[0].bias() - network.layers()[0].bias();
-/// assert!((moved[0] - 5e-4).abs() < 1e-7);
-/// # Ok::<(), spikegrad::Error>(())
+/// let adam = Adam::adamw(5e-4);
+/// let optimizer: Optimizer = Optimizer::from(adam)
+///     .schedule(Schedule::one_cycle(1000))
+///     .group(["fc1.bias", "fc2.bias"], adam.weight_decay(0.0))
+///     .clip_norm(1.0);
+/// assert_eq!(optimizer.learning_rate(), 5e-4 / 25.0);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Adam<F: Float = f32> {
-    /// Learning rate, at least 0.
-    pub lr: f64,
-    /// Decay of the running mean of the gradients, in `[0, 1)`; 0.9 by default.
-    pub beta1: f64,
-    /// Decay of the running mean of their squares, in `[0, 1)`; 0.999 by default.
-    pub beta2: f64,
-    /// Added to the denominator, above 0; 1e-8 by default.
-    pub eps: f64,
+pub struct Optimizer<F: Float = f32> {
+    /// The rule of all tensors without a group.
+    pub rule: Rule,
+    /// The schedule of every learning rate, the groups' included.
+    pub schedule: Schedule,
+    /// Tensors with settings of their own.
+    pub groups: Vec<Group>,
     /// Largest Euclidean norm of all gradients together, above 0; `None`, the default, disables
     /// clipping.
     pub clip_norm: Option<f64>,
     pub(crate) step: u64,
-    /// `m` and `v`; `None` before the first step.
-    pub(crate) moments: Option<(Gradients<F>, Gradients<F>)>,
+    /// What the rule keeps, in the order of [`Rule::kept`]; empty before the first update.
+    pub(crate) kept: Vec<Gradients<F>>,
 }
 
-impl<F: Float> Adam<F> {
-    /// Adam with PyTorch's defaults: `betas = (0.9, 0.999)`, `eps = 1e-8`.
-    pub fn new(lr: f64) -> Self {
-        Adam {
-            lr,
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
+macro_rules! from_settings {
+    ($($rule:ident),*) => { $(
+        impl From<$rule> for Rule {
+            fn from(settings: $rule) -> Self {
+                Rule::$rule(settings)
+            }
+        }
+
+        impl<F: Float> From<$rule> for Optimizer<F> {
+            fn from(settings: $rule) -> Self {
+                Rule::from(settings).into()
+            }
+        }
+
+        impl $rule {
+            /// This rule with a learning rate that follows a schedule.
+            pub fn schedule<F: Float>(self, schedule: Schedule) -> Optimizer<F> {
+                Optimizer::from(self).schedule(schedule)
+            }
+
+            /// This rule with a largest norm of all gradients together; see
+            /// [`Optimizer::clip_norm`].
+            pub fn clip_norm<F: Float>(self, max_norm: f64) -> Optimizer<F> {
+                Optimizer::from(self).clip_norm(max_norm)
+            }
+        }
+    )* };
+}
+from_settings!(Sgd, Adam, Adamax);
+
+impl<F: Float> From<Rule> for Optimizer<F> {
+    fn from(rule: Rule) -> Self {
+        Optimizer {
+            rule,
+            schedule: Schedule::default(),
+            groups: Vec::new(),
             clip_norm: None,
             step: 0,
-            moments: None,
+            kept: Vec::new(),
         }
     }
+}
 
-    /// Sets both decays.
-    pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
-        (self.beta1, self.beta2) = (beta1, beta2);
+impl<F: Float> Optimizer<F> {
+    /// Sets the schedule of the learning rate.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
         self
     }
 
-    /// Sets `ε`.
-    pub fn eps(mut self, eps: f64) -> Self {
-        self.eps = eps;
+    /// Gives some tensors settings of their own, for the same rule.
+    pub fn group<S: Into<String>>(
+        mut self,
+        tensors: impl IntoIterator<Item = S>,
+        rule: impl Into<Rule>,
+    ) -> Self {
+        self.groups.push(Group {
+            tensors: tensors.into_iter().map(Into::into).collect(),
+            rule: rule.into(),
+        });
         self
     }
 
     /// Sets the largest norm of all gradients together. Larger gradients are scaled down before the
-    /// update.
+    /// update, as `torch.nn.utils.clip_grad_norm_` does: `g ← g · min(1, clip / (‖g‖₂ + 1e-6))`.
     pub fn clip_norm(mut self, max_norm: f64) -> Self {
         self.clip_norm = Some(max_norm);
         self
+    }
+
+    /// Number of updates made so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// The learning rate of the next update, for tensors without a group.
+    pub fn learning_rate(&self) -> f64 {
+        self.schedule.rate(self.rule.lr(), self.step)
+    }
+
+    /// What the rule keeps for each weight, under PyTorch's names (`exp_avg`, `momentum_buffer` …);
+    /// empty before the first update.
+    pub fn state(&self) -> Vec<(&'static str, &Gradients<F>)> {
+        let names = self.rule.kept().iter().copied();
+        names.zip(&self.kept).collect()
+    }
+
+    /// The first and the second of what a rule keeps, as the moments of [`Adam`]; `None` before the first
+    /// update, and for a rule that keeps less.
+    pub fn moments(&self) -> Option<(&Gradients<F>, &Gradients<F>)> {
+        match &self.kept[..] {
+            [first, second] => Some((first, second)),
+            _ => None,
+        }
+    }
+
+    /// Checks the ranges of the settings.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] naming the setting.
+    pub fn check(&self) -> Result<()> {
+        self.rule.check::<F>()?;
+        self.schedule.check()?;
+        for (index, group) in self.groups.iter().enumerate() {
+            group.rule.check::<F>()?;
+            let (own, expected) = (group.rule.kept(), self.rule.kept());
+            let (own_name, expected_name) = (group.rule.name(), self.rule.name());
+            if own_name != expected_name || own != expected {
+                let what = format!("rule of group {index}");
+                let expected =
+                    format!("{expected_name}, the optimizer's, which keeps {expected:?}");
+                let found = format!("{own_name}, which keeps {own:?}");
+                return Err(Error::parameter(what, found, expected));
+            }
+            for name in &group.tensors {
+                let others = self.groups.iter().map(|group| &group.tensors);
+                let count = others.flatten().filter(|other| *other == name).count();
+                require(
+                    "tensor of a group",
+                    name,
+                    count == 1,
+                    "a tensor in no other group",
+                )?;
+            }
+        }
+        let expected = "a finite number above 0";
+        let clip_norm = self.clip_norm.unwrap_or(1.0);
+        require("clip_norm", clip_norm, above_0(clip_norm), expected)
+    }
+
+    /// Checks settings, groups and state against a network.
+    pub(crate) fn check_for(&self, network: &Network<F>) -> Result<()> {
+        self.check()?;
+        if !self.groups.is_empty() {
+            let parameters = network.parameters();
+            let known: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+            let named = self.groups.iter().flat_map(|group| &group.tensors);
+            for name in named {
+                let good = known.contains(&name.as_str());
+                let expected = format!("one of {}", known.join(", "));
+                require("tensor of a group", name, good, &expected)?;
+            }
+        }
+        let count = match self.step {
+            0 => 0,
+            _ => self.rule.kept().len(),
+        };
+        if self.kept.len() != count {
+            let expected = format!("{count}, after {} updates", self.step);
+            let what = format!("number of states of {}", self.rule.name());
+            return Err(Error::parameter(what, self.kept.len(), expected));
+        }
+        for (name, kept) in self.state() {
+            check_same(network, kept, &format!("{name} of the optimizer"))?;
+        }
+        Ok(())
     }
 
     /// The factor that scales gradients of this norm before the update.
@@ -104,188 +319,91 @@ impl<F: Float> Adam<F> {
             .map_or(1.0, |max_norm| (max_norm / (norm + 1e-6)).min(1.0))
     }
 
-    /// Number of updates made so far.
-    pub fn steps(&self) -> u64 {
-        self.step
-    }
-
-    /// The moments `m` and `v`; `None` before the first update.
-    pub fn moments(&self) -> Option<(&Gradients<F>, &Gradients<F>)> {
-        self.moments.as_ref().map(|(m, v)| (m, v))
-    }
-
-    /// Checks the ranges of the settings.
-    ///
-    /// # Errors
-    /// [`Error::InvalidParameter`] naming the setting.
-    pub fn check(&self) -> Result<()> {
-        let finite_from_0 = |x: f64| x >= 0.0 && x.is_finite();
-        let above_0 = |x: f64| x > 0.0 && x.is_finite();
-        for (name, value, good, expected) in [
-            (
-                "lr",
-                self.lr,
-                finite_from_0(self.lr),
-                "a finite number of at least 0",
-            ),
-            (
-                "beta1",
-                self.beta1,
-                (0.0..1.0).contains(&self.beta1),
-                "a number from 0 to below 1",
-            ),
-            (
-                "beta2",
-                self.beta2,
-                (0.0..1.0).contains(&self.beta2),
-                "a number from 0 to below 1",
-            ),
-            (
-                "eps",
-                self.eps,
-                above_0(self.eps) && F::from_f64(self.eps) > F::zero(),
-                "a finite number above 0, also when rounded to the network's precision",
-            ),
-            (
-                "clip_norm",
-                self.clip_norm.unwrap_or(1.0),
-                self.clip_norm.is_none_or(above_0),
-                "a finite number above 0",
-            ),
-        ] {
-            if !good {
-                return Err(Error::parameter(format!("adam: {name}"), value, expected));
-            }
+    /// The constants of the next update.
+    pub(crate) fn next_updates(&self) -> Updates<F> {
+        let update = |rule: &Rule| {
+            let lr = self.schedule.rate(rule.lr(), self.step);
+            rule.update(lr, self.step + 1)
+        };
+        let group = |group: &Group| (group.tensors.clone(), update(&group.rule));
+        Updates {
+            common: update(&self.rule),
+            groups: self.groups.iter().map(group).collect(),
         }
-        Ok(())
     }
 
     /// Updates all parameters in place and clamps learned constants to their ranges.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for settings out of range, [`Error::Shape`] if gradients or
-    /// moments belong to another network, [`Error::NonFinite`] if a parameter or a gradient is not
-    /// finite, or a second moment would become infinite. In these cases nothing changes. Also
+    /// state belong to another network, [`Error::NonFinite`] if a parameter or a gradient is not
+    /// finite, or a second moment of [`Adam`] would become infinite. In these cases nothing changes. Also
     /// [`Error::NonFinite`] if an extreme learning rate has made a parameter infinite.
     pub fn step(&mut self, network: &mut Network<F>, gradients: &Gradients<F>) -> Result<()> {
-        self.check()?;
+        self.check_for(network)?;
         check_same(network, gradients, "gradients")?;
-        if let Some((m, _)) = &self.moments {
-            check_same(network, m, "moments of the optimizer")?;
-        }
         network.check_finite(&format!(" before update {}", self.step + 1))?;
         let norm = self.clip_norm.map_or(0.0, |_| gradients.norm());
         if !norm.is_finite() {
             gradients.check_finite()?;
         }
-        let (factor, update) = (F::from_f64(self.clip_factor(norm)), self.next_update());
+        let (factor, updates) = (F::from_f64(self.clip_factor(norm)), self.next_updates());
         if !gradients.squares_fit(factor) {
             gradients.check_finite()?;
-            let second = |v: F, g: F| update.second(v, g * factor);
-            check_second(gradients, self.moments(), self.step + 1, second)?;
+            updates.check_second(network, gradients, factor, &self.kept, self.step + 1)?;
         }
-        let (m, v) = self
-            .moments
-            .get_or_insert_with(|| (Gradients::zeros(network), Gradients::zeros(network)));
+        if self.step == 0 {
+            let zeros = || Gradients::zeros(network);
+            self.kept = self.rule.kept().iter().map(|_| zeros()).collect();
+        }
         self.step += 1;
-        let tensors = network
+        let mut kept: Vec<_> = self
+            .kept
+            .iter_mut()
+            .map(|kept| kept.tensors_mut().into_iter())
+            .collect();
+        for ((name, w), (_, g)) in network
             .parameters_mut()
             .into_iter()
-            .zip(gradients.tensors());
-        for (((_, w), (_, g)), ((_, m), (_, v))) in
-            tensors.zip(m.tensors_mut().into_iter().zip(v.tensors_mut()))
+            .zip(gradients.tensors())
         {
-            Zip::from(w).and(g).and(m).and(v).for_each(|w, &g, m, v| {
-                let number = |x| Num::new(Scalar::new(), x);
-                let stepped = update.step(number(*w), number(g * factor), number(*m), number(*v));
-                [*w, *m, *v] = stepped.map(Num::value);
-            });
+            let kept = kept.iter_mut().filter_map(Iterator::next);
+            let kept = kept.map(|(_, values)| values).collect();
+            updates.of(|| name).apply(w, g, factor, kept);
         }
         network.clamp();
         network.check_finite(&format!(" after update {}", self.step))
     }
 }
 
-/// Reports the tensor whose gradients would make a second moment infinite in update `update`.
-/// `second` computes the new moment from the old one and a gradient.
-pub(crate) fn check_second<F: Float>(
-    gradients: &Gradients<F>,
-    moments: Option<(&Gradients<F>, &Gradients<F>)>,
-    update: u64,
-    second: impl Fn(F, F) -> F,
-) -> Result<()> {
-    let before = moments.map(|(_, v)| v.tensors());
-    for (n, (name, g)) in gradients.tensors().into_iter().enumerate() {
-        let mut v = match &before {
-            Some(before) => before[n].1.to_owned(),
-            None => ArrayD::zeros(g.raw_dim()),
-        };
-        v.zip_mut_with(&g, |v, &g| *v = second(*v, g));
-        check_finite(
-            &format!("second moment of {name} in update {update}"),
-            v.iter(),
-        )?;
-    }
-    Ok(())
-}
-
-/// The constants of one update.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Update<F = f32> {
-    pub beta1: F,
-    pub beta2: F,
-    /// `1 − β₁`, `1 − β₂`, rounded from double precision.
-    pub gain1: F,
-    pub gain2: F,
-    /// `lr / (1 − β₁ⁿ)`.
-    pub step_size: F,
-    /// `1 / √(1 − β₂ⁿ)`.
-    pub scale: F,
-    pub eps: F,
-}
-
-impl<F: Float> Adam<F> {
-    /// The constants of the next update.
-    pub(crate) fn next_update(&self) -> Update<F> {
-        let n = (self.step + 1) as f64;
-        let correction = |beta: f64| 1.0 - libm::pow(beta, n);
-        Update {
-            beta1: F::from_f64(self.beta1),
-            beta2: F::from_f64(self.beta2),
-            gain1: F::from_f64(1.0 - self.beta1),
-            gain2: F::from_f64(1.0 - self.beta2),
-            step_size: F::from_f64(self.lr / correction(self.beta1)),
-            scale: F::from_f64(1.0 / correction(self.beta2).sqrt()),
-            eps: F::from_f64(self.eps),
+impl<F: Float> Updates<F> {
+    /// Reports the tensor whose gradients, scaled by `factor`, would make a second moment of Adam
+    /// infinite in update `n`. `kept` is what the optimizer keeps; empty before the first update.
+    pub(crate) fn check_second(
+        &self,
+        network: &Network<F>,
+        gradients: &Gradients<F>,
+        factor: F,
+        kept: &[Gradients<F>],
+        n: u64,
+    ) -> Result<()> {
+        let before = kept.get(1).map(Gradients::tensors);
+        let tensors = network.parameters().into_iter().zip(gradients.tensors());
+        for (index, ((name, w), (_, g))) in tensors.enumerate() {
+            let Update::Adam(adam) = self.of(|| name.clone()) else {
+                return Ok(());
+            };
+            let mut v = match &before {
+                Some(before) => before[index].1.to_owned(),
+                None => ArrayD::zeros(g.raw_dim()),
+            };
+            ndarray::Zip::from(&mut v)
+                .and(&w)
+                .and(&g)
+                .for_each(|v, &w, &g| *v = adam.second(w, g * factor, *v));
+            check_finite(&format!("second moment of {name} in update {n}"), v.iter())?;
         }
-    }
-}
-
-impl<F: Float> Update<F> {
-    /// The second moment that follows `v` for a gradient, as [`step`](Self::step) computes it.
-    pub fn second(&self, v: F, g: F) -> F {
-        self.beta2 * v + self.gain2 * (g * g)
-    }
-
-    /// Updates a weight `w` with its gradient `g`; returns the new `w`, `m` and `v`.
-    ///
-    /// While its gradients are 0, a first moment loses a tenth with each update and would stop at a
-    /// few times the smallest subnormal number. Many processors multiply subnormals a hundred times
-    /// more slowly. The moment is therefore set to 0 when it is no longer normal in `f32`, below
-    /// 1.2e-38. With PyTorch's `ε` of 1e-8 this changes an update by at most 1.2e-30 times the
-    /// learning rate, too little to change any weight that is not itself that small. (Second
-    /// moments decay a hundred times more slowly: after a gradient of 1e-3 it takes 70,000 updates
-    /// with zero gradients to get there.)
-    #[inline(always)]
-    pub fn step<A: Arithmetic>(&self, w: Num<A>, g: Num<A>, m: Num<A>, v: Num<A>) -> [Num<A>; 3] {
-        let first = m.mul_add(self.beta1.as_f64(), g * self.gain1.as_f64());
-        let second = v.mul_add(self.beta2.as_f64(), g * g * self.gain2.as_f64());
-        let normal = w.literal(f32::MIN_POSITIVE.into());
-        let first = normal.select_above(first.abs(), 0.0, first); // a NaN stays
-        let root = second.sqrt();
-        let below = root.mul_add(self.scale.as_f64(), self.eps.as_f64());
-        let moved = first * self.step_size.as_f64() / below;
-        [w - moved, first, second]
+        Ok(())
     }
 }
 
@@ -293,22 +411,6 @@ impl Update {
     /// Squares of gradients below this cannot overflow the second moments: 9e18² is less than a
     /// quarter of the largest `f32`.
     pub const SAFE: f64 = 9e18;
-
-    /// Updates a few values: learned constants.
-    pub fn apply(
-        &self,
-        w: &mut Array1<f32>,
-        g: &Array1<f32>,
-        moments: &mut Option<(Array1<f32>, Array1<f32>)>,
-    ) {
-        let zeros = || Array1::zeros(w.len());
-        let (m, v) = moments.get_or_insert_with(|| (zeros(), zeros()));
-        let number = |x| Num::new(Scalar::<f32>::new(), x);
-        for (((w, &g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
-            let stepped = self.step(number(*w), number(g), number(*m), number(*v));
-            [*w, *m, *v] = stepped.map(Num::value);
-        }
-    }
 }
 
 /// Checks that the tensors have the shapes of the network.
@@ -333,4 +435,21 @@ pub(crate) fn check_same<F: Float>(
         }
     }
     Ok(())
+}
+
+/// An error that names a setting, unless it is good.
+fn require(name: &str, value: impl Display, good: bool, expected: &str) -> Result<()> {
+    match good {
+        true => Ok(()),
+        false => Err(Error::parameter(name, value, expected)),
+    }
+}
+
+fn above_0(x: f64) -> bool {
+    x > 0.0 && x.is_finite()
+}
+
+fn finite_from_0(name: &str, x: f64) -> Result<()> {
+    let good = x >= 0.0 && x.is_finite();
+    require(name, x, good, "a finite number of at least 0")
 }

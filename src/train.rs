@@ -26,6 +26,7 @@ mod warnings;
 use std::{ops::ControlFlow, time::Duration};
 
 pub use inactive::{Activity, InactiveLayer};
+use ndarray::Axis;
 
 use crate::{
     Engine, Error, Input, Result, StepReport,
@@ -51,6 +52,10 @@ pub struct Trainer {
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
+    /// Parts in which each batch is computed, one after another; 1 by default. The gradients of the
+    /// parts are [accumulated](Engine::accumulate), each weighted by its share of the samples, before
+    /// the batch's one update. More parts need less memory.
+    pub accumulate: usize,
 }
 
 impl Default for Trainer {
@@ -60,6 +65,7 @@ impl Default for Trainer {
             batch_size: 128,
             num_steps: 25,
             seed: 0,
+            accumulate: 1,
         }
     }
 }
@@ -76,6 +82,8 @@ pub struct BatchRecord {
     pub report: StepReport,
     /// Time of the training step alone; zero in WebAssembly without a clock.
     pub step_time: Duration,
+    /// Learning rate of the update.
+    pub learning_rate: f64,
 }
 
 /// One epoch.
@@ -261,6 +269,10 @@ impl Trainer {
     /// [`Error::InvalidParameter`] if a setting is zero or there are fewer samples than one batch.
     pub fn check(&self, train: &Dataset) -> Result<()> {
         self.check_numbers("")?;
+        if self.accumulate > self.batch_size {
+            let expected = format!("at most {}, the samples of a batch", self.batch_size);
+            return Err(Error::parameter("accumulate", self.accumulate, expected));
+        }
         if train.len() < self.batch_size {
             let expected = format!("at least one batch of {}", self.batch_size);
             return Err(Error::parameter(
@@ -278,6 +290,7 @@ impl Trainer {
             ("epochs", self.epochs),
             ("num_steps", self.num_steps),
             ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
         ] {
             if value == 0 {
                 return Err(Error::parameter(format!("{prefix}{name}"), 0, "at least 1"));
@@ -424,18 +437,19 @@ impl Trainer {
                 std::mem::swap(&mut batch, &mut next);
                 let more = batches.next_into(&mut next);
                 let step = Stopwatch::start();
-                if more {
+                if more && self.accumulate == 1 {
                     let input = Input::constant(next.images.view(), self.num_steps);
                     engine.prefetch(input, &next.targets)?;
                 }
-                let input = Input::constant(batch.images.view(), self.num_steps);
-                let report = engine.train_step(input, &batch.targets);
+                let learning_rate = engine.learning_rate();
+                let report = self.train_on(engine, &batch);
                 let report = report.map_err(|error| in_update(error, history.batches.len() + 1))?;
                 let record = BatchRecord {
                     epoch,
                     batch: index,
                     report,
                     step_time: step.elapsed(),
+                    learning_rate,
                 };
                 history.batches.push(record.clone());
                 let event = Event::Batch {
@@ -473,6 +487,31 @@ impl Trainer {
             }
         }
         Ok(())
+    }
+
+    /// One update from a batch, computed in as many parts as the settings say. The gradients that were
+    /// accumulated before are discarded.
+    fn train_on(&self, engine: &mut dyn Engine, batch: &Batch) -> Result<StepReport> {
+        let samples = batch.targets.len();
+        if self.accumulate == 1 {
+            let input = Input::constant(batch.images.view(), self.num_steps);
+            return engine.train_step(input, &batch.targets);
+        }
+        engine.clear_gradients();
+        let part = samples.div_ceil(self.accumulate);
+        let images = batch.images.axis_chunks_iter(Axis(0), part);
+        let mut total: Option<StepReport> = None;
+        for (images, targets) in images.zip(batch.targets.chunks(part)) {
+            let weight = targets.len() as f64 / samples as f64;
+            let input = Input::constant(images, self.num_steps);
+            let report = engine.accumulate(input, targets, weight)?;
+            total = Some(match total {
+                Some(total) => total.merge(&report),
+                None => report,
+            });
+        }
+        engine.update()?;
+        total.ok_or_else(|| Error::parameter("number of samples", 0, "at least 1"))
     }
 
     /// Loss and correct answers on a whole data set, including the last partial batch. Every sample

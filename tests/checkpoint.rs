@@ -106,13 +106,13 @@ fn a_checkpoint_moves_between_engines() {
     type Make = fn(&Checkpoint) -> Option<Box<dyn Engine>>;
     let engines: &[(&str, Make)] = &[
         ("cpu", |c| {
-            let (network, adam) = (c.network.clone(), c.adam.clone());
+            let (network, adam) = (c.network.clone(), c.optimizer.clone());
             Some(Box::new(
                 CpuEngine::new(network, c.objective.clone()?, adam).unwrap(),
             ))
         }),
         ("reference", |c| {
-            let (network, adam) = (c.network.clone(), c.adam.clone());
+            let (network, adam) = (c.network.clone(), c.optimizer.clone());
             Some(Box::new(
                 ReferenceEngine::new(network, c.objective.clone()?, adam).unwrap(),
             ))
@@ -154,13 +154,21 @@ fn a_checkpoint_moves_between_engines() {
                 saved.network,
                 "{from} to {to}"
             );
-            assert_eq!(second.to_optimizer().unwrap(), saved.adam, "{from} to {to}");
+            assert_eq!(
+                second.to_optimizer().unwrap(),
+                saved.optimizer,
+                "{from} to {to}"
+            );
             let there = part(&saved, &mut *second, 9);
             let Some(mut back) = make_from(&there) else {
                 continue;
             };
             assert_eq!(back.to_network().unwrap(), there.network, "{to} to {from}");
-            assert_eq!(back.to_optimizer().unwrap(), there.adam, "{to} to {from}");
+            assert_eq!(
+                back.to_optimizer().unwrap(),
+                there.optimizer,
+                "{to} to {from}"
+            );
             let (network, history) = go_on(there, &mut *back);
             assert_eq!((history.batches.len(), history.epochs.len()), (15, 3));
             // Engines round differently; on a run as short as this the results stay close.
@@ -262,7 +270,7 @@ fn another_configuration_is_named() {
             result => panic!("{result:?}"),
         }
     };
-    let message = change(&|c| c.adam.lr = 0.02);
+    let message = change(&|c| c.optimizer.rule.set_lr(0.02));
     assert_eq!(
         message,
         "adam.lr is 0.02; expected 0.01, as in the checkpoint"
@@ -306,7 +314,7 @@ fn format_version_1_stays_readable() {
     let checkpoint = Checkpoint::read(&path).expect("version 1 is read");
     assert_eq!(checkpoint.configuration(), after(0).configuration());
     assert_eq!(checkpoint.position, Position { epoch: 1, batch: 2 });
-    assert_eq!(checkpoint.adam.steps(), 7);
+    assert_eq!(checkpoint.optimizer.steps(), 7);
     assert_eq!(checkpoint.history.batches.len(), 7);
     assert!(checkpoint.history.epochs[0].validation.is_some());
     assert_eq!(
@@ -316,7 +324,7 @@ fn format_version_1_stays_readable() {
     // The numbers are those that the library of the format finds in it.
     let bytes = fs::read(&path).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let (first, second) = checkpoint.adam.moments().expect("moments");
+    let (first, second) = checkpoint.optimizer.moments().expect("moments");
     let named = |prefix: &str, tensors: Vec<(String, ndarray::ArrayViewD<'_, f32>)>| {
         assert_eq!(tensors.len(), 6);
         for (name, values) in tensors {
@@ -382,7 +390,7 @@ fn a_custom_loss_is_asked_for() {
     loaded.check_same_run(&saved).expect("the same run");
     let error = loaded.engine(Device::Cpu).err().expect("no loss");
     assert!(error.to_string().contains("custom loss"), "{error}");
-    let adam = loaded.adam.clone();
+    let adam = loaded.optimizer.clone();
     let mut resumed = Device::Cpu
         .engine(loaded.network.clone(), loss(), adam)
         .unwrap();
@@ -721,7 +729,7 @@ fn parts_that_do_not_fit_are_not_written() {
         );
     }
     let mut checkpoint = after(3);
-    checkpoint.adam.lr = f64::NAN;
+    checkpoint.optimizer.rule.set_lr(f64::NAN);
     assert!(matches!(
         checkpoint.to_bytes(),
         Err(Error::InvalidParameter { .. })

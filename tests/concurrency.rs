@@ -55,6 +55,7 @@ fn trained(seed: u64) -> Network {
         batch_size: 32,
         num_steps: 10,
         seed,
+        ..Trainer::default()
     };
     let history = trainer.fit(&mut *engine, &data, None, |_, _| {
         Ok(ControlFlow::Continue(()))

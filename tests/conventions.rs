@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
-    Adam, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network, PerNeuron, Record,
-    Recording, ReferenceEngine, Trace,
+    Adam, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network, Optimizer, PerNeuron,
+    Record, Recording, ReferenceEngine, Trace,
 };
 
 #[macro_use]
@@ -31,7 +31,7 @@ fn integrator(dynamics: Dynamics) -> Network {
 /// An engine of the usual loss.
 fn engine(network: &Network, make: &Make) -> Box<dyn Engine> {
     let loss = Loss::CrossEntropyMembrane;
-    make(network.clone(), loss.into(), Adam::new(1e-3))
+    make(network.clone(), loss.into(), Adam::new(1e-3).into())
 }
 
 /// A membrane exactly at the threshold does not fire; a step above it does.
@@ -90,7 +90,7 @@ fn engines_take_the_first_of_equal_maxima(name: &str, make: &Make) {
         biases.0 == "fc2.bias" && biases.1.iter().all(|g| g.abs() > 0.1),
         "{biases:?}"
     );
-    let mut engine = make(network, loss().into(), Adam::new(1e-3));
+    let mut engine = make(network, loss().into(), Adam::new(1e-3).into());
     let (_, found) = engine.gradients(input, &[1]).unwrap();
     for ((tensor, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
         for (a, b) in a.iter().zip(b) {
@@ -131,7 +131,11 @@ fn settings_out_of_range_are_refused() {
             "{error}"
         );
     }
-    assert!(Adam::<f32>::new(1e-3).eps(0.0).check().is_err());
+    assert!(
+        Optimizer::<f32>::from(Adam::new(1e-3).eps(0.0))
+            .check()
+            .is_err()
+    );
     let uneven = Recording::new(
         Vec::new(),
         Trace::new(Array3::<f32>::zeros((4, 2, 3)), Array3::zeros((4, 2, 5))),
@@ -174,7 +178,7 @@ on_every_engine!(a_layer_that_is_not_there_is_refused);
 fn adam_counts() {
     let mut network = integrator(Dynamics::FireThenIntegrate);
     let gradients = Gradients::zeros(&network);
-    let mut adam = Adam::new(1e-3);
+    let mut adam = Optimizer::from(Adam::new(1e-3));
     assert_eq!(adam.steps(), 0);
     for n in 1..4 {
         adam.step(&mut network, &gradients).unwrap();

@@ -66,7 +66,7 @@ fn what_is_written_comes_back() {
         let bytes = saved.to_bytes().expect("bytes");
         let loaded = Checkpoint::from_bytes(&bytes).expect("a checkpoint");
         assert_eq!(loaded.network, saved.network);
-        assert_eq!(loaded.adam, saved.adam);
+        assert_eq!(loaded.optimizer, saved.optimizer);
         assert_eq!(loaded.trainer, saved.trainer);
         assert_eq!(loaded.history, saved.history);
         assert_eq!(loaded.position, saved.position);

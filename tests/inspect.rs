@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, Array3, s};
 use spikegrad::{
-    Adam, CpuEngine, Engine, Input, Leaky, Loss, Network, Record, Recording, ReferenceEngine,
-    StepReport, Trace,
+    Adam, CpuEngine, Engine, Input, Leaky, Loss, Network, Optimizer, Record, Recording,
+    ReferenceEngine, StepReport, Trace,
 };
 
 /// Spikes of 5 steps, 2 samples and 4 neurons: silent; once, in the second sample; at every step but
@@ -116,9 +116,9 @@ fn close(found: &[f64], expected: &[f64], tolerance: f64) {
 /// The report's norms are those of the gradients that the same engine hands out, before clipping.
 #[test]
 fn reports_have_the_norms_of_their_gradients() {
-    for adam in [Adam::new(1e-3), Adam::new(1e-3).clip_norm(1e-3)] {
+    for adam in [Adam::new(1e-3).into(), Adam::new(1e-3).clip_norm(1e-3)] {
         let loss = || Loss::CrossEntropyMembrane;
-        let mut fast = CpuEngine::new(network(), loss(), adam.clone()).unwrap();
+        let mut fast = CpuEngine::new(network(), loss(), Optimizer::clone(&adam)).unwrap();
         let mut reference = ReferenceEngine::new(network(), loss(), adam).unwrap();
         for engine in [&mut fast as &mut dyn Engine, &mut reference] {
             assert_eq!(step(engine, 9, 12).gradient_norms, None, "not asked for");
@@ -236,6 +236,7 @@ mod checkpoints {
             batch_size: 4,
             num_steps: 12,
             seed: 1,
+            ..Trainer::default()
         };
         let loss = Loss::CrossEntropyMembrane;
         let mut engine = Device::Cpu

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use skip::skipped;
 use spikegrad::{
-    Adam, CpuEngine, Device, Dynamics, Engine, Float, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, StepReport, Surrogate,
+    CpuEngine, Device, Dynamics, Engine, Float, Gradients, Input, Leaky, Loss, Network, Objective,
+    Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, StepReport, Surrogate,
     Synaptic, Trace,
     data::Mnist,
     verify::{Fixture, Report, Verdict, verify},
@@ -247,6 +247,46 @@ impl<F: Float> Engine<F> for Slip<F> {
         self.inner.train_step(input, targets)
     }
 
+    fn accumulate(
+        &mut self,
+        x: Input<'_, F>,
+        targets: &[usize],
+        weight: f64,
+    ) -> Result<StepReport> {
+        self.inner.accumulate(x, targets, weight)
+    }
+
+    fn gradients_mut(
+        &mut self,
+        edit: &mut dyn FnMut(&mut Gradients<F>) -> Result<()>,
+    ) -> Result<()> {
+        self.inner.gradients_mut(edit)
+    }
+
+    fn update(&mut self) -> Result<()> {
+        self.inner.update()
+    }
+
+    fn clear_gradients(&mut self) {
+        self.inner.clear_gradients()
+    }
+
+    fn set_network(&mut self, network: Network<F>) -> Result<()> {
+        self.inner.set_network(network)
+    }
+
+    fn set_optimizer(&mut self, optimizer: Optimizer<F>) -> Result<()> {
+        self.inner.set_optimizer(optimizer)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.inner.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) -> Result<()> {
+        self.inner.set_learning_rate(lr)
+    }
+
     fn measure_gradients(&mut self, on: bool) {
         self.inner.measure_gradients(on)
     }
@@ -259,7 +299,7 @@ impl<F: Float> Engine<F> for Slip<F> {
         self.inner.objective()
     }
 
-    fn to_optimizer(&mut self) -> Result<Adam<F>> {
+    fn to_optimizer(&mut self) -> Result<Optimizer<F>> {
         self.inner.to_optimizer()
     }
 }

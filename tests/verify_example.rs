@@ -538,11 +538,7 @@ fn excuses_hide_no_wrong_number() {
     let slips: [(&str, Wrong); 4] = [
         ("half a step of Adam", |fixture, name, values| {
             let at = largest(gradient(fixture, name)?);
-            Some((
-                at,
-                values[at] + fixture.adam::<f64>().lr / 2.0,
-                &["f64", "f32"],
-            ))
+            Some((at, values[at] + fixture.adam().lr / 2.0, &["f64", "f32"]))
         }),
         // Single precision may have lost that gradient, whether here or in the other library.
         (
@@ -554,7 +550,7 @@ fn excuses_hide_no_wrong_number() {
                     .iter()
                     .enumerate()
                     .min_by(by_size)?;
-                let wrong = values[at] + fixture.adam::<f64>().lr / 2.0;
+                let wrong = values[at] + fixture.adam().lr / 2.0;
                 (!fixture.rounded_gradients()).then_some((at, wrong, &["f64"]))
             },
         ),

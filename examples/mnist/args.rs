@@ -9,7 +9,7 @@ use std::{
 use clap::{Parser, error::ErrorKind};
 use spikegrad::{Device, Error, data::MnistFiles, neuron::MIN_THRESHOLD};
 
-use crate::report;
+use crate::{optimizer::Options, report};
 
 /// Where the repository keeps the four files.
 const DATA: &str = "examples/data/mnist";
@@ -73,15 +73,13 @@ pub struct Args {
           allow_negative_numbers = true)]
     pub threshold: f64,
 
-    /// Learning rate of Adam
-    #[arg(long, default_value = "5e-4", value_parser = number(0.0, 1e3),
-          allow_negative_numbers = true)]
-    pub lr: f64,
+    #[command(flatten)]
+    pub optimizer: Options,
 
-    /// Largest norm of a step's gradients; larger ones are scaled down to it [default: no limit]
-    #[arg(long, value_name = "NORM", value_parser = number(1e-6, 1e9),
+    /// Parts in which each batch is computed, one after another, to need less memory
+    #[arg(long, value_name = "N", default_value = "1", value_parser = between(1, MAX_BATCH),
           allow_negative_numbers = true)]
-    pub clip_norm: Option<f64>,
+    pub accumulate: usize,
 
     /// Seed of the initial weights and of the order of the images
     #[arg(long, default_value = "0", value_parser = seed, allow_negative_numbers = true)]
@@ -221,7 +219,7 @@ impl FromStr for Hidden {
 }
 
 /// Reads a whole number in `low..=high`.
-fn between(low: usize, high: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
+pub fn between(low: usize, high: usize) -> impl Fn(&str) -> Result<usize, String> + Clone {
     move |text| match text.parse() {
         Ok(value) if (low..=high).contains(&value) => Ok(value),
         _ => Err(format!("expected a whole number from {low} to {high}")),
@@ -229,7 +227,7 @@ fn between(low: usize, high: usize) -> impl Fn(&str) -> Result<usize, String> + 
 }
 
 /// Reads a number in `low..=high`; a NaN is in no range.
-fn number(low: f64, high: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
+pub fn number(low: f64, high: f64) -> impl Fn(&str) -> Result<f64, String> + Clone {
     move |text| match text.parse() {
         Ok(value) if (low..=high).contains(&value) => Ok(value),
         _ => Err(format!("expected a number from {low} to {high}")),

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::json;
 use spikegrad::{
-    Engine, Error, Result, Trainer,
+    Engine, Error, Optimizer, Result, Trainer,
     data::Dataset,
     train::{History, Position},
 };
@@ -20,12 +20,13 @@ use spikegrad::{
 use crate::{args::Args, inside, memory};
 
 /// Every file, in the order in which they are listed at the end.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "summary.json",
     "history.csv",
     "loss.svg",
     "accuracy.svg",
     "gradients.svg",
+    "learning_rate.svg",
     "raster.svg",
     "traces.svg",
     "model.safetensors",
@@ -113,6 +114,7 @@ pub struct Run<'a> {
     pub data_dir: &'a Path,
     pub train: &'a Dataset,
     pub engine: &'a dyn Engine,
+    pub optimizer: &'a Optimizer,
     pub trainer: &'a Trainer,
     pub history: &'a History,
     pub neurons: &'a inside::Neurons,
@@ -132,6 +134,7 @@ pub fn summary(run: &Run<'_>) -> String {
         json!({
             "epoch": record.epoch + 1,
             "train_loss": record.train_loss,
+            "learning_rate": last_rate(history, record.epoch),
             "val_loss": validation.map(|v| v.loss),
             "val_accuracy_spike_count": validation.map(|v| v.accuracy_spike_count()),
             "val_accuracy_membrane": validation.map(|v| v.accuracy_membrane()),
@@ -153,8 +156,11 @@ pub fn summary(run: &Run<'_>) -> String {
             "steps": args.steps,
             "beta": args.beta,
             "threshold": args.threshold,
-            "lr": args.lr,
-            "clip_norm": args.clip_norm,
+            "optimizer": run.optimizer.rule.name(),
+            "lr": run.optimizer.rule.lr(),
+            "schedule": format!("{:?}", run.optimizer.schedule),
+            "clip_norm": run.optimizer.clip_norm,
+            "accumulate": args.accumulate,
             "seed": args.seed,
             "device": args.device.to_string(),
             "threads": args.threads,
@@ -171,14 +177,22 @@ pub fn summary(run: &Run<'_>) -> String {
     format!("{summary:#}\n")
 }
 
+/// The learning rate of an epoch's last update.
+fn last_rate(history: &History, epoch: usize) -> Option<f64> {
+    let mut batches = history.batches.iter().rev();
+    batches.find(|b| b.epoch == epoch).map(|b| b.learning_rate)
+}
+
 /// `history.csv`: a row for each training batch; epochs and batches are counted from 1, and the
 /// accuracy is a fraction, by spike count.
 pub fn history(history: &History) -> String {
-    let mut text = String::from("epoch,batch,loss,accuracy\n");
+    let mut text = String::from("epoch,batch,loss,accuracy,learning_rate\n");
     for record in &history.batches {
         let (epoch, batch, report) = (record.epoch + 1, record.batch + 1, &record.report);
         let (loss, accuracy) = (report.loss, report.accuracy_spike_count());
-        writeln!(text, "{epoch},{batch},{loss},{accuracy}").expect("a String takes all text");
+        let rate = record.learning_rate;
+        writeln!(text, "{epoch},{batch},{loss},{accuracy},{rate}")
+            .expect("a String takes all text");
     }
     text
 }

@@ -24,6 +24,7 @@ mod args;
 mod files;
 mod inside;
 mod memory;
+mod optimizer;
 mod pictures;
 mod report;
 mod resume;
@@ -32,7 +33,7 @@ mod signals;
 use std::{error::Error, ops::ControlFlow, process::ExitCode, time::Instant};
 
 use spikegrad::{
-    Adam, Leaky, Loss, Network, Trainer,
+    Leaky, Loss, Network, Trainer,
     data::Mnist,
     train::{History, Position},
 };
@@ -77,6 +78,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         batch_size: args.batch_size,
         num_steps: args.steps,
         seed: args.seed,
+        accumulate: args.accumulate,
     };
     trainer.check(&train)?;
 
@@ -91,11 +93,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         builder = builder.layer(neurons, Leaky::new(args.beta).threshold(args.threshold));
     }
     let network: Network = builder.build()?;
-    let mut adam = Adam::new(args.lr);
-    adam.clip_norm = args.clip_norm;
+    let updates = args.epochs * (train.len() / args.batch_size);
+    let optimizer = args.optimizer.optimizer(updates)?;
     let engine = |network| {
         args.device
-            .engine(network, Loss::CrossEntropyMembrane, adam.clone())
+            .engine(network, Loss::CrossEntropyMembrane, optimizer.clone())
     };
     let mut training = engine(network.clone())?;
 
@@ -117,11 +119,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut history = History::default();
     if let Some(found) = found {
         training = found.engine(args.device)?;
-        report.configuration(args, &network, &data, &train, &*training);
+        report.configuration(args, &network, &data, &train, &optimizer, &*training);
         report.resumed(found.position);
         history = found.history;
     } else {
-        report.configuration(args, &network, &data, &train, &*training);
+        report.configuration(args, &network, &data, &train, &optimizer, &*training);
         if args.resume {
             report.no_checkpoint_yet();
         }
@@ -201,6 +203,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         data_dir: &data_dir,
         train: &train,
         engine: &*training,
+        optimizer: &optimizer,
         trainer: &trainer,
         history: &history,
         neurons: &neurons,

@@ -18,12 +18,13 @@ const NEURONS: usize = 100;
 /// Outputs among the traces, at most: as many as the plot takes.
 const OUTPUTS: usize = 20;
 
-/// Loss, accuracy and norms of gradients over the run.
+/// Loss, accuracy, learning rate and norms of gradients over the run.
 pub fn history(history: &History, folder: &Folder) -> Result<()> {
     let loss = plot::loss(&Curves::loss(history, "test"))?;
     folder.write("loss.svg", &loss)?;
     let accuracy = plot::accuracy(&Curves::accuracy(history, "test"))?;
     folder.write("accuracy.svg", &accuracy)?;
+    folder.write("learning_rate.svg", &plot::learning_rate(history)?)?;
     let norms = plot::gradient_norms(history);
     // A run that went on from a checkpoint of an older version may have measured none.
     if norms.is_empty() {

@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use spikegrad::{
-    Engine, Input, Network, Record, Result, StepReport, Trainer,
+    Engine, Input, Network, Optimizer, Record, Result, StepReport, Trainer,
     data::{Batch, Dataset, MnistFiles},
     train::{BatchRecord, EpochRecord, Event, History, Position},
 };
@@ -15,6 +15,7 @@ use spikegrad::{
 use crate::{
     args::Args,
     files::{self, Folder},
+    optimizer,
     resume::place,
 };
 
@@ -75,6 +76,7 @@ impl<'a> Report<'a> {
         network: &Network,
         data: &MnistFiles,
         train: &Dataset,
+        optimizer: &Optimizer,
         engine: &dyn Engine,
     ) {
         let Trainer {
@@ -82,15 +84,21 @@ impl<'a> Report<'a> {
             batch_size,
             num_steps,
             seed,
-        } = self.trainer;
-        let (beta, threshold, lr) = (args.beta, args.threshold, args.lr);
+            accumulate,
+        } = *self.trainer;
+        let (beta, threshold) = (args.beta, args.threshold);
         let sizes = joined(&network.sizes());
         let updates = train.len() / batch_size;
         self.say(&format!(
             "network   {sizes}, beta {beta}, threshold {threshold}, {num_steps} steps"
         ));
+        let parts = match accumulate {
+            1 => String::new(),
+            parts => format!(" in {parts} parts"),
+        };
+        let optimizer = optimizer::describe(optimizer);
         self.say(&format!(
-            "training  epochs: {epochs}, each of {updates} batches of {batch_size}; Adam, lr {lr}; seed {seed}"
+            "training  epochs: {epochs}, each of {updates} batches of {batch_size}{parts}; {optimizer}; seed {seed}"
         ));
         let name = match &*data.name {
             "" => String::new(),

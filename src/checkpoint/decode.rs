@@ -19,11 +19,12 @@ use ndarray::{Array1, Array2};
 use safetensors::{Dtype, SafeTensors};
 
 use super::{
-    Checkpoint, DIGITS, FIRST, FORMAT, MEASURED, NORMS, SECOND, VERSION, encode,
+    Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, RATES, VERSION, encode,
+    optimizer::optimizer,
     text::{self, CUSTOM, LAYER, SETTING},
 };
 use crate::{
-    Adam, Error, Gradients, History, Layer, Network, Objective, StepReport, Trainer, files,
+    Error, History, Layer, Network, Objective, StepReport, Trainer, files,
     neuron::Neurons,
     tensors::{self, Tensors},
     train::{BatchRecord, EpochRecord, Position},
@@ -98,7 +99,7 @@ fn parse(bytes: &[u8], file: &SafeTensors<'_>, known: &[Neurons]) -> Result<Chec
     let mut fields = Fields::of(bytes)?;
     fields.get("format", FORMAT, |text| (text == FORMAT).then_some(()))?;
     match version(&mut fields)? {
-        1 => version_1(fields, file, known),
+        version @ 1..=VERSION => of_version(version, fields, file, known),
         other => Err(later(other)),
     }
 }
@@ -123,8 +124,12 @@ fn later(version: u32) -> Unfit {
     }
 }
 
-/// Format version 1.
-fn version_1(
+/// Every version of the format.
+///
+/// Version 2 added optimizers beside Adam, their schedules and groups, batches in parts, and the learning
+/// rate of each batch.
+fn of_version(
+    version: u32,
     mut fields: Fields,
     file: &SafeTensors<'_>,
     known: &[Neurons],
@@ -133,19 +138,24 @@ fn version_1(
     let mut tensors = FileTensors::new(file)?;
     let network = network(&mut fields, &mut tensors, known)?;
     let objective = objective(&mut fields)?;
-    let adam = adam(&mut fields, &mut tensors, &network)?;
+    let optimizer = optimizer(&mut fields, &mut tensors, &network, version)?;
     let whole = "a whole number of at least 1";
     let trainer = Trainer {
         epochs: fields.at_least_1("trainer.epochs", whole)?,
         batch_size: fields.at_least_1("trainer.batch_size", whole)?,
         num_steps: fields.at_least_1("trainer.num_steps", whole)?,
         seed: fields.parse("trainer.seed", "a whole number")?,
+        accumulate: match version {
+            1 => 1,
+            _ => fields.at_least_1("trainer.accumulate", whole)?,
+        },
     };
     let position = Position {
         epoch: fields.parse("position.epoch", "a whole number")?,
         batch: fields.parse("position.batch", "a whole number")?,
     };
-    let history = history(&mut tensors, network.layers().len())?;
+    let constant = (version == 1).then(|| optimizer.rule.lr());
+    let history = history(&mut tensors, network.layers().len(), constant)?;
     if !history.batches.is_empty() && history.position() != position {
         return Err(Unfit {
             what: "position".into(),
@@ -157,15 +167,15 @@ fn version_1(
     for (name, value) in fields.0 {
         match name.strip_prefix(SETTING) {
             Some(name) => settings.insert(name.into(), value),
-            None => return Err(left_over("entry of the metadata", &name)),
+            None => return Err(left_over("entry of the metadata", &name, version)),
         };
     }
     if let Some(name) = tensors.0.into_keys().next() {
-        return Err(left_over("tensor", name));
+        return Err(left_over("tensor", name, version));
     }
     Ok(Checkpoint {
         network,
-        adam,
+        optimizer,
         objective,
         trainer,
         position,
@@ -174,10 +184,10 @@ fn version_1(
     })
 }
 
-fn left_over(what: &str, name: &str) -> Unfit {
+fn left_over(what: &str, name: &str, version: u32) -> Unfit {
     Unfit {
         what: what.into(),
-        expected: "only those of format version 1".into(),
+        expected: format!("only those of format version {version}"),
         found: shortened(name),
     }
 }
@@ -197,36 +207,12 @@ fn network(
     let mut layers = Vec::new();
     for ((pair, neuron), k) in sizes.windows(2).zip(neurons).zip(1..) {
         let &[inputs, neurons] = pair else { continue };
-        let parameters = parameters(tensors, "", k, (inputs, neurons), &neuron)?;
+        let parameters = tensors.trained("", k, (inputs, neurons), &neuron)?;
         layers.push(Layer::trained(neuron, parameters));
     }
     let network = Network::from_layers(layers);
     network.check_constants().map_err(out_of_range)?;
     Ok(network)
-}
-
-/// The trained tensors of layer `k`, or one of their moments.
-fn parameters(
-    tensors: &mut FileTensors<'_, '_>,
-    prefix: &str,
-    k: usize,
-    (inputs, neurons): (usize, usize),
-    neuron: &Neurons,
-) -> Result<Tensors<f32>, Unfit> {
-    let name = |name: String| format!("{prefix}{name}");
-    let matrix = |from: &mut FileTensors<'_, '_>, tensor, [outputs, inputs]: [usize; 2]| {
-        let tensor = name(tensor);
-        let values = from.f32(&tensor, &[outputs, inputs])?;
-        Array2::from_shape_vec((outputs, inputs), values).map_err(|e| Unfit {
-            what: tensor,
-            expected: format!("[{outputs}, {inputs}]"),
-            found: e.to_string(),
-        })
-    };
-    let vector = |from: &mut FileTensors<'_, '_>, tensor, len| {
-        Ok(Array1::from(from.f32(&name(tensor), &[len])?))
-    };
-    tensors::shapes(inputs, neurons, neuron).read(k, tensors, matrix, vector)
 }
 
 fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
@@ -244,63 +230,26 @@ fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
     Ok(Some(objective))
 }
 
-/// Adam's settings, and its moments if and only if it has made a step.
-fn adam(
-    fields: &mut Fields,
+/// The history; `constant` is the learning rate of all batches in a file without one for each.
+fn history(
     tensors: &mut FileTensors<'_, '_>,
-    network: &Network,
-) -> Result<Adam, Unfit> {
-    let clip_norm = fields.get("adam.clip_norm", "a number or none", |text| match text {
-        text::NO_LIMIT => Some(None),
-        text => text.parse().ok().map(Some),
-    })?;
-    let mut adam = Adam {
-        clip_norm,
-        lr: fields.parse("adam.lr", "a number")?,
-        beta1: fields.parse("adam.beta1", "a number")?,
-        beta2: fields.parse("adam.beta2", "a number")?,
-        eps: fields.parse("adam.eps", "a number")?,
-        // The count continues in doubles.
-        step: fields.get("adam.step", "a whole number up to 2^53", |text| {
-            text.parse().ok().filter(|step| *step <= 1 << 53)
-        })?,
-        moments: None,
-    };
-    adam.check().map_err(out_of_range)?;
-    if adam.step > 0 {
-        let mut moments = |prefix: &str| {
-            let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
-                let size = (layer.inputs(), layer.neurons());
-                parameters(tensors, prefix, k, size, layer.neuron())
-            });
-            let layers = layers.collect::<Result<_, Unfit>>()?;
-            Ok(Gradients { layers })
-        };
-        let (first, second) = (moments(FIRST)?, moments(SECOND)?);
-        for (name, values) in second.tensors() {
-            if let Some(bad) = values.iter().find(|v| **v < 0.0) {
-                return Err(Unfit {
-                    what: format!("tensor {SECOND}{name}"),
-                    expected: "second moments of at least 0".into(),
-                    found: bad.to_string(),
-                });
-            }
-        }
-        adam.moments = Some((first, second));
-    }
-    Ok(adam)
-}
-
-fn history(tensors: &mut FileTensors<'_, '_>, layers: usize) -> Result<History, Unfit> {
+    layers: usize,
+    constant: Option<f64>,
+) -> Result<History, Unfit> {
     let mut history = History::default();
     let epochs = tensors.whole("history.batch.epoch", None)?;
     let count = Some(epochs.len());
     let batches = tensors.whole("history.batch.batch", count)?;
     let times = tensors.times("history.batch.nanoseconds", count)?;
+    let rates = match constant {
+        Some(rate) => vec![rate; epochs.len()],
+        None => tensors.f64(RATES, count)?,
+    };
     let mut reports = reports(tensors, "history.batch", epochs.len(), layers)?;
     gradient_norms(tensors, &mut reports, layers)?;
-    let records = epochs.into_iter().zip(batches).zip(reports).zip(times);
-    for (((epoch, batch), report), step_time) in records {
+    let records = epochs.into_iter().zip(batches).zip(reports);
+    let records = records.zip(times.into_iter().zip(rates));
+    for (((epoch, batch), report), (step_time, learning_rate)) in records {
         let Some(report) = report else {
             return Err(Unfit {
                 what: format!("history, batch {} of all", history.batches.len()),
@@ -313,6 +262,7 @@ fn history(tensors: &mut FileTensors<'_, '_>, layers: usize) -> Result<History, 
             batch,
             report,
             step_time,
+            learning_rate,
         });
     }
 
@@ -393,7 +343,7 @@ fn gradient_norms(
 }
 
 /// The tensors of a file; each is used once.
-struct FileTensors<'f, 'd>(BTreeMap<&'f str, safetensors::tensor::TensorView<'d>>);
+pub(super) struct FileTensors<'f, 'd>(BTreeMap<&'f str, safetensors::tensor::TensorView<'d>>);
 
 impl<'f, 'd> FileTensors<'f, 'd> {
     fn new(file: &'f SafeTensors<'d>) -> Result<Self, Unfit> {
@@ -423,6 +373,29 @@ impl<'f, 'd> FileTensors<'f, 'd> {
         }
         let (values, _) = view.data().as_chunks::<N>();
         Ok(values)
+    }
+
+    /// The trained tensors of layer `k`, or what the optimizer keeps for them.
+    pub fn trained(
+        &mut self,
+        prefix: &str,
+        k: usize,
+        (inputs, neurons): (usize, usize),
+        neuron: &Neurons,
+    ) -> Result<Tensors<f32>, Unfit> {
+        let name = |name: String| format!("{prefix}{name}");
+        let matrix = |from: &mut Self, tensor, [outputs, inputs]: [usize; 2]| {
+            let tensor = name(tensor);
+            let values = from.f32(&tensor, &[outputs, inputs])?;
+            Array2::from_shape_vec((outputs, inputs), values).map_err(|e| Unfit {
+                what: tensor,
+                expected: format!("[{outputs}, {inputs}]"),
+                found: e.to_string(),
+            })
+        };
+        let vector =
+            |from: &mut Self, tensor, len| Ok(Array1::from(from.f32(&name(tensor), &[len])?));
+        tensors::shapes(inputs, neurons, neuron).read(k, self, matrix, vector)
     }
 
     fn f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Unfit> {

@@ -19,12 +19,12 @@ use crc32fast::Hasher;
 use ndarray::ArrayViewD;
 
 use super::{
-    CHECKSUM, Checkpoint, DIGITS, FIRST, FORMAT, MEASURED, NORMS, Position, SECOND, VERSION, text,
+    CHECKSUM, Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, Position, RATES, VERSION, optimizer,
+    text,
 };
 use crate::{
     Error, History, Result, StepReport,
     finite::check_finite,
-    optim::check_same,
     weights::header::{self, Entry, START},
 };
 
@@ -153,26 +153,19 @@ fn text_of(sum: Hasher) -> String {
 fn check(checkpoint: &Checkpoint) -> Result<()> {
     let Checkpoint {
         network,
-        adam,
+        optimizer,
         objective,
         history,
         position,
         trainer,
         settings: _,
     } = checkpoint;
-    adam.check()?;
+    optimizer.check_for(network)?;
     trainer.check_numbers("trainer.")?;
     if let Some(objective) = objective {
         objective.check()?;
     }
     network.check_constants()?;
-    for (what, moments) in adam
-        .moments()
-        .into_iter()
-        .flat_map(|(m, v)| [("exp_avg", m), ("exp_avg_sq", v)])
-    {
-        check_same(network, moments, what)?;
-    }
     history.check_whole(network.layers().len())?;
     if !history.batches.is_empty() && history.position() != *position {
         let (found, expected) = (format!("{position:?}"), format!("{:?}", history.position()));
@@ -190,17 +183,18 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
 fn tensors<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<Tensor<'a>>> {
     let network = &checkpoint.network;
     let mut tensors = history(&checkpoint.history, network.layers().len())?;
-    let named = |prefix: &'static str| {
+    let named = |prefix: String| {
         move |(name, values): (String, ArrayViewD<'a, f32>)| Tensor {
             name: format!("{prefix}{name}"),
             shape: values.shape().to_vec(),
             values: Values::F32(values),
         }
     };
-    tensors.extend(network.parameters().into_iter().map(named("")));
-    if let Some((first, second)) = checkpoint.adam.moments() {
-        tensors.extend(first.tensors().into_iter().map(named(FIRST)));
-        tensors.extend(second.tensors().into_iter().map(named(SECOND)));
+    tensors.extend(network.parameters().into_iter().map(named(String::new())));
+    let rule = optimizer::prefix(&checkpoint.optimizer.rule);
+    for (name, kept) in checkpoint.optimizer.state() {
+        let prefix = format!("{rule}.{name}.");
+        tensors.extend(kept.tensors().into_iter().map(named(prefix)));
     }
     Ok(tensors)
 }
@@ -215,6 +209,7 @@ fn history<'a>(history: &History, layers: usize) -> Result<Vec<Tensor<'a>>> {
             "history.batch.nanoseconds",
             batches.iter().map(|b| b.step_time),
         ),
+        real(RATES, batches.iter().map(|b| b.learning_rate))?,
         time("history.epoch.nanoseconds", epochs.iter().map(|e| e.time)),
         real(
             "history.epoch.train_loss",
@@ -317,11 +312,13 @@ fn real<'a>(name: &str, values: impl Iterator<Item = f64>) -> Result<Tensor<'a>>
 fn header(checkpoint: &Checkpoint, tensors: &[Tensor<'_>]) -> Result<String> {
     let mut metadata = text::configuration(checkpoint);
     let Position { epoch, batch } = checkpoint.position;
+    let optimizer = &checkpoint.optimizer;
+    let step = format!("{}.step", optimizer::prefix(&optimizer.rule));
+    metadata.insert(step, optimizer.steps().to_string());
     for (name, value) in [
         ("format", FORMAT.to_string()),
         ("version", VERSION.to_string()),
         ("crc32", "0".repeat(DIGITS)),
-        ("adam.step", checkpoint.adam.steps().to_string()),
         ("trainer.epochs", checkpoint.trainer.epochs.to_string()),
         ("position.epoch", epoch.to_string()),
         ("position.batch", batch.to_string()),

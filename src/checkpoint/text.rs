@@ -14,9 +14,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Checkpoint;
+use super::{Checkpoint, optimizer};
 use crate::{
-    Adam, Loss, Objective, Trainer,
+    Loss, Objective, Trainer,
     weights::describe::{describe, number},
 };
 
@@ -41,37 +41,23 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
         }
         None => put("objective.loss".into(), CUSTOM.into()),
     }
-    let Adam {
-        lr,
-        beta1,
-        beta2,
-        eps,
-        clip_norm,
-        step: _,
-        moments: _,
-    } = &checkpoint.adam;
-    for (name, value) in [("lr", lr), ("beta1", beta1), ("beta2", beta2), ("eps", eps)] {
-        put(format!("adam.{name}"), number(*value));
-    }
-    let clip_norm = clip_norm.map_or_else(|| NO_LIMIT.into(), number);
-    put("adam.clip_norm".into(), clip_norm);
+    optimizer::configuration(&checkpoint.optimizer, &mut put);
     let Trainer {
         epochs: _,
         batch_size,
         num_steps,
         seed,
+        accumulate,
     } = &checkpoint.trainer;
     put("trainer.batch_size".into(), batch_size.to_string());
     put("trainer.num_steps".into(), num_steps.to_string());
     put("trainer.seed".into(), seed.to_string());
+    put("trainer.accumulate".into(), accumulate.to_string());
     for (name, value) in &checkpoint.settings {
         put(format!("{SETTING}{name}"), value.clone());
     }
     map
 }
-
-/// The value of `adam.clip_norm` without clipping.
-pub(super) const NO_LIMIT: &str = "none";
 
 /// `None` for a custom loss.
 fn loss_text(loss: &Loss) -> Option<String> {

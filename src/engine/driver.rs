@@ -5,8 +5,8 @@ use ndarray::ArrayViewMut2;
 
 use super::{build_note, check_classes, check_scores};
 use crate::{
-    Adam, Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record,
-    Recording, Result, StepReport, finite::check_finite, optim::check_same,
+    Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
+    Record, Recording, Result, StepReport, finite::check_finite, optim::check_same,
 };
 
 /// The purpose of a batch.
@@ -17,7 +17,10 @@ pub(crate) enum Mode<'a, F: Float = f32> {
     /// The gradients, which the back end keeps.
     Gradients,
     /// An update with these settings; `measure` requests the gradient norms.
-    Train { adam: &'a Adam<F>, measure: bool },
+    Train {
+        optimizer: &'a Optimizer<F>,
+        measure: bool,
+    },
 }
 
 impl<F: Float> Mode<'_, F> {
@@ -30,10 +33,7 @@ impl<F: Float> Mode<'_, F> {
 /// The Euclidean norm of each layer's gradients, if requested.
 pub(crate) type Norms = Option<Vec<f64>>;
 
-/// Adam's first and second moments.
-pub(crate) type Moments<F = f32> = (Gradients<F>, Gradients<F>);
-
-/// The back end of an engine: holds parameters and moments and runs batches that [`Driver`] has
+/// The back end of an engine: holds parameters and what the optimizer keeps, and runs batches that [`Driver`] has
 /// checked. It rejects NaN and infinity in the input itself, while reading it.
 pub(crate) trait Backend<F: Float>: Send {
     /// A short description of the device.
@@ -45,10 +45,17 @@ pub(crate) trait Backend<F: Float>: Send {
     /// A copy of the current network.
     fn network(&mut self) -> Result<Network<F>>;
 
-    /// The current moments, after at least one update.
-    fn moments(&mut self) -> Result<Option<Moments<F>>>;
+    /// Replaces the network by one of the same structure.
+    fn set_network(&mut self, network: Network<F>) -> Result<()>;
 
-    /// Whether all parameters and second moments are finite, as far as known without a search.
+    /// The `count` tensors that the optimizer keeps, after at least one update.
+    fn kept(&mut self, count: usize) -> Result<Vec<Gradients<F>>>;
+
+    /// Replaces what the optimizer keeps; empty before its first update.
+    fn set_kept(&mut self, kept: &[Gradients<F>]) -> Result<()>;
+
+    /// Whether all parameters and what the optimizer keeps are finite, as far as known without a
+    /// search.
     fn finite(&self) -> bool;
 
     /// Checks that the input fits.
@@ -113,6 +120,19 @@ pub(crate) trait Backend<F: Float>: Send {
     /// The gradients of the last batch; NaN or infinity is an error.
     fn gradients(&mut self) -> Result<Gradients<F>>;
 
+    /// Adds `weight` times the gradients of the last batch to a sum, which `first` starts anew. If they
+    /// are not finite, it is an error and the sum stays as it was.
+    fn accumulate(&mut self, weight: f64, first: bool) -> Result<()>;
+
+    /// A copy of the sum.
+    fn sum(&mut self) -> Result<Gradients<F>>;
+
+    /// Replaces the sum.
+    fn set_sum(&mut self, gradients: &Gradients<F>) -> Result<()>;
+
+    /// Updates the parameters from the sum. If it is not finite, it is an error and nothing changes.
+    fn update(&mut self, optimizer: &Optimizer<F>) -> Result<()>;
+
     /// Recycles the memory of a recording.
     fn reclaim(&mut self, recording: Recording<F>) {
         drop(recording);
@@ -135,33 +155,31 @@ pub(crate) trait Backend<F: Float>: Send {
 pub(crate) struct Driver<B, F: Float = f32> {
     pub backend: B,
     objective: Objective<F>,
-    /// Settings and count of updates; the back end holds the moments.
-    adam: Adam<F>,
+    /// Settings and count of updates; the back end holds what it keeps.
+    optimizer: Optimizer<F>,
     /// Whether training steps report gradient norms.
     measures: bool,
+    /// Whether the back end has a sum of gradients.
+    accumulated: bool,
 }
 
 impl<F: Float, B: Backend<F>> Driver<B, F> {
-    /// Checks the settings; then `open` creates the back end, which takes over the moments.
+    /// Checks the settings; then `open` creates the back end, which takes over what the optimizer keeps.
     pub fn new(
         network: Network<F>,
         objective: Objective<F>,
-        adam: Adam<F>,
-        open: impl FnOnce(Network<F>, &Adam<F>) -> Result<B>,
+        mut optimizer: Optimizer<F>,
+        open: impl FnOnce(Network<F>, &[Gradients<F>]) -> Result<B>,
     ) -> Result<Self> {
         objective.check()?;
-        adam.check()?;
-        if let Some((first, _)) = &adam.moments {
-            check_same(&network, first, "moments of the optimizer")?;
-        }
+        optimizer.check_for(&network)?;
+        let kept = std::mem::take(&mut optimizer.kept);
         Ok(Driver {
-            backend: open(network, &adam)?,
+            backend: open(network, &kept)?,
             objective,
-            adam: Adam {
-                moments: None,
-                ..adam
-            },
+            optimizer,
             measures: false,
+            accumulated: false,
         })
     }
 
@@ -171,19 +189,29 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         input.check_targets(network, targets)
     }
 
-    /// Reports non-finite parameters and second moments by name, before or after an update.
+    /// Reports by name what is not finite before or after an update: parameters, and what the
+    /// optimizer keeps.
     fn check_parameters(&mut self, when: &str, update: u64) -> Result<()> {
         if self.backend.finite() {
             return Ok(());
         }
         let when = format!(" {when} update {update}");
         self.backend.network()?.check_finite(&when)?;
-        if let Some((_, second)) = self.to_optimizer()?.moments() {
-            for (name, v) in second.tensors() {
-                check_finite(&format!("second moment of {name}{when}"), v.iter())?;
+        for (kept, tensors) in self.to_optimizer()?.state() {
+            for (name, values) in tensors.tensors() {
+                check_finite(&format!("{kept} of {name}{when}"), values.iter())?;
             }
         }
         Ok(())
+    }
+
+    /// Runs an update, checking parameters before and after it.
+    fn updating<T>(&mut self, update: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.check_parameters("before", self.optimizer.step + 1)?;
+        let done = update(self)?;
+        self.optimizer.step += 1;
+        self.check_parameters("after", self.optimizer.step)?;
+        Ok(done)
     }
 }
 
@@ -244,15 +272,64 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
         self.check(input, targets)?;
-        self.check_parameters("before", self.adam.step + 1)?;
-        let mode = Mode::Train {
-            adam: &self.adam,
-            measure: self.measures,
-        };
-        let report = run(&mut self.backend, &self.objective, input, targets, mode)?;
-        self.adam.step += 1;
-        self.check_parameters("after", self.adam.step)?;
+        self.updating(|driver| {
+            let mode = Mode::Train {
+                optimizer: &driver.optimizer,
+                measure: driver.measures,
+            };
+            run(&mut driver.backend, &driver.objective, input, targets, mode)
+        })
+    }
+
+    fn accumulate(
+        &mut self,
+        input: Input<'_, F>,
+        targets: &[usize],
+        weight: f64,
+    ) -> Result<StepReport> {
+        self.check(input, targets)?;
+        if !weight.is_finite() {
+            return Err(Error::parameter("weight", weight, "a finite number"));
+        }
+        let (backend, objective) = (&mut self.backend, &self.objective);
+        let report = run(backend, objective, input, targets, Mode::Gradients)?;
+        backend.accumulate(weight, !self.accumulated)?;
+        self.accumulated = true;
         Ok(report)
+    }
+
+    fn gradients_mut(
+        &mut self,
+        edit: &mut dyn FnMut(&mut Gradients<F>) -> Result<()>,
+    ) -> Result<()> {
+        let mut sum = match self.accumulated {
+            true => self.backend.sum()?,
+            false => Gradients::zeros(self.backend.structure()),
+        };
+        edit(&mut sum)?;
+        check_same(self.backend.structure(), &sum, "gradients")?;
+        sum.check_finite()?;
+        self.backend.set_sum(&sum)?;
+        self.accumulated = true;
+        Ok(())
+    }
+
+    fn update(&mut self) -> Result<()> {
+        if !self.accumulated {
+            let expected = "those of at least one batch: call accumulate first";
+            return Err(Error::parameter(
+                "gradients to update from",
+                "none",
+                expected,
+            ));
+        }
+        self.updating(|driver| driver.backend.update(&driver.optimizer))?;
+        self.accumulated = false;
+        Ok(())
+    }
+
+    fn clear_gradients(&mut self) {
+        self.accumulated = false;
     }
 
     fn prefetch(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
@@ -271,12 +348,39 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         &self.objective
     }
 
-    fn to_optimizer(&mut self) -> Result<Adam<F>> {
-        let mut adam = self.adam.clone();
-        if adam.step > 0 {
-            adam.moments = self.backend.moments()?;
+    fn set_network(&mut self, network: Network<F>) -> Result<()> {
+        network.check_structure(self.backend.structure())?;
+        self.backend.set_network(network)
+    }
+
+    fn to_optimizer(&mut self) -> Result<Optimizer<F>> {
+        let mut optimizer = self.optimizer.clone();
+        if optimizer.step > 0 {
+            optimizer.kept = self.backend.kept(optimizer.rule.kept().len())?;
         }
-        Ok(adam)
+        Ok(optimizer)
+    }
+
+    fn set_optimizer(&mut self, mut optimizer: Optimizer<F>) -> Result<()> {
+        optimizer.check_for(self.backend.structure())?;
+        let kept = std::mem::take(&mut optimizer.kept);
+        self.backend.set_kept(&kept)?;
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.optimizer.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) -> Result<()> {
+        let before = self.optimizer.rule.lr();
+        self.optimizer.rule.set_lr(lr);
+        let checked = self.optimizer.check();
+        if checked.is_err() {
+            self.optimizer.rule.set_lr(before);
+        }
+        checked
     }
 }
 

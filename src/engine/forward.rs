@@ -7,7 +7,7 @@ use ndarray::ArrayViewMut2;
 use super::CudaEngine;
 use super::{CpuEngine, Engine, ReferenceEngine};
 use crate::{
-    Adam, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
+    Float, Gradients, Input, Network, Objective, Optimizer, ReadOut, Record, Recording, Result,
     StepReport,
 };
 
@@ -62,6 +62,30 @@ macro_rules! hand_on {
                 $inner.train_step(input, targets)
             }
 
+            fn accumulate(
+                &mut $self,
+                input: Input<'_, $F>,
+                targets: &[usize],
+                weight: f64,
+            ) -> Result<StepReport> {
+                $inner.accumulate(input, targets, weight)
+            }
+
+            fn gradients_mut(
+                &mut $self,
+                edit: &mut dyn FnMut(&mut Gradients<$F>) -> Result<()>,
+            ) -> Result<()> {
+                $inner.gradients_mut(edit)
+            }
+
+            fn update(&mut $self) -> Result<()> {
+                $inner.update()
+            }
+
+            fn clear_gradients(&mut $self) {
+                $inner.clear_gradients()
+            }
+
             fn prefetch(&mut $self, input: Input<'_, $F>, targets: &[usize]) -> Result<()> {
                 $inner.prefetch(input, targets)
             }
@@ -74,12 +98,28 @@ macro_rules! hand_on {
                 $inner.to_network()
             }
 
+            fn set_network(&mut $self, network: Network<$F>) -> Result<()> {
+                $inner.set_network(network)
+            }
+
             fn objective(&$self) -> &Objective<$F> {
                 $inner.objective()
             }
 
-            fn to_optimizer(&mut $self) -> Result<Adam<$F>> {
+            fn to_optimizer(&mut $self) -> Result<Optimizer<$F>> {
                 $inner.to_optimizer()
+            }
+
+            fn set_optimizer(&mut $self, optimizer: Optimizer<$F>) -> Result<()> {
+                $inner.set_optimizer(optimizer)
+            }
+
+            fn learning_rate(&$self) -> f64 {
+                $inner.learning_rate()
+            }
+
+            fn set_learning_rate(&mut $self, lr: f64) -> Result<()> {
+                $inner.set_learning_rate(lr)
             }
         }
     };

@@ -16,8 +16,8 @@ use std::{fmt, str::FromStr};
 use ndarray::ArrayViewMut2;
 
 use crate::{
-    Adam, Error, Float, Gradients, Input, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport,
+    Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut, Record, Recording,
+    Result, StepReport,
 };
 pub use cpu::CpuEngine;
 pub(crate) use cpu::Inference;
@@ -29,9 +29,9 @@ pub use reference::ReferenceEngine;
 /// Trains and runs one network. The trait is object-safe: [`Device::engine`] returns a `Box<dyn
 /// Engine>`. `Box<dyn Engine>` and `&mut E` implement the trait too.
 ///
-/// A method that fails leaves parameters and moments unchanged. There is one exception: an update
-/// with a far too large learning rate can make a parameter infinite (on a GPU also a second moment
-/// of Adam). It fails with an [`Error::NonFinite`] that names the tensor and the update, and the
+/// A method that fails leaves parameters, optimizer and accumulated gradients unchanged. There is one
+/// exception: an update with a far too large learning rate can make a parameter infinite (on a GPU, or
+/// with weight decay, also a second moment of Adam). It fails with an [`Error::NonFinite`] that names the tensor and the update, and the
 /// network is then unusable.
 ///
 /// # Threads
@@ -91,7 +91,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// As [`forward`](Self::forward), and [`Error::Target`].
     fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
 
-    /// Loss and gradients for one batch, for use with another optimizer.
+    /// Loss and gradients for one batch. They do not count among the accumulated ones.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate); [`Error::NonFinite`] if the loss or a gradient is not
@@ -108,8 +108,75 @@ pub trait Engine<F: Float = f32>: Send {
     /// # Errors
     /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] if a parameter is not finite, in
     /// which case nothing changes. Also [`Error::NonFinite`] if extreme gradients or learning rates
-    /// would make a second moment of [`Adam`] infinite, or have made a parameter infinite or NaN.
+    /// would make a second moment of [`Adam`](crate::Adam) infinite, or have made a parameter infinite
+    /// or NaN.
     fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
+
+    /// The first half of a training step taken apart: computes the gradients of one batch and adds
+    /// `weight` times them to those accumulated since the last update. The report describes this
+    /// batch alone, as [`evaluate`](Self::evaluate) does.
+    ///
+    /// With `weight = 1.0`, [`update`](Self::update) then makes the update of
+    /// [`train_step`](Self::train_step), to the bit. A batch too large for memory can be computed in
+    /// parts: the losses are means over samples, so the weight of a part is its share of them. (The
+    /// activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and weighted too.) The
+    /// sums are then rounded in another order, so the gradients agree to about 1e-6 of the largest.
+    ///
+    /// ```
+    /// # use ndarray::{Array2, Axis};
+    /// # use spikegrad::{Adam, Device, Engine, Input, Leaky, Loss, Network};
+    /// # let x = Array2::from_shape_fn((8, 4), |(b, n)| if b % 2 == n % 2 { 1.0 } else { 0.0 });
+    /// # let targets: Vec<usize> = (0..8).map(|b| b % 2).collect();
+    /// # let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
+    /// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
+    /// // A batch of 8 in two parts.
+    /// for (x, targets) in x.axis_chunks_iter(Axis(0), 4).zip(targets.chunks(4)) {
+    ///     engine.accumulate(Input::constant(x, 10), targets, 0.5)?;
+    /// }
+    /// // Clip every gradient, as `torch.nn.utils.clip_grad_value_` does.
+    /// engine.gradients_mut(&mut |gradients| {
+    ///     for (_, mut g) in gradients.tensors_mut() {
+    ///         g.mapv_inplace(|g| g.clamp(-0.1, 0.1));
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// engine.update()?;
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`gradients`](Self::gradients); [`Error::InvalidParameter`] for a `weight` that is not
+    /// finite.
+    fn accumulate(
+        &mut self,
+        input: Input<'_, F>,
+        targets: &[usize],
+        weight: f64,
+    ) -> Result<StepReport>;
+
+    /// Lets `edit` read and change the accumulated gradients before an [`update`](Self::update): to
+    /// clip them, add noise, or average them over several machines. They are copied from the engine
+    /// and back. Before the first [`accumulate`](Self::accumulate) they are zeros, so gradients from
+    /// elsewhere can be put in.
+    ///
+    /// # Errors
+    /// Any error of `edit`; [`Error::NonFinite`] if it left NaN or infinity; [`Error::Shape`] if it
+    /// left gradients of another network; [`Error::Device`] if they cannot be copied.
+    fn gradients_mut(
+        &mut self,
+        edit: &mut dyn FnMut(&mut Gradients<F>) -> Result<()>,
+    ) -> Result<()>;
+
+    /// The second half of a training step: updates the parameters from the accumulated gradients,
+    /// and clears them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if nothing was accumulated; [`Error::NonFinite`] as
+    /// [`train_step`](Self::train_step).
+    fn update(&mut self) -> Result<()>;
+
+    /// Discards the accumulated gradients.
+    fn clear_gradients(&mut self);
 
     /// Announces the batch of a coming [`train_step`](Self::train_step). An engine with its own
     /// memory starts copying the batch there while it computes; nothing else changes, and a step on
@@ -159,14 +226,40 @@ pub trait Engine<F: Float = f32>: Send {
     /// [`Error::Device`] if they cannot be copied back from the device.
     fn to_network(&mut self) -> Result<Network<F>>;
 
+    /// Replaces the parameters by those of a network of the same structure, for example to go back
+    /// to an earlier state. The optimizer stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] or [`Error::Shape`] if the network has other layers or neurons;
+    /// [`Error::Device`] if it cannot be copied to the device.
+    fn set_network(&mut self, network: Network<F>) -> Result<()>;
+
     /// The training objective.
     fn objective(&self) -> &Objective<F>;
 
-    /// A copy of the optimizer with its current moments.
+    /// A copy of the optimizer with its current state.
     ///
     /// # Errors
-    /// [`Error::Device`] if they cannot be copied back from the device.
-    fn to_optimizer(&mut self) -> Result<Adam<F>>;
+    /// [`Error::Device`] if it cannot be copied back from the device.
+    fn to_optimizer(&mut self) -> Result<Optimizer<F>>;
+
+    /// Replaces the optimizer, its state included. To change settings and keep the state, change
+    /// the copy that [`to_optimizer`](Self::to_optimizer) returns.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] for settings out of range; [`Error::Shape`] for the state of
+    /// another network; [`Error::Device`] if it cannot be copied to the device.
+    fn set_optimizer(&mut self, optimizer: Optimizer<F>) -> Result<()>;
+
+    /// The learning rate of the next update, as the optimizer's schedule gives it.
+    fn learning_rate(&self) -> f64;
+
+    /// Sets the base learning rate, which the optimizer's schedule scales. The rates of its groups
+    /// stay.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if it is negative or not finite.
+    fn set_learning_rate(&mut self, lr: f64) -> Result<()>;
 }
 
 /// The device to compute on.
@@ -194,7 +287,8 @@ pub enum Device {
 
 impl Device {
     /// Creates an engine on this device that trains `network` on `objective` (which can be a bare
-    /// [`Loss`](crate::Loss)) with `adam`.
+    /// [`Loss`](crate::Loss)) with `optimizer` (which can be bare settings such as
+    /// [`Adam`](crate::Adam)).
     ///
     /// # Errors
     /// [`Error::Device`] if the device is not available; [`Error::InvalidParameter`] if a setting
@@ -203,36 +297,36 @@ impl Device {
         self,
         network: Network,
         objective: impl Into<Objective>,
-        adam: Adam,
+        optimizer: impl Into<Optimizer>,
     ) -> Result<Box<dyn Engine>> {
+        let (objective, optimizer) = (objective.into(), optimizer.into());
         match self {
-            Device::Cpu => Ok(Box::new(CpuEngine::new(network, objective, adam)?)),
+            Device::Cpu => Ok(Box::new(CpuEngine::new(network, objective, optimizer)?)),
             #[cfg(not(feature = "cuda"))]
-            Device::Auto => Device::Cpu.engine(network, objective, adam),
+            Device::Auto => Device::Cpu.engine(network, objective, optimizer),
             #[cfg(feature = "cuda")]
             Device::Auto if network.layers().iter().any(|l| !cuda::runs(l.neuron())) => {
-                let engine = CpuEngine::new(network, objective, adam)?;
+                let engine = CpuEngine::new(network, objective, optimizer)?;
                 let note = "the CUDA engine supports Leaky and Synaptic neurons only".into();
                 Ok(Box::new(engine.with_note(note)))
             }
             #[cfg(feature = "cuda")]
             Device::Auto => match cuda::Gpu::open(0) {
-                Ok(gpu) => {
-                    let objective = objective.into();
-                    Ok(Box::new(CudaEngine::on(
-                        || Ok(gpu),
-                        network,
-                        objective,
-                        adam,
-                    )?))
-                }
+                Ok(gpu) => Ok(Box::new(CudaEngine::on(
+                    || Ok(gpu),
+                    network,
+                    objective,
+                    optimizer,
+                )?)),
                 Err(error) => {
-                    let engine = CpuEngine::new(network, objective, adam)?;
+                    let engine = CpuEngine::new(network, objective, optimizer)?;
                     Ok(Box::new(engine.with_note(error.to_string())))
                 }
             },
             #[cfg(feature = "cuda")]
-            Device::Cuda(index) => Ok(Box::new(CudaEngine::new(index, network, objective, adam)?)),
+            Device::Cuda(index) => Ok(Box::new(CudaEngine::new(
+                index, network, objective, optimizer,
+            )?)),
             #[cfg(not(feature = "cuda"))]
             Device::Cuda(_) => Err(Error::Device {
                 device: self.to_string(),

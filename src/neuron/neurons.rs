@@ -147,6 +147,30 @@ impl Neurons {
     }
 }
 
+impl Neurons {
+    /// Whether others have the same equations, and constants of the same shapes, learned or not.
+    pub(crate) fn is_like(&self, other: &Neurons) -> bool {
+        let shape = |neurons: &Neurons| -> Vec<(usize, bool)> {
+            let each = neurons.each();
+            each.map(|(_, value, learn)| (value.values().len(), learn))
+                .collect()
+        };
+        self.equations.equals(&*other.equations) && shape(self) == shape(other)
+    }
+
+    /// Name, settings and the shapes of constants, for messages.
+    pub(crate) fn summary(&self) -> String {
+        let settings = self.equations.settings().into_iter();
+        let settings = settings.map(|(name, value)| format!("{name} {value}"));
+        let constants = self.each().map(|(constant, value, learn)| {
+            let learnt = if learn { "learned" } else { "fixed" };
+            format!("{} {learnt} [{}]", constant.name, value.values().len())
+        });
+        let all: Vec<String> = settings.chain(constants).collect();
+        format!("{} ({})", self.name(), all.join(", "))
+    }
+}
+
 impl PartialEq for Neurons {
     fn eq(&self, other: &Self) -> bool {
         self.equations.equals(&*other.equations) && self.given == other.given

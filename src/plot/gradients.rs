@@ -1,20 +1,14 @@
 //! The gradient norm of each layer over a training run. The axis is logarithmic, since the norms
 //! differ by orders of magnitude if gradients vanish or explode.
 
-use super::canvas::{self, Axis, Frame, style};
-use super::curves::series_of;
-use super::legend::{self, Entry, Marker};
-use super::traces::COLOURS;
+use super::canvas::Axis;
+use super::lines::lines;
 use super::{Series, check_series, finite};
 use crate::{
     History,
     error::{Error, Result},
 };
 
-const WIDTH: f64 = 880.0;
-const PLOT_HEIGHT: f64 = 360.0;
-const LEFT: f64 = 84.0;
-const RIGHT: f64 = 28.0;
 /// Largest and smallest norm that the axis can show.
 const LARGEST: f64 = 1e100;
 const SMALLEST: f64 = 1e-100;
@@ -64,52 +58,17 @@ pub fn gradient_norms(history: &History) -> Vec<Series> {
 pub fn gradients(layers: &[Series]) -> Result<String> {
     check(layers)?;
     let points = layers.iter().flat_map(|series| &series.points);
-    let end = points.clone().map(|p| p.0).fold(0.0, f64::max);
     let norms = points.map(|p| p.1).filter(|norm| *norm > SMALLEST);
     let (low, high) = norms.fold((f64::INFINITY, 0.0_f64), |(l, h), v| (l.min(v), h.max(v)));
     let y = match high > 0.0 {
         true => Axis::logarithmic("norm of the gradients", low, high),
         false => Axis::logarithmic("norm of the gradients", 0.1, 1.0),
     };
-    let markers = [Marker::Circle, Marker::Square, Marker::Triangle];
-    let look = |i: usize| (COLOURS[i % COLOURS.len()], markers[i / COLOURS.len() % 3]);
-    let width = WIDTH - LEFT - RIGHT;
-    let entries: Vec<Entry> = (layers.iter().enumerate())
-        .map(|(i, series)| {
-            let (colour, marker) = look(i);
-            let last = series.points.last().map_or(0.0, |p| p.1);
-            let name = canvas::fit(&series.label, canvas::SMALL, width - 180.0);
-            let label = format!("{name} (last: {})", canvas::significant(last));
-            Entry {
-                marker: Some((marker, colour)),
-                ..Entry::new(label, style(&colour, 1.8))
-            }
-        })
-        .collect();
-    let top = 22.0 + legend::height(&entries, width + 20.0);
-    let below = canvas::X_LABELS + 10.0;
-    canvas::page(WIDTH, top + PLOT_HEIGHT + below, |area, _| {
-        legend::draw(area, &entries, (LEFT, 10.0), width + 20.0)?;
-        let frame = Frame {
-            left: LEFT,
-            right: RIGHT,
-            top,
-            bottom: below,
-            x_labels: true,
-        };
-        let x = Axis::new("batch", 0.0, end.max(1.0), 9, 1.0);
-        let mut chart = canvas::panel(area, frame, &x, &y)?;
-        for (i, series) in layers.iter().enumerate() {
-            let (colour, marker) = look(i);
-            let height = |norm: f64| match norm > SMALLEST {
-                true => norm.log10(),
-                false => y.lo,
-            };
-            let points = series.points.iter().map(|&(x, norm)| (x, height(norm)));
-            series_of(area, &mut chart, points.collect(), colour, marker)?;
-        }
-        Ok(())
-    })
+    let height = |norm: f64| match norm > SMALLEST {
+        true => norm.log10(),
+        false => y.lo,
+    };
+    lines(layers, &y, height)
 }
 
 fn check(layers: &[Series]) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Plots of a training run and of single samples, as SVG text.
 //!
-//! There are five plots, each a pure function from numbers to a `String`: [`loss`], [`accuracy`]
-//! and [`gradients`] over the batches, [`raster()`] of the spikes and [`traces()`] of the membranes
+//! There are six plots, each a pure function from numbers to a `String`: [`loss`], [`accuracy`],
+//! [`gradients`] and [`learning_rate`] over the batches, [`raster()`] of the spikes and [`traces()`] of the membranes
 //! of one sample. [`save`] writes the text to a file. No system font or library is needed: labels
 //! are SVG `<text>` in the viewer's sans-serif font, with generous space.
 //!
@@ -10,6 +10,7 @@
 //! | data | source | function |
 //! |---|---|---|
 //! | loss and accuracy of a run | [`History`](crate::History) | [`Curves::loss`], [`Curves::accuracy`] |
+//! | learning rate of a run | [`History`](crate::History) | [`learning_rate`] itself |
 //! | gradient norms of each layer | [`History`](crate::History) | [`gradient_norms`] |
 //! | spikes of any layer | [`Recording`](crate::Recording) | [`Panel::layer`] |
 //! | membranes of any layer | [`Recording`](crate::Recording) | [`Traces::layer`] |
@@ -56,7 +57,9 @@ mod canvas;
 mod curves;
 mod gradients;
 mod legend;
+mod lines;
 mod raster;
+mod rate;
 mod traces;
 
 use std::path::Path;
@@ -71,6 +74,7 @@ use crate::{
 pub use curves::{Curves, Series, accuracy, loss};
 pub use gradients::{gradient_norms, gradients};
 pub use raster::{Image, Panel, Raster, raster};
+pub use rate::learning_rate;
 pub use traces::{Traces, traces};
 
 /// Maximum number of series in a plot of curves.

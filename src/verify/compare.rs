@@ -103,8 +103,8 @@ impl Fixture {
         if self.network().is_none() {
             self.check_contents(&network)?;
         }
-        let (objective, adam) = (engine.objective().clone(), engine.to_optimizer()?);
-        let differences = settings::differences(self, &network, &objective, &adam);
+        let (objective, optimizer) = (engine.objective().clone(), engine.to_optimizer()?);
+        let differences = settings::differences(self, &network, &objective, &optimizer);
         let found = compute(self, engine)?;
         let case = Case {
             fixture: self,

@@ -65,7 +65,7 @@ pub struct Fixture {
     pub(super) loss: Option<Loss<f64>>,
     /// Where it is stated.
     pub(super) rate_l1: Option<f64>,
-    adam: Adam<f64>,
+    adam: Adam,
     updates: usize,
     rounded_gradients: bool,
     pub(super) single: bool,
@@ -244,10 +244,8 @@ impl Fixture {
     }
 
     /// The optimizer that the metadata state, before its first update.
-    pub fn adam<F: Float>(&self) -> Adam<F> {
-        Adam::new(self.adam.lr)
-            .betas(self.adam.beta1, self.adam.beta2)
-            .eps(self.adam.eps)
+    pub fn adam(&self) -> Adam {
+        self.adam
     }
 
     /// Number of time steps `T`.

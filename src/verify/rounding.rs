@@ -11,7 +11,8 @@ use ndarray::{Array1, ArrayD, Zip};
 
 use super::{Fixture, fixture::Source};
 use crate::{
-    Dynamics, Engine, Input, Layer, Network, Objective, Record, Recording, ReferenceEngine, Reset,
+    Dynamics, Engine, Input, Layer, Network, Objective, Optimizer, Record, Recording,
+    ReferenceEngine, Reset,
 };
 
 /// A float32 spike may differ where the float64 membrane is this close to the threshold.
@@ -96,7 +97,8 @@ fn run(case: &Case<'_>, noise: f64, seed: u64) -> Option<Run> {
         Source::Images { .. } => return None,
     };
     let objective = case.objective.as_ref()?;
-    let (mut network, mut adam) = (case.network.clone(), fixture.adam());
+    let mut optimizer = Optimizer::from(fixture.adam());
+    let mut network = case.network.clone();
     let (mut tensors, mut losses) = (BTreeMap::new(), Vec::new());
     let (mut recordings, mut near) = (Vec::new(), Vec::new());
     for n in 1..=fixture.updates() {
@@ -123,7 +125,7 @@ fn run(case: &Case<'_>, noise: f64, seed: u64) -> Option<Run> {
                 }
             });
         }
-        adam.step(&mut network, &gradients).ok()?;
+        optimizer.step(&mut network, &gradients).ok()?;
         for (name, values) in network.parameters() {
             tensors.insert(format!("adam{n}.{name}"), values.to_owned());
         }

@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 
 use super::Fixture;
-use crate::{Adam, Float, Layer, Network, Objective, PerNeuron, Reset, neuron::Neurons};
+use crate::{Float, Layer, Network, Objective, Optimizer, PerNeuron, Reset, neuron::Neurons};
 
 /// The network in double precision. A decay or threshold that is not learnt is what the program wrote,
 /// not what single precision made of it.
@@ -32,7 +32,7 @@ pub(super) fn differences<F: Float>(
     fixture: &Fixture,
     network: &Network<F>,
     objective: &Objective<F>,
-    adam: &Adam<F>,
+    optimizer: &Optimizer<F>,
 ) -> Vec<String> {
     let mut found = Differences(Vec::new());
     if let Some(described) = fixture.network() {
@@ -76,14 +76,12 @@ pub(super) fn differences<F: Float>(
         found.compare("rate_l1", &objective.rate_l1, &theirs);
     }
     if fixture.updates() > 0 {
-        let theirs: Adam<F> = fixture.adam();
-        let settings = |adam: &Adam<F>| [adam.lr, adam.beta1, adam.beta2, adam.eps];
-        let names = ["Adam's lr", "Adam's beta1", "Adam's beta2", "Adam's eps"];
-        for ((name, ours), theirs) in names.iter().zip(settings(adam)).zip(settings(&theirs)) {
-            found.compare(name, &ours, &theirs);
-        }
-        found.compare("Adam's clip_norm", &adam.clip_norm, &None);
-        found.compare("number of updates before the first", &adam.steps(), &0);
+        let theirs: Optimizer<F> = fixture.adam().into();
+        found.compare("optimizer", &optimizer.rule, &theirs.rule);
+        found.compare("schedule", &optimizer.schedule, &theirs.schedule);
+        found.compare("groups", &optimizer.groups, &theirs.groups);
+        found.compare("clip_norm", &optimizer.clip_norm, &theirs.clip_norm);
+        found.compare("number of updates before the first", &optimizer.steps(), &0);
     }
     found.0
 }

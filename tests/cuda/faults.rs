@@ -78,6 +78,7 @@ fn steps() {
             batch_size,
             num_steps: 5,
             seed: 0,
+            ..Trainer::default()
         };
         let history = trainer.fit(&mut engine, &data, None, |_, _| {
             Ok(ControlFlow::Continue(()))

@@ -2,12 +2,12 @@
 //! no other's.
 #![allow(dead_code)] // each test uses a part of it
 
-use spikegrad::{Adam, CpuEngine, Device, Engine, Network, Objective, ReferenceEngine};
+use spikegrad::{CpuEngine, Device, Engine, Network, Objective, Optimizer, ReferenceEngine};
 
 use crate::skip::skipped;
 
 /// Makes an engine.
-pub type Make = Box<dyn Fn(Network, Objective, Adam) -> Box<dyn Engine>>;
+pub type Make = Box<dyn Fn(Network, Objective, Optimizer) -> Box<dyn Engine>>;
 
 /// The engine of this name, if this machine has it: one of [`on_every_engine`]'s.
 pub fn engine(name: &'static str) -> Option<Make> {

@@ -4,6 +4,9 @@
 #[allow(dead_code)]
 #[path = "../../examples/mnist/args.rs"]
 mod args;
+#[allow(dead_code)]
+#[path = "../../examples/mnist/optimizer.rs"]
+mod optimizer;
 #[path = "../skip/mod.rs"]
 mod skip;
 mod targets;

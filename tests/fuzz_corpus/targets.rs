@@ -290,7 +290,12 @@ pub fn arguments(bytes: &[u8], _: &Path) {
     let words = || text.split('\n').take(64);
     if let Ok(args) = args::Args::try_parse_from(["mnist"].into_iter().chain(words())) {
         assert!((1..=100_000).contains(&args.epochs) && args.batch_size >= 1);
-        assert!((0.0..=1.0).contains(&args.beta) && args.lr >= 0.0 && args.threshold > 0.0);
+        assert!((0.0..=1.0).contains(&args.beta) && args.threshold > 0.0);
+        if let Ok(optimizer) = args.optimizer.optimizer(1000) {
+            optimizer
+                .check()
+                .expect("options in range make an optimizer in range");
+        }
         assert!((1..=16).contains(&args.hidden.0.len()) && !args.hidden.0.contains(&0));
         assert!((1..=10_000).contains(&args.steps));
     }

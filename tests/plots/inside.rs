@@ -124,6 +124,7 @@ fn history(validate: bool) -> History {
         batch_size: 4,
         num_steps: 8,
         seed: 0,
+        ..Trainer::default()
     };
     let network: Network = (Network::builder(4).layer(5, Leaky::new(0.9).threshold(0.2)))
         .layer(2, Leaky::new(0.9))

@@ -4,19 +4,19 @@ use ndarray::ArrayViewMut2;
 
 use super::{
     infer,
-    layer::{Moments, NeuronLayer},
+    layer::{Kept, NeuronLayer},
     parallel,
     pass::{AdjointSource, Kit, Model},
     simd::{F32x16, Isa},
     step::{Done, Step, Then},
-    update::Learning,
+    update::{Grads, Learning},
     workspace::Workspace,
 };
 use crate::{
-    Adam, Adjoints, Gradients, Input, Layer, Loss, Network, Objective, ReadOut, Record, Recording,
-    Result, StepReport,
-    engine::driver::{self, Backend, Mode, Norms},
-    optim::{Update, check_second},
+    Adjoints, Gradients, Input, Layer, Loss, Network, Objective, Optimizer, ReadOut, Record,
+    Recording, Result, StepReport,
+    engine::driver::{Backend, Mode, Norms},
+    optim::Update,
     tensors::Tensors,
 };
 
@@ -34,25 +34,14 @@ pub(in crate::engine) struct Cpu {
 }
 
 impl Cpu {
-    /// `adam` may have moments of this network.
-    pub fn new(isa: Isa, network: Network, adam: &Adam) -> Self {
-        let layers = network.layers().iter().enumerate();
-        let layers = layers.map(|(k, layer)| NeuronLayer::new(layer, k > 0));
-        let layers: Vec<NeuronLayer> = layers.collect();
-        let moments = match &adam.moments {
-            None => vec![Moments::default(); layers.len()],
-            Some((first, second)) => {
-                let given = first.layers.iter().zip(&second.layers);
-                let each = layers.iter().zip(given);
-                each.map(|(layer, (m, v))| Moments::pack(layer, m, v))
-                    .collect()
-            }
-        };
+    /// `kept` is what the optimizer keeps; empty before the first update.
+    pub fn new(isa: Isa, network: Network, kept: &[Gradients]) -> Self {
+        let layers = kernel_layers(&network);
         let finite = network.check_finite("").is_ok();
         Cpu {
             template: network,
             kit: Kit::new(isa),
-            learning: Learning::new(&layers, moments, finite),
+            learning: Learning::new(&layers, pack(&layers, kept), finite),
             layers,
             work: Workspace::default(),
             note: None,
@@ -68,7 +57,7 @@ impl Cpu {
         (model, &mut self.work)
     }
 
-    /// Runs one batch according to the mode. Adam uses gradients block by block while they are in
+    /// Runs one batch according to the mode. The optimizer uses gradients block by block while they are in
     /// registers, unless they are clipped or measured, or are so large that one may have
     /// overflowed; then all gradients are computed and checked first.
     fn step(
@@ -78,12 +67,16 @@ impl Cpu {
         goal: AdjointSource<'_>,
         mode: Mode<'_>,
     ) -> Result<StepReport> {
-        let then = match mode {
-            Mode::Evaluate => Then::Stop,
-            Mode::Train { adam, measure } if !measure && adam.clip_norm.is_none() => {
-                Then::Update(adam.next_update())
+        let updates = match mode {
+            Mode::Train { optimizer, measure } if !measure && optimizer.clip_norm.is_none() => {
+                Some(optimizer.next_updates())
             }
-            Mode::Gradients | Mode::Train { .. } => Then::Gradients,
+            _ => None,
+        };
+        let then = match &updates {
+            Some(updates) => Then::Update(updates),
+            None if mode.backward() => Then::Gradients,
+            None => Then::Stop,
         };
         let step = Step {
             kit: &self.kit,
@@ -95,43 +88,52 @@ impl Cpu {
         let Done {
             mut report,
             updated,
+            bound,
         } = input.finite(done)?;
-        if let Mode::Train { adam, measure } = mode
+        self.learning.gradients.bound = bound;
+        if let Mode::Train { optimizer, measure } = mode
             && !updated
             && report.loss.is_finite()
         {
-            let norms = self.update(adam)?;
+            let norms = self.update_from(optimizer, false)?;
             report.gradient_norms = measure.then_some(norms);
         }
         Ok(report)
     }
 
-    /// Applies Adam to the gradients in the buffers, clipped if enabled. Returns each layer's norm
-    /// before clipping.
-    fn update(&mut self, adam: &Adam) -> Result<Vec<f64>> {
-        let squares = self.learning.gradient_squares(&self.layers);
+    /// Updates from the last batch's gradients, or from the sum, clipped if enabled. Returns each
+    /// layer's norm before clipping.
+    fn update_from(&mut self, optimizer: &Optimizer, sum: bool) -> Result<Vec<f64>> {
+        let squares = self.learning.grads(sum).squares(&self.layers);
         let norm = squares.iter().sum::<f64>().sqrt();
         if !norm.is_finite() {
-            self.gradients()?;
+            self.exported(sum).check_finite()?;
         }
-        let factor = adam.clip_factor(norm);
-        if factor < 1.0 {
-            self.learning.scale_gradients(factor);
-        }
-        let update = adam.next_update();
+        let (factor, updates) = (optimizer.clip_factor(norm), optimizer.next_updates());
         if norm * factor >= Update::SAFE {
-            let gradients = self.gradients()?;
-            let moments = match adam.step {
-                0 => None,
-                _ => self.moments()?,
+            let (gradients, network) = (self.exported(sum), self.network()?);
+            let kept = match optimizer.step {
+                0 => Vec::new(),
+                _ => self.kept(optimizer.rule.kept().len())?,
             };
-            let moments = moments.as_ref().map(|(m, v)| (m, v));
-            check_second(&gradients, moments, adam.step + 1, |v, g| {
-                update.second(v, g)
-            })?;
+            let (factor, n) = (factor as f32, optimizer.step + 1);
+            updates.check_second(&network, &gradients, factor, &kept, n)?;
         }
-        self.learning.apply(self.kit.isa, &mut self.layers, update);
+        if factor < 1.0 {
+            match sum {
+                true => self.learning.sum.scale(factor),
+                false => self.learning.gradients.scale(factor),
+            }
+        }
+        self.learning
+            .apply(self.kit.isa, &mut self.layers, &updates, sum);
         Ok(squares.into_iter().map(f64::sqrt).collect())
+    }
+
+    /// The last batch's gradients, or the sum, as tensors.
+    fn exported(&self, sum: bool) -> Gradients {
+        let grads = self.learning.grads(sum);
+        self.export(|k| &grads.params[k], |layer, k| grads.learnt(layer, k))
     }
 
     /// Tensors of all layers from numbers in the kernels' layout, and `constants` of each layer.
@@ -183,19 +185,31 @@ impl Backend<f32> for Cpu {
         Ok(Network::from_layers(layers.collect()))
     }
 
-    fn moments(&mut self) -> Result<Option<driver::Moments>> {
-        let moments = &self.learning.moments;
-        let learnt = |layer: &NeuronLayer, k: usize, second: bool| {
-            let pick = |(i, _): (usize, _)| {
-                let (m, v) = moments[k].constants[i].as_ref()?;
-                Some((i, if second { v.clone() } else { m.clone() }))
+    fn set_network(&mut self, network: Network) -> Result<()> {
+        self.layers = kernel_layers(&network);
+        self.learning.finite = network.check_finite("").is_ok();
+        self.template = network;
+        Ok(())
+    }
+
+    fn kept(&mut self, count: usize) -> Result<Vec<Gradients>> {
+        let kept = &self.learning.kept;
+        let export = |number: usize| {
+            let learnt = |layer: &NeuronLayer, k: usize| {
+                let pick = |(i, _): (usize, _)| {
+                    let values = kept[k].constants.get(i)?.get(number)?;
+                    Some((i, values.clone()))
+                };
+                layer.learnt().filter_map(pick).collect()
             };
-            layer.learnt().filter_map(pick).collect()
+            self.export(|k| &kept[k].params[number], learnt)
         };
-        Ok(Some((
-            self.export(|k| &moments[k].first, |layer, k| learnt(layer, k, false)),
-            self.export(|k| &moments[k].second, |layer, k| learnt(layer, k, true)),
-        )))
+        Ok((0..count).map(export).collect())
+    }
+
+    fn set_kept(&mut self, kept: &[Gradients]) -> Result<()> {
+        self.learning.kept = pack(&self.layers, kept);
+        Ok(())
     }
 
     fn finite(&self) -> bool {
@@ -258,13 +272,42 @@ impl Backend<f32> for Cpu {
     }
 
     fn gradients(&mut self) -> Result<Gradients> {
-        let learning = &self.learning;
-        let gradients = self.export(
-            |k| &learning.gradients[k],
-            |layer, k| learning.learnt_gradients(layer, k),
-        );
+        let gradients = self.exported(false);
         gradients.check_finite()?;
         Ok(gradients)
+    }
+
+    fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
+        if !(self.learning.gradients.bound * weight.abs() < Update::SAFE) {
+            self.exported(false).check_finite()?;
+        }
+        self.learning.accumulate(weight, first);
+        Ok(())
+    }
+
+    fn sum(&mut self) -> Result<Gradients> {
+        Ok(self.exported(true))
+    }
+
+    fn set_sum(&mut self, gradients: &Gradients) -> Result<()> {
+        let sum: &mut Grads = &mut self.learning.sum;
+        for (k, (layer, tensors)) in self.layers.iter().zip(&gradients.layers).enumerate() {
+            sum.params[k] = layer.pack(&tensors.weight, &tensors.bias);
+            let learnt = tensors.constants.iter().map(|(_, values)| values);
+            sum.set_learnt(layer, k, learnt);
+        }
+        sum.bound = f64::INFINITY;
+        Ok(())
+    }
+
+    fn update(&mut self, optimizer: &Optimizer) -> Result<()> {
+        if optimizer.clip_norm.is_some() || !(self.learning.sum.bound < Update::SAFE) {
+            return self.update_from(optimizer, true).map(|_| ());
+        }
+        let updates = optimizer.next_updates();
+        self.learning
+            .apply(self.kit.isa, &mut self.layers, &updates, true);
+        Ok(())
     }
 
     /// New memory costs more than overwriting old memory.
@@ -276,4 +319,18 @@ impl Backend<f32> for Cpu {
             self.work.spare.extend(vectors);
         }
     }
+}
+
+/// The layers of a network in the kernels' layout.
+fn kernel_layers(network: &Network) -> Vec<NeuronLayer> {
+    let layers = network.layers().iter().enumerate();
+    layers
+        .map(|(k, layer)| NeuronLayer::new(layer, k > 0))
+        .collect()
+}
+
+/// What the optimizer keeps, in the kernels' layout.
+fn pack(layers: &[NeuronLayer], kept: &[Gradients]) -> Vec<Kept> {
+    let pack = |(k, layer)| Kept::pack(layer, kept.iter().map(|kept: &Gradients| &kept.layers[k]));
+    layers.iter().enumerate().map(pack).collect()
 }

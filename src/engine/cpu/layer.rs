@@ -67,35 +67,37 @@ impl NeuronLayer {
     }
 }
 
-/// Adam's first and second moments of one layer; empty before the first update.
+/// What the optimizer keeps for one layer; empty before the first update.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Moments {
-    /// As the layer's `params`.
-    pub first: Vec<F32x16>,
-    pub second: Vec<F32x16>,
-    /// Of each learned constant.
-    pub constants: Vec<Option<(Array1<f32>, Array1<f32>)>>,
+pub(super) struct Kept {
+    /// As the layer's `params`; those not kept are empty.
+    pub params: [Vec<F32x16>; 2],
+    /// Of each constant that is learned.
+    pub constants: Vec<Vec<Array1<f32>>>,
 }
 
-impl Moments {
-    /// Those of one layer.
-    pub fn pack(layer: &NeuronLayer, first: &Tensors<f32>, second: &Tensors<f32>) -> Self {
-        let mut given = first.constants.iter().zip(&second.constants);
-        let pair =
-            |((_, m), (_, v)): (&(_, Array1<f32>), &(_, Array1<f32>))| (m.clone(), v.clone());
-        let each = layer.neuron.each();
-        Moments {
-            first: layer.pack(&first.weight, &first.bias),
-            second: layer.pack(&second.weight, &second.bias),
-            constants: each
-                .map(|(.., learn)| learn.then(|| given.next().map(pair)).flatten())
-                .collect(),
+impl Kept {
+    /// Those of one layer, from the tensors of each number that is kept.
+    pub fn pack<'a>(
+        layer: &NeuronLayer,
+        kept: impl Iterator<Item = &'a Tensors<f32>> + Clone,
+    ) -> Self {
+        let mut packed = Kept::default();
+        for (to, from) in packed.params.iter_mut().zip(kept.clone()) {
+            *to = layer.pack(&from.weight, &from.bias);
         }
+        packed.constants.resize(layer.values.len(), Vec::new());
+        for (index, (i, _)) in layer.learnt().enumerate() {
+            let values = kept.clone().map(|from| from.constants[index].1.clone());
+            packed.constants[i] = values.collect();
+        }
+        packed
     }
 
-    /// Room for `len` vectors each.
-    pub fn resize(&mut self, len: usize) {
-        self.first.resize(len, F32x16::ZERO);
-        self.second.resize(len, F32x16::ZERO);
+    /// Room for `len` vectors of each of the `count` numbers that are kept.
+    pub fn resize(&mut self, len: usize, count: usize) {
+        for params in &mut self.params[..count] {
+            params.resize(len, F32x16::ZERO);
+        }
     }
 }

@@ -10,7 +10,7 @@
 //!    the next one starts. Membranes stay in registers, a sample's trace in L2. Nothing of size
 //!    `[T, B, N]` exists, unless a custom loss needs it.
 //! 3. **Weights** ([`update`], [`weight_grad`], [`weights`]): gradients block by block, each passed to
-//!    Adam while it is in registers.
+//!    the optimizer while it is in registers.
 //!
 //! Work is split by samples in 1 and 2 and by weights in 3, and every sum has a fixed order, so the
 //! bits depend neither on the number of threads nor, on x86 and ARM, on the instruction set if it
@@ -49,20 +49,25 @@ mod workspace;
 pub(crate) use self::infer::Inference;
 use self::{backend::Cpu, simd::Isa};
 use super::driver::Driver;
-use crate::{Adam, Error, Network, Objective, Result};
+use crate::{Error, Gradients, Network, Objective, Optimizer, Result};
 
 /// The CPU engine, in single precision. It implements [`Engine`](crate::Engine).
 #[derive(Debug)]
 pub struct CpuEngine(pub(super) Driver<Cpu>);
 
 impl CpuEngine {
-    /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss).
+    /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss), with
+    /// an optimizer, which can be bare settings such as [`Adam`](crate::Adam).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a setting of the objective or the optimizer is out of range;
-    /// [`Error::Shape`] if the optimizer has the moments of another network.
-    pub fn new(network: Network, objective: impl Into<Objective>, adam: Adam) -> Result<Self> {
-        Self::with_isa(network, objective.into(), adam, Isa::best())
+    /// [`Error::Shape`] if the optimizer has the state of another network.
+    pub fn new(
+        network: Network,
+        objective: impl Into<Objective>,
+        optimizer: impl Into<Optimizer>,
+    ) -> Result<Self> {
+        Self::with_isa(network, objective.into(), optimizer.into(), Isa::best())
     }
 
     /// The same with a named instruction set (`AVX-512`, `AVX2`, `SSE2`; on ARM `NEON`,
@@ -73,11 +78,11 @@ impl CpuEngine {
     pub fn with_instruction_set(
         network: Network,
         objective: impl Into<Objective>,
-        adam: Adam,
+        optimizer: impl Into<Optimizer>,
         name: &str,
     ) -> Result<Self> {
         let isa = instruction_set(name)?;
-        Self::with_isa(network, objective.into(), adam, isa)
+        Self::with_isa(network, objective.into(), optimizer.into(), isa)
     }
 
     /// The instruction sets that the machine supports, the fastest last.
@@ -97,9 +102,14 @@ impl CpuEngine {
         self.0.backend.kit.clock.stop()
     }
 
-    fn with_isa(network: Network, objective: Objective, adam: Adam, isa: Isa) -> Result<Self> {
-        let open = |network, adam: &Adam| Ok(Cpu::new(isa, network, adam));
-        Driver::new(network, objective, adam, open).map(CpuEngine)
+    fn with_isa(
+        network: Network,
+        objective: Objective,
+        optimizer: Optimizer,
+        isa: Isa,
+    ) -> Result<Self> {
+        let open = |network, kept: &[Gradients]| Ok(Cpu::new(isa, network, kept));
+        Driver::new(network, objective, optimizer, open).map(CpuEngine)
     }
 
     /// Sets a note that says why another device was not used.

@@ -1,21 +1,33 @@
-//! Destinations for gradients in registers: added to a buffer, or passed to Adam.
+//! Destinations for gradients in registers: added to a buffer, or passed to the optimizer.
 
 use super::{
-    simd::{BlockKernel, F32x16, Kernel, Simd},
+    simd::{BlockKernel, F32x16, Simd},
     vectors::Vectors,
 };
-use crate::{neuron::Num, optim::Update};
+use crate::{
+    neuron::Num,
+    optim::{Step, Update, with_step},
+};
+
+/// The updates of a layer's weights and of its biases.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LayerUpdate {
+    pub weight: Update,
+    pub bias: Update,
+}
 
 /// Where a block's gradients go, `[input][vectors]` each.
 pub(super) enum Sink<'a> {
     /// Adds to a buffer.
     Store(&'a mut [F32x16]),
-    /// Updates weights and moments.
-    Adam {
-        update: Update,
+    /// Updates weights and what the optimizer keeps for them.
+    Update {
+        update: LayerUpdate,
+        /// The row of the biases, if there is one.
+        bias_row: Option<usize>,
         weights: &'a mut [F32x16],
-        first: &'a mut [F32x16],
-        second: &'a mut [F32x16],
+        /// Those that the optimizer does not keep are empty.
+        kept: [&'a mut [F32x16]; 2],
         /// Nonzero if a weight has become NaN or infinite.
         nonfinite: &'a mut F32x16,
     },
@@ -25,14 +37,8 @@ impl Sink<'_> {
     /// Prefetches the data that [`put`](Self::put) needs for inputs `i` and `i + 1`.
     #[inline(always)]
     pub fn prefetch<S: Simd, const L: usize>(&self, s: S, i: usize) {
-        if let Sink::Adam {
-            weights,
-            first,
-            second,
-            ..
-        } = self
-        {
-            for values in [&**weights, first, second] {
+        if let Sink::Update { weights, kept, .. } = self {
+            for values in [&**weights, &*kept[0], &*kept[1]] {
                 let rows = values.get(i * L..(i + 2) * L).unwrap_or_default();
                 rows.iter().for_each(|row| s.prefetch(&row.0[0]));
             }
@@ -49,72 +55,81 @@ impl Sink<'_> {
                     s.store(s.add(s.load(&out[l]), gradient[l]), &mut out[l]);
                 }
             }
-            Sink::Adam {
+            Sink::Update {
                 update,
+                bias_row,
                 weights,
-                first,
-                second,
+                kept: [first, second],
                 nonfinite,
             } => {
-                let (w, m, v) = (
-                    &mut weights.as_chunks_mut::<L>().0[i],
-                    &mut first.as_chunks_mut::<L>().0[i],
-                    &mut second.as_chunks_mut::<L>().0[i],
-                );
-                let mut seen = s.load(nonfinite);
-                for l in 0..L {
-                    let w = adam(s, update, gradient[l], &mut w[l], &mut m[l], &mut v[l]);
-                    seen = s.fma(w, s.splat(0.0), seen);
-                }
-                s.store(seen, nonfinite);
+                let update = match *bias_row == Some(i) {
+                    true => &update.bias,
+                    false => &update.weight,
+                };
+                let weights = &mut weights.as_chunks_mut::<L>().0[i];
+                with_step!(update, step => {
+                    advance(s, step, gradient, weights, [row(first, i), row(second, i)], nonfinite)
+                });
             }
         }
     }
 }
 
-/// One update of sixteen weights; returns them.
+/// Row `i` of what the optimizer keeps, if it does.
 #[inline(always)]
-fn adam<S: Simd>(
+fn row<const L: usize>(kept: &mut [F32x16], i: usize) -> Option<&mut [F32x16; L]> {
+    kept.as_chunks_mut::<L>().0.get_mut(i)
+}
+
+/// One update of a row of weights.
+#[inline(always)]
+fn advance<S: Simd, U: Step, const L: usize>(
     s: S,
-    update: &Update,
-    g: S::V,
-    w: &mut F32x16,
-    m: &mut F32x16,
-    v: &mut F32x16,
-) -> S::V {
+    step: &U,
+    gradient: [S::V; L],
+    weights: &mut [F32x16; L],
+    kept: [Option<&mut [F32x16; L]>; 2],
+    nonfinite: &mut F32x16,
+) {
     let a = Vectors(s);
-    let (before, first, second) = (s.load(w), s.load(m), s.load(v));
-    let [updated, first, second] =
-        update.step(Num(a, before), Num(a, g), Num(a, first), Num(a, second));
-    s.store(first.1, m);
-    s.store(second.1, v);
-    s.store(updated.1, w);
-    updated.1
-}
-
-/// Applies gradients from a buffer.
-pub(super) struct FromBuffer<'a> {
-    pub gradients: &'a [F32x16],
-    pub update: Update,
-    pub weights: &'a mut [F32x16],
-    pub first: &'a mut [F32x16],
-    pub second: &'a mut [F32x16],
-    /// Nonzero if a weight has become NaN or infinite.
-    pub nonfinite: &'a mut F32x16,
-}
-
-impl Kernel for FromBuffer<'_> {
-    type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let moments = self.first.iter_mut().zip(self.second);
-        let mut seen = s.splat(0.0);
-        for ((g, w), (m, v)) in self.gradients.iter().zip(self.weights).zip(moments) {
-            let w = adam(s, &self.update, s.load(g), w, m, v);
-            seen = s.fma(w, s.splat(0.0), seen);
+    let number = |x| Num(a, x);
+    let mut seen = s.load(nonfinite);
+    let mut see = |x: S::V| seen = s.fma(x, s.splat(0.0), seen);
+    match (U::KEPT, kept) {
+        (2, [Some(first), Some(second)]) => {
+            for l in 0..L {
+                let before = [s.load(&first[l]), s.load(&second[l])].map(number);
+                let (w, [m, v]) =
+                    step.step(number(s.load(&weights[l])), number(gradient[l]), before);
+                s.store(m.1, &mut first[l]);
+                s.store(v.1, &mut second[l]);
+                s.store(w.1, &mut weights[l]);
+                see(w.1);
+                if step.can_overflow() {
+                    see(v.1);
+                }
+            }
         }
-        s.store(seen, self.nonfinite);
+        (1, [Some(buffer), _]) => {
+            for l in 0..L {
+                let before = [s.load(&buffer[l]), s.splat(0.0)].map(number);
+                let (w, [b, _]) =
+                    step.step(number(s.load(&weights[l])), number(gradient[l]), before);
+                s.store(b.1, &mut buffer[l]);
+                s.store(w.1, &mut weights[l]);
+                see(w.1);
+            }
+        }
+        _ => {
+            for l in 0..L {
+                let nothing = [number(s.splat(0.0)); 2];
+                let (w, _) = step.step(number(s.load(&weights[l])), number(gradient[l]), nothing);
+                s.store(w.1, &mut weights[l]);
+                see(w.1);
+            }
+        }
     }
+    s.store(seen, nonfinite);
 }
 
 /// Passes finished sums `[inputs][vectors]` to a sink.
@@ -134,8 +149,11 @@ impl BlockKernel for Deliver<'_> {
     #[inline(always)]
     fn run_block<S: Simd, const L: usize>(mut self, s: S) {
         for (i, sums) in self.sums.as_chunks::<L>().0.iter().enumerate() {
-            self.sink
-                .put::<S, L>(s, i, std::array::from_fn(|l| s.load(&sums[l])));
+            let mut gradient = [s.splat(0.0); L];
+            for l in 0..L {
+                gradient[l] = s.load(&sums[l]);
+            }
+            self.sink.put::<S, L>(s, i, gradient);
         }
     }
 }
@@ -146,10 +164,13 @@ mod tests {
         super::simd::{Isa, LANES},
         *,
     };
-    use crate::Adam;
+    use crate::{
+        Adam,
+        optim::{Optimizer, adam::Moments},
+    };
 
-    /// The update of one weight without the rule for subnormal moments.
-    fn plain(u: &Update, fused: bool, g: f32, [w, m, v]: [f32; 3]) -> [f32; 3] {
+    /// Adam's update of one weight without the rule for subnormal moments.
+    fn plain(u: &Moments<f32>, fused: bool, g: f32, [w, m, v]: [f32; 3]) -> [f32; 3] {
         let fma = |a: f32, b: f32, c: f32| if fused { a.mul_add(b, c) } else { a * b + c };
         let m = fma(u.beta1, m, u.gain1 * g);
         let v = fma(u.beta2, v, u.gain2 * (g * g));
@@ -176,22 +197,31 @@ mod tests {
             let mut expected: [[f32; 3]; LANES] = std::array::from_fn(|n| [start(n), 0.0, 0.0]);
             let mut weights = [F32x16(std::array::from_fn(start))];
             let (mut first, mut second) = ([F32x16::ZERO], [F32x16::ZERO]);
-            let (mut nonfinite, mut adam) = (F32x16::ZERO, Adam::new(5e-4));
+            let (mut nonfinite, mut optimizer) = (F32x16::ZERO, Optimizer::from(Adam::new(5e-4)));
             let mut subnormal = 0;
             for n in 0..3200 {
-                let update = adam.next_update();
-                adam.step += 1;
+                let update = optimizer.next_updates().of(String::new);
+                let Update::Adam(moments) = update else {
+                    unreachable!("{update:?}")
+                };
+                optimizer.step += 1;
                 let gradients = [F32x16(std::array::from_fn(|lane| gradient(lane, n)))];
-                isa.run(FromBuffer {
-                    gradients: &gradients,
-                    update,
-                    weights: &mut weights,
-                    first: &mut first,
-                    second: &mut second,
-                    nonfinite: &mut nonfinite,
+                isa.run(Deliver {
+                    vectors: 1,
+                    sums: &gradients,
+                    sink: Sink::Update {
+                        update: LayerUpdate {
+                            weight: update,
+                            bias: update,
+                        },
+                        bias_row: None,
+                        weights: &mut weights,
+                        kept: [&mut first, &mut second],
+                        nonfinite: &mut nonfinite,
+                    },
                 });
                 for (lane, expected) in expected.iter_mut().enumerate() {
-                    *expected = plain(&update, fused, gradients[0].0[lane], *expected);
+                    *expected = plain(&moments, fused, gradients[0].0[lane], *expected);
                     let [w, m, v] = *expected;
                     let (found, second) = (weights[0].0[lane], second[0].0[lane]);
                     assert_eq!(found.to_bits(), w.to_bits(), "{isa:?}, {n}, lane {lane}");

@@ -8,7 +8,10 @@ use super::{
     update::Learning,
     workspace::Workspace,
 };
-use crate::{Input, StepReport, optim::Update};
+use crate::{
+    Input, StepReport,
+    optim::{Update, Updates},
+};
 
 /// The data of a step.
 pub(super) struct Step<'a> {
@@ -20,19 +23,21 @@ pub(super) struct Step<'a> {
 
 /// What to do after the forward pass.
 #[derive(Clone, Copy)]
-pub(super) enum Then {
+pub(super) enum Then<'a> {
     Stop,
     /// Leave the gradients in the buffers.
     Gradients,
     /// Update the parameters if the loss is finite and no gradient or its square can have
     /// overflowed; else leave the gradients in the buffers.
-    Update(Update),
+    Update(&'a Updates),
 }
 
 /// The result of a step.
 pub(super) struct Done {
     pub report: StepReport,
     pub updated: bool,
+    /// No gradient is larger; NaN or infinite if one may be.
+    pub bound: f64,
 }
 
 impl Step<'_> {
@@ -43,7 +48,7 @@ impl Step<'_> {
         input: Input<'_>,
         targets: &[usize],
         goal: AdjointSource<'_>,
-        then: Then,
+        then: Then<'_>,
     ) -> Option<Done> {
         with_source(input, |source| {
             enter(source.worth(), || {
@@ -57,7 +62,7 @@ impl Step<'_> {
         source: Source<'_>,
         targets: &[usize],
         goal: AdjointSource<'_>,
-        then: Then,
+        then: Then<'_>,
     ) -> Option<Done> {
         let Step {
             kit,
@@ -73,6 +78,7 @@ impl Step<'_> {
             learning.clear_learnt();
         }
         let (mut report, mut size, mut largest) = (Tally::new(layers.len()), 0.0, 1.0_f32);
+        let mut bound = 0.0;
         for first in (0..source.batch).step_by(part) {
             let count = part.min(source.batch - first);
             let model = Model { kit, layers };
@@ -96,29 +102,32 @@ impl Step<'_> {
                 learning.collect_learnt(layers, &work.samples[..count]);
                 // |Σ_r x_r a_r| ≤ max|x| · Σ|a|
                 largest = largest.max(max);
-                let safe = report.loss.is_finite()
-                    && size * f64::from(largest) < Update::SAFE
-                    && learning.learnt_safe(layers);
+                bound = size * f64::from(largest) + learning.learnt_size(layers);
+                let safe = report.loss.is_finite() && bound < Update::SAFE;
                 match then {
-                    Then::Update(update) if whole && safe => {
-                        learning.weights(kit, layers, work, pass, Some(update));
-                        learning.apply_learnt(layers, update);
+                    Then::Update(updates) if whole && safe => {
+                        learning.weights(kit, layers, work, pass, Some(updates));
+                        learning.apply_learnt(layers, updates, false);
                         updated = true;
                     }
                     _ => learning.weights(kit, layers, work, pass, None),
                 }
-                if let Then::Update(update) = then
+                if let Then::Update(updates) = then
                     && !whole
                     && safe
                     && first + count == source.batch
                 {
-                    learning.apply(kit.isa, layers, update);
+                    learning.apply(kit.isa, layers, updates, false);
                     updated = true;
                 }
             }
         }
         let report = report.finish(layers, source);
-        Some(Done { report, updated })
+        Some(Done {
+            report,
+            updated,
+            bound,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! is expected is so to the bit. Sizes run over one to four vectors in a block, one block and several,
 //! what divides by nothing, and nothing at all.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
 
 use super::{
     current,
@@ -12,10 +12,10 @@ use super::{
     layout::{LayerState, Shape, live},
     lists::{Events, Pairs, ReadEvents, ReadRows, STRETCH, Scan, SortPairs, Sparse},
     simd::{BlockKernel, F32x16, Isa, LANES, Simd, flatten, flatten_mut},
-    sink::{Deliver, FromBuffer, Sink},
+    sink::{Deliver, LayerUpdate, Sink},
     weights::{self, FEW, Piece},
 };
-use crate::{Adam, optim::Update};
+use crate::{Adam, Adamax, Optimizer, Sgd, optim::Rule};
 
 /// An integer from −7 to 7, never 0.
 fn digit(seed: usize) -> f32 {
@@ -754,53 +754,70 @@ fn gradients_of_biases() {
     }
 }
 
-/// Weights, both moments, and whether a weight has stopped being finite.
+/// Weights, what is kept for them, and whether a weight has stopped being finite.
 type Updated = ([Vec<F32x16>; 3], bool);
 
-fn deliver(isa: Isa, l: usize, sums: &[F32x16], update: Update, start: &[F32x16]) -> Updated {
-    let (mut w, mut m, mut v) = (
-        start.to_vec(),
-        start.to_vec(),
-        vec![F32x16::ZERO; start.len()],
-    );
+/// An update of weights, `[input][vectors]` with the biases last, from `start`, which the first kept
+/// number begins with, too.
+fn deliver(
+    isa: Isa,
+    l: usize,
+    sums: &[F32x16],
+    update: LayerUpdate,
+    kept: usize,
+    start: &[F32x16],
+) -> Updated {
+    let mut w = start.to_vec();
+    let mut states = [start.to_vec(), vec![F32x16::ZERO; start.len()]];
+    states[kept..].fill(Vec::new());
     let mut nonfinite = F32x16::ZERO;
+    let [first, second] = &mut states;
     isa.run(Deliver {
         vectors: l,
         sums,
-        sink: Sink::Adam {
+        sink: Sink::Update {
             update,
+            bias_row: (sums.len() / l).checked_sub(1),
             weights: &mut w,
-            first: &mut m,
-            second: &mut v,
+            kept: [first, second],
             nonfinite: &mut nonfinite,
         },
     });
-    ([w, m, v], nonfinite != F32x16::ZERO)
+    let [first, second] = states;
+    ([w, first, second], nonfinite != F32x16::ZERO)
 }
 
-fn from_buffer(isa: Isa, gradients: &[F32x16], update: Update, start: &[F32x16]) -> Updated {
-    let (mut w, mut m, mut v) = (
-        start.to_vec(),
-        start.to_vec(),
-        vec![F32x16::ZERO; start.len()],
-    );
-    let mut nonfinite = F32x16::ZERO;
-    isa.run(FromBuffer {
-        gradients,
-        update,
-        weights: &mut w,
-        first: &mut m,
-        second: &mut v,
-        nonfinite: &mut nonfinite,
-    });
-    ([w, m, v], nonfinite != F32x16::ZERO)
+/// Every rule, with every setting that makes a branch of its own.
+fn rules() -> Vec<Rule> {
+    let adam = Adam::new(0.01);
+    let (sgd, adamax) = (Sgd::new(0.1), Adamax::new(0.01));
+    vec![
+        sgd.into(),
+        sgd.weight_decay(0.2).into(),
+        sgd.momentum(0.9).into(),
+        sgd.momentum(0.9).nesterov(true).weight_decay(0.2).into(),
+        adam.into(),
+        adam.weight_decay(0.2).into(),
+        Adam::adamw(0.01).weight_decay(0.2).into(),
+        adamax.into(),
+        adamax.weight_decay(0.2).into(),
+    ]
 }
 
-/// Sums are added to a buffer, or make the same update as gradients in a buffer do, which
-/// `faded_moments_change_no_weight` compares with Adam's equations.
+/// The update of a rule, and one at a tenth of its learning rate for the biases.
+fn updates(rule: Rule) -> LayerUpdate {
+    let of = |rule: Rule| Optimizer::from(rule).next_updates().of(String::new);
+    let mut slower = rule;
+    slower.set_lr(rule.lr() / 10.0);
+    LayerUpdate {
+        weight: of(rule),
+        bias: of(slower),
+    }
+}
+
+/// Sums are added to a buffer.
 #[test]
-fn sums_are_delivered() {
-    let update = Adam::new(0.01).next_update();
+fn sums_are_stored() {
     for isa in Isa::available() {
         for l in 1..=4 {
             for inputs in [0, 1, 2, 13] {
@@ -817,11 +834,53 @@ fn sums_are_delivered() {
                 {
                     assert_eq!(*found, a + b, "{isa:?}, {l} vectors, {inputs} inputs");
                 }
-                let expected = from_buffer(isa, &sums, update, &start);
-                let found = deliver(isa, l, &sums, update, &start);
-                assert!(found == expected, "{isa:?}, {l} vectors, {inputs} inputs");
-                assert!(!found.1 && (inputs == 0 || found.0[0] != start));
             }
+        }
+    }
+}
+
+/// Each rule's update of vectors is that of the reference engine: to the bit without fused
+/// multiply-adds, else to rounding. The biases have their own.
+#[test]
+fn updates_are_those_of_the_reference() {
+    for isa in Isa::available() {
+        let exact = isa == Isa::Portable && !cfg!(target_arch = "aarch64");
+        for (rule, l, rows) in rules()
+            .into_iter()
+            .flat_map(|rule| [1, 2, 3, 4].map(|l| (rule, l, 5)))
+        {
+            let (sums, start) = (vectors(rows * l, 79), vectors(rows * l, 83));
+            let (update, kept) = (updates(rule), rule.kept().len());
+            let (found, bad) = deliver(isa, l, &sums, update, kept, &start);
+            assert!(!bad);
+            let numbers = |vectors: &[F32x16]| Array1::from(flatten(vectors).to_vec());
+            let g = numbers(&sums);
+            let mut expected = [numbers(&start), numbers(&start), Array1::zeros(g.len())];
+            let bias = (rows - 1) * l * LANES;
+            for (range, update) in [(0..bias, update.weight), (bias..g.len(), update.bias)] {
+                let part = |values: &mut Array1<f32>| values.slice(s![range.clone()]).to_owned();
+                let mut now = expected.each_mut().map(part);
+                let [w, first, second] = &mut now;
+                let mut states = vec![first, second];
+                states.truncate(kept);
+                let states = states.into_iter().map(|kept| kept.view_mut().into_dyn());
+                let own = g.slice(s![range.clone()]).into_dyn();
+                update.apply(w.view_mut().into_dyn(), own, 1.0, states.collect());
+                for (expected, now) in expected.iter_mut().zip(now) {
+                    expected.slice_mut(s![range.clone()]).assign(&now);
+                }
+            }
+            for (found, expected) in found.iter().zip(&expected).take(kept + 1) {
+                for (n, (&found, &expected)) in flatten(found).iter().zip(expected).enumerate() {
+                    let near = (found - expected).abs() <= 1e-6 * expected.abs().max(1e-3);
+                    let good = if exact { found == expected } else { near };
+                    assert!(
+                        good,
+                        "{isa:?}, {rule:?}, {l} vectors, {n}: {found} {expected}"
+                    );
+                }
+            }
+            assert!(found[kept + 1..].iter().all(Vec::is_empty));
         }
     }
 }
@@ -829,21 +888,32 @@ fn sums_are_delivered() {
 /// Wherever a weight stops being finite, it is seen.
 #[test]
 fn weights_that_are_not_finite_are_seen() {
-    let update = Adam::new(0.01).next_update();
     for isa in Isa::available() {
         let (l, inputs) = (3, 4);
         let sums = vectors(inputs * l, 79);
-        for at in 0..inputs * l * LANES {
-            for bad in [f32::NAN, f32::INFINITY] {
-                let mut start = vectors(inputs * l, 83);
-                flatten_mut(&mut start)[at] = bad;
-                let seen = [
-                    deliver(isa, l, &sums, update, &start).1,
-                    from_buffer(isa, &sums, update, &start).1,
-                ];
-                assert_eq!(seen, [true; 2], "{isa:?}, {bad} at {at}");
+        for rule in rules() {
+            for at in 0..inputs * l * LANES {
+                for bad in [f32::NAN, f32::INFINITY] {
+                    let mut start = vectors(inputs * l, 83);
+                    flatten_mut(&mut start)[at] = bad;
+                    let kept = rule.kept().len();
+                    let seen = deliver(isa, l, &sums, updates(rule), kept, &start).1;
+                    assert!(seen, "{isa:?}, {rule:?}, {bad} at {at}");
+                }
             }
         }
+    }
+}
+
+/// With coupled decay, a large weight alone makes Adam's second moment infinite, which is seen.
+#[test]
+fn second_moments_that_overflow_are_seen() {
+    let rule = Rule::from(Adam::new(0.01).weight_decay(0.5));
+    for isa in Isa::available() {
+        let (sums, mut start) = (vectors(4, 79), vectors(4, 83));
+        flatten_mut(&mut start)[37] = 1e21;
+        let (found, seen) = deliver(isa, 1, &sums, updates(rule), 2, &start);
+        assert!(seen && flatten(&found[2])[37].is_infinite(), "{isa:?}");
     }
 }
 

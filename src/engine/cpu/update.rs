@@ -14,16 +14,16 @@ use ndarray::Array1;
 
 use super::{
     clock::Part,
-    layer::{Moments, NeuronLayer},
+    layer::{Kept, NeuronLayer},
     parallel::{for_each, threads},
     pass::{Kit, Pass, SampleTrace},
     pool::Pool,
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
-    sink::{self, Sink},
+    sink::{Deliver, LayerUpdate, Sink},
     weight_grad::{GradScratch, Tile, TileRow, WeightGrad},
     workspace::Workspace,
 };
-use crate::optim::Update;
+use crate::{optim::Updates, tensors};
 
 /// Maximum number of inputs of a tile with a dense input.
 const SLICE: usize = 200;
@@ -37,15 +37,26 @@ fn slice(columns: usize) -> usize {
     columns.div_ceil(columns.div_ceil(SLICE).next_multiple_of(4))
 }
 
-/// Gradients and moments, and the memory for their sums.
+/// Gradients of every layer.
+#[derive(Debug, Default)]
+pub(super) struct Grads {
+    /// Of each layer, as its `params`; made when first asked for.
+    pub params: Vec<Vec<F32x16>>,
+    /// Of each constant of each layer, neuron by neuron.
+    learnt: Vec<Vec<Vec<f64>>>,
+    /// No gradient is larger; NaN or infinite if one may be.
+    pub bound: f64,
+}
+
+/// Gradients, what the optimizer keeps, and the memory for their sums.
 #[derive(Debug)]
 pub(super) struct Learning {
     /// Of each layer.
-    pub moments: Vec<Moments>,
-    /// Of each layer, as its `params`; made when first asked for.
-    pub gradients: Vec<Vec<F32x16>>,
-    /// `∂L/∂β`, `∂L/∂θ` of each neuron of each layer.
-    learnt: Vec<Vec<Vec<f64>>>,
+    pub kept: Vec<Kept>,
+    /// Of the last batch.
+    pub gradients: Grads,
+    /// The weighted sum over the batches since the last update.
+    pub sum: Grads,
     /// Whether all parameters are finite numbers.
     pub finite: bool,
     /// Of each tile of an update, not zero where a weight has become NaN or infinite.
@@ -58,9 +69,9 @@ pub(super) struct Learning {
 fn tiles<'a>(
     k: usize,
     layer: &'a mut NeuronLayer,
-    moments: &'a mut Moments,
+    kept: &'a mut Kept,
     gradients: &'a mut [F32x16],
-    update: Option<Update>,
+    update: Option<LayerUpdate>,
     width: usize,
     nonfinite: &mut impl Iterator<Item = &'a mut F32x16>,
 ) -> Vec<Tile<'a>> {
@@ -81,43 +92,158 @@ fn tiles<'a>(
         let blocks = values.chunks_exact_mut(block_len);
         blocks.flat_map(move |block| block.chunks_mut(width * vectors))
     };
-    let moments = split(&mut moments.first).zip(split(&mut moments.second));
+    let [first, second] = &mut kept.params;
+    let kept = or_empty(split(first)).zip(or_empty(split(second)));
     let weights = split(&mut layer.params).zip(nonfinite);
-    let sinks = weights
-        .zip(moments)
-        .map(|((weights, nonfinite), (first, second))| Sink::Adam {
-            update,
-            weights,
-            first,
-            second,
-            nonfinite,
-        });
+    let sinks =
+        weights
+            .zip(kept)
+            .enumerate()
+            .map(|(n, ((weights, nonfinite), (first, second)))| {
+                let rows = weights.len() / vectors;
+                Sink::Update {
+                    update,
+                    bias_row: (n % parts == parts - 1).then(|| rows - 1),
+                    weights,
+                    kept: [first, second],
+                    nonfinite,
+                }
+            });
     sinks.enumerate().map(tile).collect()
+}
+
+/// Slices, then as many empty ones as wanted.
+fn or_empty<'a>(
+    slices: impl Iterator<Item = &'a mut [F32x16]>,
+) -> impl Iterator<Item = &'a mut [F32x16]> {
+    slices.chain(std::iter::repeat_with(|| &mut [][..]))
+}
+
+impl Grads {
+    fn new(layers: &[NeuronLayer]) -> Self {
+        let zeros = |layer: &NeuronLayer| vec![vec![0.0; layer.neurons]; layer.constants.len()];
+        Grads {
+            params: vec![Vec::new(); layers.len()],
+            learnt: layers.iter().map(zeros).collect(),
+            bound: 0.0,
+        }
+    }
+
+    /// The gradients of the constants of layer `k` that are learned, by number, in their own shapes.
+    pub fn learnt(&self, layer: &NeuronLayer, k: usize) -> Vec<(usize, Array1<f32>)> {
+        let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
+            1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
+            _ => sums.iter().map(|&x| x as f32).collect(),
+        };
+        let learnt = layer.learnt();
+        learnt
+            .map(|(i, _)| (i, own(&self.learnt[k][i], &layer.values[i])))
+            .collect()
+    }
+
+    /// Sets the gradients of the constants of layer `k` that are learned, in their order.
+    pub fn set_learnt<'a>(
+        &mut self,
+        layer: &NeuronLayer,
+        k: usize,
+        values: impl Iterator<Item = &'a Array1<f32>>,
+    ) {
+        for ((i, _), values) in layer.learnt().zip(values) {
+            let sums = &mut self.learnt[k][i];
+            sums.fill(0.0);
+            let each = sums.iter_mut().zip(values);
+            each.for_each(|(sum, &x)| *sum = f64::from(x));
+        }
+    }
+
+    /// The sum of the squares of each layer's gradients, in double precision: block by block, each in
+    /// sixteen sums, so that the bits depend neither on threads nor on registers.
+    pub fn squares(&self, layers: &[NeuronLayer]) -> Vec<f64> {
+        let of = |(k, layer): (usize, &NeuronLayer)| {
+            let blocks = self.params[k].chunks_exact(layer.block_len());
+            let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
+            for_each(&mut blocks, |_, (block, sum)| {
+                let mut sums = [0.0_f64; LANES];
+                for lane in block.iter() {
+                    for (sum, &g) in sums.iter_mut().zip(&lane.0) {
+                        *sum += f64::from(g) * f64::from(g);
+                    }
+                }
+                *sum = sums.iter().sum();
+            });
+            let mut squares = blocks.iter().map(|(_, sum)| sum).sum::<f64>();
+            for (_, gradient) in self.learnt(layer, k) {
+                squares += gradient.mapv(|x| f64::from(x) * f64::from(x)).sum();
+            }
+            squares
+        };
+        layers.iter().enumerate().map(of).collect()
+    }
+
+    /// Multiplies all of them by a factor.
+    pub fn scale(&mut self, factor: f64) {
+        for gradients in &mut self.params {
+            let mut blocks: Vec<_> = gradients.chunks_mut(4096).collect();
+            for_each(&mut blocks, |_, block| {
+                let gradients = flatten_mut(block).iter_mut();
+                gradients.for_each(|g| *g *= factor as f32);
+            });
+        }
+        for g in self.learnt.iter_mut().flatten().flatten() {
+            *g *= factor;
+        }
+        self.bound *= factor.abs();
+    }
+
+    /// Adds `weight` times others.
+    fn add(&mut self, weight: f64, others: &Grads) {
+        for (sums, others) in self.params.iter_mut().zip(&others.params) {
+            let mut blocks: Vec<_> = sums.chunks_mut(4096).zip(others.chunks(4096)).collect();
+            for_each(&mut blocks, |_, (sums, others)| {
+                let pairs = flatten_mut(sums).iter_mut().zip(flatten(others));
+                pairs.for_each(|(sum, &g)| *sum += weight as f32 * g);
+            });
+        }
+        let (bound, others) = (others.bound, others.learnt.iter().flatten().flatten());
+        let sums = self.learnt.iter_mut().flatten().flatten();
+        sums.zip(others).for_each(|(sum, &g)| *sum += weight * g);
+        self.bound += weight.abs() * bound;
+    }
 }
 
 impl Learning {
     /// `finite`: whether all parameters of the layers are.
-    pub fn new(layers: &[NeuronLayer], moments: Vec<Moments>, finite: bool) -> Self {
-        let zeros = |layer: &NeuronLayer| vec![vec![0.0; layer.neurons]; layer.constants.len()];
+    pub fn new(layers: &[NeuronLayer], kept: Vec<Kept>, finite: bool) -> Self {
         Learning {
-            moments,
-            gradients: vec![Vec::new(); layers.len()],
-            learnt: layers.iter().map(zeros).collect(),
+            kept,
+            gradients: Grads::new(layers),
+            sum: Grads::new(layers),
             finite,
             nonfinite: Vec::new(),
             scratch: Pool::default(),
         }
     }
 
-    /// Weight gradients of all layers from the results of a pass, passed to Adam or added to the
-    /// buffers.
+    /// Adds `weight` times the last batch's gradients to the sum, which `first` starts anew.
+    pub fn accumulate(&mut self, weight: f64, first: bool) {
+        if !first {
+            return self.sum.add(weight, &self.gradients);
+        }
+        std::mem::swap(&mut self.sum, &mut self.gradients);
+        if weight != 1.0 {
+            self.sum.scale(weight);
+        }
+    }
+
+    /// Weight gradients of all layers from the results of a pass, passed to the optimizer or added to
+    /// the buffers.
     pub fn weights(
         &mut self,
         kit: &Kit,
         layers: &mut [NeuronLayer],
         work: &Workspace,
         pass: Pass<'_>,
-        update: Option<Update>,
+        updates: Option<&Updates>,
     ) {
         let widths: Vec<usize> = (layers.iter().enumerate())
             .map(|(k, layer)| match k {
@@ -130,12 +256,13 @@ impl Learning {
         for (k, layer) in layers.iter().enumerate() {
             let len = layer.params.len();
             count += layer.blocks * (layer.inputs + 1).div_ceil(widths[k]);
-            if update.is_some() {
-                self.moments[k].resize(len);
+            if let Some(updates) = updates {
+                self.kept[k].resize(len, updates.kept());
             } else {
-                self.gradients[k].resize(len, F32x16::ZERO);
+                let gradients = &mut self.gradients.params[k];
+                gradients.resize(len, F32x16::ZERO);
                 if pass.first == 0 {
-                    self.gradients[k].fill(F32x16::ZERO);
+                    gradients.fill(F32x16::ZERO);
                 }
             }
         }
@@ -147,10 +274,10 @@ impl Learning {
         let shapes: Vec<_> = (layers.iter())
             .map(|layer| (layer.vectors, layer.inputs, layer.neurons))
             .collect();
-        let buffers = self.moments.iter_mut().zip(&mut self.gradients);
-        for (k, (layer, (moments, gradients))) in layers.iter_mut().zip(buffers).enumerate() {
-            let width = widths[k];
-            let mut tiles = tiles(k, layer, moments, gradients, update, width, &mut nonfinite);
+        let buffers = self.kept.iter_mut().zip(&mut self.gradients.params);
+        for (k, (layer, (kept, gradients))) in layers.iter_mut().zip(buffers).enumerate() {
+            let (width, update) = (widths[k], updates.map(|updates| of_layer(updates, k)));
+            let mut tiles = tiles(k, layer, kept, gradients, update, width, &mut nonfinite);
             let first = rows.len();
             if k == 0 && !pass.sparse {
                 // Strips: some blocks of one part; at least four per thread, if there are enough.
@@ -198,7 +325,7 @@ impl Learning {
                 _ => clock.time(Part::OtherWeights, || strip.spikes(row, k, scratch)),
             });
         });
-        if update.is_some() {
+        if updates.is_some() {
             self.finite &= clean(&self.nonfinite);
             for layer in &mut layers[1..] {
                 layer.refresh_weight_t();
@@ -206,83 +333,52 @@ impl Learning {
         }
     }
 
-    /// The sum of the squares of each layer's gradients in the buffers, in double precision: block
-    /// by block, each in sixteen sums, so that the bits depend neither on threads nor on registers.
-    pub fn gradient_squares(&self, layers: &[NeuronLayer]) -> Vec<f64> {
-        let of = |(k, layer): (usize, &NeuronLayer)| {
-            let blocks = self.gradients[k].chunks_exact(layer.block_len());
-            let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
-            for_each(&mut blocks, |_, (block, sum)| {
-                let mut sums = [0.0_f64; LANES];
-                for lane in block.iter() {
-                    for (sum, &g) in sums.iter_mut().zip(&lane.0) {
-                        *sum += f64::from(g) * f64::from(g);
-                    }
-                }
-                *sum = sums.iter().sum();
-            });
-            let mut squares = blocks.iter().map(|(_, sum)| sum).sum::<f64>();
-            for (_, gradient) in self.learnt_gradients(layer, k) {
-                squares += gradient.mapv(|x| f64::from(x) * f64::from(x)).sum();
-            }
-            squares
-        };
-        layers.iter().enumerate().map(of).collect()
-    }
-
-    /// Multiplies all gradients in the buffers by a factor.
-    pub fn scale_gradients(&mut self, factor: f64) {
-        for gradients in &mut self.gradients {
-            let mut blocks: Vec<_> = gradients.chunks_mut(4096).collect();
-            for_each(&mut blocks, |_, block| {
-                let gradients = flatten_mut(block).iter_mut();
-                gradients.for_each(|g| *g *= factor as f32);
-            });
-        }
-        for g in self.learnt.iter_mut().flatten().flatten() {
-            *g *= factor;
+    /// The last batch's gradients, or the sum.
+    pub fn grads(&self, sum: bool) -> &Grads {
+        match sum {
+            true => &self.sum,
+            false => &self.gradients,
         }
     }
 
-    /// Adam on the gradients in the buffers.
-    pub fn apply(&mut self, isa: Isa, layers: &mut [NeuronLayer], update: Update) {
+    /// Updates from the last batch's gradients, or from the sum.
+    pub fn apply(&mut self, isa: Isa, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
         for (k, layer) in layers.iter_mut().enumerate() {
-            let moments = &mut self.moments[k];
-            moments.resize(layer.params.len());
-            let (block_len, count) = (layer.block_len(), layer.blocks);
-            let moments = moments
-                .first
-                .chunks_exact_mut(block_len)
-                .zip(moments.second.chunks_exact_mut(block_len));
-            let weights = layer
-                .params
-                .chunks_exact_mut(block_len)
-                .zip(self.gradients[k].chunks_exact(block_len));
+            let gradients = match sum {
+                true => &self.sum.params[k],
+                false => &self.gradients.params[k],
+            };
+            let kept = &mut self.kept[k];
+            kept.resize(layer.params.len(), updates.kept());
+            let (vectors, block_len) = (layer.vectors, layer.block_len());
             self.nonfinite.clear();
-            self.nonfinite.resize(count, F32x16::ZERO);
-            let mut blocks: Vec<_> = weights.zip(moments).zip(&mut self.nonfinite).collect();
-            for_each(&mut blocks, |_, (block, nonfinite)| {
-                let ((weights, gradients), (first, second)) = block;
-                isa.run(sink::FromBuffer {
-                    gradients,
-                    update,
-                    weights,
-                    first,
-                    second,
-                    nonfinite,
-                });
+            self.nonfinite.resize(layer.blocks, F32x16::ZERO);
+            let mut nonfinite = self.nonfinite.iter_mut();
+            let (update, rows) = (Some(of_layer(updates, k)), layer.inputs + 1);
+            let tiles = tiles(k, layer, kept, &mut [], update, rows, &mut nonfinite);
+            let blocks = tiles.into_iter().zip(gradients.chunks_exact(block_len));
+            let mut blocks: Vec<_> = blocks.map(|(tile, sums)| (Some(tile.sink), sums)).collect();
+            for_each(&mut blocks, |_, (sink, sums)| {
+                if let Some(sink) = sink.take() {
+                    isa.run(Deliver {
+                        vectors,
+                        sums,
+                        sink,
+                    });
+                }
             });
             self.finite &= clean(&self.nonfinite);
             if k > 0 {
                 layer.refresh_weight_t();
             }
         }
-        self.apply_learnt(layers, update);
+        self.apply_learnt(layers, updates, sum);
     }
 
     /// Resets the sums of the gradients of the constants.
     pub fn clear_learnt(&mut self) {
-        self.learnt
+        self.gradients
+            .learnt
             .iter_mut()
             .flatten()
             .for_each(|sums| sums.fill(0.0));
@@ -293,7 +389,7 @@ impl Learning {
         let layers = layers.iter().enumerate();
         for (k, layer) in layers.filter(|(_, layer)| layer.learns) {
             for sample in samples {
-                for (sums, from) in self.learnt[k].iter_mut().zip(&sample.learnt[k]) {
+                for (sums, from) in self.gradients.learnt[k].iter_mut().zip(&sample.learnt[k]) {
                     debug_assert_eq!(layer.neurons, sums.len());
                     sums.iter_mut()
                         .zip(flatten(from))
@@ -303,43 +399,49 @@ impl Learning {
         }
     }
 
-    /// Whether no gradient of a decay or threshold is NaN and neither it nor its square can have
-    /// overflowed. These gradients depend on membranes, which may overflow even if no `a` does.
-    pub fn learnt_safe(&self, layers: &[NeuronLayer]) -> bool {
+    /// The sum of the sizes of the gradients of the constants. These depend on membranes, which may
+    /// overflow even if no `a` does.
+    pub fn learnt_size(&self, layers: &[NeuronLayer]) -> f64 {
         let size = |sums: &Vec<Vec<f64>>| sums.iter().flatten().map(|x| x.abs()).sum::<f64>();
-        let mut layers = layers.iter().zip(&self.learnt);
-        layers.all(|(layer, sums)| !layer.learns || size(sums) < Update::SAFE)
+        let layers = layers.iter().zip(&self.gradients.learnt);
+        let learnt = layers.filter(|(layer, _)| layer.learns);
+        learnt.map(|(_, sums)| size(sums)).sum()
     }
 
-    /// `∂L/∂` the learned constants of layer `k`, by number, in their own shapes.
-    pub fn learnt_gradients(&self, layer: &NeuronLayer, k: usize) -> Vec<(usize, Array1<f32>)> {
-        let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
-            1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
-            _ => sums.iter().map(|&x| x as f32).collect(),
-        };
-        let learnt = layer.learnt();
-        learnt
-            .map(|(i, _)| (i, own(&self.learnt[k][i], &layer.values[i])))
-            .collect()
-    }
-
-    /// Applies Adam to learned constants and clamps them to their ranges.
-    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], update: Update) {
+    /// Updates learned constants and clamps them to their ranges.
+    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
         for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns {
                 continue;
             }
-            let moments = &mut self.moments[k].constants;
-            moments.resize(layer.values.len(), None);
-            for (i, gradient) in self.learnt_gradients(layer, k) {
+            let gradients = self.grads(sum).learnt(layer, k);
+            let kept = &mut self.kept[k].constants;
+            kept.resize(layer.values.len(), Vec::new());
+            for (i, gradient) in gradients {
                 let (constant, values) = (layer.neuron.constants()[i], &mut layer.values[i]);
-                update.apply(values, &gradient, &mut self.moments[k].constants[i]);
+                kept[i].resize(updates.kept(), Array1::zeros(values.len()));
+                let views = kept[i].iter_mut().map(|kept| kept.view_mut().into_dyn());
+                let update = updates.of(|| tensors::constant(k + 1, constant));
+                update.apply(
+                    values.view_mut().into_dyn(),
+                    gradient.view().into_dyn(),
+                    1.0,
+                    views.collect(),
+                );
                 values.mapv_inplace(|x| constant.clamp(x));
             }
             let constants = layer.values.iter().flatten();
             self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
             layer.refresh_constants();
         }
+    }
+}
+
+/// The updates of layer `k`, from 0.
+fn of_layer(updates: &Updates, k: usize) -> LayerUpdate {
+    LayerUpdate {
+        weight: updates.of(|| tensors::weight(k + 1)),
+        bias: updates.of(|| tensors::bias(k + 1)),
     }
 }
 

@@ -5,13 +5,13 @@
 use std::ops::Range;
 
 use super::{
-    batch::{Batch, Sizes},
+    batch::{Batch, Flags, Sizes},
     device::{Arg, Buffer, NULL},
     layout::{AdjointInputs, Piece},
     machine::Machine,
     passes::{blocks, given, kernels, learnt, rule, stored, surrogate},
 };
-use crate::{Result, optim::Update};
+use crate::{Optimizer, Result, optim::Update};
 
 /// Blocks that keep a large device busy: below, work is cut into more and smaller pieces.
 const BUSY: usize = 264;
@@ -144,7 +144,7 @@ impl Machine {
                 }
             }
         }
-        self.collect(batch, pieces, clip)
+        self.collect(batch.flags(&self.slots), pieces, clip)
     }
 
     /// (4) of the narrow layer above layer `k`.
@@ -245,8 +245,9 @@ impl Machine {
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
     }
 
-    /// The sums that are still missing. The table of pieces is sent when it is another than before.
-    fn collect(&mut self, batch: &Batch, pieces: Pieces, clip: bool) -> Result<()> {
+    /// The sums that are still missing, of a batch. The table of pieces is sent when it is another than
+    /// before. `flags` is where gradients that are not finite are told.
+    fn collect(&mut self, flags: Arg, pieces: Pieces, clip: bool) -> Result<()> {
         if self.pieces != pieces.list {
             self.pieces.clear();
             let words = pieces.list.as_flattened();
@@ -260,7 +261,7 @@ impl Machine {
         let args = [
             self.pieces_there.arg(),
             self.pieces.len().into(),
-            batch.flags(&self.slots),
+            flags,
             given(clip, &self.squares),
         ];
         self.blocks = pieces.blocks;
@@ -268,32 +269,104 @@ impl Machine {
             .launch("collect", (pieces.blocks, 1, 1), 256, &args)
     }
 
-    /// Applies the gradients of the last pass back, unless it was refused.
-    pub(super) fn apply(&mut self, batch: &Batch, update: Update) -> Result<()> {
-        let clip = self.max_norm.is_some();
+    /// Adds `weight` times the gradients of the last pass back to their sum, or starts it.
+    pub(super) fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
+        let count = self.layout.trained;
+        self.gpu.reserve(&mut self.sum, count)?;
         let args = [
-            self.params.arg(),
+            self.sum.arg(),
             self.gradients.arg(),
-            self.first.arg(),
-            self.second.arg(),
-            Arg::U64(self.layout.trained as u64),
-            Arg::U64(self.layout.free as u64),
-            self.low.arg(),
-            self.high.arg(),
-            Arg::F32(update.beta1),
-            Arg::F32(update.beta2),
-            Arg::F32(update.gain1),
-            Arg::F32(update.gain2),
-            Arg::F32(update.step_size),
-            Arg::F32(update.scale),
-            Arg::F32(update.eps),
-            batch.flags(&self.slots),
-            given(clip, &self.squares),
-            Arg::U32(if clip { self.blocks as u32 } else { 0 }),
-            Arg::F64(self.max_norm.unwrap_or(0.0)),
+            Arg::U64(count as u64),
+            Arg::F32(weight as f32),
+            Arg::U32(u32::from(first)),
         ];
-        let blocks = self.layout.trained.div_ceil(1024);
-        self.gpu.launch("adam", (blocks, 1, 1), 256, &args)
+        let blocks = count.div_ceil(256);
+        self.gpu.launch("accumulate", (blocks, 1, 1), 256, &args)
+    }
+
+    /// Updates from the sum of gradients: they are looked at first, as those of a batch are.
+    pub(super) fn update(&mut self, optimizer: &Optimizer) -> Result<Flags> {
+        let (clip, all) = (optimizer.clip_norm.is_some(), 0..self.layout.trained);
+        self.gpu.reserve(&mut self.flags, 2)?;
+        self.gpu.upload(&mut self.flags, &[0, 0])?;
+        let mut pieces = Pieces::default();
+        pieces.add(self.sum.arg(), &self.sum, &all, 1);
+        let flags = self.flags.arg();
+        self.collect(flags, pieces, clip)?;
+        self.apply(flags, true, optimizer)?;
+        let mut words = [0_u32; 2];
+        self.gpu.download(&self.flags, &mut words)?;
+        Ok(Flags {
+            refused: words[0] != 0,
+            infinite: words[1] != 0,
+        })
+    }
+
+    /// Applies the gradients of the last pass back, or their sum, unless they were refused: all at once,
+    /// or tensor by tensor where some have settings of their own.
+    pub(super) fn apply(&mut self, flags: Arg, sum: bool, optimizer: &Optimizer) -> Result<()> {
+        let (updates, layout) = (optimizer.next_updates(), &self.layout);
+        let parts: Vec<(Range<usize>, Update)> = match optimizer.groups.is_empty() {
+            true => vec![(0..layout.trained, updates.of(String::new))],
+            false => {
+                let named = layout.named().into_iter();
+                named
+                    .map(|(name, range)| (range, updates.of(|| name)))
+                    .collect()
+            }
+        };
+        let gradients = if sum { &self.sum } else { &self.gradients };
+        for (range, update) in parts {
+            let (name, rule) = rule_args(&update);
+            let mut args = vec![
+                self.params.arg(),
+                gradients.arg(),
+                self.kept[0].arg(),
+                self.kept[1].arg(),
+                Arg::U64(range.start as u64),
+                Arg::U64(range.end as u64),
+                Arg::U64(layout.free as u64),
+                self.low.arg(),
+                self.high.arg(),
+                flags,
+                given(optimizer.clip_norm.is_some(), &self.squares),
+                Arg::F64(optimizer.clip_norm.unwrap_or(0.0)),
+                Arg::U64(optimizer.clip_norm.map_or(0, |_| self.blocks as u64)),
+            ];
+            args.extend(rule);
+            let blocks = range.len().div_ceil(1024);
+            self.gpu.launch(name, (blocks, 1, 1), 256, &args)?;
+        }
+        Ok(())
+    }
+}
+
+/// The kernel of an update, and its constants.
+fn rule_args(update: &Update) -> (&'static str, Vec<Arg>) {
+    let floats = |values: &[f32]| values.iter().map(|&x| Arg::F32(x)).collect();
+    match update {
+        Update::Sgd(u) => ("sgd", floats(&[u.lr, u.weight_decay])),
+        Update::Momentum(u) => {
+            let mut args: Vec<Arg> = floats(&[u.lr, u.momentum, u.weight_decay]);
+            args.push(Arg::U32(u32::from(u.nesterov)));
+            ("momentum", args)
+        }
+        Update::Adam(u) => {
+            let moments = [u.beta1, u.beta2, u.gain1, u.gain2];
+            let step = [u.step_size, u.scale, u.eps, u.weight_decay, u.shrink];
+            ("adam", floats(&[&moments[..], &step].concat()))
+        }
+        Update::Adamax(u) => {
+            let constants = [
+                u.beta1,
+                u.beta2,
+                u.gain1,
+                u.step_size,
+                u.eps,
+                u.weight_decay,
+            ];
+            ("adamax", floats(&constants))
+        }
     }
 }
 

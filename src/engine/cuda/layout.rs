@@ -171,6 +171,20 @@ impl Layout {
         (low, high)
     }
 
+    /// The trained tensors by name, with their places.
+    pub fn named(&self) -> Vec<(String, Range<usize>)> {
+        let layers = (1..).zip(&self.layers).flat_map(|(k, place)| {
+            let own = [
+                (tensors::weight(k), place.weight.clone()),
+                (tensors::bias(k), place.bias.clone()),
+            ];
+            let learnt = place.learnt();
+            let learnt = learnt.map(move |(c, range)| (tensors::constant(k, c), range.clone()));
+            own.into_iter().chain(learnt)
+        });
+        layers.collect()
+    }
+
     /// The trained numbers' companions, gradients or moments, as a row.
     pub fn row(&self, tensors: &Gradients) -> Vec<f32> {
         let mut row = vec![0.0; self.trained];

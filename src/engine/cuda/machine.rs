@@ -1,4 +1,4 @@
-//! A network's state on the device: parameters, moments, what the passes leave, and the batches.
+//! A network's state on the device: parameters, what the optimizer keeps, what the passes leave, and the batches.
 //!
 //! What runs on it is in [`passes`](super::passes), where its numbers lie in [`layout`](super::layout),
 //! how a batch comes and its report goes in [`batch`](super::batch).
@@ -12,8 +12,7 @@ use super::{
     layout::{AdjointInputs, Kind, Layout, Piece, words},
 };
 use crate::{
-    Adam, Adjoints, Gradients, Input, Network, Objective, Record, Recording, Result, Trace,
-    optim::Update,
+    Adjoints, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result, Trace,
 };
 
 /// What one layer's passes leave on the device. `N` neurons, `T` steps, `B` samples.
@@ -50,13 +49,13 @@ const AHEAD: usize = 2;
 #[derive(Debug)]
 pub struct Machine {
     pub(super) layout: Layout,
-    /// The largest norm of all gradients together.
-    pub(super) max_norm: Option<f64>,
     pub(super) traces: Vec<Traces>,
     pub(super) params: Buffer<f32>,
     pub(super) gradients: Buffer<f32>,
-    pub(super) first: Buffer<f32>,
-    pub(super) second: Buffer<f32>,
+    /// The weighted sum of gradients since the last update, once there is one.
+    pub(super) sum: Buffer<f32>,
+    /// What the optimizer keeps for each trained number; both have room for all.
+    pub(super) kept: [Buffer<f32>; 2],
     pub(super) low: Buffer<f32>,
     pub(super) high: Buffer<f32>,
     /// Scores `[B, C]` of the read-out.
@@ -66,6 +65,8 @@ pub struct Machine {
     pub(super) pieces_there: Buffer<u64>,
     pub(super) squares: Buffer<f64>,
     pub(super) blocks: usize,
+    /// Of an update from the sum: gradients refused, parameter infinite.
+    pub(super) flags: Buffer<u32>,
     /// Those of the batches sent ahead, and one for any other.
     pub(super) slots: [Slot; AHEAD + 1],
     /// Batches that were sent ahead and not yet used, the one sent first in front.
@@ -73,6 +74,11 @@ pub struct Machine {
     /// Whether a batch was once taken for another.
     wary: bool,
     pub(super) gpu: Gpu,
+}
+
+/// Whether the norm of all gradients will be wanted.
+fn clips(optimizer: Option<&Optimizer>) -> bool {
+    optimizer.is_some_and(|optimizer| optimizer.clip_norm.is_some())
 }
 
 impl Drop for Machine {
@@ -83,8 +89,8 @@ impl Drop for Machine {
 }
 
 impl Machine {
-    /// Puts a network on the device, with moments if there are any.
-    pub fn new(mut gpu: Gpu, network: &Network, adam: &Adam) -> Result<Self> {
+    /// Puts a network on the device, with what the optimizer keeps.
+    pub fn new(mut gpu: Gpu, network: &Network, kept: &[Gradients]) -> Result<Self> {
         let _entered = gpu.enter()?;
         let layout = Layout::new(network)?;
         if layout.layers.iter().any(|l| l.kind != Kind::Leaky) {
@@ -99,11 +105,11 @@ impl Machine {
         let params = place(&layout.parameters(network))?;
         let (low, high) = layout.bounds();
         let (low, high) = (place(&low)?, place(&high)?);
-        let (first, second) = match &adam.moments {
-            Some((first, second)) => (layout.row(first), layout.row(second)),
-            None => (vec![0.0; layout.trained], vec![0.0; layout.trained]),
+        let row = |n: usize| match kept.get(n) {
+            Some(kept) => layout.row(kept),
+            None => vec![0.0; layout.trained],
         };
-        let (first, second) = (place(&first)?, place(&second)?);
+        let kept = [place(&row(0))?, place(&row(1))?];
         let mut gradients = Buffer::default();
         gpu.reserve(&mut gradients, layout.trained)?;
         Ok(Machine {
@@ -114,11 +120,10 @@ impl Machine {
                 })
                 .collect(),
             layout,
-            max_norm: adam.clip_norm,
             params,
             gradients,
-            first,
-            second,
+            sum: Buffer::default(),
+            kept,
             low,
             high,
             scratch: Buffer::default(),
@@ -126,6 +131,7 @@ impl Machine {
             pieces_there: Buffer::default(),
             squares: Buffer::default(),
             blocks: 0,
+            flags: Buffer::default(),
             slots: Default::default(),
             ahead: Vec::new(),
             wary: false,
@@ -147,9 +153,41 @@ impl Machine {
         self.row(&self.gradients)
     }
 
-    /// Adam's moments.
-    pub fn moments(&self) -> Result<(Gradients, Gradients)> {
-        Ok((self.row(&self.first)?, self.row(&self.second)?))
+    /// The first `count` of what the optimizer keeps.
+    pub fn kept(&self, count: usize) -> Result<Vec<Gradients>> {
+        self.kept[..count]
+            .iter()
+            .map(|kept| self.row(kept))
+            .collect()
+    }
+
+    /// Replaces what the optimizer keeps.
+    pub fn set_kept(&mut self, kept: &[Gradients]) -> Result<()> {
+        for (n, buffer) in self.kept.iter_mut().enumerate() {
+            let row = match kept.get(n) {
+                Some(kept) => self.layout.row(kept),
+                None => vec![0.0; self.layout.trained],
+            };
+            self.gpu.upload(buffer, &row)?;
+        }
+        Ok(())
+    }
+
+    /// The sum of gradients.
+    pub fn sum(&self) -> Result<Gradients> {
+        self.row(&self.sum)
+    }
+
+    /// Replaces the sum of gradients.
+    pub fn set_sum(&mut self, gradients: &Gradients) -> Result<()> {
+        self.gpu.reserve(&mut self.sum, self.layout.trained)?;
+        self.gpu.upload(&mut self.sum, &self.layout.row(gradients))
+    }
+
+    /// Replaces all parameters, and the constants that are not learned.
+    pub fn set_parameters(&mut self, network: &Network) -> Result<()> {
+        let row = self.layout.parameters(network);
+        self.gpu.upload(&mut self.params, &row)
     }
 
     fn row(&self, buffer: &Buffer<f32>) -> Result<Gradients> {
@@ -199,17 +237,17 @@ impl Machine {
         targets: &[usize],
         objective: &Objective,
         back: bool,
-        update: Option<Update>,
+        optimizer: Option<&Optimizer>,
     ) -> Result<Report> {
         let looks = |batch: &Batch| match self.wary {
             true => batch.is(&self.slots, input, targets),
             false => batch.may_be(&self.slots, input, targets),
         };
-        let there = update.and_then(|_| self.ahead.iter().position(looks));
+        let there = optimizer.and_then(|_| self.ahead.iter().position(looks));
         let mut right = None;
         if let Some(there) = there {
             let guess = self.ahead.remove(there);
-            self.pass(&guess, objective, back, update)?;
+            self.pass(&guess, objective, back, optimizer)?;
             right = guess.is(&self.slots, input, targets).then_some(guess);
             self.wary |= right.is_none();
         }
@@ -217,12 +255,12 @@ impl Machine {
             Some(batch) => batch,
             None => {
                 let batch = self.send(input, targets)?;
-                self.pass(&batch, objective, back, update)?;
+                self.pass(&batch, objective, back, optimizer)?;
                 batch
             }
         };
-        if let Some(update) = update {
-            self.apply(&batch, update)?;
+        if let Some(optimizer) = optimizer {
+            self.apply(batch.flags(&self.slots), false, optimizer)?;
         }
         batch.report(&self.gpu, &self.slots, true)
     }
@@ -232,11 +270,11 @@ impl Machine {
         batch: &Batch,
         objective: &Objective,
         back: bool,
-        update: Option<Update>,
+        optimizer: Option<&Optimizer>,
     ) -> Result<()> {
         let mut arriving = self.forward(batch, Some(&objective.loss), back)?;
         if back {
-            let clip = update.is_some() && self.max_norm.is_some();
+            let clip = clips(optimizer);
             self.backward(batch, &mut arriving, objective.rate_l1, clip)?;
         }
         Ok(())
@@ -248,7 +286,7 @@ impl Machine {
         &mut self,
         input: Input<'_>,
         adjoints: &Adjoints,
-        update: Option<Update>,
+        optimizer: Option<&Optimizer>,
     ) -> Result<Flags> {
         let batch = self.send(input, &[])?;
         self.gpu.receive(&mut self.slots[batch.slot])?;
@@ -268,10 +306,10 @@ impl Machine {
             arriving.g = adjoint.mem.is_some();
             arriving.extra = k < last && adjoint.spk.is_some();
         }
-        let clip = update.is_some() && self.max_norm.is_some();
+        let clip = clips(optimizer);
         self.backward(&batch, &mut arriving, 0.0, clip)?;
-        if let Some(update) = update {
-            self.apply(&batch, update)?;
+        if let Some(optimizer) = optimizer {
+            self.apply(batch.flags(&self.slots), false, optimizer)?;
         }
         batch.outcome(&self.gpu, &self.slots)
     }

@@ -29,12 +29,12 @@ use self::{
     layout::Kind,
     machine::Machine,
 };
-use super::driver::{Backend, Driver, Mode, Moments, Norms};
+use super::driver::{Backend, Driver, Mode, Norms};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adam, Adjoints, Gradients, Input, Loss, Network, Objective, ReadOut, Record, Recording, Result,
-    StepReport, neuron::Neurons, optim::Update,
+    Adjoints, Gradients, Input, Loss, Network, Objective, Optimizer, ReadOut, Record, Recording,
+    Result, StepReport, neuron::Neurons,
 };
 
 /// Whether the engine has these neurons; others are [`Error::Unsupported`].
@@ -54,19 +54,20 @@ pub struct CudaEngine(pub(super) Driver<Cuda>);
 
 impl CudaEngine {
     /// An engine on CUDA device `index`, from 0, that trains `network` by `objective` (a bare
-    /// [`Loss`] will do).
+    /// [`Loss`] will do) with an optimizer (bare settings will do).
     ///
     /// # Errors
     /// [`Error::Device`] where there is no such device, or it has no room; [`Error::InvalidParameter`]
     /// for settings of the objective or the optimizer out of range; [`Error::Shape`] where the
-    /// optimizer has moments of another network.
+    /// optimizer has the state of another network.
     pub fn new(
         index: usize,
         network: Network,
         objective: impl Into<Objective>,
-        adam: Adam,
+        optimizer: impl Into<Optimizer>,
     ) -> Result<Self> {
-        Self::on(|| Gpu::open(index), network, objective.into(), adam)
+        let (objective, optimizer) = (objective.into(), optimizer.into());
+        Self::on(|| Gpu::open(index), network, objective, optimizer)
     }
 
     /// [`new`](Self::new) on the device that `open` gives, which is opened when all else is well.
@@ -74,16 +75,16 @@ impl CudaEngine {
         open: impl FnOnce() -> Result<Gpu>,
         network: Network,
         objective: Objective,
-        adam: Adam,
+        optimizer: Optimizer,
     ) -> Result<Self> {
-        let open = |network: Network, adam: &Adam| {
+        let open = |network: Network, kept: &[Gradients]| {
             Ok(Cuda {
                 finite: network.check_finite("").is_ok(),
-                machine: Machine::new(open()?, &network, adam)?,
+                machine: Machine::new(open()?, &network, kept)?,
                 template: network,
             })
         };
-        Driver::new(network, objective, adam, open).map(CudaEngine)
+        Driver::new(network, objective, optimizer, open).map(CudaEngine)
     }
 }
 
@@ -145,10 +146,10 @@ impl Cuda {
     }
 }
 
-/// The update that a mode makes.
-fn update(mode: Mode<'_>) -> Option<Update> {
+/// The optimizer of a mode that makes an update.
+fn optimizer(mode: Mode<'_>) -> Option<&Optimizer> {
     match mode {
-        Mode::Train { adam, .. } => Some(adam.next_update()),
+        Mode::Train { optimizer, .. } => Some(optimizer),
         _ => None,
     }
 }
@@ -168,9 +169,22 @@ impl Backend<f32> for Cuda {
         Ok(self.template.clone())
     }
 
-    fn moments(&mut self) -> Result<Option<Moments>> {
+    fn set_network(&mut self, network: Network) -> Result<()> {
         let _entered = self.machine.enter()?;
-        self.machine.moments().map(Some)
+        self.machine.set_parameters(&network)?;
+        self.finite = network.check_finite("").is_ok();
+        self.template = network;
+        Ok(())
+    }
+
+    fn kept(&mut self, count: usize) -> Result<Vec<Gradients>> {
+        let _entered = self.machine.enter()?;
+        self.machine.kept(count)
+    }
+
+    fn set_kept(&mut self, kept: &[Gradients]) -> Result<()> {
+        let _entered = self.machine.enter()?;
+        self.machine.set_kept(kept)
     }
 
     fn finite(&self) -> bool {
@@ -216,8 +230,8 @@ impl Backend<f32> for Cuda {
             return Ok(None);
         }
         let _entered = self.machine.enter()?;
-        let (back, update) = (mode.backward(), update(mode));
-        let counted = (self.machine).run(input, targets, objective, back, update)?;
+        let (back, optimizer) = (mode.backward(), optimizer(mode));
+        let counted = (self.machine).run(input, targets, objective, back, optimizer)?;
         let mut report = self.step_report(&counted, input, targets, objective);
         if report.loss.is_finite() {
             report.gradient_norms = self.after(&counted.flags, mode)?;
@@ -234,13 +248,39 @@ impl Backend<f32> for Cuda {
         mode: Mode<'_>,
     ) -> Result<Norms> {
         let _entered = self.machine.enter()?;
-        let flags = (self.machine).run_adjoints(input, adjoints, update(mode))?;
+        let flags = (self.machine).run_adjoints(input, adjoints, optimizer(mode))?;
         self.after(&flags, mode)
     }
 
     fn gradients(&mut self) -> Result<Gradients> {
         let _entered = self.machine.enter()?;
         self.machine.gradients()
+    }
+
+    /// The pass back has refused gradients that are not finite.
+    fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
+        let _entered = self.machine.enter()?;
+        self.machine.accumulate(weight, first)
+    }
+
+    fn sum(&mut self) -> Result<Gradients> {
+        let _entered = self.machine.enter()?;
+        self.machine.sum()
+    }
+
+    fn set_sum(&mut self, gradients: &Gradients) -> Result<()> {
+        let _entered = self.machine.enter()?;
+        self.machine.set_sum(gradients)
+    }
+
+    fn update(&mut self, optimizer: &Optimizer) -> Result<()> {
+        let _entered = self.machine.enter()?;
+        let flags = self.machine.update(optimizer)?;
+        if flags.refused {
+            self.machine.sum()?.check_finite()?;
+        }
+        self.finite &= !flags.infinite;
+        Ok(())
     }
 
     /// A custom loss is computed on the host: then there is nothing to send ahead.

@@ -1,11 +1,11 @@
-//! The reference as an [`Engine`](crate::Engine): the [reference](mod@super) plus Adam.
+//! The reference as an [`Engine`](crate::Engine): the [reference](mod@super) plus an optimizer.
 
 use super::{backward, forward};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adam, Adjoints, Float, Gradients, Input, Network, Objective, Record, Recording, Result,
-    engine::driver::{Backend, Driver, Mode, Moments, Norms},
+    Adjoints, Float, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result,
+    engine::driver::{Backend, Driver, Mode, Norms},
 };
 
 /// The reference engine. It implements [`Engine`](crate::Engine).
@@ -13,33 +13,50 @@ use crate::{
 pub struct ReferenceEngine<F: Float = f32>(pub(in crate::engine) Driver<Reference<F>, F>);
 
 impl<F: Float> ReferenceEngine<F> {
-    /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss).
+    /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss), with
+    /// an optimizer, which can be bare settings such as [`Adam`](crate::Adam).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a setting of the objective or the optimizer is out of range;
-    /// [`Error::Shape`] if the optimizer has the moments of another network.
+    /// [`Error::Shape`] if the optimizer has the state of another network.
     pub fn new(
         network: Network<F>,
         objective: impl Into<Objective<F>>,
-        adam: Adam<F>,
+        optimizer: impl Into<Optimizer<F>>,
     ) -> Result<Self> {
-        let open = |network: Network<F>, adam: &Adam<F>| {
+        let open = |network: Network<F>, kept: &[Gradients<F>]| {
             Ok(Reference {
                 gradients: Gradients::zeros(&network),
-                moments: adam.moments.clone(),
+                sum: Gradients::zeros(&network),
+                kept: kept.to_vec(),
                 network,
             })
         };
-        Driver::new(network, objective.into(), adam, open).map(ReferenceEngine)
+        Driver::new(network, objective.into(), optimizer.into(), open).map(ReferenceEngine)
     }
 }
 
 #[derive(Debug, Clone)]
 pub(in crate::engine) struct Reference<F: Float> {
     network: Network<F>,
-    moments: Option<Moments<F>>,
+    /// What the optimizer keeps.
+    kept: Vec<Gradients<F>>,
     /// Of the last batch that was run for them.
     gradients: Gradients<F>,
+    /// The weighted sum over the batches since the last update.
+    sum: Gradients<F>,
+}
+
+impl<F: Float> Reference<F> {
+    fn step(&mut self, optimizer: &Optimizer<F>, gradients: &Gradients<F>) -> Result<()> {
+        let mut optimizer = Optimizer {
+            kept: std::mem::take(&mut self.kept),
+            ..optimizer.clone()
+        };
+        let updated = optimizer.step(&mut self.network, gradients);
+        self.kept = optimizer.kept;
+        updated
+    }
 }
 
 impl<F: Float> Backend<F> for Reference<F> {
@@ -55,11 +72,21 @@ impl<F: Float> Backend<F> for Reference<F> {
         Ok(self.network.clone())
     }
 
-    fn moments(&mut self) -> Result<Option<Moments<F>>> {
-        Ok(self.moments.clone())
+    fn set_network(&mut self, network: Network<F>) -> Result<()> {
+        self.network = network;
+        Ok(())
     }
 
-    /// [`Adam::step`] checks all of them before and after an update.
+    fn kept(&mut self, _: usize) -> Result<Vec<Gradients<F>>> {
+        Ok(self.kept.clone())
+    }
+
+    fn set_kept(&mut self, kept: &[Gradients<F>]) -> Result<()> {
+        self.kept = kept.to_vec();
+        Ok(())
+    }
+
+    /// [`Optimizer::step`] checks all of them before and after an update.
     fn finite(&self) -> bool {
         true
     }
@@ -78,20 +105,41 @@ impl<F: Float> Backend<F> for Reference<F> {
     ) -> Result<Norms> {
         self.gradients = backward(&self.network, input, recording, adjoints)?;
         self.gradients.check_finite()?;
-        let Mode::Train { adam, measure } = mode else {
+        let Mode::Train { optimizer, measure } = mode else {
             return Ok(None);
         };
-        let mut adam = Adam {
-            moments: self.moments.take(),
-            ..adam.clone()
-        };
-        let updated = adam.step(&mut self.network, &self.gradients);
-        self.moments = adam.moments;
-        updated?;
+        let gradients = self.gradients.clone();
+        self.step(optimizer, &gradients)?;
         Ok(measure.then(|| self.gradients.layer_norms()))
     }
 
     fn gradients(&mut self) -> Result<Gradients<F>> {
         Ok(self.gradients.clone())
+    }
+
+    fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
+        let weight = F::from_f64(weight);
+        let tensors = self.sum.tensors_mut().into_iter();
+        for ((_, mut sum), (_, g)) in tensors.zip(self.gradients.tensors()) {
+            if first {
+                sum.fill(F::zero());
+            }
+            sum.zip_mut_with(&g, |sum, &g| *sum += weight * g);
+        }
+        Ok(())
+    }
+
+    fn sum(&mut self) -> Result<Gradients<F>> {
+        Ok(self.sum.clone())
+    }
+
+    fn set_sum(&mut self, gradients: &Gradients<F>) -> Result<()> {
+        self.sum = gradients.clone();
+        Ok(())
+    }
+
+    fn update(&mut self, optimizer: &Optimizer<F>) -> Result<()> {
+        let sum = self.sum.clone();
+        self.step(optimizer, &sum)
     }
 }

@@ -150,6 +150,7 @@ fn fitted() -> (String, String) {
         batch_size: 8,
         num_steps: 10,
         seed: 1,
+        ..Trainer::default()
     };
     let history = trainer
         .fit(&mut engine, &data, Some(&data), |_, event| match event {
