@@ -355,12 +355,12 @@ fn write_the_fixture() {
 fn a_later_format_is_a_clear_error_and_not_replaced_by_the_one_before() {
     let dir = folder();
     let bytes = after(3).to_bytes().unwrap();
-    let later = edited(&bytes, "\"version\":\"1\"", "\"version\":\"2\"");
+    let later = edited(&bytes, "\"version\":\"2\"", "\"version\":\"3\"");
     fs::write(dir.path().join(PREVIOUS), &bytes).unwrap();
     fs::write(dir.path().join(CURRENT), later).unwrap();
     let error = CheckpointDir::open(dir.path()).unwrap().load().unwrap_err();
     assert!(
-        matches!(&error, Error::Format { what, found, .. } if what == "version" && found == "2")
+        matches!(&error, Error::Format { what, found, .. } if what == "version" && found == "3")
     );
     assert!(
         error.to_string().contains("a later one wrote the file"),

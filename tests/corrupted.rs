@@ -87,9 +87,9 @@ fn wrong_content_with_a_right_checksum_is_refused() {
     let mut wrong = Vec::new();
     for (from, to, part) in [
         ("spikegrad checkpoint", "a checkpoint", "format"),
-        ("\"version\":\"1\"", "\"version\":\"0\"", "version"),
+        ("\"version\":\"2\"", "\"version\":\"0\"", "version"),
         (
-            "\"version\":\"1\"",
+            "\"version\":\"2\"",
             "\"version\":\"99999999999\"",
             "version",
         ),

@@ -298,7 +298,7 @@ fn what_memory_cannot_hold_is_an_error() {
     let (network, adam) = (network(2), Adam::new(1e-3));
     let loss = Loss::CrossEntropyMembrane;
     let engines: [Box<dyn Engine>; 2] = [
-        Box::new(CpuEngine::new(network.clone(), loss.clone(), adam.clone()).unwrap()),
+        Box::new(CpuEngine::new(network.clone(), loss.clone(), adam).unwrap()),
         Box::new(ReferenceEngine::new(network.clone(), loss, adam).unwrap()),
     ];
     for mut engine in engines {

@@ -278,7 +278,7 @@ impl Backend<f32> for Cpu {
     }
 
     fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
-        if !(self.learning.gradients.bound * weight.abs() < Update::SAFE) {
+        if !self.learning.gradients.is_safe(weight) {
             self.exported(false).check_finite()?;
         }
         self.learning.accumulate(weight, first);
@@ -301,7 +301,7 @@ impl Backend<f32> for Cpu {
     }
 
     fn update(&mut self, optimizer: &Optimizer) -> Result<()> {
-        if optimizer.clip_norm.is_some() || !(self.learning.sum.bound < Update::SAFE) {
+        if optimizer.clip_norm.is_some() || !self.learning.sum.is_safe(1.0) {
             return self.update_from(optimizer, true).map(|_| ());
         }
         let updates = optimizer.next_updates();

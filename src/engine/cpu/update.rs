@@ -23,7 +23,10 @@ use super::{
     weight_grad::{GradScratch, Tile, TileRow, WeightGrad},
     workspace::Workspace,
 };
-use crate::{optim::Updates, tensors};
+use crate::{
+    optim::{Update, Updates},
+    tensors,
+};
 
 /// Maximum number of inputs of a tile with a dense input.
 const SLICE: usize = 200;
@@ -178,6 +181,12 @@ impl Grads {
             squares
         };
         layers.iter().enumerate().map(of).collect()
+    }
+
+    /// Whether neither `weight` times a gradient nor its square can have overflowed, as far as known
+    /// without a search.
+    pub fn is_safe(&self, weight: f64) -> bool {
+        self.bound * weight.abs() < Update::SAFE
     }
 
     /// Multiplies all of them by a factor.

@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2};
 use crate::{
     Error, Gradients, Network, Result,
     neuron::{Constant, Neurons, leaky, synaptic},
-    tensors::LayerTensors,
+    tensors::{self, LayerTensors},
 };
 
 /// The neurons that have kernels.
