@@ -261,7 +261,7 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
     network.parameters_mut()[2].1.fill(3e38);
     let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
     let engines: [Box<dyn Engine>; 2] = [
-        Box::new(CpuEngine::new(network.clone(), loss.clone(), adam.clone()).unwrap()),
+        Box::new(CpuEngine::new(network.clone(), loss.clone(), adam).unwrap()),
         Box::new(ReferenceEngine::new(network.clone(), loss, adam).unwrap()),
     ];
     // All four pixels of sample 2 are lit: all six neurons fire at step 1, and are heard there.
@@ -845,7 +845,7 @@ fn callbacks_can_fail_and_a_box_is_an_engine() {
         ..Trainer::default()
     };
     let adam = Adam::new(1e-2);
-    let mut engine = (Device::Cpu.engine(network(0.5, 0.2), loss.clone(), adam.clone())).unwrap();
+    let mut engine = (Device::Cpu.engine(network(0.5, 0.2), loss.clone(), adam)).unwrap();
     let mut events = 0;
     let error = trainer.fit(&mut engine, &data, None, |_, _| {
         events += 1;
@@ -883,7 +883,7 @@ fn callbacks_can_fail_and_a_box_is_an_engine() {
         assert_eq!(history.unwrap().batches.len(), 3);
         engine.to_network().unwrap()
     }
-    let make = || CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
+    let make = || CpuEngine::new(network(0.5, 0.2), loss.clone(), adam).unwrap();
     let expected = run(&trainer, make(), &data);
     assert_ne!(expected, network(0.5, 0.2));
     let boxed: Box<dyn Engine> = Box::new(make());
@@ -915,7 +915,7 @@ fn layers_count_from_one() {
     let x = Array2::from_elem((1, 4), 0.9);
     let input = Input::constant(x.view(), 3);
     let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
-    let mut cpu = CpuEngine::new(network(0.5, 0.2), loss.clone(), adam.clone()).unwrap();
+    let mut cpu = CpuEngine::new(network(0.5, 0.2), loss.clone(), adam).unwrap();
     let mut reference = ReferenceEngine::new(network(0.5, 0.2), loss, adam).unwrap();
     for engine in [&mut cpu as &mut dyn Engine, &mut reference] {
         let first = engine.forward(input, &Record::Layers(vec![1])).unwrap();

@@ -177,8 +177,7 @@ fn every_instruction_set_agrees_with_the_reference() {
             Input::constant(x.view(), 16),
             Input::sequence(sequence.view()),
         ] {
-            let mut reference =
-                ReferenceEngine::new(network.clone(), loss.clone(), adam.clone()).unwrap();
+            let mut reference = ReferenceEngine::new(network.clone(), loss.clone(), adam).unwrap();
             let recording = reference.forward(input, &Record::All).unwrap();
             let (expected_loss, expected) = reference.gradients(input, &targets).unwrap();
             let rates = reference.evaluate(input, &targets).unwrap().firing_rate;
@@ -188,13 +187,9 @@ fn every_instruction_set_agrees_with_the_reference() {
             assert!(lively, "{label}: {rates:?}");
             let mut trained = Vec::new();
             for isa in CpuEngine::instruction_sets() {
-                let mut engine = CpuEngine::with_instruction_set(
-                    network.clone(),
-                    loss.clone(),
-                    adam.clone(),
-                    isa,
-                )
-                .unwrap();
+                let mut engine =
+                    CpuEngine::with_instruction_set(network.clone(), loss.clone(), adam, isa)
+                        .unwrap();
                 let found = engine.forward(input, &Record::All).unwrap();
                 for k in 1..=3 {
                     let (found, expected) = (found.trace(k).unwrap(), recording.trace(k).unwrap());
@@ -229,8 +224,7 @@ fn every_instruction_set_agrees_with_the_reference() {
                     Loss::CrossEntropyMembrane.evaluate(recording, targets)
                 });
                 let mut custom =
-                    CpuEngine::with_instruction_set(network.clone(), custom, adam.clone(), isa)
-                        .unwrap();
+                    CpuEngine::with_instruction_set(network.clone(), custom, adam, isa).unwrap();
                 let (_, recorded) = custom.gradients(input, &targets).unwrap();
                 for ((name, a), (_, b)) in recorded.tensors().iter().zip(found.tensors()) {
                     let largest = b.iter().fold(1e-6_f32, |max, x| max.max(x.abs()));

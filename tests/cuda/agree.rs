@@ -331,7 +331,7 @@ fn same_gradients(
 ) -> Vec<f32> {
     let targets = targets(input.batch(), network.outputs());
     let (network, objective, adam) = (|| network.clone(), || objective.clone(), Adam::new(1e-3));
-    let mut expected = ReferenceEngine::new(network(), objective(), adam.clone()).unwrap();
+    let mut expected = ReferenceEngine::new(network(), objective(), adam).unwrap();
     let mut found = engine(network(), objective(), adam);
     let (a, b) = (
         expected.forward(input, &Record::All).unwrap(),
@@ -653,7 +653,7 @@ fn clipped_updates_agree_with_the_reference() {
         let network = engine.to_network().unwrap();
         (engine.to_optimizer().unwrap(), bits(&network))
     };
-    let gpu = |adam| train(Box::new(engine(network(), objective(), adam)));
+    let gpu = |adam: Optimizer| train(Box::new(engine(network(), objective(), adam)));
     let (_, gradients) = engine(network(), objective(), Adam::new(1e-3))
         .gradients(input, &targets)
         .unwrap();
@@ -663,7 +663,7 @@ fn clipped_updates_agree_with_the_reference() {
         .flat_map(|(_, g)| g.iter().map(|&g| f64::from(g).powi(2)).collect::<Vec<_>>());
     let norm = squares.sum::<f64>().sqrt();
     assert!(norm > 0.1, "{norm}");
-    let unclipped = gpu(Adam::new(1e-3));
+    let unclipped = gpu(Adam::new(1e-3).into());
     for (limit, clips) in [(2.0 * norm, false), (0.5 * norm, true), (1e-3 * norm, true)] {
         let adam = || Adam::new(1e-3).clip_norm(limit);
         let found = gpu(adam());

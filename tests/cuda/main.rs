@@ -25,7 +25,8 @@ use std::process::Command;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Synaptic, Trainer,
+    Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Synaptic,
+    Trainer,
     data::Dataset,
     neuron::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, Spike},
 };
@@ -85,7 +86,11 @@ fn objective() -> Objective {
     }
 }
 
-fn engine(network: Network, objective: impl Into<Objective>, adam: Adam) -> CudaEngine {
+fn engine(
+    network: Network,
+    objective: impl Into<Objective>,
+    adam: impl Into<Optimizer>,
+) -> CudaEngine {
     CudaEngine::new(0, network, objective, adam).unwrap()
 }
 
@@ -241,7 +246,10 @@ fn gradients_that_overflow_change_nothing() {
     }
     let x = Array2::from_elem((3, 2), 1e-30);
     let input = Input::constant(x.view(), 4);
-    for adam in [Adam::new(1e-3), Adam::new(1e-3).clip_norm(1.0)] {
+    for adam in [
+        Optimizer::from(Adam::new(1e-3)),
+        Adam::new(1e-3).clip_norm(1.0),
+    ] {
         let mut engine = engine(network.clone(), Loss::CrossEntropyMembrane, adam);
         assert!(engine.evaluate(input, &[0, 1, 0]).unwrap().loss.is_finite());
         let error = engine.train_step(input, &[0, 1, 0]).unwrap_err();

@@ -334,7 +334,7 @@ pub fn engine(bytes: &[u8], _: &Path) {
     let objective = objective(&mut from);
     let adam = Adam::new(f64::from(from.byte()) / 64.0);
 
-    let mut cpu = CpuEngine::new(network.clone(), objective.clone(), adam.clone());
+    let mut cpu = CpuEngine::new(network.clone(), objective.clone(), adam);
     let mut reference = ReferenceEngine::new(network, objective, adam);
     let engines: [Option<&mut dyn Engine>; 2] = [
         cpu.as_mut().ok().map(|engine| engine as _),
