@@ -33,22 +33,23 @@
 //! # Overview
 //!
 //! Data flows one way: [`Input`] → [`Network`] → [`Recording`] → [`Loss`] → [`Adjoints`] →
-//! [`Gradients`] → [`Adam`]. An [`Engine`] does all of it in one call. To inspect or replace a
+//! [`Gradients`] → [`Optimizer`]. An [`Engine`] does all of it in one call. To inspect or replace a
 //! stage, make the four calls yourself:
 //!
 //! ```
 //! use spikegrad::ndarray::Array2;
-//! use spikegrad::{Adam, Input, Leaky, Loss, Network, engine::reference::{backward, forward}};
+//! use spikegrad::{Adam, Input, Leaky, Loss, Network, Optimizer};
+//! use spikegrad::engine::reference::{backward, forward};
 //!
 //! let mut network: Network<f64> = Network::builder(3).layer(2, Leaky::new(0.9)).build()?;
-//! let mut adam = Adam::new(1e-3);
+//! let mut optimizer = Optimizer::from(Adam::new(1e-3));
 //! let x = Array2::from_elem((1, 3), 0.7);
 //! let input = Input::constant(x.view(), 5);
 //!
 //! let recording = forward(&network, input)?;
 //! let (loss, adjoints) = Loss::CrossEntropyMembrane.evaluate(&recording, &[1])?;
 //! let gradients = backward(&network, input, &recording, &adjoints)?;
-//! adam.step(&mut network, &gradients)?;
+//! optimizer.step(&mut network, &gradients)?;
 //! assert!(loss > 0.0);
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
@@ -61,6 +62,9 @@
 //!   module `verify` (feature `safetensors`) checks a ported model.
 //! * A [`Predictor`] predicts through `&self` from any number of threads at once; see the example
 //!   `serve`.
+//! * [`optim`] has the optimizers and their schedules; a step comes apart into
+//!   [`accumulate`](Engine::accumulate), [`gradients_mut`](Engine::gradients_mut) and
+//!   [`update`](Engine::update).
 //! * [`train`] has the training loop, [`data`] the data sets. The module `checkpoint` (feature
 //!   `safetensors`) resumes runs after a crash; `weights` reads and writes weights.
 //!

@@ -17,8 +17,8 @@ use std::{
 use runs::{after, data, edited, engine, go_on, network, trainer, whole, without_times};
 use skip::skipped;
 use spikegrad::{
-    Adam, Adjoints, Checkpoint, CheckpointDir, CpuEngine, Device, Engine, Error, History, Loss,
-    ReferenceEngine, Trainer,
+    Adam, Adamax, Adjoints, Checkpoint, CheckpointDir, CpuEngine, Device, Engine, Error, History,
+    Loss, Optimizer, ReferenceEngine, Schedule, Sgd, Trainer,
     checkpoint::disk::{Disk, Durable, Os},
     train::{Event, Position},
 };
@@ -855,4 +855,150 @@ fn only_a_disk_that_cannot_be_read_is_damage() {
         batches(Some(too_many_files)),
         Err(Error::Io { .. })
     ));
+}
+
+/// Stopped after any batch and resumed from the bytes of its checkpoint, a run ends with the bits of one
+/// that was not stopped, under every optimizer, with batches in parts.
+#[test]
+fn every_optimizer_resumes_anywhere_to_the_same_bits() {
+    let data = data();
+    let adamw = Adam::adamw(0.01);
+    let optimizers: [Optimizer; 7] = [
+        Sgd::new(0.05).into(),
+        Sgd::new(0.05)
+            .momentum(0.9)
+            .schedule(Schedule::step(2, 0.7)),
+        (Sgd::new(0.05)
+            .momentum(0.9)
+            .nesterov(true)
+            .weight_decay(0.01))
+        .schedule(Schedule::exponential(0.9)),
+        Adam::new(0.01).weight_decay(0.1).clip_norm(0.5),
+        Optimizer::from(adamw)
+            .group(["fc1.bias", "lif2.beta"], adamw.weight_decay(0.0))
+            .schedule(Schedule::one_cycle(15)),
+        Adamax::new(0.01).schedule(Schedule::cosine(10).warmup(3)),
+        Adamax::new(0.01).weight_decay(0.1).into(),
+    ];
+    for (n, optimizer) in optimizers.into_iter().enumerate() {
+        let trainer = Trainer {
+            accumulate: 1 + n % 3,
+            ..trainer()
+        };
+        let engine = || {
+            let loss = Loss::CrossEntropyMembrane;
+            Device::Cpu
+                .engine(network(), loss, optimizer.clone())
+                .unwrap()
+        };
+        let run = |engine: &mut dyn Engine, history: History, stop: usize| {
+            let history = trainer.resume(engine, &data, Some(&data), history, |_, event| {
+                Ok(match event.history().batches.len() == stop {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
+            });
+            history.unwrap()
+        };
+        let mut whole = engine();
+        let expected = run(&mut *whole, History::default(), usize::MAX);
+        assert_eq!(expected.batches.len(), 15);
+        for stop in 1..15 {
+            let mut first = engine();
+            let history = run(&mut *first, History::default(), stop);
+            let saved = Checkpoint::new(&mut *first, &trainer, &history).unwrap();
+            let loaded = Checkpoint::from_bytes(&saved.to_bytes().unwrap()).unwrap();
+            assert_eq!(loaded.optimizer, saved.optimizer);
+            assert_eq!(loaded.trainer, trainer);
+            loaded.check_same_run(&saved).unwrap();
+            let mut second = loaded.engine(Device::Cpu).unwrap();
+            let history = run(&mut *second, loaded.history, usize::MAX);
+            assert_eq!(second.to_network().unwrap(), whole.to_network().unwrap());
+            assert_eq!(
+                second.to_optimizer().unwrap(),
+                whole.to_optimizer().unwrap()
+            );
+            let rates = |history: &History| -> Vec<f64> {
+                history.batches.iter().map(|b| b.learning_rate).collect()
+            };
+            assert_eq!(rates(&history), rates(&expected));
+            assert_eq!(without_times(&history), without_times(&expected));
+        }
+    }
+}
+
+/// Bad settings of an optimizer in a file are refused by name, whatever the checksum says.
+#[test]
+fn a_files_optimizer_is_checked() {
+    let adamw = Adam::adamw(0.01);
+    let optimizer = Optimizer::from(adamw)
+        .group(["fc1.bias"], adamw.weight_decay(0.0))
+        .schedule(Schedule::cosine(15).warmup(3));
+    let loss = Loss::CrossEntropyMembrane;
+    let mut engine = Device::Cpu.engine(network(), loss, optimizer).unwrap();
+    let history = trainer().fit(&mut *engine, &data(), None, |_, _| {
+        Ok(ControlFlow::Break(()))
+    });
+    let saved = Checkpoint::new(&mut *engine, &trainer(), &history.unwrap()).unwrap();
+    let bytes = saved.to_bytes().unwrap();
+    for (from, to, says) in [
+        (
+            r#""optimizer":"adam""#,
+            r#""optimizer":"lion""#,
+            "optimizer",
+        ),
+        (
+            r#""schedule":"cosine 15 0.0""#,
+            r#""schedule":"cosine 0 0.0""#,
+            "updates",
+        ),
+        (
+            r#""schedule":"cosine 15 0.0""#,
+            r#""schedule":"cosine""#,
+            "schedule",
+        ),
+        (
+            r#""schedule.warmup":"3""#,
+            r#""schedule.warmup":"-3""#,
+            "schedule.warmup",
+        ),
+        (
+            r#""adam.decoupled":"true""#,
+            r#""adam.decoupled":"maybe""#,
+            "adam.decoupled",
+        ),
+        (
+            r#""adam.weight_decay":"0.01""#,
+            r#""adam.weight_decay":"-1""#,
+            "weight_decay",
+        ),
+        (r#""groups":"1""#, r#""groups":"2""#, "group2.tensors"),
+        (r#""groups":"1""#, r#""groups":"0""#, "group1"),
+        (
+            r#""groups":"1""#,
+            r#""groups":"99999999999999999999""#,
+            "groups",
+        ),
+        (
+            r#""group1.tensors":"fc1.bias""#,
+            r#""group1.tensors":"fc7.bias""#,
+            "tensor of a group",
+        ),
+        (
+            r#""group1.tensors":"fc1.bias""#,
+            r#""group1.tensors":"fc1.bias fc1.bias""#,
+            "tensor of a group",
+        ),
+        (r#""group1.lr":"0.01""#, r#""group1.lr":"NaN""#, "lr"),
+        (
+            r#""trainer.accumulate":"1""#,
+            r#""trainer.accumulate":"0""#,
+            "trainer.accumulate",
+        ),
+    ] {
+        let error = Checkpoint::from_bytes(&edited(&bytes, from, to))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(says), "{to}: {error}");
+    }
 }

@@ -20,7 +20,8 @@ use std::{
 };
 
 use spikegrad::{
-    Adam, Checkpoint, CheckpointDir, Device, Engine, History, Leaky, Loss, Network, Trainer,
+    Adam, Checkpoint, CheckpointDir, Device, Engine, History, Leaky, Loss, Network, Optimizer,
+    Schedule, Trainer,
 };
 use tempfile::tempdir;
 
@@ -65,6 +66,7 @@ fn child() {
     let results = Path::new(&results);
     let trainer = Trainer {
         epochs: 8,
+        accumulate: 2,
         ..runs::trainer()
     };
     let data = runs::data();
@@ -119,9 +121,12 @@ fn fresh() -> Box<dyn Engine> {
         .seed(1)
         .build()
         .expect("a network");
-    let adam = Adam::new(0.01);
+    let adam = Adam::adamw(0.01);
+    let optimizer = Optimizer::from(adam)
+        .schedule(Schedule::one_cycle(40).warmup(3))
+        .group(["fc1.bias", "lif2.beta"], adam.weight_decay(0.0));
     Device::Cpu
-        .engine(network, Loss::CrossEntropyMembrane, adam)
+        .engine(network, Loss::CrossEntropyMembrane, optimizer)
         .expect("an engine")
 }
 

@@ -21,12 +21,13 @@ use skip::skipped;
 use spikegrad::{Leaky, Network};
 use tempfile::{TempDir, tempdir};
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "summary.json",
     "history.csv",
     "loss.svg",
     "accuracy.svg",
     "gradients.svg",
+    "learning_rate.svg",
     "raster.svg",
     "traces.svg",
     "model.safetensors",
@@ -81,12 +82,13 @@ fn text(dir: &Path, name: &str) -> String {
 }
 
 /// What must not depend on anything but the configuration.
-fn results(dir: &Path) -> [Vec<u8>; 7] {
+fn results(dir: &Path) -> [Vec<u8>; 8] {
     [
         "history.csv",
         "loss.svg",
         "accuracy.svg",
         "gradients.svg",
+        "learning_rate.svg",
         "raster.svg",
         "traces.svg",
         "model.safetensors",
@@ -181,6 +183,10 @@ fn writes_every_file_and_they_are_well_formed() {
         (
             "gradients.svg",
             vec!["batch", "layer 1 (last:", "layer 2 (last:"],
+        ),
+        (
+            "learning_rate.svg",
+            vec!["batch", "learning rate (last: 0.0005)"],
         ),
         (
             "raster.svg",

@@ -17,7 +17,7 @@ use spikegrad::{
     train::{History, Position},
 };
 
-use crate::{args::Args, inside, memory};
+use crate::{args::Args, inside, memory, optimizer};
 
 /// Every file, in the order in which they are listed at the end.
 pub const NAMES: [&str; 9] = [
@@ -156,9 +156,8 @@ pub fn summary(run: &Run<'_>) -> String {
             "steps": args.steps,
             "beta": args.beta,
             "threshold": args.threshold,
-            "optimizer": run.optimizer.rule.name(),
+            "optimizer": optimizer::describe(run.optimizer),
             "lr": run.optimizer.rule.lr(),
-            "schedule": format!("{:?}", run.optimizer.schedule),
             "clip_norm": run.optimizer.clip_norm,
             "accumulate": args.accumulate,
             "seed": args.seed,

@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_enum, default_value = "adam")]
     optimizer: Kind,
 
-    /// Learning rate [default: 5e-4; sgd 1e-2, adamax 2e-3]
+    /// Learning rate [default: 5e-4; sgd 1e-3, adamax 2e-3]
     #[arg(long, value_parser = number(0.0, 1e3), allow_negative_numbers = true)]
     lr: Option<f64>,
 
@@ -79,7 +79,7 @@ impl Options {
         let decay = |default| self.weight_decay.unwrap_or(default);
         let rule: Rule = match self.optimizer {
             Kind::Sgd => {
-                let sgd = Sgd::new(lr(1e-2)).momentum(self.momentum.unwrap_or(0.9));
+                let sgd = Sgd::new(lr(1e-3)).momentum(self.momentum.unwrap_or(0.9));
                 sgd.weight_decay(decay(0.0)).into()
             }
             Kind::Adam => Adam::new(lr(5e-4)).weight_decay(decay(0.0)).into(),

@@ -7,8 +7,9 @@
 //! | 3. [`resets`] | the settings that reproduce snnTorch, SpikingJelly and Norse |
 //! | 4. [`port`] | equivalent code side by side, and how to check a ported model |
 //! | 5. [`own_neuron`] | custom neurons, in every engine except CUDA |
-//! | 6. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
-//! | 7. [`cuda`] | the kernels and their estimated cost |
+//! | 6. [`optimizers`] | rules, schedules, clipping, and your own training loop |
+//! | 7. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
+//! | 8. [`cuda`] | the kernels and their estimated cost |
 
 #[doc = include_str!("howto.md")]
 ///
@@ -46,8 +47,14 @@ pub mod port {}
 #[doc = include_str!("own_neuron.md")]
 ///
 /// ---
-/// Previous: [ports](crate::docs::port). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+/// Previous: [ports](crate::docs::port). Next: [optimizers](crate::docs::optimizers). All chapters: [`docs`](crate::docs).
 pub mod own_neuron {}
+
+#[doc = include_str!("optimizers.md")]
+///
+/// ---
+/// Previous: [custom neurons](crate::docs::own_neuron). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+pub mod optimizers {}
 
 #[doc = include_str!("speed.md")]
 ///
@@ -55,8 +62,8 @@ pub mod own_neuron {}
 #[doc = include_str!("growth.svg")]
 /// </div>
 ///
-/// --- Previous: [custom neurons](crate::docs::own_neuron). Next: [CUDA](crate::docs::cuda). All
-/// chapters: [`docs`](crate::docs).
+/// --- Previous: [optimizers](crate::docs::optimizers). Next: [CUDA](crate::docs::cuda). All chapters:
+/// [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]

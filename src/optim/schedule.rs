@@ -206,5 +206,6 @@ impl Curve {
 
 /// Half a cosine from one rate to another, `part` of the way from 0 to 1.
 fn cosine(from: f64, to: f64, part: f64) -> f64 {
-    to + (from - to) * (1.0 + libm::cos(PI * part)) / 2.0
+    let cosine = libm::cos(PI * part);
+    from * ((1.0 + cosine) / 2.0) + to * ((1.0 - cosine) / 2.0)
 }
