@@ -39,8 +39,8 @@ pub mod resets {}
 
 #[doc = include_str!("port.md")]
 ///
-/// --- Previous: [the resets](crate::docs::resets). Next: [custom
-/// neurons](crate::docs::own_neuron). All chapters: [`docs`](crate::docs).
+/// ---
+/// Previous: [the resets](crate::docs::resets). Next: [custom neurons](crate::docs::own_neuron). All chapters: [`docs`](crate::docs).
 pub mod port {}
 
 #[doc = include_str!("own_neuron.md")]
@@ -55,8 +55,8 @@ pub mod own_neuron {}
 #[doc = include_str!("growth.svg")]
 /// </div>
 ///
-/// --- Previous: [custom neurons](crate::docs::own_neuron). Next: [CUDA](crate::docs::cuda). All
-/// chapters: [`docs`](crate::docs).
+/// ---
+/// Previous: [custom neurons](crate::docs::own_neuron). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]
