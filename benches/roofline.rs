@@ -270,26 +270,33 @@ impl Times {
 fn model() {
     let (kernels, [copies, bytes, answers, answer_bytes]) = counted();
     let of = |counts: &Counts, key: &str| counts[key];
-    println!(
-        "\n| kernel | blocks × threads | MB asked for | MB of its own | sectors wasted, % | MFLOP | slots, 10³ | passes, 10³ | conflicts, % | slots of a warp | cycles of a chain |"
-    );
-    println!("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    println!("\n| kernel | blocks × threads | MB asked for | MB of its own | sectors wasted, % |");
+    println!("|---|---|---:|---:|---:|");
     for (name, counts) in &kernels {
         let asked = of(counts, "global_bytes_read") + of(counts, "global_bytes_written");
         let own = 32.0 * (of(counts, "sectors_read") + of(counts, "sectors_written"));
         let moved = 32.0 * of(counts, "global_sectors");
+        println!(
+            "| `{name}` | {} × {} | {:.1} | {:.1} | {:.0} |",
+            of(counts, "blocks"),
+            of(counts, "threads") / of(counts, "blocks"),
+            asked / 1e6,
+            own / 1e6,
+            100.0 * (1.0 - (asked / moved).min(1.0)),
+        );
+    }
+    println!(
+        "\n| kernel | MFLOP | slots, 10³ | passes, 10³ | conflicts, % | slots of a warp | cycles of a chain |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    for (name, counts) in &kernels {
         let slots: f64 = counts
             .iter()
             .filter(|(key, _)| key.ends_with("_slots"))
             .map(|(_, n)| n)
             .sum();
         println!(
-            "| `{name}` | {} × {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} |",
-            of(counts, "blocks"),
-            of(counts, "threads") / of(counts, "blocks"),
-            asked / 1e6,
-            own / 1e6,
-            100.0 * (1.0 - (asked / moved).min(1.0)),
+            "| `{name}` | {:.0} | {:.0} | {:.0} | {:.0} | {} | {} |",
             of(counts, "flops") / 1e6,
             slots / 1e3,
             of(counts, "shared_passes") / 1e3,

@@ -53,6 +53,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .layer(64, Leaky::new(0.9))
         .layer(outputs, Leaky::new(0.9))
         .build()?;
+    for warning in network.warnings(STEPS) {
+        eprintln!("warning: {warning}");
+    }
     let mut engine = Device::Auto.engine(network, Loss::CrossEntropyMembrane, Adam::new(2e-3))?;
     for epoch in 1..=60 {
         let mut loss = 0.0;

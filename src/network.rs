@@ -225,9 +225,37 @@ impl<F: Float> Network<F> {
         1 + late(&self.layers)
     }
 
-    /// The same for the output membranes, which do not wait for the last layer to fire.
-    pub(crate) fn min_steps_membrane(&self) -> usize {
-        1 + late(&self.layers[..self.layers.len() - 1])
+    /// Likely mistakes in a run of `num_steps` time steps, one line each; usually empty. At present
+    /// there is one: fewer steps than [`min_steps`](Self::min_steps).
+    ///
+    /// Print them before a training loop of your own. A [`Trainer`](crate::Trainer) includes them in
+    /// its [`warnings`](crate::Trainer::warnings).
+    ///
+    /// ```
+    /// use spikegrad::{Leaky, Network};
+    ///
+    /// let network: Network = Network::builder(4).layer(2, Leaky::new(0.9)).build()?;
+    /// assert!(network.warnings(2).is_empty());
+    /// let warnings = network.warnings(1);
+    /// assert!(warnings[0].starts_with("num_steps is 1; expected at least 2"));
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn warnings(&self, num_steps: usize) -> Vec<String> {
+        let least = self.min_steps();
+        // The output membranes do not wait for the last layer to fire.
+        let membrane = 1 + late(&self.layers[..self.layers.len() - 1]);
+        let what = if num_steps >= least {
+            return Vec::new();
+        } else if num_steps < membrane {
+            "output spikes and membranes"
+        } else {
+            "output spikes"
+        };
+        vec![format!(
+            "num_steps is {num_steps}; expected at least {least}, or another order of events: {what} do not \
+             depend on the input, since a layer that fires before it integrates (FireThenIntegrate, the \
+             default) fires one step after its cause"
+        )]
     }
 
     /// Number of trained values.

@@ -652,7 +652,7 @@ fn pixels_of_0_and_1_are_a_warning() {
 
 /// The fewest steps by which the input can reach the outputs, for every order of events: with them spikes,
 /// and membranes one step earlier where the output fires late, depend on the input, and with one less they
-/// do not. The trainer tells.
+/// do not. The network and the trainer tell.
 #[test]
 fn too_few_steps_for_the_input_to_reach_the_outputs_are_a_warning() {
     use Dynamics::{FireThenIntegrate as Late, IntegrateFireReset, IntegrateThenFire as Prompt};
@@ -695,6 +695,7 @@ fn too_few_steps_for_the_input_to_reach_the_outputs_are_a_warning() {
                 ..Trainer::default()
             };
             let warnings = trainer.warnings(&network, &data(4, 2), None);
+            assert_eq!(warnings, network.warnings(steps), "{orders:?}, {steps}");
             assert_eq!(
                 warnings.len(),
                 usize::from(steps < spikes),

@@ -160,7 +160,7 @@ fn writes_every_file_and_they_are_well_formed() {
 
     let csv = text(dir, "history.csv");
     let rows: Vec<&str> = csv.lines().collect();
-    assert_eq!(rows[0], "epoch,batch,loss,accuracy");
+    assert_eq!(rows[0], "epoch,batch,loss,accuracy,learning_rate");
     assert_eq!(rows.len(), 1 + 4);
     let mut losses = Vec::new();
     for (row, batch) in rows[1..].iter().zip(1..) {

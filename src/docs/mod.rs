@@ -40,8 +40,8 @@ pub mod resets {}
 
 #[doc = include_str!("port.md")]
 ///
-/// --- Previous: [the resets](crate::docs::resets). Next: [custom
-/// neurons](crate::docs::own_neuron). All chapters: [`docs`](crate::docs).
+/// ---
+/// Previous: [the resets](crate::docs::resets). Next: [custom neurons](crate::docs::own_neuron). All chapters: [`docs`](crate::docs).
 pub mod port {}
 
 #[doc = include_str!("own_neuron.md")]
@@ -62,8 +62,8 @@ pub mod optimizers {}
 #[doc = include_str!("growth.svg")]
 /// </div>
 ///
-/// --- Previous: [optimizers](crate::docs::optimizers). Next: [CUDA](crate::docs::cuda). All chapters:
-/// [`docs`](crate::docs).
+/// ---
+/// Previous: [optimizers](crate::docs::optimizers). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]

@@ -103,7 +103,8 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// With fewer steps than [`Network::min_steps`] no output spike depends on the input; with one
     /// step, neurons with the default order of events never fire. A [`Trainer`](crate::Trainer)
-    /// warns about this in its [`History`](crate::History); your own loop should check it.
+    /// warns about this in its [`History`](crate::History). In your own loop, print
+    /// [`Network::warnings`] before the first step.
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients), and [`Error::NonFinite`] if a parameter is not finite, in

@@ -9,7 +9,8 @@ impl Trainer {
     /// continues. They are
     ///
     /// - each set's own [`Dataset::warnings`];
-    /// - fewer steps than [`Network::min_steps`], so that the outputs do not depend on the input.
+    /// - [`Network::warnings`]: fewer steps than [`Network::min_steps`], so that the outputs do not
+    ///   depend on the input.
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -35,24 +36,8 @@ impl Trainer {
         };
         let mut warnings = of(train, "training");
         warnings.extend(validation.into_iter().flat_map(|set| of(set, "validation")));
-        warnings.extend(self.too_few_steps(network));
+        warnings.extend(network.warnings(self.num_steps));
         warnings
-    }
-
-    fn too_few_steps(&self, network: &Network) -> Option<String> {
-        let (steps, least) = (self.num_steps, network.min_steps());
-        let what = if steps >= least {
-            return None;
-        } else if steps < network.min_steps_membrane() {
-            "output spikes and membranes"
-        } else {
-            "output spikes"
-        };
-        Some(format!(
-            "num_steps is {steps}; expected at least {least}, or another order of events: {what} do not \
-             depend on the input, since a layer that fires before it integrates (FireThenIntegrate, the \
-             default) fires one step after its cause"
-        ))
     }
 }
 
