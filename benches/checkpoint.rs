@@ -29,7 +29,7 @@ fn checkpoint(criterion: &mut Criterion) {
     let batch = common::batch(&images, trainer.batch_size);
     let input = Input::constant(batch.images.view(), trainer.num_steps);
     engine
-        .train_step(input, &batch.targets)
+        .train_step(input.classes(&batch.targets))
         .expect("the input fits");
 
     let mut group = criterion.benchmark_group("checkpoint");

@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let begin = Instant::now();
                 let input = Input::constant(batch.images.view(), steps);
                 engine
-                    .train_step(input, &batch.targets)
+                    .train_step(input.classes(&batch.targets))
                     .map(|_| begin.elapsed())
             };
             let begin = Instant::now();

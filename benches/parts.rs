@@ -406,7 +406,9 @@ fn main_job(batches: &[Batch], rates: &Rates, threads: usize) {
     let mut step = |engine: &mut CpuEngine, n: usize| {
         let batch = &batches[n % batches.len()];
         let input = Input::constant(batch.images.view(), STEPS);
-        let report = engine.train_step(input, &batch.targets).expect("it fits");
+        let report = engine
+            .train_step(input.classes(&batch.targets))
+            .expect("it fits");
         spikes += report.firing_rate[0] * (BATCH * STEPS * HIDDEN) as f64;
     };
     (0..200).for_each(|n| step(&mut engine, n));
@@ -494,7 +496,7 @@ fn products(
     let mut whole = Vec::new();
     let mut step = |engine: &mut CpuEngine| {
         let begin = Instant::now();
-        engine.train_step(input, targets).expect("it fits");
+        engine.train_step(input.classes(targets)).expect("it fits");
         whole.push(begin.elapsed());
     };
     (0..5).for_each(|_| step(engine));

@@ -139,10 +139,11 @@ fn train(updates: usize) -> Vec<f64> {
         let start = Instant::now();
         if update + 1 < updates {
             let announced =
-                engine.prefetch(Input::constant(next.images.view(), STEPS), &next.targets);
+                engine.prefetch(Input::constant(next.images.view(), STEPS).classes(&next.targets));
             announced.expect("there is room");
         }
-        let report = engine.train_step(Input::constant(batch.images.view(), STEPS), &batch.targets);
+        let report =
+            engine.train_step(Input::constant(batch.images.view(), STEPS).classes(&batch.targets));
         report.expect("the batch fits");
         seconds.push(start.elapsed().as_secs_f64());
     }

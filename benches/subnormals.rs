@@ -29,7 +29,7 @@ fn main() -> spikegrad::Result<()> {
         for update in 0..2000 {
             let x = if update < 5 { &lit } else { &half };
             let start = Instant::now();
-            engine.train_step(Input::constant(x.view(), 1), &[0, 1, 2, 3])?;
+            engine.train_step(Input::constant(x.view(), 1).classes(&[0, 1, 2, 3]))?;
             let time = start.elapsed().as_secs_f64() * 1e6;
             for (fastest, window) in fastest.iter_mut().zip(WINDOWS) {
                 if window.contains(&update) {

@@ -75,7 +75,7 @@ fn step(
     let batch = common::batch(images, batch);
     let mut step = move || {
         let input = Input::constant(batch.images.view(), steps);
-        let report = engine.train_step(input, &batch.targets);
+        let report = engine.train_step(input.classes(&batch.targets));
         report.expect("the input fits").loss
     };
     step();

@@ -6,7 +6,8 @@
 
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, Adjoints, Device, Float, Input, Leaky, Loss, Network, Recording, gradcheck::gradcheck,
+    Adam, Adjoints, Device, Float, Input, Leaky, Loss, Network, Recording, Targets,
+    gradcheck::gradcheck,
 };
 
 /// The margin: the correct class should have `MARGIN` spikes more than every other.
@@ -17,13 +18,13 @@ const MARGIN: f64 = 4.0;
 /// Each nonzero term adds `∂L/∂s_t[c] = 1/B` and `∂L/∂s_t[y] = −1/B` at every step `t`.
 fn margin<F: Float>(
     recording: &Recording<F>,
-    targets: &[usize],
+    targets: Targets<'_, F>,
 ) -> spikegrad::Result<(f64, Adjoints<F>)> {
     let count = recording.spike_count(); // [B, C]
     let (steps, batch, classes) = recording.output().spk.dim();
     let share = 1.0 / batch as f64;
     let (mut loss, mut each_step) = (0.0, Array2::<F>::zeros((batch, classes)));
-    for (b, &y) in targets.iter().enumerate() {
+    for (b, &y) in targets.classes()?.iter().enumerate() {
         for c in (0..classes).filter(|&c| c != y) {
             let short = MARGIN + (count[[b, c]] - count[[b, y]]).as_f64();
             if short > 0.0 {
@@ -67,7 +68,7 @@ fn main() -> spikegrad::Result<()> {
     let mut engine =
         Device::Auto.engine(build(50).build()?, Loss::custom(margin), Adam::new(2e-3))?;
     for step in 1..=120 {
-        let report = engine.train_step(Input::constant(x.view(), 25), &targets)?;
+        let report = engine.train_step(Input::constant(x.view(), 25).classes(&targets))?;
         if step % 40 == 0 {
             let accuracy = 100.0 * report.accuracy_spike_count();
             println!(

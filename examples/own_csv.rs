@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for batch in train.chunks(16) {
             let (x, classes) = pick(batch);
             loss += engine
-                .train_step(Input::constant(x.view(), STEPS), &classes)?
+                .train_step(Input::constant(x.view(), STEPS).classes(&classes))?
                 .loss;
         }
         if epoch % 20 == 0 {

@@ -145,8 +145,8 @@ fn main() -> spikegrad::Result<()> {
         Adam::new(1e-3),
     )?;
     for _ in 0..3 {
-        let expected = reference.train_step(input, &classes)?.loss;
-        let found = fast.train_step(input, &classes)?.loss;
+        let expected = reference.train_step(input.classes(&classes))?.loss;
+        let found = fast.train_step(input.classes(&classes))?.loss;
         assert!(
             (expected - found).abs() < 1e-4 * expected,
             "{expected} {found}"
@@ -167,8 +167,10 @@ fn main() -> spikegrad::Result<()> {
         .engine(spikegrad::Device::Cpu)?;
     let mut accuracy = 0.0;
     for _ in 0..100 {
-        accuracy = fast.train_step(input, &classes)?.accuracy_membrane();
-        resumed.train_step(input, &classes)?;
+        accuracy = fast
+            .train_step(input.classes(&classes))?
+            .accuracy_membrane();
+        resumed.train_step(input.classes(&classes))?;
     }
     assert_eq!(resumed.to_network()?, fast.to_network()?);
     std::fs::remove_dir_all(&folder).ok();

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut engine = CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-3))?;
             for (n, classes) in classes.chunks(128).enumerate() {
                 let x = images.slice(s![n * 128..(n + 1) * 128, ..]);
-                engine.train_step(Input::constant(x, STEPS), classes)?;
+                engine.train_step(Input::constant(x, STEPS).classes(classes))?;
             }
             println!("trained on {} images", images.nrows());
             Predictor::from_engine(&mut engine)?

@@ -39,7 +39,7 @@ fn main() -> spikegrad::Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     for step in 1..=150 {
         let (spikes, classes) = batch(&mut rng);
-        let report = engine.train_step(Input::sequence(spikes.view()), &classes)?;
+        let report = engine.train_step(Input::sequence(spikes.view()).classes(&classes))?;
         if step % 50 == 0 {
             println!("batch {step}: loss {:.3}", report.loss);
         }

@@ -21,7 +21,7 @@ use std::fmt;
 use ndarray::{Dimension, IxDyn};
 
 use crate::{
-    Input, Network, Objective, Record, Recording, Result,
+    Input, Network, Objective, Record, Recording, Result, Targets,
     engine::reference::{run, run_back},
     neuron::{Held, Relaxed, rows::Spikes},
 };
@@ -160,13 +160,13 @@ impl fmt::Display for GradcheckReport {
 /// # Errors
 /// Any error of the forward pass or the loss. A disagreement is not an error, but a report that
 /// does not [pass](GradcheckReport::passes).
-pub fn gradcheck(
+pub fn gradcheck<'a>(
     network: &Network<f64>,
     input: Input<'_, f64>,
-    targets: &[usize],
+    targets: impl Into<Targets<'a, f64>>,
     objective: impl Into<Objective<f64>>,
 ) -> Result<GradcheckReport> {
-    let objective = objective.into();
+    let (objective, targets) = (objective.into(), targets.into());
     input.check(network)?;
     Record::All.check_memory(network, input)?;
     let held = Held::default();

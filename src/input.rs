@@ -198,33 +198,4 @@ impl<'a, F: Float> Input<'a, F> {
             position,
         }
     }
-
-    /// Checks that the targets match this input and the network.
-    pub(crate) fn check_targets(&self, network: &Network<F>, targets: &[usize]) -> Result<()> {
-        check_targets(targets, self.batch(), network.outputs())
-            .map_err(|error| self.name_axes(error))
-    }
-}
-
-/// Checks that there is one target per sample and that each is a valid class.
-pub(crate) fn check_targets(targets: &[usize], batch: usize, classes: usize) -> Result<()> {
-    if targets.len() != batch {
-        return Err(Error::shape(
-            "targets",
-            format!("[{batch}], one per sample"),
-            &[targets.len()],
-        ));
-    }
-    match targets
-        .iter()
-        .enumerate()
-        .find(|&(_, &class)| class >= classes)
-    {
-        Some((index, &value)) => Err(Error::Target {
-            index,
-            value,
-            classes,
-        }),
-        None => Ok(()),
-    }
 }

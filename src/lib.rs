@@ -21,7 +21,7 @@
 //!     .build()?;
 //! let mut engine = Device::Auto.engine(network, Loss::CrossEntropyMembrane, Adam::new(5e-3))?;
 //! for _ in 0..50 {
-//!     engine.train_step(Input::constant(x.view(), 10), &targets)?;
+//!     engine.train_step(Input::constant(x.view(), 10).classes(&targets))?;
 //! }
 //!
 //! let mut classes = vec![0; 8];
@@ -169,6 +169,7 @@ mod predictor;
 mod recording;
 mod stopwatch;
 pub mod surrogate;
+mod targets;
 mod tensors;
 pub mod train;
 #[cfg(feature = "safetensors")]
@@ -193,6 +194,7 @@ pub use optim::{Adam, Adamax, Optimizer, Schedule, Sgd};
 pub use predictor::Predictor;
 pub use recording::{Record, Recording, Trace};
 pub use surrogate::Surrogate;
+pub use targets::{Samples, Targets};
 pub use train::{History, Trainer};
 #[cfg(feature = "safetensors")]
 pub use weights::Mismatch;

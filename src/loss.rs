@@ -12,6 +12,14 @@
 //! | [`MseCount`](Loss::MseCount) | `1/T mean_{b,c} (n − N)²`, `N = ⌊T·rate⌋` | `∂L/∂s_t = 2(n − N)/(T B C)` |
 //! | [`MseMembrane`](Loss::MseMembrane) | `1/T Σ_t mean_{b,c} (u_t − U)²` | `∂L/∂u_t = 2(u_t − U)/(T B C)` |
 //!
+//! With target values `y` in place of classes, and `p` the membranes `u_t`, the last membrane `u_{T−1}`, the
+//! count `Σ_t s_t` or the rate `1/T Σ_t s_t` ([`Quantity`]), `n` numbers in all:
+//!
+//! | loss | value | adjoint |
+//! |---|---|---|
+//! | [`Mse`](Loss::Mse) | `mean (p − y)²` | `∂L/∂p = 2(p − y)/n` |
+//! | [`Mae`](Loss::Mae) | `mean abs(p − y)` | `∂L/∂p = sign(p − y)/n`, 0 where they are equal |
+//!
 //! `lse` is the log-sum-exp, shifted by the maximum. The values are snnTorch's
 //! (`snntorch.functional`, version 1.0), without its population codes and class weights.
 
@@ -21,10 +29,25 @@ use std::{fmt, sync::Arc};
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
 
-use crate::{Error, Float, ReadOut, Recording, Result};
+use crate::{Error, Float, ReadOut, Recording, Result, Targets};
+
+mod values;
 
 /// The signature of a custom loss; see [`Loss::custom`].
-pub type LossFn<F> = dyn Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync;
+pub type LossFn<F> =
+    dyn Fn(&Recording<F>, Targets<'_, F>) -> Result<(f64, Adjoints<F>)> + Send + Sync;
+
+/// What of the output layer is compared with target values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Quantity {
+    /// The membranes: at every step for targets `[T, B, N]`, at the last one for targets `[B, N]`.
+    Membrane,
+    /// The number of spikes of each neuron, for targets `[B, N]`.
+    SpikeCount,
+    /// The number of spikes of each neuron per step, for targets `[B, N]`.
+    SpikeRate,
+}
 
 /// The loss on the output layer.
 #[derive(Clone)]
@@ -55,6 +78,10 @@ pub enum Loss<F: Float = f32> {
         /// Target potential of every other class; 0 in snnTorch.
         off_target: f64,
     },
+    /// Mean squared error of a quantity of the output from target values: `torch.nn.MSELoss`.
+    Mse(Quantity),
+    /// Mean absolute error of a quantity of the output from target values: `torch.nn.L1Loss`.
+    Mae(Quantity),
     /// A custom function; see [`Loss::custom`].
     Custom(Arc<LossFn<F>>),
 }
@@ -84,6 +111,8 @@ impl<F: Float> fmt::Debug for Loss<F> {
                     "MseMembrane {{ on_target: {on_target}, off_target: {off_target} }}"
                 )
             }
+            Loss::Mse(quantity) => write!(f, "Mse({quantity:?})"),
+            Loss::Mae(quantity) => write!(f, "Mae({quantity:?})"),
             Loss::Custom(_) => f.write_str("Custom"),
         }
     }
@@ -158,7 +187,7 @@ impl<F: Float> Loss<F> {
     /// ```
     pub fn custom<L>(loss: L) -> Self
     where
-        L: Fn(&Recording<F>, &[usize]) -> Result<(f64, Adjoints<F>)> + Send + Sync + 'static,
+        L: Fn(&Recording<F>, Targets<'_, F>) -> Result<(f64, Adjoints<F>)> + Send + Sync + 'static,
     {
         Loss::Custom(Arc::new(loss))
     }
@@ -189,12 +218,21 @@ impl<F: Float> Loss<F> {
                 on_target,
                 off_target,
             },
+            Loss::Mse(quantity) => Loss::Mse(quantity),
+            Loss::Mae(quantity) => Loss::Mae(quantity),
             Loss::Custom(_) => return None,
         })
     }
 
+    /// Whether the fast engines compute it themselves, sample by sample. They record the whole batch for
+    /// the others.
+    pub(crate) fn is_fused(&self) -> bool {
+        !matches!(self, Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_))
+    }
+
     /// The read-out that fits this loss: [`SpikeCount`](ReadOut::SpikeCount) for a loss on spikes,
-    /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss.
+    /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss and for one against
+    /// values.
     ///
     /// The other read-out is often much worse: training on spikes does not train the membranes to
     /// rank the classes, and a network trained on membranes may hardly spike.
@@ -213,7 +251,7 @@ impl<F: Float> Loss<F> {
             Loss::CrossEntropyCount | Loss::CrossEntropyRate | Loss::MseCount { .. } => {
                 Some(ReadOut::SpikeCount)
             }
-            Loss::Custom(_) => None,
+            Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_) => None,
         }
     }
 
@@ -253,17 +291,37 @@ impl<F: Float> Loss<F> {
     ///
     /// # Errors
     /// [`Error::Shape`] or [`Error::Target`] for invalid targets, [`Error::InvalidParameter`] for a
-    /// setting out of range, and any error of a custom loss.
-    pub fn evaluate(
+    /// setting out of range or for classes where the loss takes values (or the other way round), and any
+    /// error of a custom loss.
+    pub fn evaluate<'a>(
+        &self,
+        recording: &Recording<F>,
+        targets: impl Into<Targets<'a, F>>,
+    ) -> Result<(f64, Adjoints<F>)> {
+        let targets = targets.into();
+        self.check()?;
+        recording.check()?;
+        recording.check_targets(targets)?;
+        match self {
+            Loss::Mse(quantity) => values::mse(*quantity, recording, targets),
+            Loss::Mae(quantity) => values::mae(*quantity, recording, targets),
+            Loss::Custom(loss) => {
+                let (value, adjoints) = loss(recording, targets)?;
+                check_adjoints(&adjoints, recording)?;
+                Ok((value, adjoints))
+            }
+            _ => self.of_classes(recording, targets.classes()?),
+        }
+    }
+
+    /// The losses that compare with classes, which have been checked.
+    fn of_classes(
         &self,
         recording: &Recording<F>,
         targets: &[usize],
     ) -> Result<(f64, Adjoints<F>)> {
-        self.check()?;
-        recording.check()?;
         let (spk, mem) = (&recording.output().spk, &recording.output().mem);
         let (num_steps, batch, classes) = mem.dim();
-        recording.check_targets(targets)?;
         let layers = recording.num_layers();
         let per_step = F::from_f64(1.0 / num_steps as f64);
         let element = 1.0 / (num_steps * batch * classes) as f64;
@@ -347,10 +405,9 @@ impl<F: Float> Loss<F> {
                 g.mapv_inplace(|d| d * F::from_f64(2.0 * element));
                 Ok((value * element, Adjoints::output(layers, None, Some(g))))
             }
-            Loss::Custom(ref loss) => {
-                let (value, adjoints) = loss(recording, targets)?;
-                check_adjoints(&adjoints, recording)?;
-                Ok((value, adjoints))
+            Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_) => {
+                let expected = "a loss that compares with classes";
+                Err(Error::parameter("loss", format!("{self:?}"), expected))
             }
         }
     }
@@ -362,10 +419,10 @@ impl<F: Float> Objective<F> {
     /// # Errors
     /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] if `rate_l1` is negative or not finite,
     /// or a hidden layer was not recorded.
-    pub fn evaluate(
+    pub fn evaluate<'a>(
         &self,
         recording: &Recording<F>,
-        targets: &[usize],
+        targets: impl Into<Targets<'a, F>>,
     ) -> Result<(f64, Adjoints<F>)> {
         self.check()?;
         let (mut value, mut adjoints) = self.loss.evaluate(recording, targets)?;

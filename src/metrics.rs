@@ -7,7 +7,7 @@
 
 use ndarray::{Array2, ArrayView2};
 
-use crate::{Float, Recording, Result};
+use crate::{Float, Recording, Result, Targets};
 
 /// How the output layer determines a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -47,9 +47,9 @@ pub struct StepReport {
     pub loss: f64,
     /// Number of samples `B`.
     pub samples: usize,
-    /// Samples classified correctly by spike count.
+    /// Samples classified correctly by spike count; 0 for targets that are values.
     pub correct_spike_count: usize,
-    /// Samples classified correctly by the membrane summed over time.
+    /// Samples classified correctly by the membrane summed over time; 0 for targets that are values.
     pub correct_membrane: usize,
     /// Firing rate of each layer: the fraction of neuron-steps with a spike.
     pub firing_rate: Vec<f64>,
@@ -60,24 +60,33 @@ pub struct StepReport {
 }
 
 impl StepReport {
-    /// Computes loss and correct answers from a recording of all layers. The firing rate of a layer
-    /// that was not recorded is NaN.
+    /// Computes loss and correct answers from a recording of all layers; targets that are values have
+    /// no correct answers. The firing rate of a layer that was not recorded is NaN.
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) or [`Error::Target`](crate::Error::Target) for invalid
     /// targets.
-    pub fn new<F: Float>(loss: f64, recording: &Recording<F>, targets: &[usize]) -> Result<Self> {
+    pub fn new<'a, F: Float>(
+        loss: f64,
+        recording: &Recording<F>,
+        targets: impl Into<Targets<'a, F>>,
+    ) -> Result<Self> {
+        let targets = targets.into();
         recording.check()?;
         recording.check_targets(targets)?;
+        let classes = match targets {
+            Targets::Classes(classes) => classes,
+            _ => &[],
+        };
         let correct = |read_out| {
             let answers = recording.classify(read_out);
-            let pairs = answers.iter().zip(targets);
+            let pairs = answers.iter().zip(classes);
             pairs.filter(|(answer, target)| answer == target).count()
         };
         let layers = 0..recording.num_layers();
         let rate = |k| (recording.layer(k)).map_or(f64::NAN, |trace| trace.firing_rate());
         let [count, membrane] = [ReadOut::SpikeCount, ReadOut::Membrane].map(correct);
-        let samples = targets.len();
+        let (_, samples, _) = recording.output().mem.dim();
         Ok(Self::counted(
             loss,
             samples,

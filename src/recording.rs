@@ -3,9 +3,7 @@
 use ndarray::{Array3, Axis};
 
 use crate::{
-    Error, Float, Input, Layer, Network, Result,
-    input::check_targets,
-    memory,
+    Error, Float, Input, Layer, Network, Result, Targets, memory,
     neuron::rows::{Around, StepMut},
 };
 
@@ -308,9 +306,9 @@ impl<F: Float> Recording<F> {
     }
 
     /// Checks that the targets match the output layer.
-    pub(crate) fn check_targets(&self, targets: &[usize]) -> Result<()> {
+    pub(crate) fn check_targets(&self, targets: Targets<'_, F>) -> Result<()> {
         let (steps, batch, classes) = self.output.mem.dim();
-        check_targets(targets, batch, classes).map_err(|mut error| {
+        targets.check([steps, batch, classes]).map_err(|mut error| {
             if let Error::Shape { expected, .. } = &mut error {
                 let axes = format!("output membranes [T, B, N] = [{steps}, {batch}, {classes}]");
                 *expected = format!("{expected} ({axes})");

@@ -13,7 +13,7 @@
 //! let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
 //! for epoch in 0..5 {
 //!     for batch in data.batches(4)?.shuffled(0, epoch) {
-//!         let report = engine.train_step(Input::constant(batch.images.view(), 10), &batch.targets)?;
+//!         let report = engine.train_step(Input::constant(batch.images.view(), 10).classes(&batch.targets))?;
 //!         println!("epoch {epoch}: loss {:.3}", report.loss);
 //!     }
 //! }
@@ -439,7 +439,7 @@ impl Trainer {
                 let step = Stopwatch::start();
                 if more && self.accumulate == 1 {
                     let input = Input::constant(next.images.view(), self.num_steps);
-                    engine.prefetch(input, &next.targets)?;
+                    engine.prefetch(input.classes(&next.targets))?;
                 }
                 let learning_rate = engine.learning_rate();
                 let report = self.train_on(engine, &batch);
@@ -495,7 +495,7 @@ impl Trainer {
         let samples = batch.targets.len();
         if self.accumulate == 1 {
             let input = Input::constant(batch.images.view(), self.num_steps);
-            return engine.train_step(input, &batch.targets);
+            return engine.train_step(input.classes(&batch.targets));
         }
         engine.clear_gradients();
         let part = samples.div_ceil(self.accumulate);
@@ -504,7 +504,7 @@ impl Trainer {
         for (images, targets) in images.zip(batch.targets.chunks(part)) {
             let weight = targets.len() as f64 / samples as f64;
             let input = Input::constant(images, self.num_steps);
-            let report = engine.accumulate(input, targets, weight)?;
+            let report = engine.accumulate(input.classes(targets), weight)?;
             total = Some(match total {
                 Some(total) => total.merge(&report),
                 None => report,
@@ -525,7 +525,7 @@ impl Trainer {
         let mut batch = Batch::default();
         while batches.next_into(&mut batch) {
             let input = Input::constant(batch.images.view(), self.num_steps);
-            let report = engine.evaluate(input, &batch.targets)?;
+            let report = engine.evaluate(input.classes(&batch.targets))?;
             total = Some(match total {
                 Some(total) => total.merge(&report),
                 None => report,

@@ -58,7 +58,7 @@ fn half_a_megabyte_of_stack_is_enough() {
                 let mut engine = CpuEngine::with_instruction_set(network, loss, adam, isa).unwrap();
                 let x = Array2::from_shape_fn((2, 20), |(b, n)| ((b + n) % 3) as f32);
                 let input = || Input::constant(x.view(), 6);
-                engine.train_step(input(), &[0, 2]).unwrap();
+                engine.train_step(input().classes(&[0, 2])).unwrap();
                 engine.forward(input(), &Record::All).unwrap();
             };
             let thread = thread::Builder::new().stack_size(512 << 10);

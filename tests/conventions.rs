@@ -84,14 +84,14 @@ fn engines_take_the_first_of_equal_maxima(name: &str, make: &Make) {
     let input = Input::constant(x.view(), 4);
     let loss = || Loss::CrossEntropyMaxMembrane;
     let mut reference = ReferenceEngine::new(network.clone(), loss(), Adam::new(1e-3)).unwrap();
-    let (_, expected) = reference.gradients(input, &[1]).unwrap();
+    let (_, expected) = reference.gradients(input.classes(&[1])).unwrap();
     let biases = &expected.tensors()[3];
     assert!(
         biases.0 == "fc2.bias" && biases.1.iter().all(|g| g.abs() > 0.1),
         "{biases:?}"
     );
     let mut engine = make(network, loss().into(), Adam::new(1e-3).into());
-    let (_, found) = engine.gradients(input, &[1]).unwrap();
+    let (_, found) = engine.gradients(input.classes(&[1])).unwrap();
     for ((tensor, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
         for (a, b) in a.iter().zip(b) {
             assert!(
@@ -268,7 +268,7 @@ fn a_square_beyond_float32_is_an_error(name: &str, make: &Make) {
         network.set_parameter(name, zero.view()).unwrap();
     }
     let step = |engine: &mut dyn Engine, x: Array2<f32>| {
-        engine.train_step(Input::constant(x.view(), 3), &[0])
+        engine.train_step(Input::constant(x.view(), 3).classes(&[0]))
     };
     let mut engine = engine(&network, make);
     let error = step(&mut *engine, array![[1e22, 1.0]]).unwrap_err();

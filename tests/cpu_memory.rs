@@ -89,10 +89,8 @@ fn later_calls_are_silent(batch: usize) {
             );
         }
     }
-    let report = engine.evaluate(
-        Input::constant(images(batch, 5).view(), 12),
-        &vec![0; batch],
-    );
+    let report =
+        engine.evaluate(Input::constant(images(batch, 5).view(), 12).classes(&vec![0; batch]));
     assert!(
         report.unwrap().firing_rate.iter().all(|&rate| rate > 0.01),
         "it must fire"

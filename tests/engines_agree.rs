@@ -10,8 +10,8 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::{prelude::*, test_runner::RngSeed};
 use spikegrad::{
     Adam, CpuEngine, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective, Optimizer,
-    Predictor, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, metrics::argmax_rows,
-    neuron::Neurons,
+    Predictor, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Targets,
+    metrics::argmax_rows, neuron::Neurons,
 };
 
 #[macro_use]
@@ -201,15 +201,15 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
         assert_eq!(argmax_rows(scores.view()), classes, "{label}: {read_out:?}");
     }
 
-    let (loss64, gradients64) = expected.gradients(input64, &targets).unwrap();
-    let (loss, gradients) = found.gradients(input, &targets).unwrap();
+    let (loss64, gradients64) = expected.gradients(input64.classes(&targets)).unwrap();
+    let (loss, gradients) = found.gradients(input.classes(&targets)).unwrap();
     assert!(
         (loss - loss64).abs() <= 1e-5 * loss64.abs().max(1e-3),
         "{label}: loss {loss64} expected, {loss} found"
     );
     assert_gradients_close(&label, &widened(&gradients64), &widened(&gradients));
-    let report64 = expected.evaluate(input64, &targets).unwrap();
-    let report = found.evaluate(input, &targets).unwrap();
+    let report64 = expected.evaluate(input64.classes(&targets)).unwrap();
+    let report = found.evaluate(input.classes(&targets)).unwrap();
     assert_eq!(
         report.correct_spike_count, report64.correct_spike_count,
         "{label}"
@@ -225,7 +225,7 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
 
     let before = found.to_network().unwrap();
     assert_eq!(before, case.network, "{label}: nothing so far has trained");
-    let trained = match found.train_step(input, &targets) {
+    let trained = match found.train_step(input.classes(&targets)) {
         Err(Error::NonFinite { what, .. }) if what.starts_with("second moment of ") => {
             let mut tensors = gradients64.tensors().into_iter();
             let exploded = tensors.any(|(_, g)| largest(&g.to_owned()) > 1.8e19);
@@ -239,7 +239,7 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
         "{label}: the report describes the batch before the update"
     );
     // One update by Adam is lr · sign(g): compare where the gradient is clear of rounding.
-    expected.train_step(input64, &targets).unwrap();
+    expected.train_step(input64.classes(&targets)).unwrap();
     let (after64, after) = (expected.to_network().unwrap(), found.to_network().unwrap());
     for (((name, a), (_, b)), (_, g)) in after64
         .parameters()
@@ -307,8 +307,11 @@ fn bites(case: &Case) {
     let (input, targets) = (case.data.input(), case.targets());
     let (network, objective) = (case.network.clone(), case.objective.clone());
     let mut engine = ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
-    let rates = engine.evaluate(input, &targets).unwrap().firing_rate;
-    let (_, gradients) = engine.gradients(input, &targets).unwrap();
+    let rates = engine
+        .evaluate(input.classes(&targets))
+        .unwrap()
+        .firing_rate;
+    let (_, gradients) = engine.gradients(input.classes(&targets)).unwrap();
     let zero = |gradient: &ndarray::ArrayViewD<'_, f32>| gradient.iter().all(|&g| g == 0.0);
     // A loss on membranes does not see the output's threshold, unless the reset subtracts it or passes
     // a gradient on.
@@ -335,7 +338,7 @@ fn bites(case: &Case) {
 fn trained(case: &Case, engine: &mut dyn Engine) -> Network {
     for _ in 0..3 {
         engine
-            .train_step(case.data.input(), &case.targets())
+            .train_step(case.data.input().classes(&case.targets()))
             .unwrap();
     }
     engine.to_network().unwrap()
@@ -479,7 +482,9 @@ mod in_parts {
             let (network, objective) = (case.network.clone(), case.objective.clone());
             CpuEngine::new(network, objective, Adam::new(1e-2)).unwrap()
         };
-        let (_, whole) = make().gradients(case.data.input(), &targets).unwrap();
+        let (_, whole) = make()
+            .gradients(case.data.input().classes(&targets))
+            .unwrap();
         let mut sum: Option<Tensors> = None;
         for b in 0..targets.len() {
             let input = match &case.data {
@@ -488,7 +493,7 @@ mod in_parts {
                 }
                 Data::Sequence(x) => Input::sequence(x.slice(ndarray::s![.., b..=b, ..])),
             };
-            let (_, one) = make().gradients(input, &targets[b..=b]).unwrap();
+            let (_, one) = make().gradients(input.classes(&targets[b..=b])).unwrap();
             let share = targets.len() as f64;
             let one = widened(&one).into_iter().map(|(name, g)| (name, g / share));
             sum = Some(match sum {
@@ -553,7 +558,7 @@ proptest! {
         // A silent network agrees with every other.
         let (network, objective) = (case.network.clone(), case.objective.clone());
         let mut reference = ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
-        let report = reference.evaluate(case.data.input(), &case.targets()).unwrap();
+        let report = reference.evaluate(case.data.input().classes(&case.targets())).unwrap();
         prop_assume!(report.firing_rate[0] > 0.001);
         engines::on("cpu", |name, make| {
             check(&case, name, make);
@@ -628,9 +633,12 @@ fn a_wrong_shape_says_what_was_read(name: &str, make: &Make) {
     let read = "input [T, B, N] = [5, 4, 3] was read as T = 5 steps of B = 4 samples";
     let input = Input::sequence(x.view());
     let targets = ["targets has shape [5]; expected [4], one per sample", read];
-    says(engine.evaluate(input, &[0; 5]).map(drop), &targets);
-    says(engine.gradients(input, &[0; 5]).map(drop), &targets);
-    says(engine.train_step(input, &[0; 5]).map(drop), &targets);
+    says(engine.evaluate(input.classes(&[0; 5])).map(drop), &targets);
+    says(engine.gradients(input.classes(&[0; 5])).map(drop), &targets);
+    says(
+        engine.train_step(input.classes(&[0; 5])).map(drop),
+        &targets,
+    );
     let classes = ["classes has shape [5]; expected [4], one per sample", read];
     says(
         engine.classify(input, ReadOut::Membrane, &mut [0; 5]),
@@ -645,7 +653,7 @@ fn a_wrong_shape_says_what_was_read(name: &str, make: &Make) {
     let input = Input::constant(still.view(), 7);
     let still = "input [B, N] = [1, 3] was read as B = 1 sample, for T = 7 steps";
     says(
-        engine.evaluate(input, &[0; 2]).map(drop),
+        engine.evaluate(input.classes(&[0; 2])).map(drop),
         &["expected [1]", still],
     );
 }
@@ -674,7 +682,9 @@ fn learnt_constants_stay_in_range(name: &str, make: &Make) {
         };
         let mut engine = make(network.clone(), objective.into(), Adam::new(0.7).into());
         for _ in 0..8 {
-            engine.train_step(data.input(), &[0, 1, 2, 0]).unwrap();
+            engine
+                .train_step(data.input().classes(&[0, 1, 2, 0]))
+                .unwrap();
             for layer in engine.to_network().unwrap().layers() {
                 let (beta, theta) = (
                     layer.constant("beta").unwrap()[0],
@@ -710,7 +720,7 @@ fn refuses_what_is_not_finite(name: &str, make: &Make) {
     let mut bad = x.clone();
     bad[[2, 3]] = f32::NAN;
     let error = engine
-        .train_step(Input::constant(bad.view(), *num_steps), &case.targets())
+        .train_step(Input::constant(bad.view(), *num_steps).classes(&case.targets()))
         .unwrap_err();
     assert!(
         matches!(&error, Error::NonFinite { what, position, .. }
@@ -727,7 +737,7 @@ fn refuses_what_is_not_finite(name: &str, make: &Make) {
         Adam::new(1e-3).into(),
     );
     let error = engine
-        .train_step(case.data.input(), &case.targets())
+        .train_step(case.data.input().classes(&case.targets()))
         .unwrap_err();
     assert!(matches!(error, Error::NonFinite { .. }), "{name}: {error}");
     assert_eq!(engine.to_network().unwrap(), broken, "{name}");
@@ -736,10 +746,8 @@ fn refuses_what_is_not_finite(name: &str, make: &Make) {
     huge.parameters_mut()[2].1.mapv_inplace(|w| w * 1e30);
     let mut engine = make(huge.clone(), case.objective.clone(), Adam::new(1e-3).into());
     let huge_input = x.mapv(|x| x * 1e20);
-    let result = engine.train_step(
-        Input::constant(huge_input.view(), *num_steps),
-        &case.targets(),
-    );
+    let result =
+        engine.train_step(Input::constant(huge_input.view(), *num_steps).classes(&case.targets()));
     if result.is_err() {
         assert_eq!(engine.to_network().unwrap(), huge, "{name}");
     } else {
@@ -769,7 +777,7 @@ fn what_is_not_finite_is_found_wherever_it_stands(name: &str, make: &Make) {
         ("sequence, looks sparse", misjudged(50, false)),
         ("in parts", sequence(200, 71, 50, 1.0, false)),
     ];
-    let own = |recording: &Recording, targets: &[usize]| {
+    let own = |recording: &Recording, targets: Targets<'_>| {
         Loss::CrossEntropyCount.evaluate(recording, targets)
     };
     for (kind, data) in &kinds {
@@ -806,9 +814,9 @@ fn what_is_not_finite_is_found_wherever_it_stands(name: &str, make: &Make) {
                 let input = bad.input();
                 let mut classes = vec![0; batch];
                 for error in [
-                    engine.train_step(input, &targets).err(),
-                    engine.gradients(input, &targets).err(),
-                    engine.evaluate(input, &targets).err(),
+                    engine.train_step(input.classes(&targets)).err(),
+                    engine.gradients(input.classes(&targets)).err(),
+                    engine.evaluate(input.classes(&targets)).err(),
                     engine.forward(input, &Record::All).err(),
                     engine
                         .classify(input, ReadOut::Membrane, &mut classes)
@@ -823,7 +831,7 @@ fn what_is_not_finite_is_found_wherever_it_stands(name: &str, make: &Make) {
                 }
                 let mut fresh = make();
                 let step = |engine: &mut dyn Engine| {
-                    let report = engine.train_step(good, &targets).unwrap();
+                    let report = engine.train_step(good.classes(&targets)).unwrap();
                     (report.loss.to_bits(), engine.to_network().unwrap())
                 };
                 assert!(step(&mut *engine) == step(&mut *fresh), "{name}, {kind}");
@@ -859,7 +867,7 @@ fn refuses_a_gradient_that_overflows(name: &str, make: &Make) {
             off_target: -1e6,
         };
         let mut engine = make(network.clone(), loss.clone().into(), Adam::new(1e-3).into());
-        let result = engine.train_step(data.input(), &[0, 1, 2, 3]);
+        let result = engine.train_step(data.input().classes(&[0, 1, 2, 3]));
         assert!(
             matches!(result, Err(spikegrad::Error::NonFinite { .. })),
             "{name}, {kind}: {result:?}"
@@ -889,18 +897,24 @@ fn refuses_an_infinite_second_moment(name: &str, make: &Make) {
         let input = Input::constant(x.view(), 20);
         adam.clip_norm = clip;
         let mut engine = make(network.clone(), loss.clone().into(), adam.clone());
-        let (_, gradients) = engine.gradients(input, &[0]).unwrap();
+        let (_, gradients) = engine.gradients(input.classes(&[0])).unwrap();
         assert!(gradients.norm() > 1e22, "{name}: {}", gradients.norm());
         let says = match name {
             "cuda" => "exp_avg_sq of fc1.weight",
             _ => "second moment of fc1.weight",
         };
         for _ in 0..2 {
-            let error = engine.train_step(input, &[0]).unwrap_err().to_string();
+            let error = engine
+                .train_step(input.classes(&[0]))
+                .unwrap_err()
+                .to_string();
             if name == "cuda" {
                 let after = format!("{says} after update 1 is inf at element 0");
                 assert!(error.starts_with(&after), "{error}");
-                let again = engine.train_step(input, &[0]).unwrap_err().to_string();
+                let again = engine
+                    .train_step(input.classes(&[0]))
+                    .unwrap_err()
+                    .to_string();
                 assert!(
                     again.starts_with(&format!("{says} before update 2")),
                     "{again}"
@@ -920,7 +934,7 @@ fn refuses_an_infinite_second_moment(name: &str, make: &Make) {
         let mut engine = make(network.clone(), loss.clone().into(), adam);
         for _ in 0..3 {
             let input = Input::constant(x.view(), 20);
-            engine.train_step(input, &[0]).unwrap();
+            engine.train_step(input.classes(&[0])).unwrap();
         }
         let (after, adam) = (engine.to_network().unwrap(), engine.to_optimizer().unwrap());
         assert_ne!(after, network, "{name}");
@@ -958,7 +972,7 @@ fn refuses_a_decays_gradient_that_is_not_finite(name: &str, make: &Make) {
     let before = bits(&engine.to_network().unwrap());
     for _ in 0..2 {
         let error = engine
-            .train_step(Input::constant(x.view(), 3), &[0, 1])
+            .train_step(Input::constant(x.view(), 3).classes(&[0, 1]))
             .unwrap_err();
         assert!(
             matches!(&error, Error::NonFinite { what, .. } if what.contains("lif1.beta")),
@@ -982,10 +996,10 @@ fn refuses_to_train_parameters_that_are_not_finite(name: &str, make: &Make) {
     let mut engine = make(network.clone(), objective, Adam::new(1e-2).into());
     // After one step, a hidden layer has not reached the output.
     engine
-        .evaluate(Input::constant(x.view(), 1), &[0, 1])
+        .evaluate(Input::constant(x.view(), 1).classes(&[0, 1]))
         .unwrap();
     let error = engine
-        .train_step(Input::constant(x.view(), 1), &[0, 1])
+        .train_step(Input::constant(x.view(), 1).classes(&[0, 1]))
         .unwrap_err();
     assert!(
         error.to_string().starts_with("fc1.weight before update 1"),
@@ -1017,14 +1031,16 @@ fn clipping(name: &str, make: &Make) {
         ReferenceEngine::new(case.network.cast(), Loss::CrossEntropyMembrane, adam).unwrap()
     };
     let (_, gradients) = reference(Adam::new(1e-3).into())
-        .gradients(input, &targets)
+        .gradients(input.classes(&targets))
         .unwrap();
     let norm = gradients.norm();
     assert!(norm > 0.1, "nothing to clip: {norm}");
 
     let steps = |engine: &mut dyn Engine| {
         for _ in 0..3 {
-            engine.train_step(case.data.input(), &targets).unwrap();
+            engine
+                .train_step(case.data.input().classes(&targets))
+                .unwrap();
         }
         let (network, adam) = (engine.to_network().unwrap(), engine.to_optimizer().unwrap());
         let (m, v) = adam.moments().unwrap();
@@ -1032,7 +1048,7 @@ fn clipping(name: &str, make: &Make) {
     };
     let mut reference = reference(Adam::new(1e-3).clip_norm(0.25 * norm));
     for _ in 0..3 {
-        reference.train_step(input, &targets).unwrap();
+        reference.train_step(input.classes(&targets)).unwrap();
     }
     let expected = reference.to_optimizer().unwrap();
     let (m, v) = expected.moments().unwrap();
@@ -1063,7 +1079,7 @@ fn infinite_parameters_are_reported(name: &str, make: &Make) {
         adam.clip_norm = clip;
         let mut engine = make(case.network.clone(), case.objective.clone(), adam);
         let error = engine
-            .train_step(case.data.input(), &case.targets())
+            .train_step(case.data.input().classes(&case.targets()))
             .unwrap_err();
         assert!(
             matches!(&error, Error::NonFinite { what, .. } if what.starts_with("fc") && what.ends_with("after update 1")),

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CpuEngine, Device, Dynamics, Engine, Error, Gradients, History, Input, Leaky, Loss,
-    Network, Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, StepReport,
-    Trainer,
+    Network, Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Samples,
+    StepReport, Trainer,
     data::Dataset,
     engine::reference::forward,
     train::{Activity, Position},
@@ -277,8 +277,11 @@ fn a_loss_that_is_not_finite_is_named_by_layer_step_sample_and_update() {
     for mut engine in engines {
         for input in [Input::constant(x.view(), 6), Input::sequence(steps.view())] {
             let there = "layer 2, step 1, sample 2, neuron 0";
-            place(engine.train_step(input, &[0; 5]).unwrap_err(), there);
-            place(engine.evaluate(input, &[0; 5]).unwrap_err(), there);
+            place(
+                engine.train_step(input.classes(&[0; 5])).unwrap_err(),
+                there,
+            );
+            place(engine.evaluate(input.classes(&[0; 5])).unwrap_err(), there);
         }
         assert_eq!(engine.to_network().unwrap(), network);
 
@@ -492,25 +495,13 @@ fn what_was_measured_outlives_an_error() {
         ) -> spikegrad::Result<()> {
             self.0.classify(input, read_out, classes)
         }
-        fn evaluate(
-            &mut self,
-            input: Input<'_>,
-            targets: &[usize],
-        ) -> spikegrad::Result<StepReport> {
-            self.0.evaluate(input, targets)
+        fn evaluate(&mut self, samples: Samples<'_>) -> spikegrad::Result<StepReport> {
+            self.0.evaluate(samples)
         }
-        fn gradients(
-            &mut self,
-            input: Input<'_>,
-            targets: &[usize],
-        ) -> spikegrad::Result<(f64, Gradients)> {
-            self.0.gradients(input, targets)
+        fn gradients(&mut self, samples: Samples<'_>) -> spikegrad::Result<(f64, Gradients)> {
+            self.0.gradients(samples)
         }
-        fn train_step(
-            &mut self,
-            input: Input<'_>,
-            targets: &[usize],
-        ) -> spikegrad::Result<StepReport> {
+        fn train_step(&mut self, samples: Samples<'_>) -> spikegrad::Result<StepReport> {
             if self.1 == 0 {
                 self.1 = usize::MAX;
                 return Err(Error::Device {
@@ -519,15 +510,14 @@ fn what_was_measured_outlives_an_error() {
                 });
             }
             self.1 -= 1;
-            self.0.train_step(input, targets)
+            self.0.train_step(samples)
         }
         fn accumulate(
             &mut self,
-            x: Input<'_>,
-            targets: &[usize],
+            samples: Samples<'_>,
             weight: f64,
         ) -> spikegrad::Result<StepReport> {
-            self.0.accumulate(x, targets, weight)
+            self.0.accumulate(samples, weight)
         }
         fn gradients_mut(
             &mut self,
@@ -812,7 +802,9 @@ fn what_is_not_finite_is_named_with_its_place() {
     x[[3, 1, 2]] = f32::NAN;
     x[[4, 0, 0]] = f32::NAN;
     let input = Input::sequence(x.view());
-    let error = engine(network()).train_step(input, &[0; 3]).unwrap_err();
+    let error = engine(network())
+        .train_step(input.classes(&[0; 3]))
+        .unwrap_err();
     assert_eq!(place(error), "step 3, sample 1, input 2");
 
     // White images alone make a weight of 3e38 overflow: there are none to train on.

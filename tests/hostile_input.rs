@@ -310,9 +310,9 @@ fn what_memory_cannot_hold_is_an_error() {
                 engine.forward(input, &Record::Output).map(drop),
                 engine.forward(input, &Record::All).map(drop),
                 engine.classify(input, ReadOut::Membrane, &mut classes),
-                engine.evaluate(input, &[0; 3]).map(drop),
-                engine.gradients(input, &[0; 3]).map(drop),
-                engine.train_step(input, &[0; 3]).map(drop),
+                engine.evaluate(input.classes(&[0; 3])).map(drop),
+                engine.gradients(input.classes(&[0; 3])).map(drop),
+                engine.train_step(input.classes(&[0; 3])).map(drop),
             ];
             for result in results {
                 match result.expect_err(&name) {
@@ -333,7 +333,7 @@ fn what_memory_cannot_hold_is_an_error() {
         );
         // And it still works.
         engine
-            .train_step(Input::constant(x.view(), 4), &[0; 3])
+            .train_step(Input::constant(x.view(), 4).classes(&[0; 3]))
             .unwrap();
     }
     let x = Array2::from_elem((3, 2), 0.5_f64);

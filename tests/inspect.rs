@@ -100,7 +100,7 @@ fn batch(size: usize) -> (Array2<f32>, Vec<usize>) {
 fn step(engine: &mut dyn Engine, size: usize, steps: usize) -> StepReport {
     let (x, targets) = batch(size);
     engine
-        .train_step(Input::constant(x.view(), steps), &targets)
+        .train_step(Input::constant(x.view(), steps).classes(&targets))
         .expect("it trains")
 }
 
@@ -126,14 +126,17 @@ fn reports_have_the_norms_of_their_gradients() {
             for _ in 0..2 {
                 let (x, targets) = batch(9);
                 let input = Input::constant(x.view(), 12);
-                let (_, gradients) = engine.gradients(input, &targets).unwrap();
+                let (_, gradients) = engine.gradients(input.classes(&targets)).unwrap();
                 let expected = gradients.layer_norms();
                 let squares: f64 = expected.iter().map(|x| x * x).sum();
                 close(&[gradients.norm()], &[squares.sqrt()], 1e-12);
                 let report = step(engine, 9, 12);
                 close(&report.gradient_norms.unwrap(), &expected, 1e-12);
                 assert_eq!(
-                    engine.evaluate(input, &targets).unwrap().gradient_norms,
+                    engine
+                        .evaluate(input.classes(&targets))
+                        .unwrap()
+                        .gradient_norms,
                     None
                 );
             }
@@ -150,7 +153,7 @@ fn layer_norms_take_in_every_tensor_of_the_layer() {
         ReferenceEngine::new(network(), Loss::CrossEntropyMembrane, Adam::new(1e-3)).unwrap();
     let (x, targets) = batch(9);
     let (_, gradients) = engine
-        .gradients(Input::constant(x.view(), 12), &targets)
+        .gradients(Input::constant(x.view(), 12).classes(&targets))
         .unwrap();
     let norm = |names: &[&str]| {
         let tensors = names

@@ -281,8 +281,8 @@ fn halves_make_a_step(name: &str, make: &Make) {
             let make = || make(two_layers(), loss.clone().into(), optimizer.clone());
             let (mut whole, mut halves) = (make(), make());
             for n in 0..5 {
-                let expected = whole.train_step(input, &targets).unwrap();
-                let found = halves.accumulate(input, &targets, 1.0).unwrap();
+                let expected = whole.train_step(input.classes(&targets)).unwrap();
+                let found = halves.accumulate(input.classes(&targets), 1.0).unwrap();
                 assert_eq!(found, expected, "{name}");
                 halves.update().unwrap();
                 assert_eq!(
@@ -306,14 +306,14 @@ fn parts_make_a_batch(name: &str, make: &Make) {
         Adam::new(0.01).into(),
     );
     let (_, whole) = engine
-        .gradients(Input::constant(x.view(), 9), &targets)
+        .gradients(Input::constant(x.view(), 9).classes(&targets))
         .unwrap();
     for size in [3, 5] {
         engine.clear_gradients();
         for (x, targets) in x.axis_chunks_iter(Axis(0), size).zip(targets.chunks(size)) {
             let weight = targets.len() as f64 / 12.0;
             engine
-                .accumulate(Input::constant(x, 9), targets, weight)
+                .accumulate(Input::constant(x, 9).classes(targets), weight)
                 .unwrap();
         }
         let mut sum = None;
@@ -349,20 +349,20 @@ fn what_is_kept_moves(name: &str, make: &Make) {
         let new = |network, optimizer| make(network, Loss::CrossEntropyMembrane.into(), optimizer);
         let mut whole = new(two_layers(), optimizer.clone());
         for _ in 0..3 {
-            whole.train_step(input, &targets).unwrap();
+            whole.train_step(input.classes(&targets)).unwrap();
         }
         let (network, kept) = state(&mut *whole);
         assert_eq!(kept.steps(), 3);
         let mut second = new(network.clone(), kept.clone());
         // And one that was something else before.
         let mut third = new(two_layers(), Sgd::new(1.0).momentum(0.5).into());
-        third.train_step(input, &targets).unwrap();
+        third.train_step(input.classes(&targets)).unwrap();
         third.set_network(network).unwrap();
         third.set_optimizer(kept).unwrap();
         for _ in 0..2 {
-            whole.train_step(input, &targets).unwrap();
-            second.train_step(input, &targets).unwrap();
-            third.train_step(input, &targets).unwrap();
+            whole.train_step(input.classes(&targets)).unwrap();
+            second.train_step(input.classes(&targets)).unwrap();
+            third.train_step(input.classes(&targets)).unwrap();
         }
         let expected = state(&mut *whole);
         assert_eq!(state(&mut *second), expected, "{name}: {optimizer:?}");
@@ -378,11 +378,11 @@ fn the_learning_rate_can_be_set(name: &str, make: &Make) {
     let sgd = Sgd::new(0.5).schedule(Schedule::step(1, 0.5));
     let mut engine = make(two_layers(), Loss::CrossEntropyMembrane.into(), sgd);
     assert_eq!(engine.learning_rate(), 0.5);
-    engine.train_step(input, &targets).unwrap();
+    engine.train_step(input.classes(&targets)).unwrap();
     assert_eq!(engine.learning_rate(), 0.25);
     engine.set_learning_rate(0.0).unwrap();
     let before = engine.to_network().unwrap();
-    engine.train_step(input, &targets).unwrap();
+    engine.train_step(input.classes(&targets)).unwrap();
     assert_eq!(engine.to_network().unwrap(), before, "{name}");
     engine.set_learning_rate(0.8).unwrap();
     assert_eq!(engine.learning_rate(), 0.2);
@@ -391,7 +391,7 @@ fn the_learning_rate_can_be_set(name: &str, make: &Make) {
         assert!(error.starts_with(&format!("SGD: lr is {bad}")), "{error}");
         assert_eq!(engine.learning_rate(), 0.2);
     }
-    engine.train_step(input, &targets).unwrap();
+    engine.train_step(input.classes(&targets)).unwrap();
     assert_ne!(engine.to_network().unwrap(), before, "{name}");
 }
 on_every_engine!(the_learning_rate_can_be_set);
@@ -410,7 +410,7 @@ fn misuse_is_refused(name: &str, make: &Make) {
         error.starts_with("gradients to update from is none"),
         "{error}"
     );
-    engine.accumulate(input, &targets, 0.5).unwrap();
+    engine.accumulate(input.classes(&targets), 0.5).unwrap();
     let sum = |engine: &mut dyn Engine| {
         let mut sum = None;
         let edit = &mut |gradients: &mut Gradients| {
@@ -433,13 +433,17 @@ fn misuse_is_refused(name: &str, make: &Make) {
         );
     };
     let engine = &mut *engine;
-    let error = engine.accumulate(input, &targets, f64::NAN).map(drop);
+    let error = engine
+        .accumulate(input.classes(&targets), f64::NAN)
+        .map(drop);
     refused("weight is NaN", error, engine);
     let error = engine
-        .accumulate(Input::constant(bad.view(), 9), &targets, 1.0)
+        .accumulate(Input::constant(bad.view(), 9).classes(&targets), 1.0)
         .map(drop);
     refused("NaN", error, engine);
-    let error = engine.accumulate(input, &targets[1..], 1.0).map(drop);
+    let error = engine
+        .accumulate(input.classes(&targets[1..]), 1.0)
+        .map(drop);
     refused("targets", error, engine);
     let error = engine.gradients_mut(&mut |gradients| {
         gradients.tensors_mut()[0].1.fill(f32::INFINITY);
@@ -475,7 +479,7 @@ fn misuse_is_refused(name: &str, make: &Make) {
     .unwrap();
     let x = Array2::<f32>::ones((1, 3));
     of_another
-        .train_step(Input::constant(x.view(), 3), &[0])
+        .train_step(Input::constant(x.view(), 3).classes(&[0]))
         .unwrap();
     let error = engine.set_optimizer(of_another.to_optimizer().unwrap());
     refused("exp_avg of the optimizer", error, engine);
@@ -582,7 +586,7 @@ fn state_is_named() {
             ReferenceEngine::new(two_layers(), Loss::CrossEntropyMembrane, optimizer).unwrap();
         assert!(engine.to_optimizer().unwrap().state().is_empty());
         engine
-            .train_step(Input::constant(x.view(), 9), &targets)
+            .train_step(Input::constant(x.view(), 9).classes(&targets))
             .unwrap();
         let optimizer = engine.to_optimizer().unwrap();
         let found: Vec<&str> = optimizer.state().iter().map(|(name, _)| *name).collect();

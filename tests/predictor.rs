@@ -239,7 +239,9 @@ fn a_predictor_keeps_what_its_engine_had_learnt() {
         .engine(network(), Loss::CrossEntropyMembrane, Adam::new(1e-2))
         .expect("an engine");
     let untrained = Predictor::from_engine(&mut *engine).expect("a predictor");
-    engine.train_step(input, &targets).expect("it trains");
+    engine
+        .train_step(input.classes(&targets))
+        .expect("it trains");
     let trained = Predictor::from_engine(&mut *engine).expect("a predictor");
     assert_eq!(*trained.network(), engine.to_network().expect("a network"));
     let recorded = engine.forward(input, &Record::All).expect("it fits");

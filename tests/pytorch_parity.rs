@@ -9,8 +9,8 @@ use ndarray::Array3;
 use skip::skipped;
 use spikegrad::{
     CpuEngine, Device, Dynamics, Engine, Float, Gradients, Input, Leaky, Loss, Network, Objective,
-    Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, StepReport, Surrogate,
-    Synaptic, Trace,
+    Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, Samples, StepReport,
+    Surrogate, Synaptic, Trace,
     data::Mnist,
     verify::{Fixture, Report, Verdict, verify},
 };
@@ -231,29 +231,24 @@ impl<F: Float> Engine<F> for Slip<F> {
         self.inner.classify(x, by, classes)
     }
 
-    fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-        self.inner.evaluate(input, targets)
+    fn evaluate(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
+        self.inner.evaluate(samples)
     }
 
-    fn gradients(&mut self, x: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)> {
-        let (loss, mut gradients) = self.inner.gradients(x, targets)?;
+    fn gradients(&mut self, samples: Samples<'_, F>) -> Result<(f64, Gradients<F>)> {
+        let (loss, mut gradients) = self.inner.gradients(samples)?;
         for (_, mut tensor) in gradients.tensors_mut() {
             tensor.mapv_inplace(|g| g * F::from_f64(self.gradients));
         }
         Ok((loss, gradients))
     }
 
-    fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-        self.inner.train_step(input, targets)
+    fn train_step(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
+        self.inner.train_step(samples)
     }
 
-    fn accumulate(
-        &mut self,
-        x: Input<'_, F>,
-        targets: &[usize],
-        weight: f64,
-    ) -> Result<StepReport> {
-        self.inner.accumulate(x, targets, weight)
+    fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport> {
+        self.inner.accumulate(samples, weight)
     }
 
     fn gradients_mut(

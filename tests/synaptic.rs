@@ -179,8 +179,11 @@ fn every_instruction_set_agrees_with_the_reference() {
         ] {
             let mut reference = ReferenceEngine::new(network.clone(), loss.clone(), adam).unwrap();
             let recording = reference.forward(input, &Record::All).unwrap();
-            let (expected_loss, expected) = reference.gradients(input, &targets).unwrap();
-            let rates = reference.evaluate(input, &targets).unwrap().firing_rate;
+            let (expected_loss, expected) = reference.gradients(input.classes(&targets)).unwrap();
+            let rates = reference
+                .evaluate(input.classes(&targets))
+                .unwrap()
+                .firing_rate;
             // Late orders with a reset of the current as well leave the last of three layers silent; its
             // membranes are compared.
             let lively = rates[..2].iter().all(|rate| (0.002..0.95).contains(rate));
@@ -206,7 +209,7 @@ fn every_instruction_set_agrees_with_the_reference() {
                     found,
                     "{label}"
                 );
-                let (found_loss, found) = engine.gradients(input, &targets).unwrap();
+                let (found_loss, found) = engine.gradients(input.classes(&targets)).unwrap();
                 assert!(
                     (found_loss - expected_loss).abs() < 1e-4 * expected_loss,
                     "{label}"
@@ -225,7 +228,7 @@ fn every_instruction_set_agrees_with_the_reference() {
                 });
                 let mut custom =
                     CpuEngine::with_instruction_set(network.clone(), custom, adam, isa).unwrap();
-                let (_, recorded) = custom.gradients(input, &targets).unwrap();
+                let (_, recorded) = custom.gradients(input.classes(&targets)).unwrap();
                 for ((name, a), (_, b)) in recorded.tensors().iter().zip(found.tensors()) {
                     let largest = b.iter().fold(1e-6_f32, |max, x| max.max(x.abs()));
                     let close = a
@@ -235,7 +238,7 @@ fn every_instruction_set_agrees_with_the_reference() {
                     assert!(close, "{label} {isa} {name}, from a recording");
                 }
                 for _ in 0..3 {
-                    engine.train_step(input, &targets).unwrap();
+                    engine.train_step(input.classes(&targets)).unwrap();
                 }
                 if isa != "SSE2" {
                     trained.push(engine.to_network().unwrap());
@@ -269,7 +272,7 @@ fn learnt_constants_stay_in_range_and_are_named() {
     let mut engine = CpuEngine::new(network, Loss::CrossEntropyCount, Adam::new(0.5)).unwrap();
     for _ in 0..10 {
         engine
-            .train_step(Input::constant(x.view(), 8), &[0, 2])
+            .train_step(Input::constant(x.view(), 8).classes(&[0, 2]))
             .unwrap();
         let network = engine.to_network().unwrap();
         let layer = &network.layers()[0];
@@ -326,7 +329,7 @@ fn files_hold_all_of_it() {
         let x = Array2::from_shape_fn((2, 4), |(b, n)| noise(4 * b + n) as f32);
         let step = |engine: &mut dyn Engine| {
             engine
-                .train_step(Input::constant(x.view(), 7), &[0, 1])
+                .train_step(Input::constant(x.view(), 7).classes(&[0, 1]))
                 .unwrap()
         };
         step(&mut *engine);

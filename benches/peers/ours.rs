@@ -138,7 +138,7 @@ impl Worker {
         let begin = Instant::now();
         Ok(match self.work.kind.as_str() {
             "train" => {
-                let report = self.engine.train_step(input, targets)?;
+                let report = self.engine.train_step(input.classes(targets))?;
                 (vec![("step", begin.elapsed().as_secs_f64())], report.loss)
             }
             "inference" => {
@@ -152,10 +152,10 @@ impl Worker {
             // `gradients` goes both ways; a forward pass alone is timed beside it, and what is left
             // is called backward.
             _ => {
-                let report = self.engine.evaluate(input, targets)?;
+                let report = self.engine.evaluate(input.classes(targets))?;
                 let forward = begin.elapsed().as_secs_f64();
                 let begin = Instant::now();
-                self.engine.gradients(input, targets)?;
+                self.engine.gradients(input.classes(targets))?;
                 let both = begin.elapsed().as_secs_f64();
                 (
                     vec![("forward", forward), ("backward", both - forward)],

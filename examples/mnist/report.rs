@@ -151,8 +151,8 @@ impl<'a> Report<'a> {
         self.say("Sanity test on the first batch, apart from the training");
         self.say(&format!("  output spikes     {:?}", spk.shape()));
         self.say(&format!("  output membranes  {:?}", mem.shape()));
-        let before = engine.train_step(input, &batch.targets)?;
-        let after = engine.evaluate(input, &batch.targets)?;
+        let before = engine.train_step(input.classes(&batch.targets))?;
+        let after = engine.evaluate(input.classes(&batch.targets))?;
         self.say(&format!("  before an update  {}", figures(&before)));
         self.say(&format!("  after it          {}", figures(&after)));
         self.epoch_started = Instant::now();
@@ -223,7 +223,7 @@ impl<'a> Report<'a> {
             .skip_to(number)?;
         batches.next_into(&mut batch);
         let input = Input::constant(batch.images.view(), self.trainer.num_steps);
-        engine.evaluate(input, &batch.targets)
+        engine.evaluate(input.classes(&batch.targets))
     }
 
     fn start_epoch(&mut self, epoch: usize, batches: usize) {

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use super::{Checkpoint, optimizer};
 use crate::{
     Loss, Objective, Trainer,
+    loss::Quantity,
     weights::describe::{describe, number},
 };
 
@@ -74,8 +75,28 @@ fn loss_text(loss: &Loss) -> Option<String> {
             on_target,
             off_target,
         } => format!("mse_membrane {on_target:?} {off_target:?}"),
+        Loss::Mse(quantity) => format!("mse {}", quantity_text(*quantity)),
+        Loss::Mae(quantity) => format!("mae {}", quantity_text(*quantity)),
         Loss::Custom(_) => return None,
     })
+}
+
+fn quantity_text(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Membrane => "membrane",
+        Quantity::SpikeCount => "spike_count",
+        Quantity::SpikeRate => "spike_rate",
+    }
+}
+
+fn parse_quantity(text: &str) -> Option<Quantity> {
+    let all = [
+        Quantity::Membrane,
+        Quantity::SpikeCount,
+        Quantity::SpikeRate,
+    ];
+    all.into_iter()
+        .find(|quantity| quantity_text(*quantity) == text)
 }
 
 /// The name of a custom loss.
@@ -97,6 +118,8 @@ pub(super) fn parse_loss(text: &str) -> Option<Loss> {
             on_target: on.parse().ok()?,
             off_target: off.parse().ok()?,
         },
+        ["mse", quantity] => Loss::Mse(parse_quantity(quantity)?),
+        ["mae", quantity] => Loss::Mae(parse_quantity(quantity)?),
         _ => return None,
     })
 }

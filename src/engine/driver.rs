@@ -6,7 +6,7 @@ use ndarray::ArrayViewMut2;
 use super::{build_note, check_classes, check_scores};
 use crate::{
     Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
-    Record, Recording, Result, StepReport, finite::check_finite, optim::check_same,
+    Record, Recording, Result, Samples, StepReport, finite::check_finite, optim::check_same,
 };
 
 /// The purpose of a batch.
@@ -97,12 +97,11 @@ pub(crate) trait Backend<F: Float>: Send {
     /// updated.
     fn run(
         &mut self,
-        input: Input<'_, F>,
-        targets: &[usize],
+        samples: Samples<'_, F>,
         objective: &Objective<F>,
         mode: Mode<'_, F>,
     ) -> Result<Option<StepReport>> {
-        let _ = (input, targets, objective, mode);
+        let _ = (samples, objective, mode);
         Ok(None)
     }
 
@@ -111,7 +110,6 @@ pub(crate) trait Backend<F: Float>: Send {
     fn run_back(
         &mut self,
         input: Input<'_, F>,
-        targets: &[usize],
         recording: &Recording<F>,
         adjoints: &Adjoints<F>,
         mode: Mode<'_, F>,
@@ -139,13 +137,8 @@ pub(crate) trait Backend<F: Float>: Send {
     }
 
     /// Starts copying a coming batch to the device.
-    fn prefetch(
-        &mut self,
-        input: Input<'_, F>,
-        targets: &[usize],
-        objective: &Objective<F>,
-    ) -> Result<()> {
-        let _ = (input, targets, objective);
+    fn prefetch(&mut self, samples: Samples<'_, F>, objective: &Objective<F>) -> Result<()> {
+        let _ = (samples, objective);
         Ok(())
     }
 }
@@ -183,10 +176,9 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         })
     }
 
-    fn check(&self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
-        self.backend.check_input(input)?;
-        let network = self.backend.structure();
-        input.check_targets(network, targets)
+    fn check(&self, samples: Samples<'_, F>) -> Result<()> {
+        self.backend.check_input(samples.input)?;
+        samples.check_targets(self.backend.structure())
     }
 
     /// Reports by name what is not finite before or after an update: parameters, and what the
@@ -250,49 +242,36 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         self.backend.scores(input, read_out, scores)
     }
 
-    fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-        self.check(input, targets)?;
-        run(
-            &mut self.backend,
-            &self.objective,
-            input,
-            targets,
-            Mode::Evaluate,
-        )
+    fn evaluate(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
+        self.check(samples)?;
+        run(&mut self.backend, &self.objective, samples, Mode::Evaluate)
     }
 
-    fn gradients(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)> {
-        self.check(input, targets)?;
-        let Driver {
-            backend, objective, ..
-        } = self;
-        let report = run(backend, objective, input, targets, Mode::Gradients)?;
+    fn gradients(&mut self, samples: Samples<'_, F>) -> Result<(f64, Gradients<F>)> {
+        self.check(samples)?;
+        let (backend, objective) = (&mut self.backend, &self.objective);
+        let report = run(backend, objective, samples, Mode::Gradients)?;
         Ok((report.loss, self.backend.gradients()?))
     }
 
-    fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport> {
-        self.check(input, targets)?;
+    fn train_step(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
+        self.check(samples)?;
         self.updating(|driver| {
             let mode = Mode::Train {
                 optimizer: &driver.optimizer,
                 measure: driver.measures,
             };
-            run(&mut driver.backend, &driver.objective, input, targets, mode)
+            run(&mut driver.backend, &driver.objective, samples, mode)
         })
     }
 
-    fn accumulate(
-        &mut self,
-        input: Input<'_, F>,
-        targets: &[usize],
-        weight: f64,
-    ) -> Result<StepReport> {
-        self.check(input, targets)?;
+    fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport> {
+        self.check(samples)?;
         if !weight.is_finite() {
             return Err(Error::parameter("weight", weight, "a finite number"));
         }
         let (backend, objective) = (&mut self.backend, &self.objective);
-        let report = run(backend, objective, input, targets, Mode::Gradients)?;
+        let report = run(backend, objective, samples, Mode::Gradients)?;
         backend.accumulate(weight, !self.accumulated)?;
         self.accumulated = true;
         Ok(report)
@@ -332,8 +311,8 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         self.accumulated = false;
     }
 
-    fn prefetch(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
-        self.backend.prefetch(input, targets, &self.objective)
+    fn prefetch(&mut self, samples: Samples<'_, F>) -> Result<()> {
+        self.backend.prefetch(samples, &self.objective)
     }
 
     fn measure_gradients(&mut self, on: bool) {
@@ -389,11 +368,11 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 fn run<F: Float>(
     backend: &mut impl Backend<F>,
     objective: &Objective<F>,
-    input: Input<'_, F>,
-    targets: &[usize],
+    samples: Samples<'_, F>,
     mode: Mode<'_, F>,
 ) -> Result<StepReport> {
-    if let Some(report) = backend.run(input, targets, objective, mode)? {
+    let Samples { input, targets } = samples;
+    if let Some(report) = backend.run(samples, objective, mode)? {
         return check_loss(backend, report, input);
     }
     Record::All.check_memory(backend.structure(), input)?;
@@ -402,7 +381,7 @@ fn run<F: Float>(
     let report = StepReport::new(loss, &recording, targets)?;
     let mut report = check_loss(backend, report, input)?;
     if mode.backward() {
-        report.gradient_norms = backend.run_back(input, targets, &recording, &adjoints, mode)?;
+        report.gradient_norms = backend.run_back(input, &recording, &adjoints, mode)?;
     }
     backend.reclaim(recording);
     Ok(report)

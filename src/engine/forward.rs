@@ -8,7 +8,7 @@ use super::CudaEngine;
 use super::{CpuEngine, Engine, ReferenceEngine};
 use crate::{
     Float, Gradients, Input, Network, Objective, Optimizer, ReadOut, Record, Recording, Result,
-    StepReport,
+    Samples, StepReport,
 };
 
 /// Forwards every method of the trait, including those with a default body, which would otherwise
@@ -42,33 +42,20 @@ macro_rules! hand_on {
                 $inner.scores(input, read_out, scores)
             }
 
-            fn evaluate(&mut $self, input: Input<'_, $F>, targets: &[usize]) -> Result<StepReport> {
-                $inner.evaluate(input, targets)
+            fn evaluate(&mut $self, samples: Samples<'_, $F>) -> Result<StepReport> {
+                $inner.evaluate(samples)
             }
 
-            fn gradients(
-                &mut $self,
-                input: Input<'_, $F>,
-                targets: &[usize],
-            ) -> Result<(f64, Gradients<$F>)> {
-                $inner.gradients(input, targets)
+            fn gradients(&mut $self, samples: Samples<'_, $F>) -> Result<(f64, Gradients<$F>)> {
+                $inner.gradients(samples)
             }
 
-            fn train_step(
-                &mut $self,
-                input: Input<'_, $F>,
-                targets: &[usize],
-            ) -> Result<StepReport> {
-                $inner.train_step(input, targets)
+            fn train_step(&mut $self, samples: Samples<'_, $F>) -> Result<StepReport> {
+                $inner.train_step(samples)
             }
 
-            fn accumulate(
-                &mut $self,
-                input: Input<'_, $F>,
-                targets: &[usize],
-                weight: f64,
-            ) -> Result<StepReport> {
-                $inner.accumulate(input, targets, weight)
+            fn accumulate(&mut $self, samples: Samples<'_, $F>, weight: f64) -> Result<StepReport> {
+                $inner.accumulate(samples, weight)
             }
 
             fn gradients_mut(
@@ -86,8 +73,8 @@ macro_rules! hand_on {
                 $inner.clear_gradients()
             }
 
-            fn prefetch(&mut $self, input: Input<'_, $F>, targets: &[usize]) -> Result<()> {
-                $inner.prefetch(input, targets)
+            fn prefetch(&mut $self, samples: Samples<'_, $F>) -> Result<()> {
+                $inner.prefetch(samples)
             }
 
             fn measure_gradients(&mut $self, on: bool) {

@@ -17,7 +17,7 @@ use ndarray::ArrayViewMut2;
 
 use crate::{
     Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut, Record, Recording,
-    Result, StepReport,
+    Result, Samples, StepReport,
 };
 pub use cpu::CpuEngine;
 pub(crate) use cpu::Inference;
@@ -89,14 +89,14 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// # Errors
     /// As [`forward`](Self::forward), and [`Error::Target`].
-    fn evaluate(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
+    fn evaluate(&mut self, samples: Samples<'_, F>) -> Result<StepReport>;
 
     /// Loss and gradients for one batch. They do not count among the accumulated ones.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate); [`Error::NonFinite`] if the loss or a gradient is not
     /// finite.
-    fn gradients(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<(f64, Gradients<F>)>;
+    fn gradients(&mut self, samples: Samples<'_, F>) -> Result<(f64, Gradients<F>)>;
 
     /// One training step: loss, gradients, optimizer update. The report describes the batch
     /// before the update.
@@ -111,7 +111,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// which case nothing changes. Also [`Error::NonFinite`] if extreme gradients or learning rates
     /// would make a second moment of [`Adam`](crate::Adam) infinite, or have made a parameter infinite
     /// or NaN.
-    fn train_step(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<StepReport>;
+    fn train_step(&mut self, samples: Samples<'_, F>) -> Result<StepReport>;
 
     /// The first half of a training step taken apart: computes the gradients of one batch and adds
     /// `weight` times them to those accumulated since the last update. The report describes this
@@ -132,7 +132,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// # let mut engine = Device::Cpu.engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))?;
     /// // A batch of 8 in two parts.
     /// for (x, targets) in x.axis_chunks_iter(Axis(0), 4).zip(targets.chunks(4)) {
-    ///     engine.accumulate(Input::constant(x, 10), targets, 0.5)?;
+    ///     engine.accumulate(Input::constant(x, 10).classes(targets), 0.5)?;
     /// }
     /// // Clip every gradient, as `torch.nn.utils.clip_grad_value_` does.
     /// engine.gradients_mut(&mut |gradients| {
@@ -148,12 +148,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// # Errors
     /// As [`gradients`](Self::gradients); [`Error::InvalidParameter`] for a `weight` that is not
     /// finite.
-    fn accumulate(
-        &mut self,
-        input: Input<'_, F>,
-        targets: &[usize],
-        weight: f64,
-    ) -> Result<StepReport>;
+    fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport>;
 
     /// Lets `edit` read and change the accumulated gradients before an [`update`](Self::update): to
     /// clip them, add noise, or average them over several machines. They are copied from the engine
@@ -187,8 +182,8 @@ pub trait Engine<F: Float = f32>: Send {
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
-    fn prefetch(&mut self, input: Input<'_, F>, targets: &[usize]) -> Result<()> {
-        let _ = (input, targets);
+    fn prefetch(&mut self, samples: Samples<'_, F>) -> Result<()> {
+        let _ = samples;
         Ok(())
     }
 

@@ -80,10 +80,10 @@ pub(super) fn compute<F: Float>(fixture: &Fixture, engine: &mut dyn Engine<F>) -
         let losses = loss_per_step(&recording, targets)?;
         out.insert("loss_per_step".into(), list(losses));
     }
-    let report = engine.evaluate(input, targets)?;
+    let report = engine.evaluate(input.classes(targets))?;
     out.insert("accuracy".into(), list(vec![report.accuracy_spike_count()]));
 
-    let (loss, gradients) = engine.gradients(input, targets)?;
+    let (loss, gradients) = engine.gradients(input.classes(targets))?;
     out.insert("loss".into(), list(vec![loss]));
     for (name, gradient) in gradients.tensors() {
         let gradient = gradient.mapv(Float::as_f64);
@@ -96,7 +96,7 @@ pub(super) fn compute<F: Float>(fixture: &Fixture, engine: &mut dyn Engine<F>) -
     let kept = fixture.kept_updates();
     for n in 1..=fixture.updates() {
         let (input, targets) = batches.get(n - 1, fixture);
-        let report = engine.train_step(input, targets)?;
+        let report = engine.train_step(input.classes(targets))?;
         losses.push(report.loss);
         accuracies.push(report.accuracy_spike_count());
         if kept.contains(&n) {

@@ -109,7 +109,7 @@ fn run(case: &Case<'_>, noise: f64, seed: u64) -> Option<Run> {
             near.push(n);
         }
         recordings.push(recording);
-        let (loss, mut gradients) = engine.gradients(input, fixture.targets()).ok()?;
+        let (loss, mut gradients) = engine.gradients(input.classes(fixture.targets())).ok()?;
         losses.push(loss);
         let size = noise * largest(gradients.tensors().iter().flat_map(|(_, g)| g.iter()));
         let mut state = seed;

@@ -21,8 +21,8 @@ fn twenty_updates_agree_with_the_cpu() {
             .unwrap();
         let mut gpu = engine(network(), objective(), Adam::new(1e-3));
         for n in 0..20 {
-            let expected = cpu.train_step(input, &targets(8, 5)).unwrap();
-            let found = gpu.train_step(input, &targets(8, 5)).unwrap();
+            let expected = cpu.train_step(input.classes(&targets(8, 5))).unwrap();
+            let found = gpu.train_step(input.classes(&targets(8, 5))).unwrap();
             assert!(
                 expected.firing_rate.iter().all(|&rate| rate > 0.01),
                 "{expected:?}"
@@ -223,16 +223,16 @@ fn training_has_the_bits_of_the_cpu() {
             .engine(network.clone(), objective.clone(), Adam::new(1e-3))
             .unwrap();
         let mut gpu = engine(network, objective, Adam::new(1e-3));
-        let (_, a) = cpu.gradients(input, &targets).unwrap();
-        let (_, b) = gpu.gradients(input, &targets).unwrap();
+        let (_, a) = cpu.gradients(input.classes(&targets)).unwrap();
+        let (_, b) = gpu.gradients(input.classes(&targets)).unwrap();
         for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
             assert_bits(&format!("{what}: gradient of {name}"), a, b);
         }
         for step in 0..3 {
             cpu.measure_gradients(step == 1);
             gpu.measure_gradients(step == 1);
-            let a = cpu.train_step(input, &targets).unwrap();
-            let b = gpu.train_step(input, &targets).unwrap();
+            let a = cpu.train_step(input.classes(&targets)).unwrap();
+            let b = gpu.train_step(input.classes(&targets)).unwrap();
             assert_eq!(a.firing_rate, b.firing_rate, "{what}");
             assert!(
                 a.firing_rate.iter().all(|&rate| rate > 0.01),
@@ -286,8 +286,8 @@ fn every_surrogate_has_the_bits_of_the_cpu() {
                     .engine(network.clone(), loss.clone(), Adam::new(1e-3))
                     .unwrap();
                 let mut gpu = engine(network.clone(), loss, Adam::new(1e-3));
-                let (_, a) = cpu.gradients(input, &targets).unwrap();
-                let (_, b) = gpu.gradients(input, &targets).unwrap();
+                let (_, a) = cpu.gradients(input.classes(&targets)).unwrap();
+                let (_, b) = gpu.gradients(input.classes(&targets)).unwrap();
                 for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
                     assert!(a.iter().any(|&g| g != 0.0), "{what}: {name}");
                     assert_bits(&format!("{what}: gradient of {name}"), a, b);
@@ -301,7 +301,8 @@ fn every_surrogate_has_the_bits_of_the_cpu() {
 /// membranes' squares and spikes at a price that differs from step to step, as asked for.
 fn reads_hidden_layers(membranes: bool, spikes: bool) -> Loss {
     Loss::custom(move |recording: &Recording, targets: &[usize]| {
-        let (mut loss, mut adjoints) = Loss::CrossEntropyMembrane.evaluate(recording, targets)?;
+        let (mut loss, mut adjoints) =
+            Loss::CrossEntropyMembrane.evaluate(recording.classes(targets))?;
         for k in 0..recording.num_layers() - 1 {
             let trace = recording.trace(k + 1).expect("all layers are kept");
             let mut add =
@@ -344,8 +345,8 @@ fn same_gradients(
             "{what}"
         );
     }
-    let (loss, a) = expected.gradients(input, &targets).unwrap();
-    let (found_loss, b) = found.gradients(input, &targets).unwrap();
+    let (loss, a) = expected.gradients(input.classes(&targets)).unwrap();
+    let (found_loss, b) = found.gradients(input.classes(&targets)).unwrap();
     let close = (loss - found_loss).abs() <= 1e-5 * loss.abs();
     assert!(close, "{what}: {loss} against {found_loss}");
     let max =
@@ -365,7 +366,7 @@ fn same_gradients(
             "{what}: {name} is off by {off} of {largest}"
         );
     }
-    let report = found.train_step(input, &targets).unwrap();
+    let report = found.train_step(input.classes(&targets)).unwrap();
     assert_eq!(report.loss, found_loss, "{what}");
     b.tensors()[0].1.iter().copied().collect()
 }
@@ -461,8 +462,8 @@ fn large_products_agree_with_the_cpu() {
     for (a, b) in pairs {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5));
     }
-    let (_, expected) = cpu.gradients(input, &targets).unwrap();
-    let (_, found) = gpu.gradients(input, &targets).unwrap();
+    let (_, expected) = cpu.gradients(input.classes(&targets)).unwrap();
+    let (_, found) = gpu.gradients(input.classes(&targets)).unwrap();
     for ((name, a), (_, b)) in expected.tensors().iter().zip(found.tensors()) {
         let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
         assert!(
@@ -500,9 +501,9 @@ fn a_thousand_samples_agree_with_the_cpu() {
     let mut cpu = Device::Cpu
         .engine(network.clone(), loss(), Adam::new(1e-3))
         .unwrap();
-    let (_, a) = cpu.gradients(input, &targets).unwrap();
+    let (_, a) = cpu.gradients(input.classes(&targets)).unwrap();
     let mut gpu = engine(network, loss(), Adam::new(1e-3));
-    let (_, b) = gpu.gradients(input, &targets).unwrap();
+    let (_, b) = gpu.gradients(input.classes(&targets)).unwrap();
     for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
         let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
         let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
@@ -527,7 +528,10 @@ fn three_hundred_classes_agree_with_the_cpu() {
             .engine(network.clone(), loss.clone(), Adam::new(1e-3))
             .unwrap();
         let mut gpu = engine(network.clone(), loss.clone(), Adam::new(1e-3));
-        let (a, b) = (cpu.evaluate(input, &targets), gpu.evaluate(input, &targets));
+        let (a, b) = (
+            cpu.evaluate(input.classes(&targets)),
+            gpu.evaluate(input.classes(&targets)),
+        );
         let (a, b) = (a.unwrap(), b.unwrap());
         assert!(
             (a.loss - b.loss).abs() <= 1e-5 * a.loss,
@@ -540,8 +544,8 @@ fn three_hundred_classes_agree_with_the_cpu() {
             gpu.classify(input, read_out, &mut classes[1]).unwrap();
             assert_eq!(classes[0], classes[1], "{read_out:?}");
         }
-        let (_, a) = cpu.gradients(input, &targets).unwrap();
-        let (_, b) = gpu.gradients(input, &targets).unwrap();
+        let (_, a) = cpu.gradients(input.classes(&targets)).unwrap();
+        let (_, b) = gpu.gradients(input.classes(&targets)).unwrap();
         for ((name, a), (_, b)) in a.tensors().iter().zip(b.tensors()) {
             let largest = a.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
             let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest;
@@ -571,7 +575,9 @@ fn announced_batches_change_no_bit() {
             for x in [batch.clone(), bytes(k)] {
                 announce(&mut engine, k);
                 let input = Input::constant(x.view(), 12);
-                let report = engine.train_step(input, &targets(x.nrows(), 5)).unwrap();
+                let report = engine
+                    .train_step(input.classes(&targets(x.nrows(), 5)))
+                    .unwrap();
                 results.push(report.loss.to_bits());
             }
         }
@@ -579,7 +585,7 @@ fn announced_batches_change_no_bit() {
     };
     let send = |engine: &mut CudaEngine, x: &Array2<f32>, steps: usize| {
         engine
-            .prefetch(Input::constant(x.view(), steps), &targets(x.nrows(), 5))
+            .prefetch(Input::constant(x.view(), steps).classes(&targets(x.nrows(), 5)))
             .unwrap();
     };
     let plain = run(&|_, _| {});
@@ -601,7 +607,7 @@ fn announced_batches_change_no_bit() {
             send(engine, &bytes(k), 12);
             let x = images(3, 21);
             engine
-                .evaluate(Input::constant(x.view(), 7), &targets(3, 5))
+                .evaluate(Input::constant(x.view(), 7).classes(&targets(3, 5)))
                 .unwrap();
         }),
         ("more than there is room for", &|engine, k| {
@@ -625,9 +631,9 @@ fn announced_batches_change_no_bit() {
     let mut engines = [false, true].map(|announce| {
         let mut engine = engine(network(), objective(), Adam::new(1e-2));
         if announce {
-            engine.prefetch(input, &[1; 6]).unwrap();
+            engine.prefetch(input.classes(&[1; 6])).unwrap();
         }
-        engine.train_step(input, &targets(6, 5)).unwrap();
+        engine.train_step(input.classes(&targets(6, 5))).unwrap();
         engine
     });
     let [a, b] = engines
@@ -635,7 +641,7 @@ fn announced_batches_change_no_bit() {
         .map(|engine| bits(&engine.to_network().unwrap()));
     assert_eq!(a, b);
     // What cannot be trained on is not taken.
-    let error = engines[0].prefetch(input, &[7; 6]).unwrap_err();
+    let error = engines[0].prefetch(input.classes(&[7; 6])).unwrap_err();
     assert!(matches!(error, Error::Target { .. }), "{error}");
 }
 
@@ -649,13 +655,13 @@ fn clipped_updates_agree_with_the_reference() {
     let (x, targets) = (images(6, 21), targets(6, 5));
     let input = Input::constant(x.view(), 10);
     let train = |mut engine: Box<dyn Engine>| {
-        engine.train_step(input, &targets).unwrap();
+        engine.train_step(input.classes(&targets)).unwrap();
         let network = engine.to_network().unwrap();
         (engine.to_optimizer().unwrap(), bits(&network))
     };
     let gpu = |adam: Optimizer| train(Box::new(engine(network(), objective(), adam)));
     let (_, gradients) = engine(network(), objective(), Adam::new(1e-3))
-        .gradients(input, &targets)
+        .gradients(input.classes(&targets))
         .unwrap();
     let squares = gradients
         .tensors()
@@ -714,10 +720,10 @@ fn mnist_agrees_with_the_cpu(hidden: usize, batch: usize, steps: usize) {
     let mut curve = Vec::new();
     for k in 0..20 {
         if k < 19 {
-            gpu.prefetch(input(k + 1), targets(k + 1)).unwrap();
+            gpu.prefetch(input(k + 1).classes(targets(k + 1))).unwrap();
         }
-        let expected = cpu.train_step(input(k), targets(k)).unwrap();
-        let found = gpu.train_step(input(k), targets(k)).unwrap();
+        let expected = cpu.train_step(input(k).classes(targets(k))).unwrap();
+        let found = gpu.train_step(input(k).classes(targets(k))).unwrap();
         let error = (expected.loss - found.loss).abs() / expected.loss;
         println!(
             "update {k}: loss {}, {error:e} from the CPU engine",

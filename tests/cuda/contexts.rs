@@ -63,23 +63,23 @@ fn use_all(before: &str) {
     let own = before.to_owned();
     let custom = Loss::custom(move |recording: &Recording, targets: &[usize]| {
         assert_eq!(current(), own, "in a custom loss");
-        Loss::CrossEntropyMembrane.evaluate(recording, targets)
+        Loss::CrossEntropyMembrane.evaluate(recording.classes(targets))
     });
     for loss in [Loss::CrossEntropyMembrane, custom] {
         let mut engine = engine(network(), loss, Adam::new(1e-3));
         check("new");
-        engine.prefetch(input, &targets).unwrap();
+        engine.prefetch(input.classes(&targets)).unwrap();
         check("prefetch");
-        engine.train_step(input, &targets).unwrap();
+        engine.train_step(input.classes(&targets)).unwrap();
         check("train_step");
         engine.measure_gradients(true);
-        let report = engine.train_step(input, &targets).unwrap();
+        let report = engine.train_step(input.classes(&targets)).unwrap();
         assert!(report.gradient_norms.is_some());
         engine.measure_gradients(false);
         check("measured step");
-        engine.evaluate(input, &targets).unwrap();
+        engine.evaluate(input.classes(&targets)).unwrap();
         check("evaluate");
-        engine.gradients(input, &targets).unwrap();
+        engine.gradients(input.classes(&targets)).unwrap();
         check("gradients");
         engine.forward(input, &Record::All).unwrap();
         check("forward");
@@ -91,7 +91,7 @@ fn use_all(before: &str) {
         check("network");
         engine.to_optimizer().unwrap();
         check("optimizer");
-        assert!(engine.train_step(input, &[9; 4]).is_err());
+        assert!(engine.train_step(input.classes(&[9; 4])).is_err());
         check("wrong targets");
         drop(engine);
         check("dropped");
@@ -106,7 +106,7 @@ fn use_all(before: &str) {
             }
         }
         let mut engine = engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-3));
-        assert!(engine.train_step(input, &targets).is_err());
+        assert!(engine.train_step(input.classes(&targets)).is_err());
         check("not finite");
     }
     check("dropped after an error");
@@ -141,10 +141,10 @@ fn released() {
     let mut first = engine(network(), objective(), Adam::new(1e-3));
     let handle = primary();
     let mut second = engine(network(), objective(), Adam::new(1e-3));
-    first.train_step(input, &targets).unwrap();
+    first.train_step(input.classes(&targets)).unwrap();
     drop(first);
     assert_eq!(primary(), handle);
-    second.train_step(input, &targets).unwrap();
+    second.train_step(input.classes(&targets)).unwrap();
     assert_eq!(primary(), handle);
     // On another thread than the one that made it.
     std::thread::spawn(move || drop(second)).join().unwrap();

@@ -89,12 +89,18 @@ fn steps() {
         let input = |k: usize| Input::constant(batches[k].images.view(), 5);
         for k in 0..steps {
             if let Some(next) = batches.get(k + 1) {
-                engine.prefetch(input(k + 1), &next.targets).unwrap();
+                engine
+                    .prefetch(input(k + 1).classes(&next.targets))
+                    .unwrap();
             }
             if kind == "evaluated" {
-                engine.evaluate(input(0), &batches[0].targets).unwrap();
+                engine
+                    .evaluate(input(0).classes(&batches[0].targets))
+                    .unwrap();
             }
-            engine.train_step(input(k), &batches[k].targets).unwrap();
+            engine
+                .train_step(input(k).classes(&batches[k].targets))
+                .unwrap();
         }
     }
     println!("trained");
@@ -144,8 +150,8 @@ fn child_work() -> spikegrad::Result<u64> {
     for batch in [2, 5] {
         let (x, targets) = (images(batch, 21), targets(batch, 5));
         let input = Input::constant(x.view(), 5);
-        twice(|| engine.evaluate(input, &targets))?;
-        twice(|| engine.prefetch(input, &targets))?;
+        twice(|| engine.evaluate(input.classes(&targets)))?;
+        twice(|| engine.prefetch(input.classes(&targets)))?;
         let mut tries = 0;
         twice(|| {
             tries += 1;
@@ -153,7 +159,7 @@ fn child_work() -> spikegrad::Result<u64> {
                 let now = engine.to_network()?;
                 assert_eq!(bits(&now), bits(&known), "a failed step left its traces");
             }
-            engine.train_step(input, &targets)
+            engine.train_step(input.classes(&targets))
         })?;
         known = twice(|| engine.to_network())?;
         twice(|| engine.classify(input, ReadOut::Membrane, &mut vec![0; batch]))?;

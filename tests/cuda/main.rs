@@ -121,7 +121,7 @@ fn two_runs_give_the_same_bits() {
             // Batches of different sizes, so that buffers are used again.
             let x = images(9 - 2 * n, 21);
             let report = engine
-                .train_step(Input::constant(x.view(), 12), &targets(9 - 2 * n, 5))
+                .train_step(Input::constant(x.view(), 12).classes(&targets(9 - 2 * n, 5)))
                 .unwrap();
             assert!(
                 report.firing_rate.iter().all(|&rate| rate > 0.01),
@@ -147,11 +147,11 @@ fn state_comes_out_and_goes_in() {
     let (input, targets) = (Input::constant(x.view(), 10), targets(6, 5));
     let mut straight = engine(network(), objective(), Adam::new(1e-2));
     for _ in 0..5 {
-        straight.train_step(input, &targets).unwrap();
+        straight.train_step(input.classes(&targets)).unwrap();
     }
     let mut first = engine(network(), objective(), Adam::new(1e-2));
     for _ in 0..2 {
-        first.train_step(input, &targets).unwrap();
+        first.train_step(input.classes(&targets)).unwrap();
     }
     let (network, adam) = (first.to_network().unwrap(), first.to_optimizer().unwrap());
     assert_eq!(adam.steps(), 2);
@@ -159,7 +159,7 @@ fn state_comes_out_and_goes_in() {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             for _ in 0..3 {
-                second.train_step(input, &targets).unwrap();
+                second.train_step(input.classes(&targets)).unwrap();
             }
         });
         thread.join().unwrap();
@@ -178,7 +178,7 @@ fn infinite_parameters_are_reported() {
     }
     let x = images(3, 21);
     let mut engine = engine(network(), Loss::CrossEntropyMembrane, Adam::new(3.3e38));
-    let mut step = || engine.train_step(Input::constant(x.view(), 6), &targets(3, 5));
+    let mut step = || engine.train_step(Input::constant(x.view(), 6).classes(&targets(3, 5)));
     let error = (0..3)
         .find_map(|_| step().err())
         .expect("such steps leave every range");
@@ -209,7 +209,9 @@ fn a_step_that_is_not_finite_changes_nothing() {
             }
         }
         let mut engine = engine(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-3));
-        let error = engine.train_step(input, &targets(3, 5)).unwrap_err();
+        let error = engine
+            .train_step(input.classes(&targets(3, 5)))
+            .unwrap_err();
         assert!(
             matches!(&error, Error::NonFinite { what: found, position, .. }
                 if found.starts_with(what) && position.starts_with(place)),
@@ -251,8 +253,14 @@ fn gradients_that_overflow_change_nothing() {
         Adam::new(1e-3).clip_norm(1.0),
     ] {
         let mut engine = engine(network.clone(), Loss::CrossEntropyMembrane, adam);
-        assert!(engine.evaluate(input, &[0, 1, 0]).unwrap().loss.is_finite());
-        let error = engine.train_step(input, &[0, 1, 0]).unwrap_err();
+        assert!(
+            engine
+                .evaluate(input.classes(&[0, 1, 0]))
+                .unwrap()
+                .loss
+                .is_finite()
+        );
+        let error = engine.train_step(input.classes(&[0, 1, 0])).unwrap_err();
         assert!(
             matches!(&error, Error::NonFinite { what, .. } if what.contains("gradient of")),
             "{error}"

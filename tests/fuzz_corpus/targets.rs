@@ -359,14 +359,14 @@ fn run(engine: &mut dyn Engine, input: Input<'_>, targets: &[usize]) {
         }
         Err(error) => assert_clear(&error),
     }
-    match engine.gradients(input, targets) {
+    match engine.gradients(input.classes(targets)) {
         Ok((loss, gradients)) => assert!(loss.is_finite() && gradients.norm() >= 0.0),
         Err(error) => assert_clear(&error),
     }
     let mut spoilt = false;
     for _ in 0..3 {
         let before = engine.to_network().unwrap();
-        match engine.train_step(input, targets) {
+        match engine.train_step(input.classes(targets)) {
             Ok(report) => assert!(report.loss.is_finite()),
             // The update itself was too large for a number: the one error that comes too late, once.
             Err(Error::NonFinite { what, .. }) if what.contains(" after update ") => {

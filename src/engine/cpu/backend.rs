@@ -13,8 +13,8 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
-    Adjoints, Gradients, Input, Layer, Loss, Network, Objective, Optimizer, ReadOut, Record,
-    Recording, Result, StepReport,
+    Adjoints, Gradients, Input, Layer, Network, Objective, Optimizer, ReadOut, Record, Recording,
+    Result, Samples, StepReport, Targets,
     engine::driver::{Backend, Mode, Norms},
     optim::Update,
     tensors::Tensors,
@@ -243,31 +243,32 @@ impl Backend<f32> for Cpu {
 
     fn run(
         &mut self,
-        input: Input<'_>,
-        targets: &[usize],
+        Samples { input, targets }: Samples<'_>,
         objective: &Objective,
         mode: Mode<'_>,
     ) -> Result<Option<StepReport>> {
-        match objective.loss {
-            Loss::Custom(_) => Ok(None),
-            _ => (self.step(input, targets, AdjointSource::Objective(objective), mode)).map(Some),
+        let Targets::Classes(classes) = targets else {
+            return Ok(None);
+        };
+        match objective.loss.is_fused() {
+            true => {
+                (self.step(input, classes, AdjointSource::Objective(objective), mode)).map(Some)
+            }
+            false => Ok(None),
         }
     }
 
     fn run_back(
         &mut self,
         input: Input<'_>,
-        targets: &[usize],
         recording: &Recording,
         adjoints: &Adjoints,
         mode: Mode<'_>,
     ) -> Result<Norms> {
-        let report = self.step(
-            input,
-            targets,
-            AdjointSource::Adjoints(recording, adjoints),
-            mode,
-        )?;
+        // The correct answers have been counted.
+        let classes = vec![0; input.batch()];
+        let adjoints = AdjointSource::Adjoints(recording, adjoints);
+        let report = self.step(input, &classes, adjoints, mode)?;
         Ok(report.gradient_norms)
     }
 

@@ -34,7 +34,7 @@ use super::driver::{Backend, Driver, Mode, Norms};
 use crate::Error;
 use crate::{
     Adjoints, Gradients, Input, Loss, Network, Objective, Optimizer, ReadOut, Record, Recording,
-    Result, StepReport, neuron::Neurons,
+    Result, Samples, StepReport, Targets, neuron::Neurons,
 };
 
 /// Whether the engine has these neurons; others are [`Error::Unsupported`].
@@ -221,14 +221,13 @@ impl Backend<f32> for Cuda {
 
     fn run(
         &mut self,
-        input: Input<'_>,
-        targets: &[usize],
+        Samples { input, targets }: Samples<'_>,
         objective: &Objective,
         mode: Mode<'_>,
     ) -> Result<Option<StepReport>> {
-        if matches!(objective.loss, Loss::Custom(_)) {
+        let (Targets::Classes(targets), true) = (targets, objective.loss.is_fused()) else {
             return Ok(None);
-        }
+        };
         let _entered = self.machine.enter()?;
         let (back, optimizer) = (mode.backward(), optimizer(mode));
         let counted = (self.machine).run(input, targets, objective, back, optimizer)?;
@@ -242,7 +241,6 @@ impl Backend<f32> for Cuda {
     fn run_back(
         &mut self,
         input: Input<'_>,
-        _: &[usize],
         _: &Recording,
         adjoints: &Adjoints,
         mode: Mode<'_>,
@@ -283,18 +281,14 @@ impl Backend<f32> for Cuda {
         Ok(())
     }
 
-    /// A custom loss is computed on the host: then there is nothing to send ahead.
-    fn prefetch(
-        &mut self,
-        input: Input<'_>,
-        targets: &[usize],
-        objective: &Objective,
-    ) -> Result<()> {
-        if matches!(objective.loss, Loss::Custom(_)) {
+    /// Other losses are computed on the host: then there is nothing to send ahead.
+    fn prefetch(&mut self, samples: Samples<'_>, objective: &Objective) -> Result<()> {
+        let Samples { input, targets } = samples;
+        let (Targets::Classes(targets), true) = (targets, objective.loss.is_fused()) else {
             return Ok(());
-        }
+        };
         self.check_input(input)?;
-        input.check_targets(&self.template, targets)?;
+        samples.check_targets(&self.template)?;
         let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
     }

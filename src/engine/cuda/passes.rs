@@ -317,7 +317,9 @@ impl Machine {
                 on_target,
                 off_target,
             }) => (6, on_target as f32, off_target as f32, 2.0 * element, false),
-            Some(Loss::Custom(_)) => unreachable!("a custom loss is computed on the host"),
+            Some(Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_)) => {
+                unreachable!("these losses are computed on the host")
+            }
         };
         let traces = &mut self.traces[last];
         let mut adjoint = NULL;

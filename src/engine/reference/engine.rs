@@ -98,7 +98,6 @@ impl<F: Float> Backend<F> for Reference<F> {
     fn run_back(
         &mut self,
         input: Input<'_, F>,
-        _: &[usize],
         recording: &Recording<F>,
         adjoints: &Adjoints<F>,
         mode: Mode<'_, F>,

@@ -86,7 +86,7 @@ fn steps() -> Vec<(String, String)> {
                         Input::constant(image.view(), 7),
                         Input::sequence(sequence.view()),
                     ] {
-                        let report = engine.train_step(input, &targets).unwrap();
+                        let report = engine.train_step(input.classes(&targets)).unwrap();
                         values.push(report.loss);
                         values.extend(report.firing_rate);
                     }
@@ -132,7 +132,7 @@ fn learnt() -> (String, String) {
     let mut losses = Vec::new();
     for _ in 0..5 {
         let input = Input::constant(x.view(), 10);
-        losses.push(engine.train_step(input, &targets).unwrap().loss);
+        losses.push(engine.train_step(input.classes(&targets)).unwrap().loss);
     }
     ("learnt and clipped".into(), bits(&mut engine, losses))
 }
@@ -182,11 +182,14 @@ fn proved() -> (String, String) {
     let checked = gradcheck(&wide, input, &[0, 1, 2], loss.clone()).unwrap();
     assert!(checked.passes(), "{checked:?}");
     let mut reference = ReferenceEngine::new(wide, loss, Adam::new(1e-2)).unwrap();
-    let expected = reference.train_step(input, &[0, 1, 2]).unwrap().loss;
+    let expected = reference
+        .train_step(input.classes(&[0, 1, 2]))
+        .unwrap()
+        .loss;
     let x = x.mapv(|x| x as f32);
     let mut engine = portable(network, Loss::CrossEntropyMembrane);
     let input = Input::constant(x.view(), 6);
-    let found = engine.train_step(input, &[0, 1, 2]).unwrap().loss;
+    let found = engine.train_step(input.classes(&[0, 1, 2])).unwrap().loss;
     assert!((found - expected).abs() < 1e-5, "{found} {expected}");
     ("gradcheck".into(), bits(&mut engine, [found]))
 }
