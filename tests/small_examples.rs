@@ -86,3 +86,19 @@ fn own_neuron_is_proved_trained_and_resumed() {
     let accuracy = accuracy.and_then(|rest| rest.split(',').next()?.parse().ok());
     assert!(accuracy > Some(0.9), "{printed}");
 }
+
+/// snnTorch's first regression tutorial, to the error that it prints.
+#[test]
+#[cfg(feature = "plot")]
+fn regression_follows_the_tutorials_signal() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("deep").join("signal.svg");
+    let printed = run("regression", &[path.to_str().expect("UTF-8")]);
+    let line = printed
+        .lines()
+        .find(|line| line.starts_with("mean absolute error"));
+    let error = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    assert!(error.is_some_and(|error| error <= 1.2e-2), "{printed}");
+    let svg = fs::read_to_string(path).expect("a plot");
+    assert!(svg.contains("output membrane (last:") && svg.contains("target (last: 0.748)"));
+}

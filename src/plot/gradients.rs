@@ -68,7 +68,7 @@ pub fn gradients(layers: &[Series]) -> Result<String> {
         true => norm.log10(),
         false => y.lo,
     };
-    lines(layers, &y, height)
+    lines(layers, "batch", &y, height)
 }
 
 fn check(layers: &[Series]) -> Result<()> {

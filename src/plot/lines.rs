@@ -1,4 +1,4 @@
-//! Lines over the batches of a run, with a legend that gives each one's last value.
+//! Lines over batches or steps, with a legend that gives each one's last value.
 
 use super::Series;
 use super::canvas::{self, Axis, Frame, style};
@@ -12,8 +12,13 @@ const PLOT_HEIGHT: f64 = 360.0;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 28.0;
 
-/// Draws checked series; `height` is where a value lies on the axis `y`.
-pub(super) fn lines(series: &[Series], y: &Axis, height: impl Fn(f64) -> f64) -> Result<String> {
+/// Draws checked series; `x` names their axis, and `height` is where a value lies on the axis `y`.
+pub(super) fn lines(
+    series: &[Series],
+    x: &str,
+    y: &Axis,
+    height: impl Fn(f64) -> f64,
+) -> Result<String> {
     let markers = [Marker::Circle, Marker::Square, Marker::Triangle];
     let look = |i: usize| (COLOURS[i % COLOURS.len()], markers[i / COLOURS.len() % 3]);
     let points = series.iter().flat_map(|series| &series.points);
@@ -42,7 +47,7 @@ pub(super) fn lines(series: &[Series], y: &Axis, height: impl Fn(f64) -> f64) ->
             bottom: below,
             x_labels: true,
         };
-        let x = Axis::new("batch", 0.0, end.max(1.0), 9, 1.0);
+        let x = Axis::new(x, 0.0, end.max(1.0), 9, 1.0);
         let mut chart = canvas::panel(area, frame, &x, y)?;
         for (i, series) in series.iter().enumerate() {
             let (colour, marker) = look(i);

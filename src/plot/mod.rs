@@ -1,7 +1,7 @@
 //! Plots of a training run and of single samples, as SVG text.
 //!
-//! There are six plots, each a pure function from numbers to a `String`: [`loss`], [`accuracy`],
-//! [`gradients`] and [`learning_rate`] over the batches, [`raster()`] of the spikes and [`traces()`] of the membranes
+//! There are seven plots, each a pure function from numbers to a `String`: [`loss`], [`accuracy`],
+//! [`gradients`] and [`learning_rate`] over the batches, [`signals`] over the steps, [`raster()`] of the spikes and [`traces()`] of the membranes
 //! of one sample. [`save`] writes the text to a file. No system font or library is needed: labels
 //! are SVG `<text>` in the viewer's sans-serif font, with generous space.
 //!
@@ -60,6 +60,7 @@ mod legend;
 mod lines;
 mod raster;
 mod rate;
+mod signals;
 mod traces;
 
 use std::path::Path;
@@ -75,6 +76,7 @@ pub use curves::{Curves, Series, accuracy, loss};
 pub use gradients::{gradient_norms, gradients};
 pub use raster::{Image, Panel, Raster, raster};
 pub use rate::learning_rate;
+pub use signals::signals;
 pub use traces::{Traces, traces};
 
 /// Maximum number of series in a plot of curves.

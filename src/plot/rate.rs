@@ -55,5 +55,10 @@ pub fn learning_rate(history: &History) -> Result<String> {
         label: name.into(),
         points,
     };
-    lines(&[series], &Axis::new(name, 0.0, high, 6, 0.0), |rate| rate)
+    lines(
+        &[series],
+        "batch",
+        &Axis::new(name, 0.0, high, 6, 0.0),
+        |rate| rate,
+    )
 }
