@@ -68,6 +68,7 @@ pub(crate) mod decode;
 #[doc(hidden)]
 pub mod disk;
 mod encode;
+mod file_tensors;
 mod folder;
 mod lock;
 mod mount;

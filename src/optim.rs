@@ -17,14 +17,18 @@ pub mod adam;
 pub mod adamax;
 pub mod schedule;
 pub mod sgd;
+mod step;
 mod update;
 
 use std::fmt::Display;
 
 use ndarray::ArrayD;
 
-pub(crate) use self::update::{Step, Update, Updates, with_step};
 pub use self::{adam::Adam, adamax::Adamax, schedule::Schedule, sgd::Sgd};
+pub(crate) use self::{
+    step::Step,
+    update::{Update, Updates, with_step},
+};
 use crate::{Error, Float, Gradients, Network, Result, finite::check_finite};
 
 /// The rule of an optimizer, with its settings.

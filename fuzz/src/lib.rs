@@ -9,6 +9,9 @@ use tempfile::TempDir;
 #[allow(dead_code)]
 #[path = "../../examples/mnist/args.rs"]
 mod args;
+#[allow(dead_code)]
+#[path = "../../examples/mnist/optimizer.rs"]
+mod optimizer;
 #[path = "../../tests/fuzz_corpus/targets.rs"]
 pub mod targets;
 #[path = "../../examples/verify/args.rs"]

@@ -15,7 +15,7 @@
     clippy::cast_possible_truncation
 )]
 
-use super::decode::FileTensors;
+use super::file_tensors::FileTensors;
 use crate::{
     Gradients, Network, Optimizer,
     optim::{Adam, Adamax, Group, Rule, Schedule, Sgd, schedule::Curve},

@@ -17,8 +17,7 @@
 
 use super::{
     above_0, finite_from_0, require,
-    sgd::{decayed, faded},
-    update::Step,
+    step::{Step, decayed, faded},
 };
 use crate::{
     Float, Result,

@@ -12,8 +12,7 @@
 use super::{
     adam::check_means,
     finite_from_0,
-    sgd::{decayed, faded},
-    update::Step,
+    step::{Step, decayed, faded},
 };
 use crate::{
     Float, Result,

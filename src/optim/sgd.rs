@@ -9,7 +9,10 @@
 //! Source: Sutskever et al., *On the importance of initialization and momentum in deep learning*, ICML
 //! 2013, with the learning rate outside the buffer as in PyTorch.
 
-use super::{finite_from_0, require, update::Step};
+use super::{
+    finite_from_0, require,
+    step::{Step, decayed, faded},
+};
 use crate::{
     Float, Result,
     neuron::{Arithmetic, Num},
@@ -152,20 +155,4 @@ impl<F: Float> Step for Momentum<F> {
         };
         (w - along * self.lr.as_f64(), [buffer, unused])
     }
-}
-
-/// `g + λ w`; `g` itself without decay.
-#[inline(always)]
-pub(super) fn decayed<A: Arithmetic, F: Float>(decay: F, w: Num<A>, g: Num<A>) -> Num<A> {
-    match decay > F::zero() {
-        true => w.mul_add(decay.as_f64(), g),
-        false => g,
-    }
-}
-
-/// A decaying mean, or 0 if it is no longer normal in `f32`.
-#[inline(always)]
-pub(super) fn faded<A: Arithmetic>(mean: Num<A>) -> Num<A> {
-    let normal = mean.literal(f32::MIN_POSITIVE.into());
-    normal.select_above(mean.abs(), 0.0, mean) // a NaN stays
 }

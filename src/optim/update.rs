@@ -2,29 +2,11 @@
 
 use ndarray::{ArrayViewD, ArrayViewMutD, Zip};
 
-use super::{adam::Moments, adamax::Maximum, sgd};
+use super::{adam::Moments, adamax::Maximum, sgd, step::Step};
 use crate::{
     Float,
-    neuron::{Arithmetic, Num, Scalar},
+    neuron::{Num, Scalar},
 };
-
-/// The step of an optimizer, written once: every engine runs it in its own arithmetic.
-pub(crate) trait Step: Copy {
-    /// How many numbers the optimizer keeps for each weight, 0 to 2.
-    const KEPT: usize;
-
-    /// Whether the last kept number can overflow although no gradient is large, which engines then
-    /// watch.
-    #[inline(always)]
-    fn can_overflow(&self) -> bool {
-        false
-    }
-
-    /// The new weight `w` for its gradient `g`, and the new kept numbers. Those beyond
-    /// [`KEPT`](Self::KEPT) are returned as they are.
-    fn step<A: Arithmetic>(&self, w: Num<A>, g: Num<A>, kept: [Num<A>; 2])
-    -> (Num<A>, [Num<A>; 2]);
-}
 
 /// The constants of one update.
 #[derive(Clone, Copy, Debug)]

@@ -300,9 +300,8 @@ fn every_surrogate_has_the_bits_of_the_cpu() {
 /// A loss of one's own that reads all layers: the mean membrane cross entropy, and of hidden ones the
 /// membranes' squares and spikes at a price that differs from step to step, as asked for.
 fn reads_hidden_layers(membranes: bool, spikes: bool) -> Loss {
-    Loss::custom(move |recording: &Recording, targets: &[usize]| {
-        let (mut loss, mut adjoints) =
-            Loss::CrossEntropyMembrane.evaluate(recording.classes(targets))?;
+    Loss::custom(move |recording: &Recording, targets: Targets<'_>| {
+        let (mut loss, mut adjoints) = Loss::CrossEntropyMembrane.evaluate(recording, targets)?;
         for k in 0..recording.num_layers() - 1 {
             let trace = recording.trace(k + 1).expect("all layers are kept");
             let mut add =

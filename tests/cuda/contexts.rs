@@ -61,9 +61,9 @@ fn use_all(before: &str) {
     let x = images(4, 21);
     let (input, targets) = (Input::constant(x.view(), 6), targets(4, 5));
     let own = before.to_owned();
-    let custom = Loss::custom(move |recording: &Recording, targets: &[usize]| {
+    let custom = Loss::custom(move |recording: &Recording, targets: Targets<'_>| {
         assert_eq!(current(), own, "in a custom loss");
-        Loss::CrossEntropyMembrane.evaluate(recording.classes(targets))
+        Loss::CrossEntropyMembrane.evaluate(recording, targets)
     });
     for loss in [Loss::CrossEntropyMembrane, custom] {
         let mut engine = engine(network(), loss, Adam::new(1e-3));

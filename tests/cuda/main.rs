@@ -26,7 +26,7 @@ use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
     Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Synaptic,
-    Trainer,
+    Targets, Trainer,
     data::Dataset,
     neuron::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, Spike},
 };
