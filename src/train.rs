@@ -20,11 +20,13 @@
 //! # Ok::<(), spikegrad::Error>(())
 //! ```
 
+mod early_stopping;
 mod inactive;
 mod warnings;
 
 use std::{ops::ControlFlow, time::Duration};
 
+pub use early_stopping::{EarlyStopping, best_epoch};
 pub use inactive::{Activity, InactiveLayer};
 use ndarray::Axis;
 

@@ -667,3 +667,64 @@ fn runs_from_anywhere() {
     assert!(output.status.success(), "{output:?}");
     assert!(dir.path().join("runs/mnist/summary.json").is_file());
 }
+
+/// The network that is kept is that of the epoch with the lowest loss, also when the run is resumed; and
+/// the run ends where it was told to.
+#[test]
+fn the_best_epoch_is_kept() {
+    if no_data() {
+        return;
+    }
+    let summary = |dir: &TempDir| -> Value {
+        serde_json::from_str(&text(dir.path(), "summary.json")).expect("JSON")
+    };
+    let start = |out: &Path, options: &str| {
+        let mut command = example();
+        command.args("--limit 256 --batch-size 64 --hidden 32 --steps 5".split(' '));
+        command.args(options.split(' ')).arg("--out").arg(out);
+        command.output().expect("the example starts")
+    };
+    let run = |options: &str| {
+        let dir = tempdir().expect("a folder");
+        let output = start(dir.path(), options);
+        assert!(output.status.success(), "{options}: {output:?}");
+        dir
+    };
+    let all = run("--epochs 5 --lr 0.02 --keep-best");
+    let found = summary(&all);
+    let losses: Vec<f64> = found["epochs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| number(&e["val_loss"]))
+        .collect();
+    let best = number(&found["best_epoch"]) as usize;
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(losses[best - 1], least);
+    assert!(best < 5, "a later epoch is worse: {losses:?}");
+    let until = run(&format!("--epochs {best} --lr 0.02"));
+    let model = |dir: &TempDir| read(dir.path(), "model.safetensors");
+    assert!(model(&all) == model(&until));
+    let last = run("--epochs 5 --lr 0.02");
+    assert!(model(&last) != model(&until));
+
+    // Stopped early, and again when it is resumed.
+    let out = tempdir().expect("a folder");
+    let checkpoints = out.path().join("checkpoints");
+    let options = format!(
+        "--epochs 5 --lr 0.02 --keep-best --early-stopping 1 --checkpoint {}",
+        checkpoints.display()
+    );
+    for resume in ["", " --resume"] {
+        let output = start(out.path(), &format!("{options}{resume}"));
+        assert!(output.status.success(), "{output:?}");
+        let epochs = summary(&out)["epochs"].as_array().unwrap().len();
+        let worse = losses
+            .windows(2)
+            .position(|pair| pair[1] >= pair[0])
+            .expect("a worse epoch");
+        assert_eq!(epochs, worse + 2, "{losses:?}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(printed.contains("stopped   early"), resume.is_empty());
+    }
+}

@@ -81,6 +81,15 @@ pub struct Args {
           allow_negative_numbers = true)]
     pub accumulate: usize,
 
+    /// Ends the run after N epochs in a row without a lower loss on the test images [default: never]
+    #[arg(long, value_name = "N", value_parser = between(1, MAX_EPOCHS), allow_negative_numbers = true)]
+    pub early_stopping: Option<usize>,
+
+    /// Keeps the network of the epoch with the lowest loss on the test images in model.safetensors,
+    /// not that of the last epoch
+    #[arg(long)]
+    pub keep_best: bool,
+
     /// Seed of the initial weights and of the order of the images
     #[arg(long, default_value = "0", value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,

@@ -14,10 +14,13 @@ use serde_json::json;
 use spikegrad::{
     Engine, Error, Optimizer, Result, Trainer,
     data::Dataset,
-    train::{History, Position},
+    train::{History, Position, best_epoch},
 };
 
 use crate::{args::Args, inside, memory, optimizer};
+
+/// The trained network.
+pub const MODEL: &str = "model.safetensors";
 
 /// Every file, in the order in which they are listed at the end.
 pub const NAMES: [&str; 9] = [
@@ -29,7 +32,7 @@ pub const NAMES: [&str; 9] = [
     "learning_rate.svg",
     "raster.svg",
     "traces.svg",
-    "model.safetensors",
+    MODEL,
 ];
 
 /// The folder `--out`.
@@ -160,12 +163,15 @@ pub fn summary(run: &Run<'_>) -> String {
             "lr": run.optimizer.rule.lr(),
             "clip_norm": run.optimizer.clip_norm,
             "accumulate": args.accumulate,
+            "early_stopping": args.early_stopping,
+            "keep_best": args.keep_best,
             "seed": args.seed,
             "device": args.device.to_string(),
             "threads": args.threads,
         },
         "device": run.engine.describe(),
         "warnings": history.warnings,
+        "best_epoch": best_epoch(history).map(|epoch| epoch + 1),
         "epochs": history.epochs.iter().map(epoch).collect::<Vec<_>>(),
         "neurons": run.neurons.json(),
         "train_step_ms_median": history.median_step_time().as_secs_f64() * 1e3,

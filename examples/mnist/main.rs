@@ -35,7 +35,7 @@ use std::{error::Error, ops::ControlFlow, process::ExitCode, time::Instant};
 use spikegrad::{
     Leaky, Loss, Network, Trainer,
     data::Mnist,
-    train::{History, Position},
+    train::{EarlyStopping, Event, History, Position, best_epoch},
 };
 
 use args::Args;
@@ -140,7 +140,13 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 
     // Which checkpoint could not be written.
     let mut unsaved: Option<spikegrad::Error> = None;
-    let trained = trainer.fit_into(
+    let stopping = args.early_stopping.map(EarlyStopping::new);
+    let over = |history: &History| stopping.as_ref().is_some_and(|s| s.is_over(history));
+    let mut run = trainer.clone();
+    if over(&history) {
+        run.epochs = history.epochs.len(); // it has stopped before
+    }
+    let trained = run.fit_into(
         &mut *training,
         &train,
         Some(&test),
@@ -148,14 +154,26 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         |engine, event| {
             inside::event(engine, event);
             report.event(engine, event)?;
+            let mut flow = ControlFlow::Continue(());
+            if let Event::Epoch { record, history } = event {
+                if args.keep_best && best_epoch(history) == Some(record.epoch) {
+                    let best = engine.to_network()?;
+                    folder.replace(files::MODEL, |path| best.save_safetensors(path))?;
+                }
+                if over(history) {
+                    report.stopped_early(best_epoch(history));
+                    flow = ControlFlow::Break(());
+                }
+            }
             let Some(checkpoints) = &mut checkpoints else {
-                return Ok(ControlFlow::Continue(()));
+                return Ok(flow);
             };
             // What was measured outlives a checkpoint that could not be written.
-            Ok(checkpoints.event(engine, event).unwrap_or_else(|error| {
+            let saved = checkpoints.event(engine, event).unwrap_or_else(|error| {
                 unsaved = Some(error);
                 ControlFlow::Break(())
-            }))
+            });
+            Ok(if flow.is_break() { flow } else { saved })
         },
     );
     if let Err(error) = trained {
@@ -194,7 +212,11 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
 
-    let network = training.to_network()?;
+    let mut network = training.to_network()?;
+    if args.keep_best {
+        network.load_safetensors(folder.path(files::MODEL))?;
+        training.set_network(network.clone())?;
+    }
     let neurons = inside::Neurons::look(&mut *training, &test, args.steps)?;
     let seconds = started.elapsed().as_secs_f64();
     let summary = files::summary(&files::Run {
@@ -212,7 +234,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     });
     folder.write("summary.json", &summary)?;
     folder.write("history.csv", &files::history(&history))?;
-    folder.replace("model.safetensors", |path| network.save_safetensors(path))?;
+    folder.replace(files::MODEL, |path| network.save_safetensors(path))?;
 
     let sample = pictures::Sample::record(&mut *training, &test, args.steps)?;
     pictures::history(&history, &folder)?;

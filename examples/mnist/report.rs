@@ -262,6 +262,14 @@ impl<'a> Report<'a> {
         self.done = 0;
     }
 
+    /// That the run ends before its last epoch; `best` is the epoch with the lowest loss, from 0.
+    pub fn stopped_early(&mut self, best: Option<usize>) {
+        let best = best.map_or(0, |best| best + 1);
+        self.say(&format!(
+            "stopped   early: no lower loss on the test images since epoch {best}"
+        ));
+    }
+
     /// Times, and where the results are.
     ///
     /// # Errors

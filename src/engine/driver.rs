@@ -190,6 +190,10 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         let when = format!(" {when} update {update}");
         self.backend.network()?.check_finite(&when)?;
         for (kept, tensors) in self.to_optimizer()?.state() {
+            let kept = match kept {
+                "exp_avg_sq" => "second moment", // as an update that is refused calls it
+                kept => kept,
+            };
             for (name, values) in tensors.tensors() {
                 check_finite(&format!("{kept} of {name}{when}"), values.iter())?;
             }

@@ -47,16 +47,20 @@ pub(in crate::engine) struct Reference<F: Float> {
     sum: Gradients<F>,
 }
 
-impl<F: Float> Reference<F> {
-    fn step(&mut self, optimizer: &Optimizer<F>, gradients: &Gradients<F>) -> Result<()> {
-        let mut optimizer = Optimizer {
-            kept: std::mem::take(&mut self.kept),
-            ..optimizer.clone()
-        };
-        let updated = optimizer.step(&mut self.network, gradients);
-        self.kept = optimizer.kept;
-        updated
-    }
+/// One update of the network; `kept` is what the optimizer keeps.
+fn step<F: Float>(
+    network: &mut Network<F>,
+    kept: &mut Vec<Gradients<F>>,
+    optimizer: &Optimizer<F>,
+    gradients: &Gradients<F>,
+) -> Result<()> {
+    let mut optimizer = Optimizer {
+        kept: std::mem::take(kept),
+        ..optimizer.clone()
+    };
+    let updated = optimizer.step(network, gradients);
+    *kept = optimizer.kept;
+    updated
 }
 
 impl<F: Float> Backend<F> for Reference<F> {
@@ -107,8 +111,8 @@ impl<F: Float> Backend<F> for Reference<F> {
         let Mode::Train { optimizer, measure } = mode else {
             return Ok(None);
         };
-        let gradients = self.gradients.clone();
-        self.step(optimizer, &gradients)?;
+        let (network, kept) = (&mut self.network, &mut self.kept);
+        step(network, kept, optimizer, &self.gradients)?;
         Ok(measure.then(|| self.gradients.layer_norms()))
     }
 
@@ -138,7 +142,7 @@ impl<F: Float> Backend<F> for Reference<F> {
     }
 
     fn update(&mut self, optimizer: &Optimizer<F>) -> Result<()> {
-        let sum = self.sum.clone();
-        self.step(optimizer, &sum)
+        let (network, kept) = (&mut self.network, &mut self.kept);
+        step(network, kept, optimizer, &self.sum)
     }
 }
