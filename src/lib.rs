@@ -185,7 +185,7 @@ pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use input::Input;
-pub use loss::{Adjoints, LayerAdjoint, Loss, Objective};
+pub use loss::{Adjoints, LayerAdjoint, Loss, Objective, Quantity};
 pub use metrics::{ReadOut, StepReport};
 pub use ndarray;
 pub use network::{Gradients, Layer, Network, NetworkBuilder};

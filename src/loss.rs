@@ -78,9 +78,11 @@ pub enum Loss<F: Float = f32> {
         /// Target potential of every other class; 0 in snnTorch.
         off_target: f64,
     },
-    /// Mean squared error of a quantity of the output from target values: `torch.nn.MSELoss`.
+    /// Mean squared error of a quantity of the output from target values: `torch.nn.MSELoss`. Every engine
+    /// records all layers of the batch for it, which takes memory for `T·B·N` numbers each.
     Mse(Quantity),
-    /// Mean absolute error of a quantity of the output from target values: `torch.nn.L1Loss`.
+    /// Mean absolute error of a quantity of the output from target values: `torch.nn.L1Loss`. It takes the
+    /// same memory.
     Mae(Quantity),
     /// A custom function; see [`Loss::custom`].
     Custom(Arc<LossFn<F>>),
@@ -224,6 +226,22 @@ impl<F: Float> Loss<F> {
         })
     }
 
+    /// Checks that the targets are of a kind that this loss compares with.
+    pub(crate) fn check_kind(&self, targets: Targets<'_, F>) -> Result<()> {
+        let expected = match (self, targets) {
+            (Loss::Custom(_), _) => return Ok(()),
+            (
+                Loss::Mse(Quantity::Membrane) | Loss::Mae(Quantity::Membrane),
+                Targets::Classes(_),
+            ) => "values [T, B, N], or [B, N] for the last step",
+            (Loss::Mse(Quantity::Membrane) | Loss::Mae(Quantity::Membrane), _) => return Ok(()),
+            (Loss::Mse(_) | Loss::Mae(_), Targets::Values(_)) => return Ok(()),
+            (Loss::Mse(_) | Loss::Mae(_), _) => "values [B, N], to compare with spikes",
+            (_, targets) => return targets.classes().map(drop),
+        };
+        Err(Error::parameter("targets", targets.kind(), expected))
+    }
+
     /// Whether the fast engines compute it themselves, sample by sample. They record the whole batch for
     /// the others.
     pub(crate) fn is_fused(&self) -> bool {
@@ -300,6 +318,7 @@ impl<F: Float> Loss<F> {
     ) -> Result<(f64, Adjoints<F>)> {
         let targets = targets.into();
         self.check()?;
+        self.check_kind(targets)?;
         recording.check()?;
         recording.check_targets(targets)?;
         match self {

@@ -20,7 +20,7 @@ pub mod sgd;
 mod step;
 mod update;
 
-use std::fmt::Display;
+use std::{collections::BTreeSet, fmt::Display};
 
 use ndarray::ArrayD;
 
@@ -155,8 +155,10 @@ pub struct Optimizer<F: Float = f32> {
     /// clipping.
     pub clip_norm: Option<f64>,
     pub(crate) step: u64,
-    /// What the rule keeps, in the order of [`Rule::kept`]; empty before the first update.
+    /// What the rule keeps, in the order of `kept_names`; empty before the first update.
     pub(crate) kept: Vec<Gradients<F>>,
+    /// The names of what is kept: those of the rule that has made the updates.
+    pub(crate) kept_names: &'static [&'static str],
 }
 
 macro_rules! from_settings {
@@ -198,6 +200,7 @@ impl<F: Float> From<Rule> for Optimizer<F> {
             clip_norm: None,
             step: 0,
             kept: Vec::new(),
+            kept_names: &[],
         }
     }
 }
@@ -242,7 +245,7 @@ impl<F: Float> Optimizer<F> {
     /// What the rule keeps for each weight, under PyTorch's names (`exp_avg`, `momentum_buffer` …);
     /// empty before the first update.
     pub fn state(&self) -> Vec<(&'static str, &Gradients<F>)> {
-        let names = self.rule.kept().iter().copied();
+        let names = self.kept_names.iter().copied();
         names.zip(&self.kept).collect()
     }
 
@@ -262,6 +265,7 @@ impl<F: Float> Optimizer<F> {
     pub fn check(&self) -> Result<()> {
         self.rule.check::<F>()?;
         self.schedule.check()?;
+        let mut seen = BTreeSet::new();
         for (index, group) in self.groups.iter().enumerate() {
             group.rule.check::<F>()?;
             let (own, expected) = (group.rule.kept(), self.rule.kept());
@@ -274,14 +278,8 @@ impl<F: Float> Optimizer<F> {
                 return Err(Error::parameter(what, found, expected));
             }
             for name in &group.tensors {
-                let others = self.groups.iter().map(|group| &group.tensors);
-                let count = others.flatten().filter(|other| *other == name).count();
-                require(
-                    "tensor of a group",
-                    name,
-                    count == 1,
-                    "a tensor in no other group",
-                )?;
+                let new = seen.insert(name);
+                require("tensor of a group", name, new, "a tensor in no other group")?;
             }
         }
         let expected = "a finite number above 0";
@@ -302,14 +300,20 @@ impl<F: Float> Optimizer<F> {
                 require("tensor of a group", name, good, &expected)?;
             }
         }
-        let count = match self.step {
-            0 => 0,
-            _ => self.rule.kept().len(),
-        };
-        if self.kept.len() != count {
-            let expected = format!("{count}, after {} updates", self.step);
-            let what = format!("number of states of {}", self.rule.name());
-            return Err(Error::parameter(what, self.kept.len(), expected));
+        if self.step > 0
+            && (self.kept_names != self.rule.kept() || self.kept.len() != self.kept_names.len())
+        {
+            let what = format!("state of the optimizer after {} updates", self.step);
+            let list = |names: &[&str]| match names {
+                [] => "nothing".into(),
+                names => names.join(" and "),
+            };
+            let expected = format!(
+                "{}, which {} keeps: after a change of rule, begin with Optimizer::from(rule)",
+                list(self.rule.kept()),
+                self.rule.name()
+            );
+            return Err(Error::parameter(what, list(self.kept_names), expected));
         }
         for (name, kept) in self.state() {
             check_same(network, kept, &format!("{name} of the optimizer"))?;
@@ -352,13 +356,14 @@ impl<F: Float> Optimizer<F> {
             gradients.check_finite()?;
         }
         let (factor, updates) = (F::from_f64(self.clip_factor(norm)), self.next_updates());
-        if !gradients.squares_fit(factor) {
+        if !gradients.squares_fit(factor) || updates.can_overflow() {
             gradients.check_finite()?;
             updates.check_second(network, gradients, factor, &self.kept, self.step + 1)?;
         }
         if self.step == 0 {
             let zeros = || Gradients::zeros(network);
-            self.kept = self.rule.kept().iter().map(|_| zeros()).collect();
+            self.kept_names = self.rule.kept();
+            self.kept = self.kept_names.iter().map(|_| zeros()).collect();
         }
         self.step += 1;
         let mut kept: Vec<_> = self

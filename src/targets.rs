@@ -107,8 +107,16 @@ impl<'a, F: Float> Targets<'a, F> {
     pub fn classes(&self) -> Result<&'a [usize]> {
         match *self {
             Targets::Classes(classes) => Ok(classes),
-            Targets::Values(_) => Err(Error::parameter("targets", "values [B, N]", CLASSES)),
-            Targets::Sequence(_) => Err(Error::parameter("targets", "values [T, B, N]", CLASSES)),
+            _ => Err(Error::parameter("targets", self.kind(), CLASSES)),
+        }
+    }
+
+    /// What they are, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Targets::Classes(_) => "classes",
+            Targets::Values(_) => "values [B, N]",
+            Targets::Sequence(_) => "values [T, B, N]",
         }
     }
 

@@ -56,7 +56,9 @@ pub struct Trainer {
     pub seed: u64,
     /// Parts in which each batch is computed, one after another; 1 by default. The gradients of the
     /// parts are [accumulated](Engine::accumulate), each weighted by its share of the samples, before
-    /// the batch's one update. More parts need less memory.
+    /// the batch's one update. More parts need less memory. The loss must be a mean over samples, as
+    /// all built-in losses are; an activity penalty is a sum, and refused. Gradients accumulated by
+    /// the program are discarded, and reports have no gradient norms.
     pub accumulate: usize,
 }
 
@@ -418,6 +420,10 @@ impl Trainer {
             let expected = format!("at least {begun}, the number of epochs begun in the history");
             return Err(Error::parameter("epochs", self.epochs, expected));
         }
+        if self.accumulate > 1 && engine.objective().rate_l1 > 0.0 {
+            let expected = "1 with an activity penalty rate_l1, which is a sum over the batch";
+            return Err(Error::parameter("accumulate", self.accumulate, expected));
+        }
         let network = engine.to_network()?;
         warnings::check_labels(network.outputs(), train, validation)?;
         history.warnings = self.warnings(&network, train, validation);
@@ -491,15 +497,22 @@ impl Trainer {
         Ok(())
     }
 
-    /// One update from a batch, computed in as many parts as the settings say. The gradients that were
-    /// accumulated before are discarded.
+    /// One update from a batch, computed in as many parts as the settings say.
     fn train_on(&self, engine: &mut dyn Engine, batch: &Batch) -> Result<StepReport> {
-        let samples = batch.targets.len();
         if self.accumulate == 1 {
             let input = Input::constant(batch.images.view(), self.num_steps);
             return engine.train_step(input.classes(&batch.targets));
         }
         engine.clear_gradients();
+        let trained = self.train_on_parts(engine, batch);
+        if trained.is_err() {
+            engine.clear_gradients();
+        }
+        trained
+    }
+
+    fn train_on_parts(&self, engine: &mut dyn Engine, batch: &Batch) -> Result<StepReport> {
+        let samples = batch.targets.len();
         let part = samples.div_ceil(self.accumulate);
         let images = batch.images.axis_chunks_iter(Axis(0), part);
         let mut total: Option<StepReport> = None;

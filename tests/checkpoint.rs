@@ -1045,3 +1045,25 @@ fn a_files_optimizer_is_checked() {
         assert!(error.contains(says), "{to}: {error}");
     }
 }
+
+/// As many names as a file can hold are refused at once.
+#[test]
+fn a_million_names_in_a_group_are_refused() {
+    let adam = Adam::new(0.01);
+    let optimizer = Optimizer::from(adam).group(["fc1.bias"], adam);
+    let loss = Loss::CrossEntropyMembrane;
+    let mut engine = Device::Cpu.engine(network(), loss, optimizer).unwrap();
+    let saved = Checkpoint::new(&mut *engine, &trainer(), &History::default()).unwrap();
+    let names: Vec<String> = (0..1_000_000).map(|n| format!("n{n}")).collect();
+    let to = format!(r#""group1.tensors":"{}""#, names.join(" "));
+    let bytes = edited(
+        &saved.to_bytes().unwrap(),
+        r#""group1.tensors":"fc1.bias""#,
+        &to,
+    );
+    let error = Checkpoint::from_bytes(&bytes).unwrap_err().to_string();
+    assert!(
+        error.contains("group1.tensors") && error.len() < 1000,
+        "{error}"
+    );
+}

@@ -926,3 +926,45 @@ fn layers_count_from_one() {
         }
     }
 }
+
+/// Batches in parts: as many parts as samples at most, and no penalty that is a sum over the batch.
+#[test]
+fn batches_in_parts_are_checked() {
+    let images = Array2::from_elem((8, 2), 255);
+    let data = spikegrad::data::Dataset::new(images, vec![0; 8], 1).unwrap();
+    let fit = |accumulate: usize, rate_l1: f64| {
+        let network: Network = Network::builder(2)
+            .layer(1, Leaky::new(0.9))
+            .build()
+            .unwrap();
+        let objective = Objective {
+            loss: Loss::CrossEntropyMembrane,
+            rate_l1,
+        };
+        let mut engine = CpuEngine::new(network, objective, Adam::new(1e-3)).unwrap();
+        let trainer = Trainer {
+            epochs: 1,
+            batch_size: 4,
+            num_steps: 3,
+            accumulate,
+            ..Trainer::default()
+        };
+        let history = trainer.fit(&mut engine, &data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
+        history.map_err(|error| error.to_string())
+    };
+    assert!(fit(4, 0.0).is_ok() && fit(3, 0.0).is_ok() && fit(1, 0.1).is_ok());
+    for (parts, penalty, says) in [
+        (0, 0.0, "accumulate is 0; expected at least 1"),
+        (5, 0.0, "accumulate is 5; expected at most 4"),
+        (
+            2,
+            0.1,
+            "accumulate is 2; expected 1 with an activity penalty",
+        ),
+    ] {
+        let error = fit(parts, penalty).unwrap_err();
+        assert!(error.starts_with(says), "{error}");
+    }
+}

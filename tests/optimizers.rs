@@ -437,6 +437,8 @@ fn misuse_is_refused(name: &str, make: &Make) {
         .accumulate(input.classes(&targets), f64::NAN)
         .map(drop);
     refused("weight is NaN", error, engine);
+    let error = engine.accumulate(input.classes(&targets), -1e39).map(drop);
+    refused("also when rounded", error, engine);
     let error = engine
         .accumulate(Input::constant(bad.view(), 9).classes(&targets), 1.0)
         .map(drop);
@@ -668,5 +670,132 @@ fn updates_have_the_same_bits_on_a_gpu() {
                 }
             }
         }
+    }
+}
+
+/// A gradient that has overflowed is refused however small its weight, and the sum stays.
+fn overflow_is_refused_whatever_the_weight(name: &str, make: &Make) {
+    let x = Array2::from_elem((2, 5), 3e38_f32);
+    let mut network = two_layers();
+    for (_, mut values) in network.parameters_mut().into_iter().take(2) {
+        values.fill(0.0);
+    }
+    let input = Input::constant(x.view(), 10);
+    for weight in [1.0, 1e-22, 0.0] {
+        let mut engine = make(network.clone(), own_loss().into(), Adam::new(0.01).into());
+        if engine.gradients(input.classes(&[0, 1])).is_ok() {
+            continue; // nothing has overflowed in this engine's order of sums
+        }
+        let error = engine.accumulate(input.classes(&[0, 1]), weight);
+        assert!(error.is_err(), "{name}: weight {weight}");
+        assert!(engine.update().is_err(), "{name}: nothing was accumulated");
+        assert_eq!(engine.to_network().unwrap(), network);
+    }
+}
+on_every_engine!(overflow_is_refused_whatever_the_weight);
+
+/// What was accumulated waits for its update, whatever is done in between.
+fn the_sum_waits(name: &str, make: &Make) {
+    let (x, targets) = batch();
+    let samples = Input::constant(x.view(), 9).classes(&targets);
+    let new = || {
+        make(
+            two_layers(),
+            Loss::CrossEntropyMembrane.into(),
+            Sgd::new(0.1).into(),
+        )
+    };
+    let mut plain = new();
+    plain.train_step(samples).unwrap();
+    let expected = plain.to_network().unwrap();
+    let mut engine = new();
+    engine.accumulate(samples, 1.0).unwrap();
+    engine.train_step(samples).unwrap();
+    engine.evaluate(samples).unwrap();
+    engine.gradients(samples).unwrap();
+    engine.set_network(two_layers()).unwrap();
+    engine.set_optimizer(Sgd::new(0.1).into()).unwrap();
+    engine.update().unwrap();
+    assert_eq!(engine.to_network().unwrap(), expected, "{name}");
+    engine.accumulate(samples, 1.0).unwrap();
+    engine.clear_gradients();
+    assert!(engine.update().is_err(), "{name}");
+}
+on_every_engine!(the_sum_waits);
+
+/// A second moment that coupled decay makes infinite is reported by name: of a weight, and of a learned
+/// constant.
+fn decay_that_overflows_is_reported(name: &str, make: &Make) {
+    let (x, targets) = batch();
+    let samples = Input::constant(x.view(), 9).classes(&targets);
+    for only in ["fc", "lif2.beta"] {
+        let mut network = two_layers();
+        for (tensor, mut values) in network.parameters_mut() {
+            if !tensor.starts_with(only) && tensor.starts_with("fc") {
+                values.fill(0.0);
+            }
+        }
+        let decay = Adam::new(1e-3).weight_decay(1e25);
+        let mut engine = make(network, Loss::CrossEntropyMembrane.into(), decay.into());
+        let error = engine.train_step(samples).unwrap_err().to_string();
+        let says = format!("second moment of {only}");
+        assert!(error.starts_with(&says), "{name}: {error}");
+    }
+}
+on_every_engine!(decay_that_overflows_is_reported);
+
+/// The state of one rule is not taken for another's.
+fn a_change_of_rule_begins_anew(name: &str, make: &Make) {
+    let (x, targets) = batch();
+    let samples = Input::constant(x.view(), 9).classes(&targets);
+    for (rule, says) in [
+        (
+            Rule::from(Adamax::new(0.01)),
+            "exp_avg and exp_inf, which Adamax keeps",
+        ),
+        (Rule::from(Sgd::new(0.01)), "nothing, which SGD keeps"),
+    ] {
+        let mut engine = make(
+            two_layers(),
+            Loss::CrossEntropyMembrane.into(),
+            Adam::new(0.01).into(),
+        );
+        engine.train_step(samples).unwrap();
+        let mut changed = engine.to_optimizer().unwrap();
+        changed.rule = rule;
+        let error = engine.set_optimizer(changed).unwrap_err().to_string();
+        assert!(
+            error.contains(says) && error.contains("exp_avg and exp_avg_sq"),
+            "{name}: {error}"
+        );
+        engine.set_optimizer(rule.into()).unwrap();
+        engine.train_step(samples).unwrap();
+    }
+}
+on_every_engine!(a_change_of_rule_begins_anew);
+
+/// No setting makes a schedule panic, checked or not.
+#[test]
+fn schedules_do_not_panic() {
+    for curve in [
+        Curve::Step {
+            every: 0,
+            gamma: 0.5,
+        },
+        Curve::Cosine {
+            updates: 0,
+            least: 0.1,
+        },
+        Schedule::one_cycle(0).curve,
+        Schedule::one_cycle(u64::MAX).curve,
+    ] {
+        for warmup in [0, 1, u64::MAX] {
+            for made in [0, 1, 5, u64::MAX - 1, u64::MAX] {
+                let _ = Schedule::from(curve).warmup(warmup).rate(1.0, made);
+            }
+        }
+    }
+    for gamma in [1.5, 1e300] {
+        assert_eq!(Schedule::exponential(gamma).rate(0.0, 10_000), 0.0);
     }
 }

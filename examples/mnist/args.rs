@@ -85,8 +85,8 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = between(1, MAX_EPOCHS), allow_negative_numbers = true)]
     pub early_stopping: Option<usize>,
 
-    /// Keeps the network of the epoch with the lowest loss on the test images in model.safetensors,
-    /// not that of the last epoch
+    /// The result is the network of the epoch with the lowest loss on the test images, not that of the
+    /// last epoch. With --checkpoint it is kept there, too
     #[arg(long)]
     pub keep_best: bool,
 
@@ -123,7 +123,7 @@ pub struct Args {
     pub checkpoint_every: Option<usize>,
 
     /// Goes on from the checkpoint in --checkpoint, or starts afresh if there is none yet. --epochs may
-    /// be raised; --threads, --device, --out, --quiet and --checkpoint-every may differ
+    /// be raised, with a constant --schedule; --threads, --device, --out, --quiet and --checkpoint-every may differ
     #[arg(long, requires = "checkpoint")]
     pub resume: bool,
 

@@ -19,9 +19,6 @@ use spikegrad::{
 
 use crate::{args::Args, inside, memory, optimizer};
 
-/// The trained network.
-pub const MODEL: &str = "model.safetensors";
-
 /// Every file, in the order in which they are listed at the end.
 pub const NAMES: [&str; 9] = [
     "summary.json",
@@ -32,7 +29,7 @@ pub const NAMES: [&str; 9] = [
     "learning_rate.svg",
     "raster.svg",
     "traces.svg",
-    MODEL,
+    "model.safetensors",
 ];
 
 /// The folder `--out`.

@@ -21,6 +21,7 @@
 //! computed: the results have the same bits with and without.
 
 mod args;
+mod best;
 mod files;
 mod inside;
 mod memory;
@@ -39,6 +40,7 @@ use spikegrad::{
 };
 
 use args::Args;
+use best::Best;
 use files::Folder;
 use report::Report;
 use resume::Checkpoints;
@@ -142,6 +144,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut unsaved: Option<spikegrad::Error> = None;
     let stopping = args.early_stopping.map(EarlyStopping::new);
     let over = |history: &History| stopping.as_ref().is_some_and(|s| s.is_over(history));
+    let mut best = match args.keep_best {
+        true => Some(Best::find(args.checkpoint.as_deref(), &history)?),
+        false => None,
+    };
     let mut run = trainer.clone();
     if over(&history) {
         run.epochs = history.epochs.len(); // it has stopped before
@@ -155,10 +161,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             inside::event(engine, event);
             report.event(engine, event)?;
             let mut flow = ControlFlow::Continue(());
-            if let Event::Epoch { record, history } = event {
-                if args.keep_best && best_epoch(history) == Some(record.epoch) {
-                    let best = engine.to_network()?;
-                    folder.replace(files::MODEL, |path| best.save_safetensors(path))?;
+            if let Event::Epoch { history, .. } = event {
+                if let Some(best) = &mut best {
+                    best.epoch(engine, history)?;
                 }
                 if over(history) {
                     report.stopped_early(best_epoch(history));
@@ -213,8 +218,8 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
 
     let mut network = training.to_network()?;
-    if args.keep_best {
-        network.load_safetensors(folder.path(files::MODEL))?;
+    if let Some(best) = best.as_ref().and_then(Best::network) {
+        network = best.clone();
         training.set_network(network.clone())?;
     }
     let neurons = inside::Neurons::look(&mut *training, &test, args.steps)?;
@@ -234,7 +239,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     });
     folder.write("summary.json", &summary)?;
     folder.write("history.csv", &files::history(&history))?;
-    folder.replace(files::MODEL, |path| network.save_safetensors(path))?;
+    folder.replace("model.safetensors", |path| network.save_safetensors(path))?;
 
     let sample = pictures::Sample::record(&mut *training, &test, args.steps)?;
     pictures::history(&history, &folder)?;

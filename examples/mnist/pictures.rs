@@ -26,7 +26,7 @@ pub fn history(history: &History, folder: &Folder) -> Result<()> {
     folder.write("accuracy.svg", &accuracy)?;
     folder.write("learning_rate.svg", &plot::learning_rate(history)?)?;
     let norms = plot::gradient_norms(history);
-    // A run that went on from a checkpoint of an older version may have measured none.
+    // A run in parts measures none, and one that went on from an older version's checkpoint may not have.
     if norms.is_empty() {
         return folder.remove("gradients.svg");
     }

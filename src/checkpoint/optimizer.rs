@@ -19,7 +19,7 @@ use super::file_tensors::FileTensors;
 use crate::{
     Gradients, Network, Optimizer,
     optim::{Adam, Adamax, Group, Rule, Schedule, Sgd, schedule::Curve},
-    weights::describe::{Fields, Unfit, number, out_of_range},
+    weights::describe::{Fields, Unfit, number, out_of_range, shortened},
 };
 
 /// The value of `clip_norm` without clipping.
@@ -89,6 +89,7 @@ pub(super) fn configuration(optimizer: &Optimizer, put: &mut impl FnMut(String, 
         clip_norm,
         step: _,
         kept: _,
+        kept_names: _,
     } = optimizer;
     let name = prefix(rule);
     put("optimizer".into(), name.into());
@@ -214,15 +215,29 @@ pub(super) fn optimizer(
         let count: usize = fields.parse("groups", "a whole number")?;
         for n in 1..=count {
             // Missing if the count is wrong, so the loop is as long as the metadata at most.
-            let names = fields.text(&format!("group{n}.tensors"))?;
+            let what = format!("group{n}.tensors");
+            let text = fields.text(&what)?;
             let rule = rule(fields, kind, &format!("group{n}"), version)?;
-            let names = names.split_whitespace().map(str::to_owned);
+            // More than there are tensors cannot all be names of some.
+            let most = tensors.0.len();
+            let names: Vec<&str> = text
+                .split_whitespace()
+                .take(most.saturating_add(1))
+                .collect();
+            if names.len() > most {
+                return Err(Unfit {
+                    what,
+                    expected: format!("at most {most} names, as many as there are tensors"),
+                    found: shortened(&text),
+                });
+            }
             optimizer = optimizer.group(names, rule);
         }
     }
     optimizer.check().map_err(out_of_range)?;
     if optimizer.step > 0 {
-        for name in optimizer.rule.kept() {
+        optimizer.kept_names = optimizer.rule.kept();
+        for name in optimizer.kept_names {
             let prefix = format!("{kind}.{name}.");
             optimizer.kept.push(state(tensors, &prefix, network)?);
         }

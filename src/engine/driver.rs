@@ -178,6 +178,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
 
     fn check(&self, samples: Samples<'_, F>) -> Result<()> {
         self.backend.check_input(samples.input)?;
+        self.objective.loss.check_kind(samples.targets)?;
         samples.check_targets(self.backend.structure())
     }
 
@@ -271,8 +272,9 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport> {
         self.check(samples)?;
-        if !weight.is_finite() {
-            return Err(Error::parameter("weight", weight, "a finite number"));
+        if !F::from_f64(weight).is_finite() {
+            let expected = "a finite number, also when rounded to the network's precision";
+            return Err(Error::parameter("weight", weight, expected));
         }
         let (backend, objective) = (&mut self.backend, &self.objective);
         let report = run(backend, objective, samples, Mode::Gradients)?;
@@ -306,9 +308,11 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
                 expected,
             ));
         }
-        self.updating(|driver| driver.backend.update(&driver.optimizer))?;
-        self.accumulated = false;
-        Ok(())
+        self.updating(|driver| {
+            driver.backend.update(&driver.optimizer)?;
+            driver.accumulated = false;
+            Ok(())
+        })
     }
 
     fn clear_gradients(&mut self) {
@@ -339,7 +343,8 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
     fn to_optimizer(&mut self) -> Result<Optimizer<F>> {
         let mut optimizer = self.optimizer.clone();
         if optimizer.step > 0 {
-            optimizer.kept = self.backend.kept(optimizer.rule.kept().len())?;
+            optimizer.kept_names = optimizer.rule.kept();
+            optimizer.kept = self.backend.kept(optimizer.kept_names.len())?;
         }
         Ok(optimizer)
     }

@@ -118,7 +118,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// batch alone, as [`evaluate`](Self::evaluate) does.
     ///
     /// With `weight = 1.0`, [`update`](Self::update) then makes the update of
-    /// [`train_step`](Self::train_step), to the bit. A batch too large for memory can be computed in
+    /// [`train_step`](Self::train_step), to the bit (on a GPU with clipping, to rounding). A batch too large for memory can be computed in
     /// parts: the losses are means over samples, so the weight of a part is its share of them. (The
     /// activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and weighted too.) The
     /// sums are then rounded in another order, so the gradients agree to about 1e-6 of the largest.
@@ -164,11 +164,14 @@ pub trait Engine<F: Float = f32>: Send {
     ) -> Result<()>;
 
     /// The second half of a training step: updates the parameters from the accumulated gradients,
-    /// and clears them.
+    /// and clears them. No other method touches what was accumulated: not
+    /// [`train_step`](Self::train_step), [`set_network`](Self::set_network) or
+    /// [`set_optimizer`](Self::set_optimizer).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if nothing was accumulated; [`Error::NonFinite`] as
-    /// [`train_step`](Self::train_step).
+    /// [`train_step`](Self::train_step), and if the sum of the gradients has overflowed:
+    /// [`clear_gradients`](Self::clear_gradients) then begins anew.
     fn update(&mut self) -> Result<()>;
 
     /// Discards the accumulated gradients.
@@ -188,7 +191,8 @@ pub trait Engine<F: Float = f32>: Send {
     }
 
     /// Sets whether the reports of later training steps include each layer's gradient norm
-    /// ([`StepReport::gradient_norms`]); off by default. The trained weights have the same bits
+    /// ([`StepReport::gradient_norms`]); off by default. Those of [`accumulate`](Self::accumulate) do not:
+    /// [`gradients_mut`](Self::gradients_mut) gives the gradients themselves. The trained weights have the same bits
     /// either way. Measuring slows a step down: the CPU engine writes all gradients to memory, and
     /// a GPU copies them to the host. Measuring one batch in fifty costs next to nothing:
     ///

@@ -79,15 +79,8 @@ fn compare<F: Float>(
             Ok((value, Adjoints::output(layers, Some(e), None)))
         }
         (_, targets) => {
-            let found = match targets {
-                Targets::Classes(_) => "classes",
-                _ => "values [T, B, N]",
-            };
-            let expected = match quantity {
-                Quantity::Membrane => "values [T, B, N], or [B, N] for the last step",
-                _ => "values [B, N], to compare with spikes",
-            };
-            Err(Error::parameter("targets", found, expected))
+            let expected = "values that the loss compares with";
+            Err(Error::parameter("targets", targets.kind(), expected))
         }
     }
 }

@@ -122,7 +122,8 @@ pub(super) fn check_means<F: Float>(beta1: f64, beta2: f64, eps: f64) -> Result<
         let good = (0.0..1.0).contains(&beta);
         require(name, beta, good, "a number from 0 to below 1")?;
     }
-    let good = above_0(eps) && F::from_f64(eps) > F::zero();
+    let rounded = F::from_f64(eps);
+    let good = above_0(eps) && rounded > F::zero() && rounded.is_finite();
     let expected = "a finite number above 0, also when rounded to the network's precision";
     require("eps", eps, good, expected)
 }

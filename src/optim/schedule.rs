@@ -181,8 +181,8 @@ impl Curve {
         let n = made as f64;
         match *self {
             Curve::Constant => base,
-            Curve::Step { every, gamma } => base * libm::pow(gamma, (made / every) as f64),
-            Curve::Exponential { gamma } => base * libm::pow(gamma, n),
+            Curve::Step { every, gamma } => scaled(base, gamma, (made / every.max(1)) as f64),
+            Curve::Exponential { gamma } => scaled(base, gamma, n),
             Curve::Cosine { updates, least } => cosine(base, least, (n / updates as f64).min(1.0)),
             Curve::OneCycle {
                 updates,
@@ -201,6 +201,14 @@ impl Curve {
                 }
             }
         }
+    }
+}
+
+/// `base γⁿ`; 0 stays 0 although `γⁿ` may overflow.
+fn scaled(base: f64, gamma: f64, n: f64) -> f64 {
+    match base == 0.0 {
+        true => 0.0,
+        false => base * libm::pow(gamma, n),
     }
 }
 

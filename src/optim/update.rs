@@ -88,6 +88,12 @@ impl<F: Float> Updates<F> {
         with_step!(self.common, step => of(step))
     }
 
+    /// Whether a kept number can overflow although no gradient is large.
+    pub fn can_overflow(&self) -> bool {
+        let of = |update: &Update<F>| with_step!(update, step => step.can_overflow());
+        of(&self.common) || self.groups.iter().any(|(_, update)| of(update))
+    }
+
     /// The update of the tensor of this name, which is made only if there are groups.
     pub fn of(&self, name: impl FnOnce() -> String) -> Update<F> {
         if self.groups.is_empty() {

@@ -183,10 +183,10 @@ impl Grads {
         layers.iter().enumerate().map(of).collect()
     }
 
-    /// Whether neither `weight` times a gradient nor its square can have overflowed, as far as known
-    /// without a search.
+    /// Whether no gradient, `weight` times it or its square can have overflowed, as far as known without
+    /// a search.
     pub fn is_safe(&self, weight: f64) -> bool {
-        self.bound * weight.abs() < Update::SAFE
+        self.bound * weight.abs().max(1.0) < Update::SAFE
     }
 
     /// Multiplies all of them by a factor.
@@ -439,7 +439,8 @@ impl Learning {
                 );
                 values.mapv_inplace(|x| constant.clamp(x));
             }
-            let constants = layer.values.iter().flatten();
+            let kept = kept.iter().flatten().flatten();
+            let constants = layer.values.iter().flatten().chain(kept);
             self.finite &= constants.fold(true, |finite, x| finite & x.is_finite());
             layer.refresh_constants();
         }

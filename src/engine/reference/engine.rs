@@ -54,8 +54,13 @@ fn step<F: Float>(
     optimizer: &Optimizer<F>,
     gradients: &Gradients<F>,
 ) -> Result<()> {
+    let kept_names = match optimizer.step {
+        0 => &[],
+        _ => optimizer.rule.kept(),
+    };
     let mut optimizer = Optimizer {
         kept: std::mem::take(kept),
+        kept_names,
         ..optimizer.clone()
     };
     let updated = optimizer.step(network, gradients);
