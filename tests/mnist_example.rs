@@ -186,7 +186,7 @@ fn writes_every_file_and_they_are_well_formed() {
         ),
         (
             "learning_rate.svg",
-            vec!["batch", "learning rate (last: 0.0005)"],
+            vec!["batch", "learning rate (last: 0.000500)"],
         ),
         (
             "raster.svg",
@@ -690,7 +690,7 @@ fn the_best_epoch_is_kept() {
         assert!(output.status.success(), "{options}: {output:?}");
         dir
     };
-    let all = run("--epochs 5 --lr 0.02 --keep-best");
+    let all = run("--epochs 5 --lr 0.2 --keep-best");
     let found = summary(&all);
     let losses: Vec<f64> = found["epochs"]
         .as_array()
@@ -702,17 +702,17 @@ fn the_best_epoch_is_kept() {
     let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(losses[best - 1], least);
     assert!(best < 5, "a later epoch is worse: {losses:?}");
-    let until = run(&format!("--epochs {best} --lr 0.02"));
+    let until = run(&format!("--epochs {best} --lr 0.2"));
     let model = |dir: &TempDir| read(dir.path(), "model.safetensors");
     assert!(model(&all) == model(&until));
-    let last = run("--epochs 5 --lr 0.02");
+    let last = run("--epochs 5 --lr 0.2");
     assert!(model(&last) != model(&until));
 
     // Stopped early, and again when it is resumed.
     let out = tempdir().expect("a folder");
     let checkpoints = out.path().join("checkpoints");
     let options = format!(
-        "--epochs 5 --lr 0.02 --keep-best --early-stopping 1 --checkpoint {}",
+        "--epochs 5 --lr 0.2 --keep-best --early-stopping 1 --checkpoint {}",
         checkpoints.display()
     );
     for resume in ["", " --resume"] {
