@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 ///     points: (0..50).map(|t| (t as f64, slope * t as f64)).collect(),
 /// };
 /// let svg = signals(&[series("target", 0.02), series("membrane", 0.021)])?;
-/// assert!(svg.contains("time step") && svg.contains("target (last: 0.98)"));
+/// assert!(svg.contains("time step") && svg.contains("target (last: 0.980)"));
 /// # Ok::<(), spikegrad::Error>(())
 /// ```
 ///
