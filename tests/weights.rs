@@ -672,6 +672,9 @@ fn checkpoints_as_weights() {
     let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/runs/checkpoint_v1.safetensors");
     let saved = Checkpoint::read(&old).unwrap().network;
     assert_eq!(Network::<f32>::load(&old).unwrap(), saved);
+    let new = old.with_file_name("checkpoint_v2.safetensors");
+    let network = Checkpoint::read(&new).unwrap().network;
+    assert_eq!(Network::<f32>::load(&new).unwrap(), network);
     let mut network = runs::network();
     network.load_safetensors(&old).unwrap();
     assert_eq!(network, saved);
@@ -693,7 +696,7 @@ fn checkpoints_as_weights() {
     let found = refused(&runs::network(), &path, Mismatch::Refuse);
     assert!(found.starts_with(": crc32 is "), "{found}");
     assert!(Network::<f32>::load(&path).is_err());
-    let later = runs::edited(&bytes, "\"version\":\"1\"", "\"version\":\"2\"");
+    let later = runs::edited(&bytes, "\"version\":\"1\"", "\"version\":\"3\"");
     fs::write(&path, later).unwrap();
     assert!(
         refused(&runs::network(), &path, Mismatch::Refuse).contains("a later one wrote the file")
