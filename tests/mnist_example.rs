@@ -186,7 +186,7 @@ fn writes_every_file_and_they_are_well_formed() {
         ),
         (
             "learning_rate.svg",
-            vec!["batch", "learning rate (last: 0.000500)"],
+            vec!["batch", "learning rate (last: 5.00e-4)"],
         ),
         (
             "raster.svg",
