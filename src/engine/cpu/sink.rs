@@ -1,7 +1,9 @@
 //! Destinations for gradients in registers: added to a buffer, or passed to the optimizer.
 
+use std::array::from_mut;
+
 use super::{
-    simd::{BlockKernel, F32x16, Simd},
+    simd::{BlockKernel, F32x16, Kernel, Simd},
     vectors::Vectors,
 };
 use crate::{
@@ -67,8 +69,23 @@ impl Sink<'_> {
                     false => &update.weight,
                 };
                 let weights = &mut weights.as_chunks_mut::<L>().0[i];
+                let [mut first, mut second] = [row(first, i), row(second, i)];
                 with_step!(update, step => {
-                    advance(s, step, gradient, weights, [row(first, i), row(second, i)], nonfinite)
+                    if const { S::ACCUMULATORS < 4 } {
+                        for l in 0..L {
+                            let mut g = F32x16::ZERO;
+                            s.store(gradient[l], &mut g);
+                            s.call(Advance {
+                                step,
+                                gradient: &g,
+                                weights: &mut weights[l],
+                                kept: [&mut first, &mut second].map(|row| row.as_mut().map(|row| &mut row[l])),
+                                nonfinite,
+                            });
+                        }
+                    } else {
+                        advance(s, step, gradient, weights, [first, second], nonfinite);
+                    }
                 });
             }
         }
@@ -79,6 +96,33 @@ impl Sink<'_> {
 #[inline(always)]
 fn row<const L: usize>(kept: &mut [F32x16], i: usize) -> Option<&mut [F32x16; L]> {
     kept.as_chunks_mut::<L>().0.get_mut(i)
+}
+
+/// One update of one vector of weights: a call where vectors are arrays, whose operations a compiler
+/// unrolls lane by lane, which takes it long.
+struct Advance<'a, U> {
+    step: &'a U,
+    gradient: &'a F32x16,
+    weights: &'a mut F32x16,
+    kept: [Option<&'a mut F32x16>; 2],
+    nonfinite: &'a mut F32x16,
+}
+
+impl<U: Step> Kernel for Advance<'_, U> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let kept = self.kept.map(|row| row.map(from_mut));
+        let gradient = [s.load(self.gradient)];
+        advance(
+            s,
+            self.step,
+            gradient,
+            from_mut(self.weights),
+            kept,
+            self.nonfinite,
+        );
+    }
 }
 
 /// One update of a row of weights.

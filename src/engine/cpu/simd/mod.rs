@@ -127,26 +127,7 @@ pub(super) trait Simd: Copy {
     /// `r = x − n ln 2`, `|r| ≤ ln 2 / 2`, and Cephes' polynomial of degree 6.
     #[inline(always)]
     fn exp(self, x: Self::V) -> Self::V {
-        let (low, high) = (self.splat(-87.0), self.splat(88.0));
-        let x = self.select(self.gt(x, low), x, low);
-        let x = self.select(self.gt(x, high), high, x);
-        let magic = self.splat(12_582_912.0);
-        let shifted = self.fma(x, self.splat(std::f32::consts::LOG2_E), magic);
-        let n = self.sub(shifted, magic);
-        let r = self.fma(n, self.splat(-0.693_359_4), x);
-        let r = self.fma(n, self.splat(2.121_944_4e-4), r);
-        let mut p = self.splat(1.987_569_1e-4);
-        for c in [
-            1.398_199_9e-3,
-            8.333_452e-3,
-            4.166_579_6e-2,
-            1.666_666_5e-1,
-            5.0e-1,
-        ] {
-            p = self.fma(p, r, self.splat(c));
-        }
-        let p = self.fma(p, self.mul(r, r), self.add(r, self.splat(1.0)));
-        self.mul(p, self.exp2_of_magic(shifted))
+        exp(self, x)
     }
 
     /// The sum of sixteen lanes, in one fixed order.
@@ -189,6 +170,31 @@ fn fold(mut x: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
         }
     }
     x[0]
+}
+
+/// [`Simd::exp`].
+#[inline(always)]
+fn exp<S: Simd>(s: S, x: S::V) -> S::V {
+    let (low, high) = (s.splat(-87.0), s.splat(88.0));
+    let x = s.select(s.gt(x, low), x, low);
+    let x = s.select(s.gt(x, high), high, x);
+    let magic = s.splat(12_582_912.0);
+    let shifted = s.fma(x, s.splat(std::f32::consts::LOG2_E), magic);
+    let n = s.sub(shifted, magic);
+    let r = s.fma(n, s.splat(-0.693_359_4), x);
+    let r = s.fma(n, s.splat(2.121_944_4e-4), r);
+    let mut p = s.splat(1.987_569_1e-4);
+    for c in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        5.0e-1,
+    ] {
+        p = s.fma(p, r, s.splat(c));
+    }
+    let p = s.fma(p, s.mul(r, r), s.add(r, s.splat(1.0)));
+    s.mul(p, s.exp2_of_magic(shifted))
 }
 
 /// Work compiled for each instruction set.

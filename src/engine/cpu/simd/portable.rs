@@ -1,14 +1,17 @@
 //! Vectors as arrays, compiled to SSE2, NEON or other registers.
 
-use super::{F32x16, Kernel, LANES, Simd};
+use super::{F32x16, Kernel, LANES, Simd, exp};
 
 /// Arrays of sixteen: the compiler's choice of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Portable;
 
 macro_rules! each {
-    (|$n:ident| $x:expr) => {{
-        let mut out = [0.0_f32; LANES];
+    (|$n:ident| $x:expr) => {
+        each!([0.0_f32; LANES], |$n| $x)
+    };
+    ($zeros:expr, |$n:ident| $x:expr) => {{
+        let mut out = $zeros;
         for ($n, out) in out.iter_mut().enumerate() {
             *out = $x;
         }
@@ -18,9 +21,10 @@ macro_rules! each {
 
 impl Simd for Portable {
     type V = [f32; LANES];
-    type M = u16;
+    type M = [bool; LANES];
     const ACCUMULATORS: usize = 2;
 
+    #[inline(never)]
     fn call<K: Kernel>(self, kernel: K) -> K::Out {
         kernel.run(self)
     }
@@ -91,27 +95,32 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn gt(self, a: Self::V, b: Self::V) -> Self::M {
+        each!([false; LANES], |n| a[n] > b[n])
+    }
+    #[inline(always)]
+    fn bits(self, m: Self::M) -> u16 {
         let mut bits = 0;
-        for n in 0..LANES {
-            bits |= u16::from(a[n] > b[n]) << n;
+        for (n, &m) in m.iter().enumerate() {
+            bits |= u16::from(m) << n;
         }
         bits
     }
     #[inline(always)]
-    fn bits(self, m: Self::M) -> u16 {
-        m
-    }
-    #[inline(always)]
     fn mask(self, bits: u16) -> Self::M {
-        bits
+        each!([false; LANES], |n| bits >> n & 1 == 1)
     }
     #[inline(always)]
     fn keep(self, m: Self::M, a: Self::V) -> Self::V {
-        each!(|n| if m >> n & 1 == 1 { a[n] } else { 0.0 })
+        each!(|n| if m[n] { a[n] } else { 0.0 })
     }
     #[inline(always)]
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
-        each!(|n| if m >> n & 1 == 1 { a[n] } else { b[n] })
+        each!(|n| if m[n] { a[n] } else { b[n] })
+    }
+    /// Called, not inlined: it would be unrolled sixteenfold in many places.
+    #[inline(never)]
+    fn exp(self, x: Self::V) -> Self::V {
+        exp(self, x)
     }
     #[inline(always)]
     fn exp2_of_magic(self, magic: Self::V) -> Self::V {
