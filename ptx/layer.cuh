@@ -10,14 +10,14 @@
 
 // (2). `current` is [T, B, N], or [B, N] if it is the same at every step (step_stride 0). `when`, unless
 // null, gets each neuron's spikes as a word for 32 steps, [T / 32, B, N]. `count` grows by the layer's
-// spikes.
+// spikes. The state before the first step is at rest or, if `carried`, in the row before it.
 // Grid: ceil(N / block) blocks for each sample.
 // Traffic, bytes per neuron and step: 4 read (only once if static), 4 written for each entry of the
 // state (4 more with `pre`), 1/8 for the spike and as much for `when`.
 template <class NEURON, int DYNAMICS>
 INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURON> layer, u32 *spikes,
                           u32 *when, Stored<NEURON, float> stored, u64 *count, u32 steps, u32 batch,
-                          u32 neurons, int reset, int old_current) {
+                          u32 neurons, u32 carried, int reset, int old_current) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 b = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const u32 words = words_of(neurons);
@@ -35,6 +35,10 @@ INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURO
     spikes += (u64)b * words + n / 32;
     const bool keeps_pre = DYNAMICS == IntegrateFireReset && stored.pre;
     List<NEURON::STATES> state = {};
+#pragma unroll
+    for (u32 i = 0; i < NEURON::STATES; i++) {
+        state.of[i] = carried && active ? *(stored.state[i] - cells) : 0.0f;
+    }
     float input = active ? *current : 0.0f;
     u32 fired = 0, history = 0;
     const auto through = [&](auto variant, auto which) ALWAYS {
@@ -124,7 +128,8 @@ INLINE void learn(float *out, u32 each, float value, bool active, u32 row, u32 n
 
 // (3). `g`, `e` (in `parts`) and `extra` (a loss's own share of e) are [T, B, N] or null; `price` is
 // added to e. Writes a to `a`, [T, B, N] (null where its sum is enough), its sum over time to `sum`,
-// [B, N]; where learnt (not null), the derivatives by the constants to `learnt`.
+// [B, N]; where learnt (not null), the derivatives by the constants to `learnt`. `carried` as above: the
+// state before the first step is a constant.
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
 // Traffic, bytes per neuron and step: 4 read for each entry of the state (4 more with `pre`), 4 for each
 // of g, each part of e, and extra; 4 written (0 where the sum is enough).
@@ -132,7 +137,7 @@ template <class NEURON, int DYNAMICS>
 INLINE void layer_backward(Stored<NEURON, const float> stored, const float *g, const float *e, u32 parts,
                            u64 part_stride, const float *extra, float price, Constants<NEURON> layer,
                            float *a, float *sum, Learnt<NEURON> learnt, u32 steps, u32 batch, u32 neurons,
-                           u32 rows, Rule rule, float *scratch) {
+                           u32 rows, u32 carried, Rule rule, float *scratch) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 row = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const bool active = n < neurons;
@@ -146,7 +151,7 @@ INLINE void layer_backward(Stored<NEURON, const float> stored, const float *g, c
         swept.back = {};
         swept.total = 0.0f;
         sweep<NEURON, DYNAMICS, false>(
-            rule, constants, stored, cell, cells, steps, 0, now, swept,
+            rule, constants, stored, cell, cells, steps, 0, carried, now, swept,
             [&](u32, u64 at, float &at_mem, float &at_spike) {
                 at_mem = g ? g[at] : 0.0f;
                 if (e) {
@@ -187,7 +192,7 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
                                   const float *weight, u32 classes, const float *g, const float *extra,
                                   float price, Constants<NEURON> layer, float *a, float *sum,
                                   Learnt<NEURON> learnt, u32 steps, u32 batch, u32 neurons, u32 rows,
-                                  Rule rule, four (*above)[NARROW / 4], float *scratch) {
+                                  u32 carried, Rule rule, four (*above)[NARROW / 4], float *scratch) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 row = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const bool active = n < neurons;
@@ -216,7 +221,7 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
             if (active) {
                 const auto back = [&](auto fours) {
                     sweep<NEURON, DYNAMICS, COMMON>(
-                        rule, constants, stored, cell, cells, top, bottom, now, swept,
+                        rule, constants, stored, cell, cells, top, bottom, carried, now, swept,
                         [&](u32 t, u64 at, float &at_mem, float &at_spike) {
                             at_mem = g ? g[at] : 0.0f;
                             float e = price;
@@ -258,22 +263,24 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
     extern "C" __global__ __launch_bounds__(128) void NAME(                                         \
         const float *current, u64 step_stride, NEURON##_CONSTANTS, u32 *spikes, u32 *when,          \
         NEURON##_STATES(float), float *pre, u64 *count, u32 steps, u32 batch, u32 neurons,          \
-        int reset NEURON##_RULE) {                                                                  \
+        u32 carried, int reset NEURON##_RULE) {                                                     \
         layer_forward<NEURON##_TYPE, DYNAMICS>(current, step_stride, NEURON##_CONSTANTS_GIVEN,      \
                                                spikes, when, {NEURON##_STATES_GIVEN, pre}, count,   \
-                                               steps, batch, neurons, reset, NEURON##_RULE_GIVEN);  \
+                                               steps, batch, neurons, carried, reset,               \
+                                               NEURON##_RULE_GIVEN);                                \
     }
 
 #define LAYER_BACKWARD(NEURON, NAME, DYNAMICS)                                                      \
     extern "C" __global__ __launch_bounds__(128, NEURON##_BLOCKS) void NAME(                        \
         NEURON##_STATES(const float), const float *pre, const float *g, const float *e, u32 parts,  \
         u64 part_stride, const float *extra, float price, NEURON##_CONSTANTS, float *a, float *sum, \
-        NEURON##_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, int reset, int attached,      \
-        int surrogate, float peak, float scale, int common NEURON##_RULE) {                         \
+        NEURON##_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried, int reset,       \
+        int attached, int surrogate, float peak, float scale, int common NEURON##_RULE) {           \
         __shared__ float scratch[4];                                                                \
         layer_backward<NEURON##_TYPE, DYNAMICS>(                                                    \
             {NEURON##_STATES_GIVEN, pre}, g, e, parts, part_stride, extra, price,                   \
             NEURON##_CONSTANTS_GIVEN, a, sum, NEURON##_LEARNT_GIVEN, steps, batch, neurons, rows,   \
+            carried,                                                                                \
             {reset, attached, surrogate, peak, scale, common, NEURON##_RULE_GIVEN}, scratch);       \
     }
 
@@ -281,12 +288,14 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
     extern "C" __global__ __launch_bounds__(128, NEURON##_BLOCKS_NARROW) void NAME(                 \
         NEURON##_STATES(const float), const float *pre, const float *a_above, const float *weight,  \
         u32 classes, const float *g, const float *extra, float price, NEURON##_CONSTANTS, float *a, \
-        float *sum, NEURON##_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, int reset,        \
-        int attached, int surrogate, float peak, float scale, int common NEURON##_RULE) {           \
+        float *sum, NEURON##_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried,      \
+        int reset, int attached, int surrogate, float peak, float scale,                            \
+        int common NEURON##_RULE) {                                                                 \
         __shared__ four above[STAGED][NARROW / 4];                                                  \
         __shared__ float scratch[4];                                                                \
         layer_backward_narrow<NEURON##_TYPE, DYNAMICS, false>(                                      \
             {NEURON##_STATES_GIVEN, pre}, a_above, weight, classes, g, extra, price,                \
             NEURON##_CONSTANTS_GIVEN, a, sum, NEURON##_LEARNT_GIVEN, steps, batch, neurons, rows,   \
+            carried,                                                                                \
             {reset, attached, surrogate, peak, scale, common, NEURON##_RULE_GIVEN}, above, scratch);\
     }

@@ -138,6 +138,6 @@ extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     __shared__ four above[STAGED][NARROW / 4];
     layer_backward_narrow<neuron::Leaky, FireThenIntegrate, true>(
         {{mem}, nullptr}, a_above, weight, classes, nullptr, nullptr, price, LEAKY_CONSTANTS_GIVEN,
-        nullptr, sum, {}, steps, batch, neurons, rows, {Subtract, 0, Arctan, peak, scale, 1, 0}, above,
+        nullptr, sum, {}, steps, batch, neurons, rows, 0, {Subtract, 0, Arctan, peak, scale, 1, 0}, above,
         nullptr);
 }

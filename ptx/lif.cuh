@@ -182,23 +182,24 @@ INLINE List<NEURON::STATES> state_at(const Stored<NEURON, const float> &stored, 
 
 // Steps top - 1 down to bottom of one neuron, whose step t lies at `cell` + t `stride` of all arrays.
 // `arrive(t, at, g, e)` gives what arrives at step t; `leave(t, at, a)` is given its adjoint. `now` is
-// the state of step top - 1, and then of step bottom - 1.
+// the state of step top - 1, and then of step bottom - 1. The state before step 0 is at rest or, if
+// `carried` (1), stored in the row before it.
 // Traffic, bytes a step: 4 read for each entry of the state (4 more with `pre`), and what `arrive` and
 // `leave` do.
 template <class NEURON, int DYNAMICS, bool COMMON, class Arrive, class Leave>
 INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
                   const Stored<NEURON, const float> &stored, u64 cell, u64 stride, u32 top, u32 bottom,
-                  List<NEURON::STATES> &now, Swept<NEURON> &swept, Arrive arrive, Leave leave) {
+                  u32 carried, List<NEURON::STATES> &now, Swept<NEURON> &swept, Arrive arrive, Leave leave) {
     u64 at = cell + top * stride;
     Stored<NEURON, const float> next; // AHEAD + 1 before step top - 1
 #pragma unroll
     for (u32 i = 0; i < NEURON::STATES; i++) {
         next.state[i] = stored.state[i] + at - (AHEAD + 2) * stride;
     }
-    List<NEURON::STATES> before[AHEAD]; // the states of steps top - 2, top - 3, …; 0 before step 0
+    List<NEURON::STATES> before[AHEAD]; // the states of steps top - 2, top - 3, …
 #pragma unroll
     for (u32 i = 0; i < AHEAD; i++) {
-        before[i] = state_at(stored, at - (i + 2) * stride, i + 2 <= top);
+        before[i] = state_at(stored, at - (i + 2) * stride, i + 2 <= top + carried);
     }
     const auto step = [&](List<NEURON::STATES> previous) ALWAYS {
         at -= stride;
@@ -232,7 +233,7 @@ INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
     }
 #pragma unroll 1
     while (top > bottom) {
-        const List<NEURON::STATES> ahead = state_at(next, 0, top >= AHEAD + 2);
+        const List<NEURON::STATES> ahead = state_at(next, 0, top + carried >= AHEAD + 2);
         step(before[0]);
 #pragma unroll
         for (u32 i = 0; i + 1 < AHEAD; i++) {

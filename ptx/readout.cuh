@@ -186,11 +186,11 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
                 max = larger(max, row(c));
             }
             max = width == 16 ? half_max(max) : warp_max(max);
-            const float e = inside ? exp_clamped(own - max) : 0.0f;
+            const float e = inside ? likelihood(own - max) : 0.0f;
             float total = e;
 #pragma unroll 1
             for (u32 c = lane + 32; c < classes; c += 32) {
-                total += exp_clamped(row(c) - max);
+                total += likelihood(row(c) - max);
             }
             total = width == 16 ? half_sum(total) : warp_sum(total);
             const float of_step = max - row(target) + ln_from_one(total);
@@ -202,7 +202,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
             warp_barrier(); // the lanes go on together
 #pragma unroll 1
             for (u32 c = lane + 32; adjoint && c < classes; c += 32) {
-                const float p = exp_clamped(row(c) - max) * scale;
+                const float p = likelihood(row(c) - max) * scale;
                 adjoint[t * step + c] = p - (c == target ? share : 0.0f);
             }
         }
@@ -253,7 +253,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
         float total = 0.0f;
 #pragma unroll 1
         for (u32 c = tid; c < classes; c += 256) {
-            total += exp_clamped(scratch[c] - max);
+            total += likelihood(scratch[c] - max);
         }
         total = of_block<false>(total, scores);
         const float at_target = scratch[target]; // written before the barriers above
@@ -261,7 +261,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
 #pragma unroll 1
         for (u32 c = tid; adjoint && c < classes; c += 256) {
             const float logit = scratch[c];
-            float p = exp_clamped(logit - max) * (share / total);
+            float p = likelihood(logit - max) * (share / total);
             p = c == target ? p - share : p;
             bool found = false;
 #pragma unroll 1
@@ -296,6 +296,7 @@ enum { STEPS = 8 * ROWS };
 // bits, by weights [C, N]; membranes and spikes (2); losses and adjoint as above, the adjoint being
 // that of spikes if `of_spikes`; and, where there is an adjoint, the sweep back (3): a [T, B, C], its
 // sum over time [B, C], and the derivatives by the constants that are learnt, [B, C] or, shared, [B].
+// `carried` as in layer.cuh.
 //
 // Grid: a block of 8 warps for each sample. A warp has the currents of four steps, by `walk_spikes`.
 // Traffic: a sample reads its spikes, T N / 8 bytes, the weights, 4 C N bytes for 32 steps (from L2:
@@ -308,7 +309,7 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
                           float on, float off, float share, float *adjoint, u32 of_spikes,
                           float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag,
                           float *a, float *sum, Learnt<NEURON> learnt, u32 steps, u32 batch,
-                          u32 classes, Walk<2, 7> &walk, two (&currents)[STEPS][NARROW / 2],
+                          u32 classes, u32 carried, Walk<2, 7> &walk, two (&currents)[STEPS][NARROW / 2],
                           Shared &shared) {
     const u32 b = ctaid_x(), tid = tid_x(), lane = tid % 32, warp = tid / 32;
     const u32 words = words_of(inputs);
@@ -316,6 +317,10 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
     const bool active = tid < classes;
     const List<NEURON::CONSTANTS> constants = constants_of(layer, tid, active);
     List<NEURON::STATES> state = {};
+#pragma unroll
+    for (u32 i = 0; i < NEURON::STATES; i++) {
+        state.of[i] = carried && active ? *(stored.state[i] + cell - cells) : 0.0f;
+    }
     u32 fired = 0;
 #pragma unroll 1
     for (u32 from = 0; from < steps; from += STEPS) {
@@ -416,8 +421,8 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
         };
         const auto leave = [&](u32, u64 at, float current) { a[at] = current; };
         of_dynamics(dynamics, [&](auto order) ALWAYS {
-            sweep<NEURON, decltype(order)::value, false>(rule, constants, from, cell, cells, steps, 0, now,
-                                                         swept, arrive, leave);
+            sweep<NEURON, decltype(order)::value, false>(rule, constants, from, cell, cells, steps, 0,
+                                                         carried, now, swept, arrive, leave);
         });
         sum[cell] = swept.total;
     }
@@ -439,7 +444,7 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
         NEURON##_RULE, u32 *spikes, NEURON##_STATES(float), float *pre, u64 *count,                 \
         const u32 *targets, int loss, float on, float off, float share, float *adjoint,             \
         u32 of_spikes, float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag,  \
-        float *a, float *sum, NEURON##_LEARNT, u32 steps, u32 batch, u32 classes) {                 \
+        float *a, float *sum, NEURON##_LEARNT, u32 steps, u32 batch, u32 classes, u32 carried) {    \
         __shared__ Walk<2, 7> walk;                                                                 \
         __shared__ two currents[STEPS][NARROW / 2];                                                 \
         __shared__ Shared shared;                                                                   \
@@ -448,5 +453,5 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
             {reset, attached, surrogate, peak, scale, common, NEURON##_RULE_GIVEN}, spikes,         \
             {NEURON##_STATES_GIVEN, pre}, count, targets, loss, on, off, share, adjoint, of_spikes, \
             scratch, losses, by_count, by_membrane, flag, a, sum, NEURON##_LEARNT_GIVEN, steps,     \
-            batch, classes, walk, currents, shared);                                                \
+            batch, classes, carried, walk, currents, shared);                                       \
     }

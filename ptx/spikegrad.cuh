@@ -79,6 +79,13 @@ INLINE float exp_clamped(float x) {
     return p * __builtin_bit_cast(float, (__builtin_bit_cast(u32, shifted) << 23) + 0x3f800000u);
 }
 
+// e^x of a logit below the largest, 0 below 2^-64: `NO_PROBABILITY` of src/engine/cpu/loss.rs, which has
+// the reason. NaN stays NaN.
+INLINE float likelihood(float x) {
+    const float e = exp_clamped(x);
+    return e <= 5.4210109e-20f ? 0.0f : e;
+}
+
 // ln x for x >= 1 (Cephes' polynomial). Infinity and NaN stay what they are.
 __device__ inline float ln_from_one(float x) {
     const u32 bits = __builtin_bit_cast(u32, x);

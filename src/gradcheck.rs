@@ -21,7 +21,7 @@ use std::fmt;
 use ndarray::{Dimension, IxDyn};
 
 use crate::{
-    Input, Network, Objective, Record, Recording, Result, Targets,
+    Input, Network, Objective, Record, Recording, Result, State, Targets,
     engine::reference::{run, run_back},
     neuron::{Held, Relaxed, rows::Spikes},
 };
@@ -166,15 +166,34 @@ pub fn gradcheck<'a>(
     targets: impl Into<Targets<'a, f64>>,
     objective: impl Into<Objective<f64>>,
 ) -> Result<GradcheckReport> {
+    input.check(network)?;
+    Record::All.check_memory(network, input)?;
+    let rest = State::at_rest(network, input.batch());
+    gradcheck_from(network, &rest, input, targets, objective)
+}
+
+/// [`gradcheck`] of a pass that begins with the state `start`, which does not depend on the parameters.
+///
+/// # Errors
+/// As [`gradcheck`]; [`Error::Shape`](crate::Error::Shape) or
+/// [`Error::NonFinite`](crate::Error::NonFinite) for the state of another network or batch.
+pub fn gradcheck_from<'a>(
+    network: &Network<f64>,
+    start: &State<f64>,
+    input: Input<'_, f64>,
+    targets: impl Into<Targets<'a, f64>>,
+    objective: impl Into<Objective<f64>>,
+) -> Result<GradcheckReport> {
     let (objective, targets) = (objective.into(), targets.into());
     input.check(network)?;
+    start.check(network, input.batch())?;
     Record::All.check_memory(network, input)?;
     let held = Held::default();
     let relaxed = || Spikes::Soft(Relaxed::forward(&held));
-    let base: Recording<f64> = run(network, input, relaxed());
+    let base: Recording<f64> = run(network, input, &mut start.clone(), relaxed());
     let (loss, adjoints) = objective.evaluate(&base, targets)?;
     let back = Spikes::Soft(Relaxed::backward());
-    let gradients = run_back(network, input, &base, &adjoints, back)?;
+    let gradients = run_back(network, input, start, &base, &adjoints, back)?;
 
     let gradients = gradients.tensors();
     let largest =
@@ -197,9 +216,9 @@ pub fn gradcheck<'a>(
         };
         for (index, &analytic) in gradient.indexed_iter() {
             let mut loss_at = |step: f64| -> Result<f64> {
-                let start = nudge(&mut moved, which, &index, step);
-                let recording = run(&moved, input, relaxed());
-                restore(&mut moved, which, &index, start);
+                let value = nudge(&mut moved, which, &index, step);
+                let recording = run(&moved, input, &mut start.clone(), relaxed());
+                restore(&mut moved, which, &index, value);
                 Ok(objective.evaluate(&recording, targets)?.0)
             };
             let mut best = (f64::INFINITY, f64::NAN);

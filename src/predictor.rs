@@ -7,7 +7,7 @@ use ndarray::ArrayViewMut2;
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Engine, Input, Network, ReadOut, Record, Recording, Result,
+    Engine, Input, Network, ReadOut, Record, Recording, Result, State,
     engine::{Inference, check_classes, check_scores},
 };
 
@@ -106,7 +106,27 @@ impl Predictor {
         input.check_shape(network)?;
         record.check(network.layers().len())?;
         record.check_memory(network, input)?;
-        input.finite(inference.record(input, record))
+        input.finite(inference.record(input, record, None))
+    }
+
+    /// [`forward`](Self::forward) from a state, which it replaces by the state after the last step: a long
+    /// input in pieces, or step by step as it arrives, with the bits of the whole ([`State`]).
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); [`Error::Shape`] or [`Error::NonFinite`] for a state of another
+    /// network or batch. On error the state stays as it was.
+    pub fn forward_from(
+        &self,
+        state: &mut State,
+        input: Input<'_>,
+        record: &Record,
+    ) -> Result<Recording> {
+        let Shared { network, inference } = &*self.0;
+        input.check_shape(network)?;
+        state.check(network, input.batch())?;
+        record.check(network.layers().len())?;
+        record.check_memory(network, input)?;
+        state.carried(|carry| input.finite(inference.record(input, record, Some(carry))))
     }
 
     /// Writes each sample's class by a read-out to `classes`, one per sample.

@@ -1,10 +1,10 @@
 //! The recording of a forward pass: spikes and membranes of the requested layers at every step.
 
-use ndarray::{Array3, Axis};
+use ndarray::{Array2, Array3, Axis};
 
 use crate::{
     Error, Float, Input, Layer, Network, Result, Targets, memory,
-    neuron::rows::{Around, StepMut},
+    neuron::rows::{Around, Before, StepMut},
 };
 
 /// The layers that [`Engine::forward`](crate::Engine::forward) records.
@@ -105,14 +105,17 @@ impl<F: Float> Trace<F> {
         }
     }
 
-    /// The values kept of step `t` and of the previous step.
-    pub(crate) fn around(&self, t: usize) -> Around<'_, F> {
+    /// The values kept of step `t` and of the previous step; before the first, the state `start`.
+    pub(crate) fn around<'a>(&'a self, t: usize, start: &'a [Array2<F>]) -> Around<'a, F> {
         let at = |t| {
             let kept = self.kept().iter();
             kept.map(|kept| kept.index_axis(Axis(0), t)).collect()
         };
         Around {
-            before: t.checked_sub(1).map(at),
+            before: match t.checked_sub(1) {
+                Some(before) => Before::Kept(at(before)),
+                None => Before::State(start),
+            },
             kept: at(t),
         }
     }

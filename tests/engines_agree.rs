@@ -6,11 +6,11 @@
 #[cfg(feature = "rayon")]
 use std::sync::LazyLock;
 
-use ndarray::{Array2, Array3, ArrayD};
+use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::{prelude::*, test_runner::RngSeed};
 use spikegrad::{
-    Adam, CpuEngine, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Objective, Optimizer,
-    Predictor, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Targets,
+    Adam, CpuEngine, Dynamics, Engine, Error, Input, Leaky, Loss, Network, Optimizer, Predictor,
+    ReadOut, Record, Recording, ReferenceEngine, Reset, State, Surrogate, Targets,
     metrics::argmax_rows, neuron::Neurons,
 };
 
@@ -94,6 +94,17 @@ fn same_spikes(
     true
 }
 
+/// Losses; a small cross entropy has the relative error of the membranes' absolute one, which grows with
+/// them (`scale`).
+fn assert_loss_close(what: &str, expected: f64, found: f64, scale: f64) {
+    let tolerance = 1e-5 * expected.abs().max(1e-3) * scale.max(1.0);
+    let error = (expected - found).abs();
+    assert!(
+        error <= tolerance,
+        "{what}: loss {expected} expected, {found} found"
+    );
+}
+
 /// Gradients against gradients. Those of `β` and `θ` are sums of many terms of both signs, which
 /// may all but cancel: they are measured against the largest gradient of all.
 fn assert_gradients_close(label: &str, expected: &Tensors, found: &Tensors) {
@@ -123,43 +134,20 @@ fn widened<F: spikegrad::Float>(gradients: &spikegrad::Gradients<F>) -> Tensors 
 /// Runs a case through the reference in double precision and one engine; returns whether the two
 /// could be compared to the end (no spike flipped on its last bit).
 fn check(case: &Case, name: &str, make: &Make) -> bool {
+    case.data
+        .with_double(|input64| compare(case, input64, name, make))
+}
+
+fn compare(case: &Case, input64: Input<'_, f64>, name: &str, make: &Make) -> bool {
     let label = format!("{} · {name}", case.label);
     let input = case.data.input();
     let targets = case.targets();
-    let double = match &case.data {
-        Data::Constant(x, _) => (Some(x.mapv(f64::from)), None),
-        Data::Sequence(x) => (None, Some(x.mapv(f64::from))),
-    };
-    let input64 = match &double {
-        (Some(x), _) => Input::constant(x.view(), input.num_steps()),
-        (_, Some(x)) => Input::sequence(x.view()),
-        _ => unreachable!("one of the two"),
-    };
-    let objective64 = Objective::<f64> {
-        loss: match &case.objective.loss {
-            Loss::CrossEntropyMembrane => Loss::CrossEntropyMembrane,
-            Loss::CrossEntropyRate => Loss::CrossEntropyRate,
-            Loss::CrossEntropyMaxMembrane => Loss::CrossEntropyMaxMembrane,
-            Loss::MseCount {
-                correct_rate,
-                incorrect_rate,
-            } => Loss::MseCount {
-                correct_rate: *correct_rate,
-                incorrect_rate: *incorrect_rate,
-            },
-            Loss::MseMembrane {
-                on_target,
-                off_target,
-            } => Loss::MseMembrane {
-                on_target: *on_target,
-                off_target: *off_target,
-            },
-            _ => Loss::CrossEntropyCount, // itself, and the custom one, which is the same
-        },
-        rate_l1: case.objective.rate_l1,
-    };
-    let mut expected =
-        ReferenceEngine::new(case.network.cast::<f64>(), objective64, Adam::new(1e-3)).unwrap();
+    let mut expected = ReferenceEngine::new(
+        case.network.cast::<f64>(),
+        case.objective64(),
+        Adam::new(1e-3),
+    )
+    .unwrap();
     let mut found = make(
         case.network.clone(),
         case.objective.clone(),
@@ -267,6 +255,110 @@ fn check(case: &Case, name: &str, make: &Make) -> bool {
 fn agrees(case: fn() -> Case, name: &str, make: &Make) {
     let compared = (0..4).any(|n| check(&case().nudged(n), name, make));
     assert!(compared, "{name}: no network without a spike on the edge");
+}
+
+/// A case in two pieces, the second from the state after the first: spikes and membranes have the bits of
+/// the whole, and the gradients are those of the reference in double precision.
+fn in_pieces(case: fn() -> Case, name: &str, make: &Make) {
+    let compared = (0..4).any(|n| check_pieces(&case().nudged(n), name, make));
+    assert!(compared, "{name}: no network without a spike on the edge");
+}
+
+fn check_pieces(case: &Case, name: &str, make: &Make) -> bool {
+    let label = format!("{} · {name}", case.label);
+    let input = case.data.input();
+    let (steps, batch) = (input.num_steps(), input.batch());
+    let (network, objective) = (case.network.clone(), case.objective.clone());
+    let mut found = make(network, objective, Adam::new(1e-3).into());
+    let (network64, objective64) = (case.network.cast(), case.objective64());
+    let mut expected = ReferenceEngine::new(network64, objective64, Adam::new(1e-3)).unwrap();
+    let whole = found.forward(input, &Record::All).unwrap();
+    let whole64 = (case.data).with_double(|x| expected.forward(x, &Record::All).unwrap());
+    if !same_spikes(&label, &case.network, &whole64, &whole) {
+        return false;
+    }
+    // Wrong answers, since right ones can leave a gradient that is all rounding.
+    let answers = whole.classify(ReadOut::Membrane).into_iter();
+    let targets: Vec<usize> = answers.map(|c| (c + 1) % case.network.outputs()).collect();
+    let mut state = State::rest(&case.network, batch).unwrap();
+    let mut state64 = State::rest(&case.network.cast(), batch).unwrap();
+    let cut = steps / 3;
+    for steps in [0..cut, cut..steps] {
+        if steps.is_empty() {
+            continue;
+        }
+        let data = case.data.steps(steps.clone());
+        let (mut after, mut after64) = (state.clone(), state64.clone());
+        let recording = found
+            .forward_from(&mut after, data.input(), &Record::All)
+            .unwrap();
+        let run = |x: Input<'_, f64>| {
+            expected
+                .forward_from(&mut after64, x, &Record::All)
+                .unwrap()
+        };
+        data.with_double(run);
+        for k in 1..=recording.num_layers() {
+            let (a, b) = (whole.trace(k).unwrap(), recording.trace(k).unwrap());
+            assert_eq!(
+                a.spk.slice(s![steps.clone(), .., ..]),
+                b.spk,
+                "{label}: spk{k} of {steps:?}"
+            );
+            assert_eq!(
+                a.mem.slice(s![steps.clone(), .., ..]),
+                b.mem,
+                "{label}: mem{k} of {steps:?}"
+            );
+            for (a, b) in after64
+                .layer(k)
+                .unwrap()
+                .iter()
+                .zip(after.layer(k).unwrap())
+            {
+                let (a, b) = (a.clone().into_dyn(), b.mapv(f64::from).into_dyn());
+                assert_close(
+                    &format!("{label}: state of layer {k}"),
+                    &a,
+                    &b,
+                    2e-5,
+                    largest(&a),
+                );
+            }
+        }
+        let mut trained = state.clone();
+        let report = found
+            .accumulate_from(&mut trained, data.input().classes(&targets), 1.0)
+            .unwrap();
+        assert_eq!(
+            trained, after,
+            "{label}: the state after a pass with gradients"
+        );
+        let report64 = data.with_double(|x| {
+            expected
+                .accumulate_from(&mut state64, x.classes(&targets), 1.0)
+                .unwrap()
+        });
+        let of_output = after64.layer(whole.num_layers()).unwrap();
+        let scale = largest(&of_output[0].clone().into_dyn());
+        assert_loss_close(&label, report64.loss, report.loss, scale);
+        let label = format!("{label}, steps {steps:?}");
+        assert_gradients_close(&label, &taken(&mut expected), &taken(&mut *found));
+        (state, state64) = (after, after64);
+    }
+    true
+}
+
+/// The accumulated gradients, which are cleared.
+fn taken<F: spikegrad::Float>(engine: &mut (impl Engine<F> + ?Sized)) -> Tensors {
+    let mut taken = Vec::new();
+    let mut take = |gradients: &mut spikegrad::Gradients<F>| {
+        taken = widened(gradients);
+        Ok(())
+    };
+    engine.gradients_mut(&mut take).unwrap();
+    engine.clear_gradients();
+    taken
 }
 
 /// A predictor computes what the CPU engine does, bit for bit, on every instruction set.
@@ -1085,3 +1177,47 @@ fn infinite_parameters_are_reported(name: &str, make: &Make) {
     }
 }
 on_every_engine!(infinite_parameters_are_reported);
+
+/// Outputs that are as sure as after a long training: the gradients are the reference's where some are
+/// wrong, and where all are right they are 0 or normal numbers, since others would slow down what reads them.
+fn sure_outputs(name: &str, make: &Make) {
+    for loss in [Loss::CrossEntropyMembrane, Loss::CrossEntropyMaxMembrane] {
+        for lead in [2.0, 8.0, 20.0] {
+            let mut network = network(&[20, 40, 5], |_| Leaky::new(0.9).threshold(0.7));
+            for (name, mut values) in network.parameters_mut() {
+                if name == "fc2.bias" {
+                    values[0] += lead;
+                }
+            }
+            let case = Case {
+                label: format!("{name}: {loss:?}, a lead of {lead}"),
+                network,
+                data: constant(4, 20, 12, 0.7),
+                objective: loss.clone().into(),
+            };
+            let gradients = |targets: &[usize]| {
+                let (network, objective) = (case.network.clone(), case.objective.clone());
+                let mut engine = make(network, objective, Adam::new(1e-3).into());
+                let input = case.data.input();
+                let (loss, found) = engine.gradients(input.classes(targets)).unwrap();
+                let (network, objective) = (case.network.cast(), case.objective64());
+                let mut reference =
+                    ReferenceEngine::new(network, objective, Adam::new(1e-3)).unwrap();
+                let run = |x: Input<'_, f64>| reference.gradients(x.classes(targets)).unwrap();
+                let (expected_loss, expected) = case.data.with_double(run);
+                assert_loss_close(&case.label, expected_loss, loss, 10.0 * f64::from(lead));
+                (expected, found)
+            };
+            let (expected, found) = gradients(&[0, 1, 0, 2]);
+            assert!(expected.norm() > 0.01, "nothing to compare: {}", case.label);
+            assert_gradients_close(&case.label, &widened(&expected), &widened(&found));
+            let (expected, found) = gradients(&[0; 4]);
+            assert!((found.norm() - expected.norm()).abs() < 1e-4 * expected.norm() + 1e-7);
+            let tensors = found.tensors();
+            let mut entries = tensors.iter().flat_map(|(_, g)| g.iter());
+            let subnormal = entries.any(|g| g.is_subnormal());
+            assert!(!subnormal || name == "reference", "{}", case.label);
+        }
+    }
+}
+on_every_engine!(sure_outputs);

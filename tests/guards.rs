@@ -7,7 +7,7 @@ use ndarray::{Array2, Array3};
 use spikegrad::{
     Adam, CpuEngine, Device, Dynamics, Engine, Error, Gradients, History, Input, Leaky, Loss,
     Network, Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Samples,
-    StepReport, Trainer,
+    State, StepReport, Trainer,
     data::Dataset,
     engine::reference::forward,
     train::{Activity, Position},
@@ -511,6 +511,29 @@ fn what_was_measured_outlives_an_error() {
             }
             self.1 -= 1;
             self.0.train_step(samples)
+        }
+        fn forward_from(
+            &mut self,
+            state: &mut State,
+            input: Input<'_>,
+            record: &Record,
+        ) -> spikegrad::Result<Recording> {
+            self.0.forward_from(state, input, record)
+        }
+        fn train_step_from(
+            &mut self,
+            state: &mut State,
+            samples: Samples<'_>,
+        ) -> spikegrad::Result<StepReport> {
+            self.0.train_step_from(state, samples)
+        }
+        fn accumulate_from(
+            &mut self,
+            state: &mut State,
+            samples: Samples<'_>,
+            weight: f64,
+        ) -> spikegrad::Result<StepReport> {
+            self.0.accumulate_from(state, samples, weight)
         }
         fn accumulate(
             &mut self,

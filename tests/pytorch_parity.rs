@@ -9,8 +9,8 @@ use ndarray::Array3;
 use skip::skipped;
 use spikegrad::{
     CpuEngine, Device, Dynamics, Engine, Float, Gradients, Input, Leaky, Loss, Network, Objective,
-    Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, Samples, StepReport,
-    Surrogate, Synaptic, Trace,
+    Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Result, Samples, State,
+    StepReport, Surrogate, Synaptic, Trace,
     data::Mnist,
     verify::{Fixture, Report, Verdict, verify},
 };
@@ -247,6 +247,29 @@ impl<F: Float> Engine<F> for Slip<F> {
         self.inner.train_step(samples)
     }
 
+    fn forward_from(
+        &mut self,
+        state: &mut State<F>,
+        input: Input<'_, F>,
+        record: &Record,
+    ) -> Result<Recording<F>> {
+        self.inner.forward_from(state, input, record)
+    }
+    fn train_step_from(
+        &mut self,
+        state: &mut State<F>,
+        samples: Samples<'_, F>,
+    ) -> Result<StepReport> {
+        self.inner.train_step_from(state, samples)
+    }
+    fn accumulate_from(
+        &mut self,
+        state: &mut State<F>,
+        samples: Samples<'_, F>,
+        weight: f64,
+    ) -> Result<StepReport> {
+        self.inner.accumulate_from(state, samples, weight)
+    }
     fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport> {
         self.inner.accumulate(samples, weight)
     }

@@ -8,8 +8,9 @@
 //! | 4. [`port`] | equivalent code side by side, and how to check a ported model |
 //! | 5. [`own_neuron`] | custom neurons, in every engine except CUDA |
 //! | 6. [`optimizers`] | rules, schedules, clipping, and your own training loop |
-//! | 7. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
-//! | 8. [`cuda`] | the kernels and their estimated cost |
+//! | 7. [`truncation`] | long inputs in pieces: states, streams, truncated backpropagation |
+//! | 8. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
+//! | 9. [`cuda`] | the kernels and their estimated cost |
 
 #[doc = include_str!("howto.md")]
 ///
@@ -53,8 +54,14 @@ pub mod own_neuron {}
 #[doc = include_str!("optimizers.md")]
 ///
 /// ---
-/// Previous: [custom neurons](crate::docs::own_neuron). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+/// Previous: [custom neurons](crate::docs::own_neuron). Next: [long inputs](crate::docs::truncation). All chapters: [`docs`](crate::docs).
 pub mod optimizers {}
+
+#[doc = include_str!("truncation.md")]
+///
+/// ---
+/// Previous: [optimizers](crate::docs::optimizers). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+pub mod truncation {}
 
 #[doc = include_str!("speed.md")]
 ///
@@ -63,7 +70,7 @@ pub mod optimizers {}
 /// </div>
 ///
 /// ---
-/// Previous: [optimizers](crate::docs::optimizers). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
+/// Previous: [long inputs](crate::docs::truncation). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]

@@ -6,7 +6,8 @@ use ndarray::ArrayViewMut2;
 use super::{build_note, check_classes, check_scores};
 use crate::{
     Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
-    Record, Recording, Result, Samples, StepReport, finite::check_finite, optim::check_same,
+    Record, Recording, Result, Samples, State, StepReport, finite::check_finite, optim::check_same,
+    state::Carry,
 };
 
 /// The purpose of a batch.
@@ -65,8 +66,16 @@ pub(crate) trait Backend<F: Float>: Send {
 
     /// Runs the network; `back` says whether [`run_back`](Self::run_back) on the same input
     /// follows.
-    fn forward(&mut self, input: Input<'_, F>, record: &Record, back: bool)
-    -> Result<Recording<F>>;
+    ///
+    /// Here and below, `carry` is given if the pass does not begin at rest. What of it is at its end does
+    /// not matter after an error.
+    fn forward(
+        &mut self,
+        input: Input<'_, F>,
+        record: &Record,
+        back: bool,
+        carry: Option<Carry<'_, F>>,
+    ) -> Result<Recording<F>>;
 
     /// Each sample's class.
     fn classify(
@@ -75,7 +84,7 @@ pub(crate) trait Backend<F: Float>: Send {
         read_out: ReadOut,
         classes: &mut [usize],
     ) -> Result<()> {
-        let recording = self.forward(input, &Record::Output, false)?;
+        let recording = self.forward(input, &Record::Output, false, None)?;
         classes.copy_from_slice(&recording.classify(read_out));
         Ok(())
     }
@@ -87,7 +96,7 @@ pub(crate) trait Backend<F: Float>: Send {
         read_out: ReadOut,
         mut scores: ArrayViewMut2<'_, F>,
     ) -> Result<()> {
-        let recording = self.forward(input, &Record::Output, false)?;
+        let recording = self.forward(input, &Record::Output, false, None)?;
         scores.assign(&recording.scores(read_out));
         Ok(())
     }
@@ -100,19 +109,21 @@ pub(crate) trait Backend<F: Float>: Send {
         samples: Samples<'_, F>,
         objective: &Objective<F>,
         mode: Mode<'_, F>,
+        carry: Option<Carry<'_, F>>,
     ) -> Result<Option<StepReport>> {
-        let _ = (samples, objective, mode);
+        let _ = (samples, objective, mode, carry);
         Ok(None)
     }
 
     /// Continues from a recording of all layers and the adjoints of a loss: gradients and update,
-    /// depending on the mode.
+    /// depending on the mode. `start` is the state with which the recording began, unless it is at rest.
     fn run_back(
         &mut self,
         input: Input<'_, F>,
         recording: &Recording<F>,
         adjoints: &Adjoints<F>,
         mode: Mode<'_, F>,
+        start: Option<&State<F>>,
     ) -> Result<Norms>;
 
     /// The gradients of the last batch; NaN or infinity is an error.
@@ -210,6 +221,39 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         self.check_parameters("after", self.optimizer.step)?;
         Ok(done)
     }
+
+    /// A training step on samples that have been checked.
+    fn train(
+        &mut self,
+        samples: Samples<'_, F>,
+        carry: Option<Carry<'_, F>>,
+    ) -> Result<StepReport> {
+        self.updating(|driver| {
+            let mode = Mode::Train {
+                optimizer: &driver.optimizer,
+                measure: driver.measures,
+            };
+            run(&mut driver.backend, &driver.objective, samples, mode, carry)
+        })
+    }
+
+    /// Adds the gradients of samples that have been checked to the sum.
+    fn add(
+        &mut self,
+        samples: Samples<'_, F>,
+        weight: f64,
+        carry: Option<Carry<'_, F>>,
+    ) -> Result<StepReport> {
+        if !F::from_f64(weight).is_finite() {
+            let expected = "a finite number, also when rounded to the network's precision";
+            return Err(Error::parameter("weight", weight, expected));
+        }
+        let (backend, objective) = (&mut self.backend, &self.objective);
+        let report = run(backend, objective, samples, Mode::Gradients, carry)?;
+        backend.accumulate(weight, !self.accumulated)?;
+        self.accumulated = true;
+        Ok(report)
+    }
 }
 
 impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
@@ -222,7 +266,21 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         let network = self.backend.structure();
         record.check(network.layers().len())?;
         record.check_memory(network, input)?;
-        self.backend.forward(input, record, false)
+        self.backend.forward(input, record, false, None)
+    }
+
+    fn forward_from(
+        &mut self,
+        state: &mut State<F>,
+        input: Input<'_, F>,
+        record: &Record,
+    ) -> Result<Recording<F>> {
+        self.backend.check_input(input)?;
+        let network = self.backend.structure();
+        state.check(network, input.batch())?;
+        record.check(network.layers().len())?;
+        record.check_memory(network, input)?;
+        state.carried(|carry| self.backend.forward(input, record, false, Some(carry)))
     }
 
     fn classify(
@@ -249,38 +307,46 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn evaluate(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
         self.check(samples)?;
-        run(&mut self.backend, &self.objective, samples, Mode::Evaluate)
+        let (backend, objective) = (&mut self.backend, &self.objective);
+        run(backend, objective, samples, Mode::Evaluate, None)
     }
 
     fn gradients(&mut self, samples: Samples<'_, F>) -> Result<(f64, Gradients<F>)> {
         self.check(samples)?;
         let (backend, objective) = (&mut self.backend, &self.objective);
-        let report = run(backend, objective, samples, Mode::Gradients)?;
+        let report = run(backend, objective, samples, Mode::Gradients, None)?;
         Ok((report.loss, self.backend.gradients()?))
     }
 
     fn train_step(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
         self.check(samples)?;
-        self.updating(|driver| {
-            let mode = Mode::Train {
-                optimizer: &driver.optimizer,
-                measure: driver.measures,
-            };
-            run(&mut driver.backend, &driver.objective, samples, mode)
-        })
+        self.train(samples, None)
+    }
+
+    fn train_step_from(
+        &mut self,
+        state: &mut State<F>,
+        samples: Samples<'_, F>,
+    ) -> Result<StepReport> {
+        self.check(samples)?;
+        state.check(self.backend.structure(), samples.input.batch())?;
+        state.carried(|carry| self.train(samples, Some(carry)))
     }
 
     fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport> {
         self.check(samples)?;
-        if !F::from_f64(weight).is_finite() {
-            let expected = "a finite number, also when rounded to the network's precision";
-            return Err(Error::parameter("weight", weight, expected));
-        }
-        let (backend, objective) = (&mut self.backend, &self.objective);
-        let report = run(backend, objective, samples, Mode::Gradients)?;
-        backend.accumulate(weight, !self.accumulated)?;
-        self.accumulated = true;
-        Ok(report)
+        self.add(samples, weight, None)
+    }
+
+    fn accumulate_from(
+        &mut self,
+        state: &mut State<F>,
+        samples: Samples<'_, F>,
+        weight: f64,
+    ) -> Result<StepReport> {
+        self.check(samples)?;
+        state.check(self.backend.structure(), samples.input.batch())?;
+        state.carried(|carry| self.add(samples, weight, Some(carry)))
     }
 
     fn gradients_mut(
@@ -379,18 +445,21 @@ fn run<F: Float>(
     objective: &Objective<F>,
     samples: Samples<'_, F>,
     mode: Mode<'_, F>,
+    mut carry: Option<Carry<'_, F>>,
 ) -> Result<StepReport> {
     let Samples { input, targets } = samples;
-    if let Some(report) = backend.run(samples, objective, mode)? {
-        return check_loss(backend, report, input);
+    let start = carry.as_ref().map(|carry| carry.start);
+    let carried = carry.as_mut().map(Carry::reborrow);
+    if let Some(report) = backend.run(samples, objective, mode, carried)? {
+        return check_loss(backend, report, input, start);
     }
     Record::All.check_memory(backend.structure(), input)?;
-    let recording = backend.forward(input, &Record::All, mode.backward())?;
+    let recording = backend.forward(input, &Record::All, mode.backward(), carry)?;
     let (loss, adjoints) = objective.evaluate(&recording, targets)?;
     let report = StepReport::new(loss, &recording, targets)?;
-    let mut report = check_loss(backend, report, input)?;
+    let mut report = check_loss(backend, report, input, start)?;
     if mode.backward() {
-        report.gradient_norms = backend.run_back(input, &recording, &adjoints, mode)?;
+        report.gradient_norms = backend.run_back(input, &recording, &adjoints, mode, start)?;
     }
     backend.reclaim(recording);
     Ok(report)
@@ -403,6 +472,7 @@ fn check_loss<F: Float>(
     backend: &mut impl Backend<F>,
     report: StepReport,
     input: Input<'_, F>,
+    start: Option<&State<F>>,
 ) -> Result<StepReport> {
     if report.loss.is_finite() {
         return Ok(report);
@@ -410,7 +480,14 @@ fn check_loss<F: Float>(
     backend.network()?.check_finite("")?;
     let mut first: Option<[usize; 4]> = None;
     for sample in 0..input.batch() {
-        let recording = backend.forward(input.sample(sample), &Record::All, false)?;
+        let mut start = start.map(|start| start.sample(sample));
+        let mut record = |carry: Option<Carry<'_, F>>| {
+            backend.forward(input.sample(sample), &Record::All, false, carry)
+        };
+        let recording = match &mut start {
+            Some(start) => start.carried(|carry| record(Some(carry)))?,
+            None => record(None)?,
+        };
         let place = first_not_finite(&recording).map(|[k, t, _, n]| [k, t, sample, n]);
         first = first.into_iter().chain(place).min();
     }

@@ -8,7 +8,7 @@ use super::CudaEngine;
 use super::{CpuEngine, Engine, ReferenceEngine};
 use crate::{
     Float, Gradients, Input, Network, Objective, Optimizer, ReadOut, Record, Recording, Result,
-    Samples, StepReport,
+    Samples, State, StepReport,
 };
 
 /// Forwards every method of the trait, including those with a default body, which would otherwise
@@ -22,6 +22,15 @@ macro_rules! hand_on {
 
             fn forward(&mut $self, input: Input<'_, $F>, record: &Record) -> Result<Recording<$F>> {
                 $inner.forward(input, record)
+            }
+
+            fn forward_from(
+                &mut $self,
+                state: &mut State<$F>,
+                input: Input<'_, $F>,
+                record: &Record,
+            ) -> Result<Recording<$F>> {
+                $inner.forward_from(state, input, record)
             }
 
             fn classify(
@@ -52,6 +61,23 @@ macro_rules! hand_on {
 
             fn train_step(&mut $self, samples: Samples<'_, $F>) -> Result<StepReport> {
                 $inner.train_step(samples)
+            }
+
+            fn train_step_from(
+                &mut $self,
+                state: &mut State<$F>,
+                samples: Samples<'_, $F>,
+            ) -> Result<StepReport> {
+                $inner.train_step_from(state, samples)
+            }
+
+            fn accumulate_from(
+                &mut $self,
+                state: &mut State<$F>,
+                samples: Samples<'_, $F>,
+                weight: f64,
+            ) -> Result<StepReport> {
+                $inner.accumulate_from(state, samples, weight)
             }
 
             fn accumulate(&mut $self, samples: Samples<'_, $F>, weight: f64) -> Result<StepReport> {

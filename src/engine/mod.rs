@@ -17,7 +17,7 @@ use ndarray::ArrayViewMut2;
 
 use crate::{
     Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut, Record, Recording,
-    Result, Samples, StepReport,
+    Result, Samples, State, StepReport,
 };
 pub use cpu::CpuEngine;
 pub(crate) use cpu::Inference;
@@ -52,6 +52,19 @@ pub trait Engine<F: Float = f32>: Send {
     /// [`Error::Shape`], [`Error::InvalidParameter`] or [`Error::NonFinite`] for an invalid input;
     /// [`Error::OutOfMemory`] if the results cannot be allocated.
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>>;
+
+    /// [`forward`](Self::forward) from a state, which it replaces by the state after the last step: a
+    /// long input in pieces, or step by step as it arrives, with the bits of the whole ([`State`]).
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); [`Error::Shape`] or [`Error::NonFinite`] for a state of another
+    /// network or batch. On error the state stays as it was.
+    fn forward_from(
+        &mut self,
+        state: &mut State<F>,
+        input: Input<'_, F>,
+        record: &Record,
+    ) -> Result<Recording<F>>;
 
     /// Writes each sample's class by a read-out to `classes`, one per sample.
     ///
@@ -112,6 +125,33 @@ pub trait Engine<F: Float = f32>: Send {
     /// would make a second moment of [`Adam`](crate::Adam) infinite, or have made a parameter infinite
     /// or NaN.
     fn train_step(&mut self, samples: Samples<'_, F>) -> Result<StepReport>;
+
+    /// [`train_step`](Self::train_step) from a state, which it replaces by the state after the last step.
+    /// The gradients stop at the first step: nothing of them reaches the steps that led to the state. So
+    /// a long input, cut into windows, is trained by truncated backpropagation through time; see [the
+    /// chapter](crate::docs::truncation). The step's loss and report describe its own steps.
+    ///
+    /// From [rest](State::rest), this is [`train_step`](Self::train_step) to the bit.
+    ///
+    /// # Errors
+    /// As [`train_step`](Self::train_step); [`Error::Shape`] or [`Error::NonFinite`] for a state of another
+    /// network or batch. On error the state stays as it was.
+    fn train_step_from(
+        &mut self,
+        state: &mut State<F>,
+        samples: Samples<'_, F>,
+    ) -> Result<StepReport>;
+
+    /// [`accumulate`](Self::accumulate) from a state, as [`train_step_from`](Self::train_step_from).
+    ///
+    /// # Errors
+    /// As [`accumulate`](Self::accumulate) and [`train_step_from`](Self::train_step_from).
+    fn accumulate_from(
+        &mut self,
+        state: &mut State<F>,
+        samples: Samples<'_, F>,
+        weight: f64,
+    ) -> Result<StepReport>;
 
     /// The first half of a training step taken apart: computes the gradients of one batch and adds
     /// `weight` times them to those accumulated since the last update. The report describes this

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! (1)  Iᵏ_t = sᵏ⁻¹_t Wᵏᵀ + bᵏ                [B, in] · [in, N]
-//! (2)  (sᵏ_t, xᵏ_t) = step(xᵏ_{t−1}, Iᵏ_t)    t = 0 … T−1, x_{−1} = 0
+//! (2)  (sᵏ_t, xᵏ_t) = step(xᵏ_{t−1}, Iᵏ_t)    t = 0 … T−1, x_{−1} = 0 or a given state
 //! ```
 //!
 //! Its adjoint, with `gᵏ_t` and `eᵏ_t` the derivatives of the loss with respect to membrane and
@@ -31,7 +31,7 @@ pub use self::engine::ReferenceEngine;
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adjoints, Float, Gradients, Input, Network, Record, Recording, Result, Trace,
+    Adjoints, Float, Gradients, Input, Network, Record, Recording, Result, State, Trace,
     loss::check_adjoints,
     neuron::rows::{Arriving, Spikes},
 };
@@ -43,23 +43,25 @@ use crate::{
 pub fn forward<F: Float>(network: &Network<F>, input: Input<'_, F>) -> Result<Recording<F>> {
     input.check(network)?;
     Record::All.check_memory(network, input)?;
-    Ok(run(network, input, Spikes::Hard))
+    let mut state = State::at_rest(network, input.batch());
+    Ok(run(network, input, &mut state, Spikes::Hard))
 }
 
-/// The forward pass with hard spikes, or soft ones.
+/// The forward pass with hard spikes, or soft ones, from a state, which is overwritten with the one after
+/// the last step.
 pub(crate) fn run<F: Float>(
     network: &Network<F>,
     input: Input<'_, F>,
+    state: &mut State<F>,
     spikes: Spikes<'_, F>,
 ) -> Recording<F> {
     let mut traces: Vec<Trace<F>> = Vec::new();
-    for layer in network.layers() {
+    for (layer, state) in network.layers().iter().zip(&mut state.layers) {
         let mut trace = Trace::zeros(layer, input.num_steps(), input.batch());
-        let mut state = layer.rest(input.batch()); // x_{−1}
         for t in 0..input.num_steps() {
             let below = below(&input, traces.last(), t);
             let current = below.dot(&layer.weight.t()) + &layer.bias; // (1)
-            layer.step(spikes, &mut state, &current, trace.step_mut(t)); // (2)
+            layer.step(spikes, state, &current, trace.step_mut(t)); // (2)
         }
         traces.push(trace);
     }
@@ -79,18 +81,21 @@ pub fn backward<F: Float>(
     recording: &Recording<F>,
     adjoints: &Adjoints<F>,
 ) -> Result<Gradients<F>> {
-    run_back(network, input, recording, adjoints, Spikes::Hard)
+    input.check(network)?;
+    let rest = State::at_rest(network, input.batch());
+    run_back(network, input, &rest, recording, adjoints, Spikes::Hard)
 }
 
-/// The backward pass of [`run`] with the same spikes.
+/// The backward pass of [`run`] with the same spikes, from the state that it began with. What it passes
+/// back to that state is dropped.
 pub(crate) fn run_back<F: Float>(
     network: &Network<F>,
     input: Input<'_, F>,
+    start: &State<F>,
     recording: &Recording<F>,
     adjoints: &Adjoints<F>,
     spikes: Spikes<'_, F>,
 ) -> Result<Gradients<F>> {
-    input.check(network)?;
     let traces = recording.traces_of(network, input)?;
     check_adjoints(adjoints, recording)?;
 
@@ -110,7 +115,12 @@ pub(crate) fn run_back<F: Float>(
                 g: g.map(|g| g.index_axis(Axis(0), t)),
                 e: e.index_axis(Axis(0), t),
             };
-            let back = layer.adjoint(spikes, traces[k].around(t), arriving, &mut h); // (3)
+            let back = layer.adjoint(
+                spikes,
+                traces[k].around(t, &start.layers[k]),
+                arriving,
+                &mut h,
+            ); // (3)
             let (a, one) = (back.current, F::one());
             let below = below(&input, k.checked_sub(1).map(|below| traces[below]), t);
             general_mat_mul(one, &a.t(), &below, one, &mut gradient.weight); // (4)

@@ -24,10 +24,18 @@ pub(crate) struct StepMut<'a, F> {
     pub kept: Vec<ArrayViewMut2<'a, F>>,
 }
 
+/// What is known of the state before a step.
+pub(crate) enum Before<'a, F> {
+    /// The values kept of the previous step.
+    Kept(Vec<ArrayView2<'a, F>>),
+    /// The state itself: there is no previous step.
+    State(&'a [Array2<F>]),
+}
+
 /// The values kept of two consecutive steps.
 pub(crate) struct Around<'a, F> {
-    /// The previous step; `None` at the first step, when the neurons are at rest.
-    pub before: Option<Vec<ArrayView2<'a, F>>>,
+    /// Of the previous step.
+    pub before: Before<'a, F>,
     /// Of this step.
     pub kept: Vec<ArrayView2<'a, F>>,
 }
@@ -146,8 +154,8 @@ fn adjoint<F: Float, N: Neuron, A: Arithmetic<V = F>>(
         let constants = constants_of::<F, N, A>(a, constants, n);
         let of = |rows: &[ArrayView2<'_, F>]| N::Kept::from_fn(|i| Num(a, rows[i][[b, n]]));
         let before = match &around.before {
-            Some(rows) => neuron.state(constants, of(rows)),
-            None => N::State::from_fn(|_| Num(a, F::zero())),
+            Before::Kept(rows) => neuron.state(constants, of(rows)),
+            Before::State(start) => N::State::from_fn(|i| Num(a, start[i][[b, n]])),
         };
         let after = N::State::from_fn(|i| Num(a, h[i][[b, n]]));
         let adjoint: Adjoint<N, A> =

@@ -1,7 +1,9 @@
 //! The table of cases that every engine goes through: a case is a line in it, and a module with a test
 //! for each thing that must hold.
 
-use ndarray::{Array2, Array3};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, s};
 use spikegrad::{
     Dynamics, Input, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate, Surrogate::*,
     Synaptic, neuron::Neurons,
@@ -15,6 +17,24 @@ pub enum Data {
 }
 
 impl Data {
+    /// Some of the steps.
+    pub fn steps(&self, steps: Range<usize>) -> Data {
+        match self {
+            Data::Constant(x, _) => Data::Constant(x.clone(), steps.len()),
+            Data::Sequence(x) => Data::Sequence(x.slice(s![steps, .., ..]).to_owned()),
+        }
+    }
+
+    /// In double precision, `f` of it.
+    pub fn with_double<R>(&self, f: impl FnOnce(Input<'_, f64>) -> R) -> R {
+        match self {
+            Data::Constant(x, num_steps) => {
+                f(Input::constant(x.mapv(f64::from).view(), *num_steps))
+            }
+            Data::Sequence(x) => f(Input::sequence(x.mapv(f64::from).view())),
+        }
+    }
+
     pub fn input(&self) -> Input<'_> {
         match self {
             Data::Constant(x, num_steps) => Input::constant(x.view(), *num_steps),
@@ -86,6 +106,34 @@ impl Case {
         (0..self.data.input().batch())
             .map(|b| (5 * b + 2) % self.network.outputs())
             .collect()
+    }
+
+    /// The objective in double precision; a loss of one's own is that of the spike count.
+    pub fn objective64(&self) -> Objective<f64> {
+        let loss = match &self.objective.loss {
+            Loss::CrossEntropyMembrane => Loss::CrossEntropyMembrane,
+            Loss::CrossEntropyRate => Loss::CrossEntropyRate,
+            Loss::CrossEntropyMaxMembrane => Loss::CrossEntropyMaxMembrane,
+            Loss::MseCount {
+                correct_rate,
+                incorrect_rate,
+            } => Loss::MseCount {
+                correct_rate: *correct_rate,
+                incorrect_rate: *incorrect_rate,
+            },
+            Loss::MseMembrane {
+                on_target,
+                off_target,
+            } => Loss::MseMembrane {
+                on_target: *on_target,
+                off_target: *off_target,
+            },
+            _ => Loss::CrossEntropyCount,
+        };
+        Objective {
+            loss,
+            rate_l1: self.objective.rate_l1,
+        }
     }
 
     /// The same with all parameters a little larger, `n` times.
@@ -252,6 +300,11 @@ macro_rules! cases {
                     crate::agrees(case, engine, make);
                 }
                 on_every_engine!(agrees);
+
+                fn in_pieces(engine: &str, make: &crate::engines::Make) {
+                    crate::in_pieces(case, engine, make);
+                }
+                on_every_engine!(in_pieces);
 
                 #[test]
                 fn bites() {

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     Adjoints, Gradients, Input, Layer, Network, Objective, Optimizer, ReadOut, Record, Recording,
-    Result, Samples, StepReport, Targets,
+    Result, Samples, State, StepReport, Targets,
     engine::driver::{Backend, Mode, Norms},
     optim::Update,
+    state::Carry,
     tensors::Tensors,
 };
 
@@ -66,6 +67,7 @@ impl Cpu {
         targets: &[usize],
         goal: AdjointSource<'_>,
         mode: Mode<'_>,
+        carry: Option<Carry<'_>>,
     ) -> Result<StepReport> {
         let updates = match mode {
             Mode::Train { optimizer, measure } if !measure && optimizer.clip_norm.is_none() => {
@@ -84,7 +86,7 @@ impl Cpu {
             work: &mut self.work,
             learning: &mut self.learning,
         };
-        let done = step.run(input, targets, goal, then);
+        let done = step.run(input, targets, goal, then, carry);
         let Done {
             mut report,
             updated,
@@ -216,9 +218,15 @@ impl Backend<f32> for Cpu {
         self.learning.finite
     }
 
-    fn forward(&mut self, input: Input<'_>, record: &Record, _: bool) -> Result<Recording> {
+    fn forward(
+        &mut self,
+        input: Input<'_>,
+        record: &Record,
+        _: bool,
+        carry: Option<Carry<'_>>,
+    ) -> Result<Recording> {
         let (model, work) = self.pass();
-        input.finite(infer::record(model, work, input, record))
+        input.finite(infer::record(model, work, input, record, carry))
     }
 
     fn classify(
@@ -246,13 +254,15 @@ impl Backend<f32> for Cpu {
         Samples { input, targets }: Samples<'_>,
         objective: &Objective,
         mode: Mode<'_>,
+        carry: Option<Carry<'_>>,
     ) -> Result<Option<StepReport>> {
         let Targets::Classes(classes) = targets else {
             return Ok(None);
         };
         match objective.loss.is_fused() {
             true => {
-                (self.step(input, classes, AdjointSource::Objective(objective), mode)).map(Some)
+                let goal = AdjointSource::Objective(objective);
+                self.step(input, classes, goal, mode, carry).map(Some)
             }
             false => Ok(None),
         }
@@ -264,12 +274,17 @@ impl Backend<f32> for Cpu {
         recording: &Recording,
         adjoints: &Adjoints,
         mode: Mode<'_>,
+        start: Option<&State>,
     ) -> Result<Norms> {
         // The correct answers have been counted.
         let classes = vec![0; input.batch()];
         let adjoints = AdjointSource::Adjoints(recording, adjoints);
-        let report = self.step(input, &classes, adjoints, mode)?;
-        Ok(report.gradient_norms)
+        let mut step = |carry: Option<Carry<'_>>| self.step(input, &classes, adjoints, mode, carry);
+        let report = match start {
+            Some(start) => start.clone().carried(|carry| step(Some(carry))),
+            None => step(None),
+        };
+        Ok(report?.gradient_norms)
     }
 
     fn gradients(&mut self) -> Result<Gradients> {

@@ -7,7 +7,7 @@
 //! vector and step.
 
 use super::{
-    forward::{constants, load, zeros},
+    forward::{block_of, constants, load, state, zeros},
     layout::LayerState,
     planes::StridedView,
     simd::{F32x16, Kernel, LANES, Simd, flatten},
@@ -35,6 +35,8 @@ pub(crate) struct Backward<'a> {
     pub num_steps: usize,
     /// As written by [`Forward`].
     pub trace: &'a [F32x16],
+    /// As [`Forward`] began with it.
+    pub start: &'a [F32x16],
     /// `∂L/∂` recorded membrane by the loss, if there is any.
     pub g: Option<StridedView<'a>>,
     pub e: FromAbove<'a>,
@@ -263,7 +265,7 @@ impl Backward<'_> {
                 step!(false, left, e);
             }
         }
-        // The gradient of a first spike that reads the state at rest reaches only the constants.
+        // The gradient of a first spike that reads the state at the start reaches only the constants.
         let [e] = match neuron.spikes_first() && !LEARN {
             true => [[s.splat(0.0); G]],
             false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
@@ -327,9 +329,11 @@ impl Backward<'_> {
                 });
             }
         }
-        // Before the first step, the state is at rest.
         let (mut before, mut earlier): ([N::State<_>; G], _) = (zeros(s), carried.kept);
-        if !FIRST {
+        if FIRST {
+            let start = block_of(self.start, block, N::State::<()>::LEN * vectors);
+            before = state::<N, S, G>(s, start, vectors, at);
+        } else {
             earlier = self.kept::<N, S, G>(s, place, t - 1);
             for (before, (&constants, kept)) in before.iter_mut().zip(constants.iter().zip(earlier))
             {

@@ -31,6 +31,10 @@ pub(crate) struct Forward<'a> {
     pub trace: &'a mut [F32x16],
     /// `[block][T]`.
     pub words: &'a mut [u64],
+    /// The layer's state before the first step, `[block][number][vectors]`; empty at rest.
+    pub start: &'a [F32x16],
+    /// The same after the last step, or empty if not needed.
+    pub end: &'a mut [F32x16],
 }
 
 /// [`Forward`] for a neuron type with numbered settings.
@@ -43,6 +47,7 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
         let ForwardOf(forward, neuron) = self;
         let (vectors, steps) = (forward.layer.vectors, forward.num_steps);
         let block_trace = steps * N::Kept::<()>::LEN * vectors;
+        let state = N::State::<()>::LEN * vectors;
         forward.words.fill(0);
         let traced = !forward.trace.is_empty();
         for (n, words) in forward.words.chunks_exact_mut(steps).enumerate() {
@@ -63,6 +68,8 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
                         &mut []
                     },
                     words: &mut *words,
+                    start: block_of(forward.start, forward.block + n, state),
+                    end: block_of_mut(forward.end, forward.block + n, state),
                 };
                 at += match (S::ACCUMULATORS, vectors - at) {
                     (4.., 4..) => group.run::<S, SETTINGS, 4>(s),
@@ -87,6 +94,9 @@ struct Group<'a, N> {
     stride: usize,
     trace: &'a mut [F32x16],
     words: &'a mut [u64],
+    /// Of the block.
+    start: &'a [F32x16],
+    end: &'a mut [F32x16],
 }
 
 impl<N: Neuron> Group<'_, N> {
@@ -124,7 +134,7 @@ impl<N: Neuron> Group<'_, N> {
         let (a, vectors) = (Vectors(s), self.layer.vectors);
         let neuron = self.neuron.known::<SETTINGS>();
         let constants: [_; G] = constants::<N, S, G>(self.layer, self.vector, s);
-        let mut state: [N::State<_>; G] = zeros(s);
+        let mut state = state::<N, S, G>(s, self.start, vectors, self.at);
         let still: [S::V; G] = load(s, self.current);
         let traced = !self.trace.is_empty();
         for (t, word) in self.words.iter_mut().enumerate() {
@@ -152,7 +162,42 @@ impl<N: Neuron> Group<'_, N> {
                 }
             }
         }
+        for (i, row) in self.end.chunks_exact_mut(vectors).enumerate() {
+            for g in 0..G {
+                s.store(state[g].as_ref()[i].1, &mut row[self.at + g]);
+            }
+        }
     }
+}
+
+/// One block of a state, whose blocks have `len` vectors; empty if the state is.
+pub(super) fn block_of(state: &[F32x16], block: usize, len: usize) -> &[F32x16] {
+    state
+        .get(block * len..(block + 1) * len)
+        .unwrap_or_default()
+}
+
+fn block_of_mut(state: &mut [F32x16], block: usize, len: usize) -> &mut [F32x16] {
+    state
+        .get_mut(block * len..(block + 1) * len)
+        .unwrap_or_default()
+}
+
+/// The state of `G` vectors of neurons from vector `at` of a block on; at rest if the block is empty.
+#[inline(always)]
+pub(super) fn state<N: Neuron, S: Simd, const G: usize>(
+    s: S,
+    block: &[F32x16],
+    vectors: usize,
+    at: usize,
+) -> [N::State<Num<Vectors<S>>>; G] {
+    let mut state: [N::State<_>; G] = zeros(s);
+    if !block.is_empty() {
+        for (g, state) in state.iter_mut().enumerate() {
+            *state = N::State::from_fn(|i| Num(Vectors(s), s.load(&block[i * vectors + at + g])));
+        }
+    }
+    state
 }
 
 /// The constants of the `G` vectors of neurons from `vector` on.

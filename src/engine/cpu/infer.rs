@@ -13,7 +13,7 @@ use super::{
     source::{Source, with_source},
     workspace::Workspace,
 };
-use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace};
+use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace, state::Carry};
 
 /// A network for concurrent inference: immutable layers, and a workspace per call.
 #[derive(Debug)]
@@ -63,8 +63,13 @@ impl Inference {
     }
 
     /// As [`record`].
-    pub fn record(&self, input: Input<'_>, what: &Record) -> Option<Recording> {
-        self.with(|model, work| record(model, work, input, what))
+    pub fn record(
+        &self,
+        input: Input<'_>,
+        what: &Record,
+        carry: Option<Carry<'_>>,
+    ) -> Option<Recording> {
+        self.with(|model, work| record(model, work, input, what, carry))
     }
 
     fn with<R>(&self, run: impl FnOnce(Model<'_>, &mut Workspace) -> R) -> R {
@@ -118,7 +123,7 @@ fn each_sample(
         enter(source.worth(), || {
             for first in (0..source.batch).step_by(part) {
                 let count = part.min(source.batch - first);
-                forward_part(model, work, source, first, count, &mut [])?;
+                forward_part(model, work, source, first, count, &mut [], None)?;
                 let samples = work.samples[..count].iter();
                 samples.zip(first..).for_each(|(sample, b)| take(b, sample));
             }
@@ -127,12 +132,13 @@ fn each_sample(
     })
 }
 
-/// Spikes and membranes of the requested layers.
+/// Spikes and membranes of the requested layers, from a state to a state unless it begins at rest.
 pub(super) fn record(
     model: Model<'_>,
     work: &mut Workspace,
     input: Input<'_>,
     record: &Record,
+    mut carry: Option<Carry<'_>>,
 ) -> Option<Recording> {
     with_source(input, |source| {
         let layers = model.layers.len();
@@ -166,7 +172,8 @@ pub(super) fn record(
         drop(by_layer);
         let part = model.part(source, false);
         for (n, views) in samples.chunks_mut(part).enumerate() {
-            forward_part(model, work, source, n * part, views.len(), views)?;
+            let carry = carry.as_mut().map(Carry::reborrow);
+            forward_part(model, work, source, n * part, views.len(), views, carry)?;
         }
         drop(samples);
         let output = traces.pop().flatten();
@@ -183,6 +190,7 @@ fn forward_part(
     first: usize,
     count: usize,
     views: &mut [Vec<Option<View<'_>>>],
+    carry: Option<Carry<'_>>,
 ) -> Option<()> {
     let goal = AdjointSource::Nothing;
     let (sparse, _) = work.lists.read(model, source, first, count, goal, false)?;
@@ -194,7 +202,9 @@ fn forward_part(
         targets: &[],
         goal,
         backward: false,
+        start: carry.as_ref().map(|carry| carry.start),
     };
     work.pass(model, pass, views)?;
+    work.leave(model, pass, carry);
     Some(())
 }

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use ndarray::Array1;
 
-use super::{layout::LayerState, simd::F32x16};
+use super::{layout::LayerState, planes::Planes, simd::F32x16};
 use crate::{
     Layer,
     neuron::{Constant, Neurons},
@@ -59,6 +59,16 @@ impl NeuronLayer {
     /// Number of values kept per neuron and step.
     pub fn kept(&self) -> usize {
         self.neuron.run().kept()
+    }
+
+    /// How many numbers the state of a neuron has.
+    pub fn states(&self) -> usize {
+        self.neuron.run().states()
+    }
+
+    /// The layout of the state of one sample.
+    pub fn state_planes(&self) -> Planes {
+        Planes::new(self.vectors, 1, self.states())
     }
 
     /// Updates the kernels' constants from `values`.

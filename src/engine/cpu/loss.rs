@@ -111,6 +111,12 @@ impl Kernel for SampleLoss<'_> {
     }
 }
 
+/// What is a probability of 0 beside the largest of a softmax: 2⁻⁶⁴. It moves no bit of the sum, and as
+/// an adjoint it moves no weight. Without this rule the adjoints of a well-trained network are mostly
+/// subnormal numbers in the layers below, and many processors multiply those a hundred times more slowly.
+/// The CUDA kernels have the same rule.
+const NO_PROBABILITY: f32 = 5.421_011e-20;
+
 /// Cross entropy of rows of logits `[T][row]`, times `weight`, summed; overwrites each with its adjoint
 /// `weight · (softmax − onehot)`, 0 in the padding. Sixteen rows at a time, whose maxima and sums are
 /// then found side by side.
@@ -146,6 +152,7 @@ fn cross_entropy<S: Simd>(
                 let v = s.load(x);
                 nonfinite = s.fma(v, zero, nonfinite); // NaN and infinity propagate to the loss
                 let e = s.keep(valid(l), s.exp(s.sub(v, max)));
+                let e = s.keep(s.gt(e, s.splat(NO_PROBABILITY)), e);
                 sums[n] = s.add(sums[n], e);
                 s.store(e, x);
             }

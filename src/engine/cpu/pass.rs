@@ -1,6 +1,6 @@
 //! The data of a pass over samples: shared memory, settings, and the results of each sample.
 
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayViewMut2, Axis, s};
 
 use super::{
     clock::Clock,
@@ -11,7 +11,7 @@ use super::{
     simd::{F32x16, Isa, flatten},
     source::Source,
 };
-use crate::{Adjoints, Objective, ReadOut, Recording, Trace};
+use crate::{Adjoints, Objective, ReadOut, Recording, State, Trace};
 
 /// Memory limit for a batch between the passes over samples and weights; larger batches are
 /// processed in parts.
@@ -108,6 +108,8 @@ pub(super) struct Pass<'a> {
     pub targets: &'a [usize],
     pub goal: AdjointSource<'a>,
     pub backward: bool,
+    /// The state of the batch before the first step, unless it is at rest.
+    pub start: Option<&'a State>,
 }
 
 impl Pass<'_> {
@@ -122,6 +124,10 @@ impl Pass<'_> {
 pub(super) struct SampleTrace {
     /// Of each layer, `[block][T]`.
     pub words: Vec<Vec<u64>>,
+    /// Of each layer, the state before the first step and after the last, `[block][number][vectors]`; empty
+    /// if it starts at rest.
+    pub start: Vec<Vec<F32x16>>,
+    pub end: Vec<Vec<F32x16>>,
     /// Of each layer, `a` as `[block][T][vectors]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
     pub a: Vec<Vec<F32x16>>,
     /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learned.
@@ -139,6 +145,36 @@ pub(super) struct SampleTrace {
 }
 
 impl SampleTrace {
+    /// Begins with the state of sample `b`, or at rest.
+    pub fn begin(&mut self, layers: &[NeuronLayer], start: Option<&State>, b: usize) {
+        for (k, layer) in layers.iter().enumerate() {
+            for state in [&mut self.start, &mut self.end] {
+                state.resize_with(layers.len(), Vec::new);
+                let len = start.map_or(0, |_| layer.shape().row() * layer.states());
+                state[k].resize(len, F32x16::ZERO);
+            }
+            let numbers = start.map_or(&[][..], |start| &start.layers[k]);
+            for (i, numbers) in numbers.iter().enumerate() {
+                let row = numbers.slice(s![b..=b, ..]);
+                layer
+                    .state_planes()
+                    .place(row, i, false, &mut self.start[k]);
+            }
+        }
+    }
+
+    /// Writes the state after the last step as that of sample `b`.
+    pub fn leave(&self, layers: &[NeuronLayer], end: &mut State, b: usize) {
+        for (k, (layer, numbers)) in layers.iter().zip(&mut end.layers).enumerate() {
+            for (i, numbers) in numbers.iter_mut().enumerate() {
+                let from = layer.state_planes().plane(&self.end[k], i);
+                for (n, to) in numbers.row_mut(b).iter_mut().enumerate() {
+                    *to = from.entry(layer.vectors, 0, n);
+                }
+            }
+        }
+    }
+
     /// The output neurons' scores by a read-out, with padding, and the class that they give.
     pub fn answer(&self, read_out: ReadOut) -> (&[f32], usize) {
         match read_out {

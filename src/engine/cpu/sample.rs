@@ -53,6 +53,7 @@ impl GroupPass<'_> {
             }
         }
         for (n, sample) in samples.iter_mut().enumerate() {
+            sample.begin(self.model.layers, pass.start, pass.first + first + n);
             sample.largest = match pass.dense() {
                 true => self.model.kit.largest(pass.source, pass.first + first + n),
                 false => 0.0,
@@ -201,6 +202,8 @@ impl GroupPass<'_> {
                     stride,
                     trace,
                     words: &mut sample.words[k][block * steps..][..at_once * steps],
+                    start: &sample.start[k],
+                    end: &mut sample.end[k],
                 };
                 let neurons = layer.neuron.run();
                 clock.time(Part::Forward, || neurons.forward(isa, forward));
@@ -407,6 +410,7 @@ impl GroupPass<'_> {
                 layer,
                 num_steps: steps,
                 trace: &trace[k],
+                start: &sample.start[k],
                 g,
                 e,
                 activity_penalty,

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Input, StepReport,
     optim::{Update, Updates},
+    state::Carry,
 };
 
 /// The data of a step.
@@ -49,10 +50,11 @@ impl Step<'_> {
         targets: &[usize],
         goal: AdjointSource<'_>,
         then: Then<'_>,
+        carry: Option<Carry<'_>>,
     ) -> Option<Done> {
         with_source(input, |source| {
             enter(source.worth(), || {
-                self.run_source(source, targets, goal, then)
+                self.run_source(source, targets, goal, then, carry)
             })
         })
     }
@@ -63,6 +65,7 @@ impl Step<'_> {
         targets: &[usize],
         goal: AdjointSource<'_>,
         then: Then<'_>,
+        mut carry: Option<Carry<'_>>,
     ) -> Option<Done> {
         let Step {
             kit,
@@ -92,8 +95,10 @@ impl Step<'_> {
                 targets,
                 goal,
                 backward,
+                start: carry.as_ref().map(|carry| carry.start),
             };
             let max = max.max(work.pass(model, pass, &mut [])?);
+            work.leave(model, pass, carry.as_mut().map(Carry::reborrow));
             for (sample, &target) in work.samples[..count].iter().zip(&targets[first..]) {
                 report.add(sample, target, goal.activity_penalty());
                 size += sample.size;

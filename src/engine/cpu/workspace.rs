@@ -6,6 +6,7 @@ use super::{
     read::InputLists,
     sample::GroupPass,
 };
+use crate::state::Carry;
 
 /// The memory of the passes over one batch, kept for the next batch.
 #[derive(Debug, Default)]
@@ -47,5 +48,14 @@ impl Workspace {
         let largest = samples.iter().map(|sample| sample.largest);
         let largest = largest.fold(0.0, f32::max);
         largest.is_finite().then_some(largest)
+    }
+
+    /// The states after a pass, if they are wanted.
+    pub fn leave(&self, model: Model<'_>, pass: Pass<'_>, carry: Option<Carry<'_>>) {
+        if let Some(carry) = carry {
+            for (n, sample) in self.samples[..pass.count].iter().enumerate() {
+                sample.leave(model.layers, carry.end, pass.first + n);
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     device::{Arg, Buffer, NULL},
     layout::{AdjointInputs, Piece},
     machine::Machine,
-    passes::{blocks, given, kernels, learnt, rule, stored, surrogate},
+    passes::{blocks, carried, given, kernels, learnt, rule, stored, surrogate},
 };
 use crate::{Optimizer, Result, optim::Update};
 
@@ -193,7 +193,7 @@ impl Machine {
         });
         let summed = k == 0 && constant;
         let few = narrow && self.layout.layers[k + 1].neurons <= 12;
-        if few && summed && layer.common() && !arriving.extra && !arriving.g {
+        if few && summed && layer.common() && !arriving.extra && !arriving.g && t.first == 0 {
             let above = &self.layout.layers[k + 1];
             let (_, peak, scale) = surrogate(layer.rule.surrogate);
             let mut args = vec![
@@ -240,6 +240,7 @@ impl Machine {
         args.extend([given(!summed, &t.current), t.sum.arg()]);
         args.extend(learnt(layer, t));
         args.extend([steps, samples, layer.neurons, rows].map(Arg::from));
+        args.push(carried(t));
         args.extend(rule(layer));
         let name = names[layer.rule.dynamics as usize];
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)

@@ -284,7 +284,8 @@ impl Gpu {
         self.download_from(buffer, 0, values)
     }
 
-    fn download_from<T: DeviceCopy>(
+    /// Copies the entries from `offset` on to `values`, after all that was launched before.
+    pub fn download_from<T: DeviceCopy>(
         &self,
         buffer: &Buffer<T>,
         offset: usize,

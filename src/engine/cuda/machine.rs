@@ -12,7 +12,8 @@ use super::{
     layout::{AdjointInputs, Kind, Layout, Piece, words},
 };
 use crate::{
-    Adjoints, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result, Trace,
+    Adjoints, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result, State,
+    Trace, state::Carry,
 };
 
 /// What one layer's passes leave on the device. `N` neurons, `T` steps, `B` samples.
@@ -24,11 +25,14 @@ pub struct Traces {
     pub spikes: Buffer<u32>,
     /// The same by neuron, a word for 32 steps: `[T / 32, B, N]`. Of a layer below a narrow one.
     pub when: Buffer<u32>,
+    /// Membranes, `[T, B, N]`, after those of the state before the first step, if it is not at rest.
     pub mem: Buffer<f32>,
     /// The membrane that the spike read, where it is another one.
     pub pre: Buffer<f32>,
-    /// The synaptic current of current-based neurons, `[T, B, N]`.
+    /// The synaptic current of current-based neurons, as `mem`.
     pub syn: Buffer<f32>,
+    /// Where the first step begins in both: at 0, or at `B · N`.
+    pub first: usize,
     /// What arrives at spikes: from the layer above, in the parts of its product, or from the loss.
     pub e: Buffer<f32>,
     /// The loss's adjoint of membranes.
@@ -238,16 +242,19 @@ impl Machine {
         objective: &Objective,
         back: bool,
         optimizer: Option<&Optimizer>,
+        carry: Option<Carry<'_>>,
     ) -> Result<Report> {
+        let start = carry.as_ref().map(|carry| carry.start);
         let looks = |batch: &Batch| match self.wary {
             true => batch.is(&self.slots, input, targets),
             false => batch.may_be(&self.slots, input, targets),
         };
         let there = optimizer.and_then(|_| self.ahead.iter().position(looks));
+        let there = there.filter(|_| start.is_none());
         let mut right = None;
         if let Some(there) = there {
             let guess = self.ahead.remove(there);
-            self.pass(&guess, objective, back, optimizer)?;
+            self.pass(&guess, objective, back, optimizer, None)?;
             right = guess.is(&self.slots, input, targets).then_some(guess);
             self.wary |= right.is_none();
         }
@@ -255,14 +262,16 @@ impl Machine {
             Some(batch) => batch,
             None => {
                 let batch = self.send(input, targets)?;
-                self.pass(&batch, objective, back, optimizer)?;
+                self.pass(&batch, objective, back, optimizer, start)?;
                 batch
             }
         };
         if let Some(optimizer) = optimizer {
             self.apply(batch.flags(&self.slots), false, optimizer)?;
         }
-        batch.report(&self.gpu, &self.slots, true)
+        let report = batch.report(&self.gpu, &self.slots, true)?;
+        self.leave(&batch, carry)?;
+        Ok(report)
     }
 
     fn pass(
@@ -271,8 +280,9 @@ impl Machine {
         objective: &Objective,
         back: bool,
         optimizer: Option<&Optimizer>,
+        start: Option<&State>,
     ) -> Result<()> {
-        let mut arriving = self.forward(batch, Some(&objective.loss), back)?;
+        let mut arriving = self.forward(batch, start, Some(&objective.loss), back)?;
         if back {
             let clip = clips(optimizer);
             self.backward(batch, &mut arriving, objective.rate_l1, clip)?;
@@ -314,19 +324,44 @@ impl Machine {
         batch.outcome(&self.gpu, &self.slots)
     }
 
+    /// Brings back the state after the last step, if it is wanted.
+    fn leave(&self, batch: &Batch, carry: Option<Carry<'_>>) -> Result<()> {
+        let Some(carry) = carry else { return Ok(()) };
+        let before_last = batch.sizes.steps - 1;
+        for (t, numbers) in self.traces.iter().zip(&mut carry.end.layers) {
+            for (numbers, buffer) in numbers.iter_mut().zip([&t.mem, &t.syn]) {
+                let mut values = vec![0.0; numbers.len()];
+                let last = t.first + before_last * values.len();
+                self.gpu.download_from(buffer, last, &mut values)?;
+                numbers
+                    .iter_mut()
+                    .zip(values)
+                    .for_each(|(to, from)| *to = from);
+            }
+        }
+        Ok(())
+    }
+
     /// Each sample's class by spike count and by membrane.
     pub fn classify(&mut self, input: Input<'_>) -> Result<(Vec<u32>, Vec<u32>)> {
         let batch = self.send(input, &[])?;
-        self.forward(&batch, None, false)?;
+        self.forward(&batch, None, None, false)?;
         let report = batch.report(&self.gpu, &self.slots, false)?;
         Ok((report.by_count, report.by_membrane))
     }
 
     /// Spikes and membranes of the layers asked for; `back`: whether [`run_adjoints`](Self::run_adjoints)
     /// comes next.
-    pub fn record(&mut self, input: Input<'_>, record: &Record, back: bool) -> Result<Recording> {
+    pub fn record(
+        &mut self,
+        input: Input<'_>,
+        record: &Record,
+        back: bool,
+        carry: Option<Carry<'_>>,
+    ) -> Result<Recording> {
         let batch = self.send(input, &[])?;
-        self.forward(&batch, None, back)?;
+        let start = carry.as_ref().map(|carry| carry.start);
+        self.forward(&batch, start, None, back)?;
         let (steps, samples) = (batch.sizes.steps, batch.sizes.samples);
         let layers = self.traces.len();
         let mut recorded = Vec::with_capacity(layers);
@@ -336,9 +371,9 @@ impl Machine {
                 continue;
             }
             let shape = (steps, samples, layer.neurons);
-            let array = |buffer: &Buffer<f32>| -> Result<Array3<f32>> {
+            let array = |buffer: &Buffer<f32>, first: usize| -> Result<Array3<f32>> {
                 let mut values = vec![0.0; steps * samples * layer.neurons];
-                self.gpu.download(buffer, &mut values)?;
+                self.gpu.download_from(buffer, first, &mut values)?;
                 Ok(Array3::from_shape_vec(shape, values).expect("as many as the shape has"))
             };
             let words = words(layer.neurons);
@@ -348,19 +383,25 @@ impl Machine {
                 let word = bits[(t * samples + b) * words + n / 32];
                 (word >> (n % 32) & 1) as f32
             });
-            let mut trace = Trace::new(spk, array(&traces.mem)?);
+            let mut trace = Trace::new(spk, array(&traces.mem, traces.first)?);
             let read = match layer.rule.pre_differs() {
-                true => Some(&traces.pre),
+                true => Some((&traces.pre, 0)),
                 false => None,
             };
             trace.kept = match layer.kind {
-                Kind::Leaky => read.map(&array).into_iter().collect::<Result<_>>()?,
+                Kind::Leaky => {
+                    let read = read.into_iter();
+                    read.map(|(read, first)| array(read, first))
+                        .collect::<Result<_>>()?
+                }
                 Kind::Synaptic { .. } => {
-                    vec![array(read.unwrap_or(&traces.mem))?, array(&traces.syn)?]
+                    let (read, first) = read.unwrap_or((&traces.mem, traces.first));
+                    vec![array(read, first)?, array(&traces.syn, traces.first)?]
                 }
             };
             recorded.push(Some(trace));
         }
+        self.leave(&batch, carry)?;
         let output = recorded
             .pop()
             .flatten()

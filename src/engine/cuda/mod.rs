@@ -34,7 +34,7 @@ use super::driver::{Backend, Driver, Mode, Norms};
 use crate::Error;
 use crate::{
     Adjoints, Gradients, Input, Loss, Network, Objective, Optimizer, ReadOut, Record, Recording,
-    Result, Samples, StepReport, Targets, neuron::Neurons,
+    Result, Samples, State, StepReport, Targets, neuron::Neurons, state::Carry,
 };
 
 /// Whether the engine has these neurons; others are [`Error::Unsupported`].
@@ -196,9 +196,15 @@ impl Backend<f32> for Cuda {
         input.check(&self.template)
     }
 
-    fn forward(&mut self, input: Input<'_>, record: &Record, back: bool) -> Result<Recording> {
+    fn forward(
+        &mut self,
+        input: Input<'_>,
+        record: &Record,
+        back: bool,
+        carry: Option<Carry<'_>>,
+    ) -> Result<Recording> {
         let _entered = self.machine.enter()?;
-        self.machine.record(input, record, back)
+        self.machine.record(input, record, back, carry)
     }
 
     fn classify(
@@ -224,13 +230,14 @@ impl Backend<f32> for Cuda {
         Samples { input, targets }: Samples<'_>,
         objective: &Objective,
         mode: Mode<'_>,
+        carry: Option<Carry<'_>>,
     ) -> Result<Option<StepReport>> {
         let (Targets::Classes(targets), true) = (targets, objective.loss.is_fused()) else {
             return Ok(None);
         };
         let _entered = self.machine.enter()?;
         let (back, optimizer) = (mode.backward(), optimizer(mode));
-        let counted = (self.machine).run(input, targets, objective, back, optimizer)?;
+        let counted = (self.machine).run(input, targets, objective, back, optimizer, carry)?;
         let mut report = self.step_report(&counted, input, targets, objective);
         if report.loss.is_finite() {
             report.gradient_norms = self.after(&counted.flags, mode)?;
@@ -244,6 +251,7 @@ impl Backend<f32> for Cuda {
         _: &Recording,
         adjoints: &Adjoints,
         mode: Mode<'_>,
+        _: Option<&State>,
     ) -> Result<Norms> {
         let _entered = self.machine.enter()?;
         let flags = (self.machine).run_adjoints(input, adjoints, optimizer(mode))?;

@@ -33,7 +33,7 @@ use super::{
     layout::{AdjointInputs, Kind, LayerLayout, words},
     machine::{Machine, Traces},
 };
-use crate::{Error, Input, Loss, Result, Surrogate, neuron::Shape};
+use crate::{Error, Input, Loss, Result, State, Surrogate, neuron::Shape};
 
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
@@ -191,11 +191,12 @@ impl Machine {
             .launch(names[usize::from(tile == 32)], grid, 256, &args)
     }
 
-    /// (1) and (2) of all layers, and the loss, if there is one here. `back`: whether a pass back comes
+    /// (1) and (2) of all layers from `start`, or from rest, and the loss, if there is one here. `back`: whether a pass back comes
     /// next, for which the loss's adjoint is left here, or comes from the host where there is no loss.
     pub(super) fn forward(
         &mut self,
         batch: &Batch,
+        start: Option<&State>,
         loss: Option<&Loss>,
         back: bool,
     ) -> Result<Vec<AdjointInputs>> {
@@ -208,12 +209,22 @@ impl Machine {
         let gpu = &self.gpu;
         for (k, (layer, t)) in self.layout.layers.iter().zip(&mut self.traces).enumerate() {
             gpu.reserve(&mut t.spikes, steps * samples * words(layer.neurons))?;
-            gpu.reserve(&mut t.mem, steps * samples * layer.neurons)?;
+            let cells = samples * layer.neurons;
+            t.first = start.map_or(0, |_| cells);
+            gpu.reserve(&mut t.mem, t.first + steps * cells)?;
             if layer.rule.pre_differs() {
-                gpu.reserve(&mut t.pre, steps * samples * layer.neurons)?;
+                gpu.reserve(&mut t.pre, steps * cells)?;
             }
             if layer.kind != Kind::Leaky {
-                gpu.reserve(&mut t.syn, steps * samples * layer.neurons)?;
+                gpu.reserve(&mut t.syn, t.first + steps * cells)?;
+            }
+            for (number, into) in start
+                .map_or(&[][..], |s| &s.layers[k])
+                .iter()
+                .zip([&mut t.mem, &mut t.syn])
+            {
+                let values: Vec<f32> = number.iter().copied().collect();
+                gpu.upload(into, &values)?;
             }
             // Currents, and adjoints in their place.
             let rows = if k == 0 {
@@ -264,6 +275,7 @@ impl Machine {
                 steps.into(),
                 samples.into(),
                 neurons.into(),
+                carried(t),
                 Arg::U32(layer.rule.reset as u32),
             ]);
             args.extend(old_current(layer));
@@ -355,7 +367,7 @@ impl Machine {
         if !narrow {
             let mut args = vec![
                 t.spikes.arg(),
-                t.mem.arg(),
+                t.mem.at(t.first),
                 batch.targets(&self.slots),
                 Arg::U32(kind),
             ];
@@ -388,6 +400,7 @@ impl Machine {
         args.extend([t.current.arg(), t.sum.arg()]);
         args.extend(learnt(layer, t));
         args.extend(sizes);
+        args.push(carried(t));
         let name = kernels(layer).readout_narrow;
         self.gpu.launch(name, (samples, 1, 1), 256, &args)?; // (1)–(3)
         Ok(arriving)
@@ -396,9 +409,14 @@ impl Machine {
 
 /// Where a layer's state is stored, and the membrane that its spikes read, if that is another one.
 pub(super) fn stored(layer: &LayerLayout, t: &Traces) -> impl Iterator<Item = Arg> {
-    let syn = (layer.kind != Kind::Leaky).then(|| t.syn.arg());
+    let syn = (layer.kind != Kind::Leaky).then(|| t.syn.at(t.first));
     let pre = given(layer.rule.pre_differs(), &t.pre);
-    [t.mem.arg()].into_iter().chain(syn).chain([pre])
+    [t.mem.at(t.first)].into_iter().chain(syn).chain([pre])
+}
+
+/// Whether the state before the first step is stored before it.
+pub(super) fn carried(t: &Traces) -> Arg {
+    Arg::U32(u32::from(t.first > 0))
 }
 
 /// Where the derivatives by the constants go that are learnt.

@@ -1,11 +1,14 @@
 //! The reference as an [`Engine`](crate::Engine): the [reference](mod@super) plus an optimizer.
 
-use super::{backward, forward};
+use super::{run, run_back};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
     Adjoints, Float, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result,
+    State,
     engine::driver::{Backend, Driver, Mode, Norms},
+    neuron::rows::Spikes,
+    state::Carry,
 };
 
 /// The reference engine. It implements [`Engine`](crate::Engine).
@@ -45,6 +48,16 @@ pub(in crate::engine) struct Reference<F: Float> {
     gradients: Gradients<F>,
     /// The weighted sum over the batches since the last update.
     sum: Gradients<F>,
+}
+
+impl<F: Float> Reference<F> {
+    /// The state that a pass begins with: at rest if none is given.
+    fn start(&self, input: Input<'_, F>, start: Option<&State<F>>) -> State<F> {
+        match start {
+            Some(start) => start.clone(),
+            None => State::at_rest(&self.network, input.batch()),
+        }
+    }
 }
 
 /// One update of the network; `kept` is what the optimizer keeps.
@@ -100,8 +113,23 @@ impl<F: Float> Backend<F> for Reference<F> {
         true
     }
 
-    fn forward(&mut self, input: Input<'_, F>, record: &Record, _: bool) -> Result<Recording<F>> {
-        Ok(forward(&self.network, input)?.keep(record))
+    fn check_input(&self, input: Input<'_, F>) -> Result<()> {
+        input.check(&self.network)
+    }
+
+    fn forward(
+        &mut self,
+        input: Input<'_, F>,
+        record: &Record,
+        _: bool,
+        carry: Option<Carry<'_, F>>,
+    ) -> Result<Recording<F>> {
+        let mut state = self.start(input, carry.as_ref().map(|carry| carry.start));
+        let recording = run(&self.network, input, &mut state, Spikes::Hard);
+        if let Some(carry) = carry {
+            *carry.end = state;
+        }
+        Ok(recording.keep(record))
     }
 
     fn run_back(
@@ -110,8 +138,11 @@ impl<F: Float> Backend<F> for Reference<F> {
         recording: &Recording<F>,
         adjoints: &Adjoints<F>,
         mode: Mode<'_, F>,
+        start: Option<&State<F>>,
     ) -> Result<Norms> {
-        self.gradients = backward(&self.network, input, recording, adjoints)?;
+        let start = self.start(input, start);
+        let (network, spikes) = (&self.network, Spikes::Hard);
+        self.gradients = run_back(network, input, &start, recording, adjoints, spikes)?;
         self.gradients.check_finite()?;
         let Mode::Train { optimizer, measure } = mode else {
             return Ok(None);

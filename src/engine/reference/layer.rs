@@ -25,8 +25,12 @@ fn rows<F: Float>(layer: &Layer<F>) -> &dyn Rows<F> {
 impl<F: Float> Layer<F> {
     /// The state of a batch at rest, `[B, N]` for each entry: 0.
     pub(crate) fn rest(&self, batch: usize) -> Vec<Array2<F>> {
-        let entries = self.neuron.run().states();
-        vec![Array2::zeros((batch, self.neurons())); entries]
+        vec![Array2::zeros((batch, self.neurons())); self.states()]
+    }
+
+    /// How many numbers the state of a neuron has.
+    pub(crate) fn states(&self) -> usize {
+        self.neuron.run().states()
     }
 
     /// See [`Rows::step`].

@@ -1,0 +1,179 @@
+//! The state of a network between two steps.
+
+use ndarray::{Array2, Axis};
+
+use crate::{Error, Float, Layer, Network, Result, finite::check_finite, memory};
+
+/// The state of every neuron of a network, for a batch of samples, between two steps: what one step
+/// passes to the next. A long input can be run in pieces, each from the state that the piece before
+/// it left:
+///
+/// ```
+/// use ndarray::Array3;
+/// use spikegrad::{Input, Leaky, Network, Predictor, Record, State};
+///
+/// let network: Network = Network::builder(4)
+///     .layer(16, Leaky::new(0.95))
+///     .layer(2, Leaky::new(0.95))
+///     .build()?;
+/// let predictor = Predictor::new(&network);
+/// let x = Array3::from_shape_fn((30, 1, 4), |(t, _, n)| ((t + n) % 3) as f32);
+/// let whole = predictor.forward(Input::sequence(x.view()), &Record::Output)?;
+///
+/// let mut state = State::rest(&network, 1)?;
+/// for (t, x) in x.outer_iter().enumerate() {
+///     // One step, as it arrives.
+///     let step = predictor.forward_from(&mut state, Input::constant(x, 1), &Record::Output)?;
+///     assert_eq!(step.output().mem.row(0), whole.output().mem.index_axis(ndarray::Axis(0), t));
+/// }
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+///
+/// [`Engine::forward_from`](crate::Engine::forward_from) and
+/// [`Engine::train_step_from`](crate::Engine::train_step_from) do the same in an engine. Training from a
+/// state is truncated backpropagation through time: see [the chapter](crate::docs::truncation).
+#[derive(Debug, Clone, PartialEq)]
+pub struct State<F: Float = f32> {
+    /// Of each layer, `[B, N]` for each number of its neurons' state.
+    pub(crate) layers: Vec<Vec<Array2<F>>>,
+}
+
+impl<F: Float> State<F> {
+    /// The state before the first step, of `batch` samples: all numbers are 0.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if `batch` is 0; [`Error::OutOfMemory`] if it does not fit into memory.
+    pub fn rest(network: &Network<F>, batch: usize) -> Result<Self> {
+        if batch == 0 {
+            return Err(Error::parameter("batch size of a state", 0, "at least 1"));
+        }
+        let shapes = network.layers().iter();
+        let shapes = shapes.map(|layer| [1, layer.states(), batch, layer.neurons()]);
+        memory::check::<F>(&format!("state of B = {batch} samples"), shapes)?;
+        Ok(Self::at_rest(network, batch))
+    }
+
+    /// [`rest`](Self::rest) for a batch whose traces fit into memory.
+    pub(crate) fn at_rest(network: &Network<F>, batch: usize) -> Self {
+        let layers = network.layers().iter();
+        State {
+            layers: layers.map(|layer| layer.rest(batch)).collect(),
+        }
+    }
+
+    /// Number of samples.
+    pub fn batch(&self) -> usize {
+        let first = self.layers.first().and_then(|layer| layer.first());
+        first.map_or(0, |numbers| numbers.nrows())
+    }
+
+    /// Number of layers.
+    pub fn num_layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The numbers of layer `layer`, from 1, in the order of [`Neuron::State`](crate::neuron::Neuron::State),
+    /// `[B, N]` each: of [`Leaky`](crate::Leaky) the membrane, of [`Synaptic`](crate::Synaptic) the
+    /// membrane and the synaptic current.
+    pub fn layer(&self, layer: usize) -> Option<&[Array2<F>]> {
+        self.layers
+            .get(layer.checked_sub(1)?)
+            .map(|numbers| &numbers[..])
+    }
+
+    /// [`layer`](Self::layer), to be changed: to begin elsewhere than at rest.
+    pub fn layer_mut(&mut self, layer: usize) -> Option<&mut [Array2<F>]> {
+        let numbers = self.layers.get_mut(layer.checked_sub(1)?)?;
+        Some(&mut numbers[..])
+    }
+
+    /// Puts sample `sample` at rest, where its stream ends and another begins.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if there is no such sample.
+    pub fn reset(&mut self, sample: usize) -> Result<()> {
+        let batch = self.batch();
+        if sample >= batch {
+            let expected = format!("less than {batch}, the number of samples");
+            return Err(Error::parameter("sample of a state", sample, expected));
+        }
+        for numbers in self.layers.iter_mut().flatten() {
+            numbers.row_mut(sample).fill(F::zero());
+        }
+        Ok(())
+    }
+
+    /// Runs a pass from this state to the state after it. If it fails, the state stays.
+    pub(crate) fn carried<R>(&mut self, pass: impl FnOnce(Carry<'_, F>) -> Result<R>) -> Result<R> {
+        let mut end = self.clone();
+        let done = pass(Carry {
+            start: self,
+            end: &mut end,
+        })?;
+        *self = end;
+        Ok(done)
+    }
+
+    /// Sample `b`, which must exist, as a batch of one.
+    pub(crate) fn sample(&self, b: usize) -> Self {
+        let of = |numbers: &Array2<F>| numbers.select(Axis(0), &[b]);
+        State {
+            layers: self
+                .layers
+                .iter()
+                .map(|layer| layer.iter().map(of).collect())
+                .collect(),
+        }
+    }
+
+    /// Checks that this is a finite state of a batch of the network.
+    pub(crate) fn check(&self, network: &Network<F>, batch: usize) -> Result<()> {
+        let layers = network.layers();
+        if self.layers.len() != layers.len() {
+            let expected = format!("[{}], one per layer of the network", layers.len());
+            return Err(Error::shape("state", expected, &[self.layers.len()]));
+        }
+        for (k, (numbers, layer)) in self.layers.iter().zip(layers).enumerate() {
+            self.check_layer(k, numbers, layer, batch)?;
+        }
+        Ok(())
+    }
+
+    fn check_layer(
+        &self,
+        k: usize,
+        numbers: &[Array2<F>],
+        layer: &Layer<F>,
+        batch: usize,
+    ) -> Result<()> {
+        let what = format!("state of layer {}", k + 1);
+        if numbers.len() != layer.states() {
+            let expected = format!("[{}], the numbers of its neurons' state", layer.states());
+            return Err(Error::shape(what, expected, &[numbers.len()]));
+        }
+        for numbers in numbers {
+            if numbers.dim() != (batch, layer.neurons()) {
+                let expected = format!("[{batch}, {}], samples and neurons", layer.neurons());
+                return Err(Error::shape(what, expected, numbers.shape()));
+            }
+            check_finite(&what, numbers.iter())?;
+        }
+        Ok(())
+    }
+}
+
+/// The state that a pass begins with, and where it leaves the state that it ends with.
+pub(crate) struct Carry<'a, F: Float = f32> {
+    pub start: &'a State<F>,
+    /// Of the same shape.
+    pub end: &'a mut State<F>,
+}
+
+impl<F: Float> Carry<'_, F> {
+    pub fn reborrow(&mut self) -> Carry<'_, F> {
+        Carry {
+            start: self.start,
+            end: self.end,
+        }
+    }
+}
