@@ -133,6 +133,19 @@ impl StepReport {
         }
     }
 
+    /// The report of `steps` steps followed by others of the same samples: means by their steps, and the
+    /// correct answers and gradient norms of the later.
+    pub(crate) fn then(&self, steps: usize, later: &StepReport, later_steps: usize) -> StepReport {
+        let all = (steps + later_steps) as f64;
+        let mean = |a: f64, b: f64| (a * steps as f64 + b * later_steps as f64) / all;
+        let rates = self.firing_rate.iter().zip(&later.firing_rate);
+        StepReport {
+            loss: mean(self.loss, later.loss),
+            firing_rate: rates.map(|(&a, &b)| mean(a, b)).collect(),
+            ..later.clone()
+        }
+    }
+
     /// Fraction of samples classified correctly by spike count.
     pub fn accuracy_spike_count(&self) -> f64 {
         self.correct_spike_count as f64 / self.samples as f64

@@ -9,7 +9,7 @@ use crate::{Error, Float, Layer, Network, Result, finite::check_finite, memory};
 /// it left:
 ///
 /// ```
-/// use ndarray::Array3;
+/// use ndarray::{Array3, Axis};
 /// use spikegrad::{Input, Leaky, Network, Predictor, Record, State};
 ///
 /// let network: Network = Network::builder(4)
@@ -24,7 +24,8 @@ use crate::{Error, Float, Layer, Network, Result, finite::check_finite, memory};
 /// for (t, x) in x.outer_iter().enumerate() {
 ///     // One step, as it arrives.
 ///     let step = predictor.forward_from(&mut state, Input::constant(x, 1), &Record::Output)?;
-///     assert_eq!(step.output().mem.row(0), whole.output().mem.index_axis(ndarray::Axis(0), t));
+///     let (found, expected) = (&step.output().mem, &whole.output().mem);
+///     assert_eq!(found.index_axis(Axis(0), 0), expected.index_axis(Axis(0), t));
 /// }
 /// # Ok::<(), spikegrad::Error>(())
 /// ```

@@ -22,13 +22,13 @@
 
 mod early_stopping;
 mod inactive;
+mod step;
 mod warnings;
 
 use std::{ops::ControlFlow, time::Duration};
 
 pub use early_stopping::{EarlyStopping, best_epoch};
 pub use inactive::{Activity, InactiveLayer};
-use ndarray::Axis;
 
 use crate::{
     Engine, Error, Input, Result, StepReport,
@@ -47,7 +47,7 @@ use crate::{
 pub struct Trainer {
     /// Passes over the training set; 5 by default.
     pub epochs: usize,
-    /// Samples per update; 128 by default. The last partial batch of an epoch is dropped (each
+    /// Samples per batch; 128 by default. The last partial batch of an epoch is dropped (each
     /// epoch is shuffled anew).
     pub batch_size: usize,
     /// Time steps `T` per image; 25 by default.
@@ -60,6 +60,11 @@ pub struct Trainer {
     /// all built-in losses are; an activity penalty is a sum, and refused. Gradients accumulated by
     /// the program are discarded, and reports have no gradient norms.
     pub accumulate: usize,
+    /// Truncated backpropagation through time: windows of so many steps, each with an update of its own
+    /// whose gradients stop where the window begins, as snnTorch's `backprop.TBPTT` has it. The state of
+    /// the neurons goes on from window to window; the last may be shorter. `None` by default: all steps
+    /// in one. Reports have the mean of the windows' losses, and the correct answers in the last window.
+    pub truncate: Option<usize>,
 }
 
 impl Default for Trainer {
@@ -70,6 +75,7 @@ impl Default for Trainer {
             num_steps: 25,
             seed: 0,
             accumulate: 1,
+            truncate: None,
         }
     }
 }
@@ -86,7 +92,7 @@ pub struct BatchRecord {
     pub report: StepReport,
     /// Time of the training step alone; zero in WebAssembly without a clock.
     pub step_time: Duration,
-    /// Learning rate of the update.
+    /// Learning rate of the update, with [`Trainer::truncate`] of the first.
     pub learning_rate: f64,
 }
 
@@ -295,6 +301,7 @@ impl Trainer {
             ("num_steps", self.num_steps),
             ("batch_size", self.batch_size),
             ("accumulate", self.accumulate),
+            ("truncate", self.truncate.unwrap_or(1)),
         ] {
             if value == 0 {
                 return Err(Error::parameter(format!("{prefix}{name}"), 0, "at least 1"));
@@ -341,7 +348,7 @@ impl Trainer {
     /// Before the first step: [`Error::InvalidParameter`] as [`check`](Self::check), and for a
     /// label, in either set, without an output of the network; [`Error::Shape`] if training and
     /// validation images differ in size. During training: any error of the engine or the callback.
-    /// The engine then holds the parameters from before the failing step (unless
+    /// The engine then holds the parameters from before the failing update (unless
     /// [`Error::NonFinite`] names a parameter after its update). [`Error::NonFinite`] also names
     /// the update of the run.
     pub fn fit(
@@ -427,6 +434,7 @@ impl Trainer {
         let network = engine.to_network()?;
         warnings::check_labels(network.outputs(), train, validation)?;
         history.warnings = self.warnings(&network, train, validation);
+        let starts = self.starts(&network)?;
         drop(network);
         let (mut batch, mut next) = (Batch::default(), Batch::default());
         for epoch in from.epoch..self.epochs {
@@ -445,13 +453,13 @@ impl Trainer {
                 std::mem::swap(&mut batch, &mut next);
                 let more = batches.next_into(&mut next);
                 let step = Stopwatch::start();
-                if more && self.accumulate == 1 {
+                if more && self.at_once() {
                     let input = Input::constant(next.images.view(), self.num_steps);
                     engine.prefetch(input.classes(&next.targets))?;
                 }
                 let learning_rate = engine.learning_rate();
-                let report = self.train_on(engine, &batch);
-                let report = report.map_err(|error| in_update(error, history.batches.len() + 1))?;
+                let update = history.batches.len() * self.updates_per_batch() + 1;
+                let report = self.train_on(engine, &batch, &starts, update)?;
                 let record = BatchRecord {
                     epoch,
                     batch: index,
@@ -495,38 +503,6 @@ impl Trainer {
             }
         }
         Ok(())
-    }
-
-    /// One update from a batch, computed in as many parts as the settings say.
-    fn train_on(&self, engine: &mut dyn Engine, batch: &Batch) -> Result<StepReport> {
-        if self.accumulate == 1 {
-            let input = Input::constant(batch.images.view(), self.num_steps);
-            return engine.train_step(input.classes(&batch.targets));
-        }
-        engine.clear_gradients();
-        let trained = self.train_on_parts(engine, batch);
-        if trained.is_err() {
-            engine.clear_gradients();
-        }
-        trained
-    }
-
-    fn train_on_parts(&self, engine: &mut dyn Engine, batch: &Batch) -> Result<StepReport> {
-        let samples = batch.targets.len();
-        let part = samples.div_ceil(self.accumulate);
-        let images = batch.images.axis_chunks_iter(Axis(0), part);
-        let mut total: Option<StepReport> = None;
-        for (images, targets) in images.zip(batch.targets.chunks(part)) {
-            let weight = targets.len() as f64 / samples as f64;
-            let input = Input::constant(images, self.num_steps);
-            let report = engine.accumulate(input.classes(targets), weight)?;
-            total = Some(match total {
-                Some(total) => total.merge(&report),
-                None => report,
-            });
-        }
-        engine.update()?;
-        total.ok_or_else(|| Error::parameter("number of samples", 0, "at least 1"))
     }
 
     /// Loss and correct answers on a whole data set, including the last partial batch. Every sample

@@ -926,6 +926,7 @@ fn every_optimizer_resumes_anywhere_to_the_same_bits() {
     for (n, optimizer) in optimizers.into_iter().enumerate() {
         let trainer = Trainer {
             accumulate: 1 + n % 3,
+            truncate: (n % 2 == 1).then_some(4),
             ..trainer()
         };
         let engine = || {
@@ -1037,6 +1038,11 @@ fn a_files_optimizer_is_checked() {
             r#""trainer.accumulate":"1""#,
             r#""trainer.accumulate":"0""#,
             "trainer.accumulate",
+        ),
+        (
+            r#""trainer.accumulate":"1""#,
+            r#""trainer.accumulate":"1","trainer.truncate":"0""#,
+            "trainer.truncate",
         ),
     ] {
         let error = Checkpoint::from_bytes(&edited(&bytes, from, to))

@@ -81,6 +81,11 @@ pub struct Args {
           allow_negative_numbers = true)]
     pub accumulate: usize,
 
+    /// Steps of a window, each with an update of its own: backpropagation through time, truncated where
+    /// the window begins [default: all steps]
+    #[arg(long, value_name = "K", value_parser = between(1, MAX_STEPS), allow_negative_numbers = true)]
+    pub truncate: Option<usize>,
+
     /// Ends the run after N epochs in a row without a lower loss on the test images [default: never]
     #[arg(long, value_name = "N", value_parser = between(1, MAX_EPOCHS), allow_negative_numbers = true)]
     pub early_stopping: Option<usize>,

@@ -160,6 +160,7 @@ pub fn summary(run: &Run<'_>) -> String {
             "lr": run.optimizer.rule.lr(),
             "clip_norm": run.optimizer.clip_norm,
             "accumulate": args.accumulate,
+            "truncate": args.truncate,
             "early_stopping": args.early_stopping,
             "keep_best": args.keep_best,
             "seed": args.seed,

@@ -81,6 +81,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         num_steps: args.steps,
         seed: args.seed,
         accumulate: args.accumulate,
+        truncate: args.truncate,
     };
     trainer.check(&train)?;
 
@@ -95,7 +96,8 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         builder = builder.layer(neurons, Leaky::new(args.beta).threshold(args.threshold));
     }
     let network: Network = builder.build()?;
-    let updates = args.epochs * (train.len() / args.batch_size);
+    let batches = args.epochs * (train.len() / args.batch_size);
+    let updates = batches * trainer.updates_per_batch();
     let optimizer = args.optimizer.optimizer(updates)?;
     let engine = |network| {
         args.device

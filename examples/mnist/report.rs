@@ -85,6 +85,7 @@ impl<'a> Report<'a> {
             num_steps,
             seed,
             accumulate,
+            truncate,
         } = *self.trainer;
         let (beta, threshold) = (args.beta, args.threshold);
         let sizes = joined(&network.sizes());
@@ -96,9 +97,13 @@ impl<'a> Report<'a> {
             1 => String::new(),
             parts => format!(" in {parts} parts"),
         };
+        let windows = match truncate {
+            Some(steps) if steps < num_steps => format!(", windows of {steps} steps"),
+            _ => String::new(),
+        };
         let optimizer = optimizer::describe(optimizer);
         self.say(&format!(
-            "training  epochs: {epochs}, each of {updates} batches of {batch_size}{parts}; {optimizer}; seed {seed}"
+            "training  epochs: {epochs}, each of {updates} batches of {batch_size}{parts}{windows}; {optimizer}; seed {seed}"
         ));
         let name = match &*data.name {
             "" => String::new(),

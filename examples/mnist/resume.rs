@@ -235,6 +235,7 @@ fn option(name: &str) -> String {
         ("schedule", _) => "--schedule (or --epochs, which sets its length)",
         ("schedule.warmup", _) => "--warmup",
         ("trainer.accumulate", _) => "--accumulate",
+        ("trainer.truncate", _) => "--truncate",
         ("trainer.batch_size", _) => "--batch-size",
         ("trainer.num_steps", _) => "--steps",
         ("trainer.seed", _) => "--seed",

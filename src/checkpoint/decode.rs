@@ -21,7 +21,7 @@ use super::{
     Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, RATES, VERSION, encode,
     file_tensors::FileTensors,
     optimizer::optimizer,
-    text::{self, CUSTOM, LAYER, SETTING},
+    text::{self, CUSTOM, LAYER, SETTING, TRUNCATE},
 };
 use crate::{
     Error, History, Layer, Network, Objective, StepReport, Trainer, files,
@@ -125,8 +125,8 @@ fn later(version: u32) -> Unfit {
 
 /// Every version of the format.
 ///
-/// Version 2 added optimizers beside Adam, their schedules and groups, batches in parts, and the learning
-/// rate of each batch.
+/// Version 2 added optimizers beside Adam, their schedules and groups, batches in parts, the learning
+/// rate of each batch, and windows of steps.
 fn of_version(
     version: u32,
     mut fields: Fields,
@@ -147,6 +147,10 @@ fn of_version(
         accumulate: match version {
             1 => 1,
             _ => fields.at_least_1("trainer.accumulate", whole)?,
+        },
+        truncate: match version > 1 && fields.0.contains_key(TRUNCATE) {
+            true => Some(fields.at_least_1(TRUNCATE, whole)?),
+            false => None,
         },
     };
     let position = Position {

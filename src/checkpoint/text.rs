@@ -24,6 +24,9 @@ use crate::{
 /// The prefix of the layer number in the names of settings.
 pub(crate) const LAYER: &str = "layer";
 
+/// The windows of a run, in its files only if it has some.
+pub(super) const TRUNCATE: &str = "trainer.truncate";
+
 /// The prefix of the program's own settings.
 pub(super) const SETTING: &str = "setting.";
 
@@ -49,11 +52,15 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
         num_steps,
         seed,
         accumulate,
+        truncate,
     } = &checkpoint.trainer;
     put("trainer.batch_size".into(), batch_size.to_string());
     put("trainer.num_steps".into(), num_steps.to_string());
     put("trainer.seed".into(), seed.to_string());
     put("trainer.accumulate".into(), accumulate.to_string());
+    if let Some(steps) = truncate {
+        put(TRUNCATE.into(), steps.to_string());
+    }
     for (name, value) in &checkpoint.settings {
         put(format!("{SETTING}{name}"), value.clone());
     }

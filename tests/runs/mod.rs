@@ -51,6 +51,7 @@ pub fn trainer() -> Trainer {
         num_steps: 6,
         seed: 11,
         accumulate: 1,
+        truncate: None,
     }
 }
 
