@@ -1,14 +1,14 @@
-//! Trains on a CSV file, floats in and a class out, with a custom training loop.
+//! Trains on a CSV file, floats in and a class out.
 //!
 //! ```console
 //! cargo run --release --example own_csv                 # a made-up file with three classes
 //! cargo run --release --example own_csv -- flowers.csv  # columns of numbers, the class (0, 1, …) last
 //! ```
 
-use std::{env, error::Error, fs};
+use std::{env, error::Error, fs, ops::ControlFlow};
 
 use ndarray::{Array2, Axis};
-use spikegrad::{Adam, Device, Input, Leaky, Loss, Network, ReadOut};
+use spikegrad::{Adam, Device, Leaky, Loss, Network, Trainer, data::InMemory, train::Event};
 
 /// Number of time steps per row.
 const STEPS: usize = 20;
@@ -44,40 +44,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     let x = (x - mean) / deviation;
 
     let (test, train): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|i| i % 5 == 0);
-    let pick = |rows: &[usize]| {
+    let set = |rows: &[usize]| {
         let classes: Vec<usize> = rows.iter().map(|&row| classes[row]).collect();
-        (x.select(Axis(0), rows), classes)
+        InMemory::constant(x.select(Axis(0), rows), classes)
     };
+    let (train, test) = (set(&train)?, set(&test)?);
     let outputs = classes.iter().max().map_or(1, |largest| largest + 1);
     let network: Network = Network::builder(features)
         .layer(64, Leaky::new(0.9))
         .layer(outputs, Leaky::new(0.9))
         .build()?;
-    for warning in network.warnings(STEPS) {
+    let mut engine = Device::Auto.engine(network, Loss::CrossEntropyMembrane, Adam::new(2e-3))?;
+    let trainer = Trainer {
+        epochs: 60,
+        batch_size: 16,
+        num_steps: STEPS,
+        ..Trainer::default()
+    };
+    let history = trainer.fit(&mut *engine, &train, None, |_, event| {
+        if let Event::Epoch { record, .. } = event
+            && (record.epoch + 1) % 20 == 0
+        {
+            let (epoch, loss) = (record.epoch + 1, record.train_loss);
+            println!("epoch {epoch}: mean loss {loss:.3}");
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for warning in &history.warnings {
         eprintln!("warning: {warning}");
     }
-    let mut engine = Device::Auto.engine(network, Loss::CrossEntropyMembrane, Adam::new(2e-3))?;
-    for epoch in 1..=60 {
-        let mut loss = 0.0;
-        for batch in train.chunks(16) {
-            let (x, classes) = pick(batch);
-            loss += engine
-                .train_step(Input::constant(x.view(), STEPS).classes(&classes))?
-                .loss;
-        }
-        if epoch % 20 == 0 {
-            println!("epoch {epoch}: loss {loss:.3}, all batches added");
-        }
-    }
-
-    let (x, expected) = pick(&test);
-    let mut found = vec![0; expected.len()];
-    engine.classify(
-        Input::constant(x.view(), STEPS),
-        ReadOut::Membrane,
-        &mut found,
-    )?;
-    let right = found.iter().zip(&expected).filter(|(a, b)| a == b).count();
-    println!("test: {right} of {} right", expected.len());
+    let report = trainer.evaluate(&mut *engine, &test)?;
+    let (right, all) = (report.correct_membrane, report.samples);
+    println!("test: {right} of {all} right");
     Ok(())
 }

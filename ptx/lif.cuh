@@ -171,7 +171,7 @@ enum { AHEAD = 4 };
 
 // The state at `at`; 0 where there is none.
 template <class NEURON>
-INLINE List<NEURON::STATES> state_at(const Stored<NEURON, const float> &stored, u64 at, bool there) {
+INLINE List<NEURON::STATES> state_at(const Stored<NEURON, const float> &stored, i64 at, bool there) {
     List<NEURON::STATES> state;
 #pragma unroll
     for (u32 i = 0; i < NEURON::STATES; i++) {

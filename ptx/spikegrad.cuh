@@ -14,6 +14,7 @@
 typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef long long i64;
 
 #define tid_x() ((u32)__nvvm_read_ptx_sreg_tid_x())
 #define ctaid_x() ((u32)__nvvm_read_ptx_sreg_ctaid_x())

@@ -176,7 +176,7 @@ pub fn gradcheck<'a>(
 ///
 /// # Errors
 /// As [`gradcheck`]; [`Error::Shape`](crate::Error::Shape) or
-/// [`Error::NonFinite`](crate::Error::NonFinite) for the state of another network or batch.
+/// [`Error::NonFinite`](crate::Error::NonFinite) for a state of other shapes.
 pub fn gradcheck_from<'a>(
     network: &Network<f64>,
     start: &State<f64>,

@@ -65,6 +65,8 @@
 //! * [`optim`] has the optimizers and their schedules; a step comes apart into
 //!   [`accumulate`](Engine::accumulate), [`gradients_mut`](Engine::gradients_mut) and
 //!   [`update`](Engine::update).
+//! * A [`State`] carries neurons from one call to the next: streams, long inputs in pieces, truncated
+//!   backpropagation through time.
 //! * [`train`] has the training loop, [`data`] the data sets. The module `checkpoint` (feature
 //!   `safetensors`) resumes runs after a crash; `weights` reads and writes weights.
 //!

@@ -248,6 +248,11 @@ impl<F: Float> Loss<F> {
         !matches!(self, Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_))
     }
 
+    /// Whether the loss of all steps is the sum of those of any windows of them.
+    pub(crate) fn sums_over_steps(&self) -> bool {
+        matches!(self, Loss::CrossEntropyMembrane)
+    }
+
     /// The read-out that fits this loss: [`SpikeCount`](ReadOut::SpikeCount) for a loss on spikes,
     /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss and for one against
     /// values.

@@ -133,14 +133,24 @@ impl StepReport {
         }
     }
 
-    /// The report of `steps` steps followed by others of the same samples: means by their steps, and the
-    /// correct answers and gradient norms of the later.
-    pub(crate) fn then(&self, steps: usize, later: &StepReport, later_steps: usize) -> StepReport {
+    /// The report of `steps` steps followed by others of the same samples. Losses are added if they are
+    /// `sums` over steps; otherwise they are means by the steps, as firing rates are. The correct answers
+    /// and gradient norms are those of the later.
+    pub(crate) fn then(
+        &self,
+        steps: usize,
+        later: &StepReport,
+        later_steps: usize,
+        sums: bool,
+    ) -> StepReport {
         let all = (steps + later_steps) as f64;
         let mean = |a: f64, b: f64| (a * steps as f64 + b * later_steps as f64) / all;
         let rates = self.firing_rate.iter().zip(&later.firing_rate);
         StepReport {
-            loss: mean(self.loss, later.loss),
+            loss: match sums {
+                true => self.loss + later.loss,
+                false => mean(self.loss, later.loss),
+            },
             firing_rate: rates.map(|(&a, &b)| mean(a, b)).collect(),
             ..later.clone()
         }

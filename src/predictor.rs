@@ -113,8 +113,8 @@ impl Predictor {
     /// input in pieces, or step by step as it arrives, with the bits of the whole ([`State`]).
     ///
     /// # Errors
-    /// As [`forward`](Self::forward); [`Error::Shape`] or [`Error::NonFinite`] for a state of another
-    /// network or batch. On error the state stays as it was.
+    /// As [`forward`](Self::forward); [`Error::Shape`] or [`Error::NonFinite`] for a state of other
+    /// shapes. On error the state stays as it was.
     pub fn forward_from(
         &self,
         state: &mut State,

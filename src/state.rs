@@ -1,8 +1,8 @@
 //! The state of a network between two steps.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayViewMut2, Axis};
 
-use crate::{Error, Float, Layer, Network, Result, finite::check_finite, memory};
+use crate::{Error, Float, Layer, Network, Result, finite::all_finite, memory};
 
 /// The state of every neuron of a network, for a batch of samples, between two steps: what one step
 /// passes to the next. A long input can be run in pieces, each from the state that the piece before
@@ -83,9 +83,14 @@ impl<F: Float> State<F> {
     }
 
     /// [`layer`](Self::layer), to be changed: to begin elsewhere than at rest.
-    pub fn layer_mut(&mut self, layer: usize) -> Option<&mut [Array2<F>]> {
+    pub fn layer_mut(&mut self, layer: usize) -> Option<Vec<ArrayViewMut2<'_, F>>> {
         let numbers = self.layers.get_mut(layer.checked_sub(1)?)?;
-        Some(&mut numbers[..])
+        Some(
+            numbers
+                .iter_mut()
+                .map(|numbers| numbers.view_mut())
+                .collect(),
+        )
     }
 
     /// Puts sample `sample` at rest, where its stream ends and another begins.
@@ -127,7 +132,7 @@ impl<F: Float> State<F> {
         }
     }
 
-    /// Checks that this is a finite state of a batch of the network.
+    /// Checks that this is a finite state of a batch of a network of these shapes.
     pub(crate) fn check(&self, network: &Network<F>, batch: usize) -> Result<()> {
         let layers = network.layers();
         if self.layers.len() != layers.len() {
@@ -152,12 +157,21 @@ impl<F: Float> State<F> {
             let expected = format!("[{}], the numbers of its neurons' state", layer.states());
             return Err(Error::shape(what, expected, &[numbers.len()]));
         }
-        for numbers in numbers {
+        for (i, numbers) in numbers.iter().enumerate() {
             if numbers.dim() != (batch, layer.neurons()) {
                 let expected = format!("[{batch}, {}], samples and neurons", layer.neurons());
                 return Err(Error::shape(what, expected, numbers.shape()));
             }
-            check_finite(&what, numbers.iter())?;
+            if all_finite(numbers.iter()) {
+                continue;
+            }
+            if let Some(((b, n), value)) = numbers.indexed_iter().find(|(_, x)| !x.is_finite()) {
+                return Err(Error::NonFinite {
+                    what: format!("number {i} of the {what}"),
+                    value: value.to_string(),
+                    position: format!("sample {b}, neuron {n}"),
+                });
+            }
         }
         Ok(())
     }

@@ -31,8 +31,8 @@ pub use early_stopping::{EarlyStopping, best_epoch};
 pub use inactive::{Activity, InactiveLayer};
 
 use crate::{
-    Engine, Error, Input, Result, StepReport,
-    data::{Batch, Dataset},
+    Engine, Error, Result, StepReport,
+    data::{Data, Draw, Order, OwnedSamples},
     stopwatch::Stopwatch,
 };
 
@@ -50,7 +50,7 @@ pub struct Trainer {
     /// Samples per batch; 128 by default. The last partial batch of an epoch is dropped (each
     /// epoch is shuffled anew).
     pub batch_size: usize,
-    /// Time steps `T` per image; 25 by default.
+    /// Time steps `T` of a constant input; 25 by default. Sequences have their own.
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
@@ -63,7 +63,12 @@ pub struct Trainer {
     /// Truncated backpropagation through time: windows of so many steps, each with an update of its own
     /// whose gradients stop where the window begins, as snnTorch's `backprop.TBPTT` has it. The state of
     /// the neurons goes on from window to window; the last may be shorter. `None` by default: all steps
-    /// in one. Reports have the mean of the windows' losses, and the correct answers in the last window.
+    /// in one.
+    ///
+    /// A batch's report has the sum of the windows' losses if the loss is a sum over steps, otherwise their
+    /// mean, and so compares with a report of all steps; but correct answers and gradient norms are those of
+    /// the last window. An error in a later window leaves the updates of the windows before it, and the
+    /// batch is not in the history: a run that goes on repeats them.
     pub truncate: Option<usize>,
 }
 
@@ -88,12 +93,31 @@ pub struct BatchRecord {
     pub epoch: usize,
     /// Within the epoch, from 0.
     pub batch: usize,
-    /// Loss and correct answers before the update.
+    /// Loss and correct answers before the update; with [`Trainer::truncate`], see there.
     pub report: StepReport,
     /// Time of the training step alone; zero in WebAssembly without a clock.
     pub step_time: Duration,
     /// Learning rate of the update, with [`Trainer::truncate`] of the first.
     pub learning_rate: f64,
+}
+
+impl BatchRecord {
+    /// The record of a batch, for the history of a loop of one's own; both numbers count from 0.
+    pub fn new(
+        epoch: usize,
+        batch: usize,
+        report: StepReport,
+        step_time: Duration,
+        learning_rate: f64,
+    ) -> Self {
+        BatchRecord {
+            epoch,
+            batch,
+            report,
+            step_time,
+            learning_rate,
+        }
+    }
 }
 
 /// One epoch.
@@ -109,6 +133,23 @@ pub struct EpochRecord {
     /// Time of training and validation; for a resumed epoch, its earlier steps and everything
     /// since. Zero in WebAssembly without a clock.
     pub time: Duration,
+}
+
+impl EpochRecord {
+    /// The record of an epoch, for the history of a loop of one's own.
+    pub fn new(
+        epoch: usize,
+        train_loss: f64,
+        validation: Option<StepReport>,
+        time: Duration,
+    ) -> Self {
+        EpochRecord {
+            epoch,
+            train_loss,
+            validation,
+            time,
+        }
+    }
 }
 
 /// A position in a run: the next batch. Both numbers count from 0.
@@ -277,7 +318,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a setting is zero or there are fewer samples than one batch.
-    pub fn check(&self, train: &Dataset) -> Result<()> {
+    pub fn check(&self, train: &dyn Data) -> Result<()> {
         self.check_numbers("")?;
         if self.accumulate > self.batch_size {
             let expected = format!("at most {}, the samples of a batch", self.batch_size);
@@ -346,16 +387,16 @@ impl Trainer {
     ///
     /// # Errors
     /// Before the first step: [`Error::InvalidParameter`] as [`check`](Self::check), and for a
-    /// label, in either set, without an output of the network; [`Error::Shape`] if training and
-    /// validation images differ in size. During training: any error of the engine or the callback.
+    /// label, in either set, without an output of the network; [`Error::Shape`] if samples, in either
+    /// set, do not fit the network. During training: any error of the data; any error of the engine or the callback.
     /// The engine then holds the parameters from before the failing update (unless
     /// [`Error::NonFinite`] names a parameter after its update). [`Error::NonFinite`] also names
     /// the update of the run.
     pub fn fit(
         &self,
         engine: &mut dyn Engine,
-        train: &Dataset,
-        validation: Option<&Dataset>,
+        train: &dyn Data,
+        validation: Option<&dyn Data>,
         callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<History> {
         self.resume(engine, train, validation, History::default(), callback)
@@ -374,8 +415,8 @@ impl Trainer {
     pub fn resume(
         &self,
         engine: &mut dyn Engine,
-        train: &Dataset,
-        validation: Option<&Dataset>,
+        train: &dyn Data,
+        validation: Option<&dyn Data>,
         mut history: History,
         callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<History> {
@@ -385,7 +426,7 @@ impl Trainer {
 
     /// Like [`resume`](Self::resume), but appends to the caller's history (empty for a new run),
     /// which keeps all measurements when an error ends the run. History and engine are then at the
-    /// same position, so you can save a checkpoint or continue (unless [`Error::NonFinite`] names a
+    /// same position (unless windows of a batch were trained, see [`truncate`](Self::truncate)), so you can save a checkpoint or continue (unless [`Error::NonFinite`] names a
     /// parameter after its update).
     ///
     /// ```
@@ -411,15 +452,12 @@ impl Trainer {
     pub fn fit_into(
         &self,
         engine: &mut dyn Engine,
-        train: &Dataset,
-        validation: Option<&Dataset>,
+        train: &dyn Data,
+        validation: Option<&dyn Data>,
         history: &mut History,
         mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.check(train)?;
-        if let Some(validation) = validation {
-            check_alike(train, validation)?;
-        }
         history.check(train.len() / self.batch_size)?;
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {
@@ -432,11 +470,14 @@ impl Trainer {
             return Err(Error::parameter("accumulate", self.accumulate, expected));
         }
         let network = engine.to_network()?;
-        warnings::check_labels(network.outputs(), train, validation)?;
+        train.check(&network, "training")?;
+        if let Some(validation) = validation {
+            validation.check(&network, "validation")?;
+        }
         history.warnings = self.warnings(&network, train, validation);
         let starts = self.starts(&network)?;
         drop(network);
-        let (mut batch, mut next) = (Batch::default(), Batch::default());
+        let (mut batch, mut next) = (OwnedSamples::default(), OwnedSamples::default());
         for epoch in from.epoch..self.epochs {
             let started = Stopwatch::start();
             let first = if epoch == from.epoch { from.batch } else { 0 };
@@ -444,22 +485,21 @@ impl Trainer {
             let earlier = &history.batches[history.batches.len() - first..];
             let spent: Duration = earlier.iter().map(|record| record.step_time).sum();
 
-            let batches = train.batches(self.batch_size)?;
-            let batches = batches.shuffled(self.seed, epoch as u64).drop_last(true)?;
-            let count = batches.len();
-            let mut batches = batches.skip_to(first)?;
-            batches.next_into(&mut next);
+            let order = Order::new(train.len(), self.batch_size)?;
+            let order = order.shuffled(self.seed, epoch as u64).drop_last(true)?;
+            let count = order.left();
+            let mut order = order.skip_to(first)?;
+            draw(train, &mut order, epoch, &mut next)?;
             for index in first..count {
                 std::mem::swap(&mut batch, &mut next);
-                let more = batches.next_into(&mut next);
+                let more = draw(train, &mut order, epoch, &mut next)?;
                 let step = Stopwatch::start();
-                if more && self.at_once() {
-                    let input = Input::constant(next.images.view(), self.num_steps);
-                    engine.prefetch(input.classes(&next.targets))?;
+                let next_steps = next.num_steps(self.num_steps);
+                if more && self.accumulate <= 1 && self.updates_per_batch(next_steps) == 1 {
+                    engine.prefetch(next.samples(self.num_steps))?;
                 }
                 let learning_rate = engine.learning_rate();
-                let update = history.batches.len() * self.updates_per_batch() + 1;
-                let report = self.train_on(engine, &batch, &starts, update)?;
+                let report = self.train_on(engine, &batch, &starts, history.batches.len())?;
                 let record = BatchRecord {
                     epoch,
                     batch: index,
@@ -510,13 +550,12 @@ impl Trainer {
     ///
     /// # Errors
     /// Any error of the engine.
-    pub fn evaluate(&self, engine: &mut dyn Engine, data: &Dataset) -> Result<StepReport> {
+    pub fn evaluate(&self, engine: &mut dyn Engine, data: &dyn Data) -> Result<StepReport> {
         let mut total: Option<StepReport> = None;
-        let mut batches = data.batches(self.batch_size)?;
-        let mut batch = Batch::default();
-        while batches.next_into(&mut batch) {
-            let input = Input::constant(batch.images.view(), self.num_steps);
-            let report = engine.evaluate(input.classes(&batch.targets))?;
+        let mut order = Order::new(data.len(), self.batch_size)?;
+        let mut batch = OwnedSamples::default();
+        while draw(data, &mut order, 0, &mut batch)? {
+            let report = engine.evaluate(batch.samples(self.num_steps))?;
             total = Some(match total {
                 Some(total) => total.merge(&report),
                 None => report,
@@ -524,6 +563,28 @@ impl Trainer {
         }
         total.ok_or_else(|| Error::parameter("number of samples", 0, "at least 1"))
     }
+}
+
+/// Fills `batch` with the next samples of an epoch; returns false at its end.
+fn draw(
+    data: &dyn Data,
+    order: &mut Order,
+    epoch: usize,
+    batch: &mut OwnedSamples,
+) -> Result<bool> {
+    let Some(indices) = order.next() else {
+        return Ok(false);
+    };
+    data.fill(Draw::new(indices, epoch), batch)?;
+    if batch.batch() != indices.len() {
+        let expected = format!("[{}], the samples that were drawn", indices.len());
+        return Err(Error::shape(
+            "samples of a batch",
+            expected,
+            &[batch.batch()],
+        ));
+    }
+    Ok(true)
 }
 
 /// Checks that an engine can have made the report.
@@ -586,23 +647,4 @@ fn at(error: Error, place: impl FnOnce() -> String) -> Error {
         },
         error => error,
     }
-}
-
-/// Checks before training that the validation set matches the training set.
-fn check_alike(train: &Dataset, validation: &Dataset) -> Result<()> {
-    if validation.features() != train.features() {
-        return Err(Error::shape(
-            "validation images",
-            format!("[N, {}], as the training images", train.features()),
-            &[validation.len(), validation.features()],
-        ));
-    }
-    if validation.classes() > train.classes() {
-        return Err(Error::parameter(
-            "number of validation classes",
-            validation.classes(),
-            format!("at most {}, as in the training set", train.classes()),
-        ));
-    }
-    Ok(())
 }

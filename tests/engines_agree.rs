@@ -547,12 +547,24 @@ mod in_parts {
 
     #[test]
     fn static_input_parts_add_up() {
-        parts_add_up(&of_a_static_input());
+        parts_add_up(&of_a_static_input(), 0);
+    }
+
+    #[test]
+    fn static_input_parts_add_up_from_a_state() {
+        let case = of_a_static_input();
+        parts_add_up(&case, case.data.input().num_steps() / 3);
+    }
+
+    #[test]
+    fn dense_sequence_parts_add_up_from_a_state() {
+        let case = of_a_dense_sequence();
+        parts_add_up(&case, case.data.input().num_steps() / 3);
     }
 
     #[test]
     fn dense_sequence_parts_add_up() {
-        parts_add_up(&of_a_dense_sequence());
+        parts_add_up(&of_a_dense_sequence(), 0);
     }
 
     #[test]
@@ -567,27 +579,32 @@ mod in_parts {
         threads_do_not_show(&of_a_dense_sequence());
     }
 
-    /// Up to rounding.
-    fn parts_add_up(case: &Case) {
-        let targets = case.targets();
-        let make = || {
+    /// The gradients of the steps from `cut` on are those of single samples, up to rounding, each from its
+    /// state.
+    fn parts_add_up(case: &Case, cut: usize) {
+        let (targets, steps) = (case.targets(), case.data.input().num_steps());
+        let gradients = |data: &Data, targets: &[usize]| {
             let (network, objective) = (case.network.clone(), case.objective.clone());
-            CpuEngine::new(network, objective, Adam::new(1e-2)).unwrap()
+            let mut engine = CpuEngine::new(network, objective, Adam::new(1e-2)).unwrap();
+            if cut == 0 {
+                let (_, gradients) = engine.gradients(data.input().classes(targets)).unwrap();
+                return widened(&gradients);
+            }
+            let mut state = State::rest(&case.network, targets.len()).unwrap();
+            let (before, after) = (data.steps(0..cut), data.steps(cut..steps));
+            engine
+                .forward_from(&mut state, before.input(), &Record::Output)
+                .unwrap();
+            let samples = after.input().classes(targets);
+            engine.accumulate_from(&mut state, samples, 1.0).unwrap();
+            taken(&mut engine)
         };
-        let (_, whole) = make()
-            .gradients(case.data.input().classes(&targets))
-            .unwrap();
+        let whole = gradients(&case.data, &targets);
         let mut sum: Option<Tensors> = None;
         for b in 0..targets.len() {
-            let input = match &case.data {
-                Data::Constant(x, num_steps) => {
-                    Input::constant(x.slice(ndarray::s![b..=b, ..]), *num_steps)
-                }
-                Data::Sequence(x) => Input::sequence(x.slice(ndarray::s![.., b..=b, ..])),
-            };
-            let (_, one) = make().gradients(input.classes(&targets[b..=b])).unwrap();
+            let one = gradients(&case.data.sample(b), &targets[b..=b]);
             let share = targets.len() as f64;
-            let one = widened(&one).into_iter().map(|(name, g)| (name, g / share));
+            let one = one.into_iter().map(|(name, g)| (name, g / share));
             sum = Some(match sum {
                 None => one.collect(),
                 Some(sum) => sum
@@ -597,7 +614,7 @@ mod in_parts {
                     .collect(),
             });
         }
-        assert_gradients_close(&case.label, &sum.unwrap(), &widened(&whole));
+        assert_gradients_close(&case.label, &sum.unwrap(), &whole);
     }
 }
 

@@ -544,8 +544,8 @@ fn emnist_with_its_options() {
             "network   12-6-26,",
             "(emnist-letters), pixels from 0 to 1\n",
             "note      EMNIST's images are transposed: --transpose",
-            "warning   training images: the largest pixel is 1;",
-            "warning   validation images: the largest pixel is 1;",
+            "warning   training set: the largest pixel is 1;",
+            "warning   validation set: the largest pixel is 1;",
         ],
         &["num_steps"],
     );

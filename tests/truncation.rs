@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod engines;
+mod peak;
 mod skip;
 
 use std::ops::ControlFlow;
@@ -216,6 +217,7 @@ fn long_windows_change_nothing(name: &str, make: &Make) {
     let samples = Input::constant(x.view(), 7).classes(&[0, 1, 0, 1, 0, 1]);
     for _ in 0..3 {
         let mut state = State::rest(&small(), 6).unwrap();
+        from_rest.prefetch(samples).unwrap(); // another pass on the same batch
         let report = from_rest.train_step_from(&mut state, samples).unwrap();
         assert_eq!(report, whole.train_step(samples).unwrap(), "{name}");
         assert_ne!(state, State::rest(&small(), 6).unwrap(), "{name}");
@@ -227,6 +229,43 @@ fn long_windows_change_nothing(name: &str, make: &Make) {
     );
 }
 on_every_engine!(long_windows_change_nothing);
+
+/// A batch that was announced is not taken for one from rest.
+fn announced_batches_begin_with_their_state(name: &str, make: &Make) {
+    let engine = || {
+        make(
+            small(),
+            Loss::CrossEntropyMembrane.into(),
+            Adam::new(1e-2).into(),
+        )
+    };
+    let (mut announced, mut other) = (engine(), engine());
+    let x = Array2::from_shape_fn((6, 9), |(b, n)| ((b + n) % 3) as f32 / 2.0);
+    let samples = Input::constant(x.view(), 7).classes(&[0, 1, 0, 1, 0, 1]);
+    let mut states = [
+        State::rest(&small(), 6).unwrap(),
+        State::rest(&small(), 6).unwrap(),
+    ];
+    for _ in 0..3 {
+        announced.prefetch(samples).unwrap();
+        let found = announced.train_step_from(&mut states[0], samples).unwrap();
+        let expected = other.train_step_from(&mut states[1], samples).unwrap();
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(states[0], states[1], "{name}");
+    }
+    announced.prefetch(samples).unwrap();
+    assert_eq!(
+        announced.train_step(samples).unwrap(),
+        other.train_step(samples).unwrap(),
+        "{name}"
+    );
+    assert_eq!(
+        announced.to_network().unwrap(),
+        other.to_network().unwrap(),
+        "{name}"
+    );
+}
+on_every_engine!(announced_batches_begin_with_their_state);
 
 /// What a [`Trainer`] does with windows is what the loop does that its documentation describes.
 #[test]
@@ -251,7 +290,7 @@ fn a_trainers_windows_are_a_loop() {
             let report = looped
                 .train_step_from(&mut state, input.classes(&batch.targets))
                 .unwrap();
-            loss += report.loss * steps as f64 / 8.0;
+            loss += report.loss; // a sum over steps
             rate += report.firing_rate[0] * steps as f64 / 8.0;
             correct = report.correct_membrane;
         }
@@ -288,21 +327,34 @@ fn a_stream_of_100_000_steps() {
         }
         (state, spikes, last)
     };
-    let by_one = stream(1);
+    let (by_one, most) = peak::peak(|| stream(1));
     assert!(by_one.1 > 100.0, "it fires: {}", by_one.1);
     assert!(by_one == stream(1000) && by_one == stream(25_000));
+    // The whole's input and recording are 12 MB.
+    assert!(most < 100_000, "{most} bytes");
 
-    let mut engine =
-        CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-4)).unwrap();
-    let mut state = State::rest(&network, 1).unwrap();
-    for first in (0..STEPS).step_by(100) {
-        let x = Array3::from_shape_fn((100, 1, 9), |(t, _, n)| x(first + t)[n]);
-        let input = Input::sequence(x.view());
-        engine
-            .train_step_from(&mut state, input.classes(&[first / 100 % 2]))
-            .unwrap();
+    // Training, in an engine that computes on this thread alone, and in the fast one.
+    let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-4));
+    let train = |engine: &mut dyn Engine, steps: usize| {
+        let mut state = State::rest(&network, 1).unwrap();
+        for first in (0..steps).step_by(100) {
+            let x = Array3::from_shape_fn((100, 1, 9), |(t, _, n)| x(first + t)[n]);
+            let targets = [first / 100 % 2];
+            let samples = Input::sequence(x.view()).classes(&targets);
+            engine.train_step_from(&mut state, samples).unwrap();
+        }
+    };
+    let mut reference = ReferenceEngine::new(network.clone(), loss.clone(), adam).unwrap();
+    let mut engine = CpuEngine::new(network.clone(), loss, adam).unwrap();
+    for engine in [&mut reference as &mut dyn Engine, &mut engine] {
+        let ((), short) = peak::peak(|| train(engine, 1000));
+        let ((), long) = peak::peak(|| train(engine, STEPS));
+        assert!(
+            long < short + 10_000,
+            "{short} bytes for 1000 steps, {long} for {STEPS}"
+        );
+        assert_eq!(engine.to_optimizer().unwrap().steps(), 1010);
     }
-    assert_eq!(engine.to_optimizer().unwrap().steps(), 1000);
 }
 
 /// Gradients of a window from a state that is not at rest, by finite differences, for every order of events
@@ -398,7 +450,10 @@ fn unfit_states_are_refused(name: &str, make: &Make) {
             State::rest(&one, 4).unwrap(),
             "state has shape [1]; expected [2], one per layer of the network",
         ),
-        (infinite, "state of layer 2 is inf at element 7"),
+        (
+            infinite,
+            "number 1 of the state of layer 2 is inf at sample 3, neuron 1",
+        ),
     ] {
         let mut given = state.clone();
         let errors = [
@@ -506,4 +561,105 @@ fn states_are_values() {
         error.starts_with("truncate is 0; expected at least 1"),
         "{error}"
     );
+}
+
+/// Windows so short that gradients do not reach the first layers are a warning, the last window's too.
+#[test]
+fn short_windows_are_a_warning() {
+    let builder = Network::builder(9)
+        .layer(5, Leaky::new(0.9))
+        .layer(2, Leaky::new(0.9));
+    let network: Network = builder.build().unwrap();
+    assert_eq!(network.min_steps(), 3);
+    let warnings = |num_steps: usize, truncate: Option<usize>| {
+        let trainer = Trainer {
+            num_steps,
+            truncate,
+            ..Trainer::default()
+        };
+        trainer.warnings(&network, &data(), None)
+    };
+    for (num_steps, truncate) in [
+        (25, None),
+        (25, Some(25)),
+        (25, Some(30)),
+        (24, Some(4)),
+        (6, Some(3)),
+        (28, Some(25)),
+    ] {
+        assert_eq!(
+            warnings(num_steps, truncate),
+            Vec::<String>::new(),
+            "{num_steps} {truncate:?}"
+        );
+    }
+    for (num_steps, truncate, says) in [
+        (
+            24,
+            2,
+            "truncate is 2; expected windows of at least 3 steps: one of 2, of the 24,",
+        ),
+        (
+            25,
+            4,
+            "truncate is 4; expected windows of at least 3 steps: one of 1, of the 25,",
+        ),
+    ] {
+        let found = warnings(num_steps, Some(truncate));
+        assert!(found.len() == 1 && found[0].starts_with(says), "{found:?}");
+    }
+    // It is so: no gradient reaches the first layer from rest in one step.
+    let mut engine =
+        CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-2)).unwrap();
+    let x = Array2::from_elem((2, 9), 0.9);
+    let mut state = State::rest(&network, 2).unwrap();
+    engine
+        .forward_from(&mut state, Input::constant(x.view(), 20), &Record::Output)
+        .unwrap();
+    engine
+        .accumulate_from(
+            &mut state,
+            Input::constant(x.view(), 1).classes(&[0, 1]),
+            1.0,
+        )
+        .unwrap();
+    let mut look = |gradients: &mut Gradients| {
+        let norms = gradients.layer_norms();
+        assert!(norms[0] == 0.0 && norms[1] > 0.0, "{norms:?}");
+        Ok(())
+    };
+    engine.gradients_mut(&mut look).unwrap();
+}
+
+/// An error in a window names the window, and the update.
+#[test]
+fn errors_name_the_window() {
+    let trainer = Trainer {
+        epochs: 1,
+        batch_size: 8,
+        num_steps: 7,
+        truncate: Some(3),
+        ..Trainer::default()
+    };
+    let mut engine = CpuEngine::new(small(), Loss::CrossEntropyMembrane, Adam::new(1e-2)).unwrap();
+    let calls = std::cell::Cell::new(0);
+    let data = spikegrad::data::from_fn(40, |draw, batch| {
+        calls.set(calls.get() + 1);
+        // NaN at step 4 of the third batch.
+        let x = batch.sequence([7, draw.indices.len(), 9]);
+        x.fill(0.5);
+        if calls.get() == 3 {
+            x[[4, 0, 0]] = f32::NAN;
+        }
+        batch.classes().extend(draw.indices.iter().map(|n| n % 2));
+        Ok(())
+    });
+    let mut history = History::default();
+    let fitted = trainer.fit_into(&mut engine, &data, None, &mut history, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
+    let error = fitted.unwrap_err().to_string();
+    let says = "step 1, sample 0, input 0, in the window from step 3 on, in update 8 of the run";
+    assert!(error.contains(says), "{error}");
+    assert_eq!(history.batches.len(), 2);
 }

@@ -97,7 +97,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     }
     let network: Network = builder.build()?;
     let batches = args.epochs * (train.len() / args.batch_size);
-    let updates = batches * trainer.updates_per_batch();
+    let updates = batches * trainer.updates_per_batch(args.steps);
     let optimizer = args.optimizer.optimizer(updates)?;
     let engine = |network| {
         args.device

@@ -9,7 +9,8 @@
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use crate::{Error, Result};
+use super::{Data, Draw, OwnedSamples, in_memory::check_indices};
+use crate::{Error, Network, Result};
 
 /// A batch of images, ready for a network, with the class of each.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -137,7 +138,7 @@ impl Dataset {
     }
 
     /// Checks that every label is below `outputs`; `what` names the set.
-    pub(crate) fn check_outputs(&self, what: &str, outputs: usize) -> Result<()> {
+    fn check_outputs(&self, what: &str, outputs: usize) -> Result<()> {
         match first_beyond(&self.labels, outputs) {
             Some((index, label)) => {
                 let expected =
@@ -259,38 +260,61 @@ impl Dataset {
     /// [`Error::InvalidParameter`] if there are no indices, or one is not below
     /// [`len`](Self::len).
     pub fn batch(&self, indices: &[usize]) -> Result<Batch> {
-        if indices.is_empty() {
-            return Err(Error::parameter("number of indices", 0, "at least 1"));
-        }
-        if let Some((position, &index)) =
-            indices.iter().enumerate().find(|&(_, &i)| i >= self.len())
-        {
-            let expected = format!("below {}", self.len());
-            return Err(Error::parameter(
-                format!("index {position} of the batch"),
-                index,
-                expected,
-            ));
-        }
+        check_indices(indices, self.len())?;
         let mut batch = Batch::default();
-        self.fill(indices, &mut batch);
+        self.fill_batch(indices, &mut batch);
         Ok(batch)
     }
 
     /// Overwrites `batch` with the rows at `indices`, reusing its memory if the shape is the same.
     /// Every index must be below `len`.
-    pub(super) fn fill(&self, indices: &[usize], batch: &mut Batch) {
+    pub(super) fn fill_batch(&self, indices: &[usize], batch: &mut Batch) {
         let shape = (indices.len(), self.features());
         if batch.images.dim() != shape {
             batch.images = Array2::zeros(shape);
         }
+        self.fill_pixels(indices, &mut batch.images);
         batch.targets.clear();
-        for (mut row, &index) in batch.images.axis_iter_mut(Axis(0)).zip(indices) {
+        batch.targets.extend(self.classes_of(indices));
+    }
+
+    fn fill_pixels(&self, indices: &[usize], into: &mut Array2<f32>) {
+        for (mut row, &index) in into.axis_iter_mut(Axis(0)).zip(indices) {
             row.zip_mut_with(&self.images.row(index), |x, &pixel| {
                 *x = f32::from(pixel) / 255.0
             });
-            batch.targets.push(usize::from(self.labels[index]));
         }
+    }
+
+    fn classes_of(&self, indices: &[usize]) -> impl Iterator<Item = usize> {
+        indices.iter().map(|&index| usize::from(self.labels[index]))
+    }
+}
+
+impl Data for Dataset {
+    fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn fill(&self, draw: Draw<'_>, batch: &mut OwnedSamples) -> Result<()> {
+        check_indices(draw.indices, self.labels.len())?;
+        let pixels = batch.constant([draw.indices.len(), self.features()]);
+        self.fill_pixels(draw.indices, pixels);
+        batch.classes().extend(self.classes_of(draw.indices));
+        Ok(())
+    }
+
+    fn check(&self, network: &Network, what: &str) -> Result<()> {
+        if self.features() != network.inputs() {
+            let expected = format!("[N, {}], the network's inputs", network.inputs());
+            let what = format!("{what} images");
+            return Err(Error::shape(what, expected, self.images.shape()));
+        }
+        self.check_outputs(what, network.outputs())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Dataset::warnings(self)
     }
 }
 

@@ -57,8 +57,8 @@ pub trait Engine<F: Float = f32>: Send {
     /// long input in pieces, or step by step as it arrives, with the bits of the whole ([`State`]).
     ///
     /// # Errors
-    /// As [`forward`](Self::forward); [`Error::Shape`] or [`Error::NonFinite`] for a state of another
-    /// network or batch. On error the state stays as it was.
+    /// As [`forward`](Self::forward); [`Error::Shape`] or [`Error::NonFinite`] for a state of other
+    /// shapes. On error the state stays as it was.
     fn forward_from(
         &mut self,
         state: &mut State<F>,
@@ -134,8 +134,8 @@ pub trait Engine<F: Float = f32>: Send {
     /// From [rest](State::rest), this is [`train_step`](Self::train_step) to the bit.
     ///
     /// # Errors
-    /// As [`train_step`](Self::train_step); [`Error::Shape`] or [`Error::NonFinite`] for a state of another
-    /// network or batch. On error the state stays as it was.
+    /// As [`train_step`](Self::train_step); [`Error::Shape`] or [`Error::NonFinite`] for a state of other
+    /// shapes. On error the state stays as it was.
     fn train_step_from(
         &mut self,
         state: &mut State<F>,

@@ -14,7 +14,8 @@
 //!
 //! `u` membrane, `v` membrane after an immediate reset, `s` spike, `r` reset, `I` input current,
 //! `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a neuron whose membrane equals
-//! the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0.
+//! the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0, or
+//! where a pass before it ended ([`State`](crate::State)).
 
 mod arithmetic;
 mod constants;
@@ -48,7 +49,8 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
 
     /// Constants of one neuron.
     type Constants<V: Copy>: List<V>;
-    /// The state passed from step `t` to step `t + 1`; all 0 before the first step.
+    /// The state passed from step `t` to step `t + 1`; all 0 before the
+    /// first step, or a given [`State`](crate::State).
     type State<V: Copy>: List<V>;
     /// The values stored of step `t`. [`adjoint`](Self::adjoint) reads these and the state before
     /// the step, nothing else.
@@ -104,7 +106,7 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
     }
 
     /// Whether the spike of a step reads the state *before* the step. The first spike then reads
-    /// the state at rest, so its gradient reaches only the constants.
+    /// the state that the pass began with, so its gradient reaches only the constants.
     fn spikes_first(self) -> bool {
         false
     }

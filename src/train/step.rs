@@ -1,87 +1,91 @@
 //! The training on one batch: at once, in parts of its samples, in windows of its steps.
 
-use ndarray::Axis;
+use std::ops::Range;
 
-use super::{Trainer, in_update};
-use crate::{Engine, Error, Input, Network, Result, State, StepReport, data::Batch};
-
-/// The states with which the parts of a batch begin, where a batch is trained in windows.
-pub(super) struct Starts(Vec<State>);
+use super::{Trainer, at, in_update};
+use crate::{Engine, Error, Network, Result, State, StepReport, data::OwnedSamples};
 
 impl Trainer {
-    /// Number of updates that a batch makes: one, or with [`truncate`](Self::truncate) one for each window
-    /// of its steps.
-    pub fn updates_per_batch(&self) -> usize {
+    /// Number of updates that a batch of `num_steps` steps makes: one, or with
+    /// [`truncate`](Self::truncate) one for each window. Schedules count updates.
+    pub fn updates_per_batch(&self, num_steps: usize) -> usize {
         match self.truncate {
-            Some(steps) => self.num_steps.div_ceil(steps.max(1)).max(1),
+            Some(steps) => num_steps.div_ceil(steps.max(1)).max(1),
             None => 1,
         }
     }
 
-    /// Whether a batch is one call of [`Engine::train_step`].
-    pub(super) fn at_once(&self) -> bool {
-        self.accumulate <= 1 && self.updates_per_batch() == 1
-    }
-
+    /// Samples of a part of a batch.
     fn part(&self) -> usize {
-        self.batch_size.div_ceil(self.accumulate.max(1))
+        self.batch_size.div_ceil(self.accumulate.max(1)).max(1)
     }
 
-    /// The states at rest of the parts of a batch.
-    pub(super) fn starts(&self, network: &Network) -> Result<Starts> {
-        if self.updates_per_batch() == 1 {
-            return Ok(Starts(Vec::new()));
+    /// The states with which the parts of a batch begin, where a batch is trained in windows.
+    pub(super) fn starts(&self, network: &Network) -> Result<Vec<State>> {
+        if self.truncate.is_none() {
+            return Ok(Vec::new());
         }
         let firsts = (0..self.batch_size).step_by(self.part());
-        let states =
-            firsts.map(|first| State::rest(network, self.part().min(self.batch_size - first)));
-        states.collect::<Result<_>>().map(Starts)
+        let sizes = firsts.map(|first| self.part().min(self.batch_size - first));
+        let states = sizes.map(|samples| State::rest(network, samples));
+        states.collect()
     }
 
-    /// Trains on a batch; `update` is the number of its first update in the run, from 1, for errors. The
-    /// report of several windows has the mean of their losses and firing rates, by their steps, and the
-    /// correct answers of the last.
+    /// Trains on a batch, the one after `done` others of the run. The report of several windows is
+    /// that of all their steps, but for the correct answers and gradient norms, which are the last's.
     pub(super) fn train_on(
         &self,
         engine: &mut dyn Engine,
-        batch: &Batch,
-        starts: &Starts,
-        update: usize,
+        batch: &OwnedSamples,
+        starts: &[State],
+        done: usize,
     ) -> Result<StepReport> {
-        if self.at_once() {
-            let input = Input::constant(batch.images.view(), self.num_steps);
-            let trained = engine.train_step(input.classes(&batch.targets));
-            return trained.map_err(|error| in_update(error, update));
-        }
-        let mut states = starts.0.clone();
-        let (mut done, mut report): (usize, Option<StepReport>) = (0, None);
-        for window in 0..self.updates_per_batch() {
-            let steps = self
-                .truncate
-                .unwrap_or(self.num_steps)
-                .min(self.num_steps - done);
+        let num_steps = batch.num_steps(self.num_steps);
+        let windows = self.updates_per_batch(num_steps);
+        let mut states = match windows {
+            1 => Vec::new(),
+            _ => starts.to_vec(),
+        };
+        let length = match windows {
+            1 => num_steps,
+            _ => self.truncate.unwrap_or(num_steps),
+        };
+        let sums = engine.objective().loss.sums_over_steps();
+        let mut report: Option<StepReport> = None;
+        for window in 0..windows {
+            let first = window * length;
+            let steps = first..num_steps.min(first + length);
+            let (before, own) = (steps.start, steps.len());
             let trained = self.train_window(engine, batch, &mut states, steps);
-            let trained = trained.map_err(|error| in_update(error, update + window))?;
+            let trained = trained.map_err(|error| {
+                let error = match windows {
+                    1 => error,
+                    _ => at(error, || format!("in the window from step {before} on")),
+                };
+                in_update(error, done * windows + window + 1)
+            })?;
             report = Some(match report {
-                Some(report) => report.then(done, &trained, steps),
+                Some(report) => report.then(before, &trained, own, sums),
                 None => trained,
             });
-            done += steps;
         }
         report.ok_or_else(|| Error::parameter("num_steps", 0, "at least 1"))
     }
 
-    /// One update from some steps of a batch. Without states there is one window.
+    /// One update from some steps of a batch; without states they are all, from rest.
     fn train_window(
         &self,
         engine: &mut dyn Engine,
-        batch: &Batch,
+        batch: &OwnedSamples,
         states: &mut [State],
-        steps: usize,
+        steps: Range<usize>,
     ) -> Result<StepReport> {
-        if let (1, [state]) = (self.accumulate, &mut *states) {
-            let input = Input::constant(batch.images.view(), steps);
-            return engine.train_step_from(state, input.classes(&batch.targets));
+        if self.accumulate <= 1 {
+            let samples = batch.part(0..batch.batch(), steps);
+            return match states.first_mut() {
+                Some(state) => engine.train_step_from(state, samples),
+                None => engine.train_step(samples),
+            };
         }
         engine.clear_gradients();
         let trained = self.train_parts(engine, batch, states, steps);
@@ -94,17 +98,15 @@ impl Trainer {
     fn train_parts(
         &self,
         engine: &mut dyn Engine,
-        batch: &Batch,
+        batch: &OwnedSamples,
         states: &mut [State],
-        steps: usize,
+        steps: Range<usize>,
     ) -> Result<StepReport> {
-        let samples = batch.targets.len();
-        let images = batch.images.axis_chunks_iter(Axis(0), self.part());
-        let parts = images.zip(batch.targets.chunks(self.part()));
         let mut total: Option<StepReport> = None;
-        for (n, (images, targets)) in parts.enumerate() {
-            let weight = targets.len() as f64 / samples as f64;
-            let part = Input::constant(images, steps).classes(targets);
+        for (n, first) in (0..batch.batch()).step_by(self.part()).enumerate() {
+            let samples = first..batch.batch().min(first + self.part());
+            let weight = samples.len() as f64 / batch.batch() as f64;
+            let part = batch.part(samples, steps.clone());
             let report = match states.get_mut(n) {
                 Some(state) => engine.accumulate_from(state, part, weight)?,
                 None => engine.accumulate(part, weight)?,

@@ -1,16 +1,17 @@
 //! Checks before a run for data and settings from which a network cannot learn.
 
 use super::Trainer;
-use crate::{Network, Result, data::Dataset};
+use crate::{Network, data::Data};
 
 impl Trainer {
     /// Likely mistakes in a run of this network on this data, one line each; usually empty.
     /// [`fit`](Self::fit) stores them in [`History::warnings`](super::History::warnings) and
     /// continues. They are
     ///
-    /// - each set's own [`Dataset::warnings`];
+    /// - each set's own [`Data::warnings`];
     /// - [`Network::warnings`]: fewer steps than [`Network::min_steps`], so that the outputs do not
-    ///   depend on the input.
+    ///   depend on the input;
+    /// - windows of [`truncate`](Self::truncate) that are shorter than `min_steps`.
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -27,26 +28,32 @@ impl Trainer {
     pub fn warnings(
         &self,
         network: &Network,
-        train: &Dataset,
-        validation: Option<&Dataset>,
+        train: &dyn Data,
+        validation: Option<&dyn Data>,
     ) -> Vec<String> {
-        let of = |set: &Dataset, what: &str| -> Vec<String> {
+        let of = |set: &dyn Data, what: &str| -> Vec<String> {
             let warnings = set.warnings().into_iter();
-            warnings.map(|w| format!("{what} images: {w}")).collect()
+            warnings.map(|w| format!("{what} set: {w}")).collect()
         };
         let mut warnings = of(train, "training");
         warnings.extend(validation.into_iter().flat_map(|set| of(set, "validation")));
-        warnings.extend(network.warnings(self.num_steps));
+        let num_steps = train.num_steps().unwrap_or(self.num_steps);
+        warnings.extend(network.warnings(num_steps));
+        warnings.extend(self.short_windows(network, num_steps));
         warnings
     }
-}
 
-/// Checks that the network has an output for every label in both sets.
-pub(super) fn check_labels(
-    outputs: usize,
-    train: &Dataset,
-    validation: Option<&Dataset>,
-) -> Result<()> {
-    train.check_outputs("training", outputs)?;
-    validation.map_or(Ok(()), |set| set.check_outputs("validation", outputs))
+    /// Windows in which gradients do not reach the first layers, since each layer that fires before it
+    /// integrates passes them on one step late.
+    fn short_windows(&self, network: &Network, num_steps: usize) -> Option<String> {
+        let (window, least) = (self.truncate?, network.min_steps());
+        let last = num_steps % window.max(1);
+        let shortest = if last == 0 { window } else { last.min(window) };
+        (window < num_steps && shortest < least).then(|| {
+            format!(
+                "truncate is {window}; expected windows of at least {least} steps: one of {shortest}, of \
+                 the {num_steps}, gives the first layers little or no gradient"
+            )
+        })
+    }
 }

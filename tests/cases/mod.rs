@@ -25,6 +25,14 @@ impl Data {
         }
     }
 
+    /// One of the samples.
+    pub fn sample(&self, b: usize) -> Data {
+        match self {
+            Data::Constant(x, steps) => Data::Constant(x.slice(s![b..=b, ..]).to_owned(), *steps),
+            Data::Sequence(x) => Data::Sequence(x.slice(s![.., b..=b, ..]).to_owned()),
+        }
+    }
+
     /// In double precision, `f` of it.
     pub fn with_double<R>(&self, f: impl FnOnce(Input<'_, f64>) -> R) -> R {
         match self {

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use spikegrad::{
     Adam, Device, Error, History, Input, Leaky, Loss, Network, Record, Recording, StepReport,
     Trainer,
-    data::Dataset,
+    data::{Data, Dataset},
     engine::reference::forward,
     plot::{Curves, Panel, Traces, accuracy, gradient_norms, gradients, loss, spread, traces},
     train::Event,
@@ -134,7 +134,7 @@ fn history(validate: bool) -> History {
         .engine(network, Loss::CrossEntropyMembrane, Adam::new(1e-2))
         .unwrap();
     engine.measure_gradients(true);
-    let validation = validate.then_some(&data);
+    let validation = validate.then_some(&data as &dyn Data);
     let history = trainer.fit(&mut *engine, &data, validation, |engine, event| {
         if let Event::Batch { history, .. } = event {
             engine.measure_gradients(history.batches.len().is_multiple_of(3));

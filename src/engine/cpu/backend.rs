@@ -67,7 +67,8 @@ impl Cpu {
         targets: &[usize],
         goal: AdjointSource<'_>,
         mode: Mode<'_>,
-        carry: Option<Carry<'_>>,
+        start: Option<&State>,
+        end: Option<&mut State>,
     ) -> Result<StepReport> {
         let updates = match mode {
             Mode::Train { optimizer, measure } if !measure && optimizer.clip_norm.is_none() => {
@@ -86,7 +87,7 @@ impl Cpu {
             work: &mut self.work,
             learning: &mut self.learning,
         };
-        let done = step.run(input, targets, goal, then, carry);
+        let done = step.run(input, targets, goal, then, start, end);
         let Done {
             mut report,
             updated,
@@ -262,7 +263,8 @@ impl Backend<f32> for Cpu {
         match objective.loss.is_fused() {
             true => {
                 let goal = AdjointSource::Objective(objective);
-                self.step(input, classes, goal, mode, carry).map(Some)
+                let (start, end) = carry.map(|carry| (carry.start, carry.end)).unzip();
+                self.step(input, classes, goal, mode, start, end).map(Some)
             }
             false => Ok(None),
         }
@@ -279,11 +281,7 @@ impl Backend<f32> for Cpu {
         // The correct answers have been counted.
         let classes = vec![0; input.batch()];
         let adjoints = AdjointSource::Adjoints(recording, adjoints);
-        let mut step = |carry: Option<Carry<'_>>| self.step(input, &classes, adjoints, mode, carry);
-        let report = match start {
-            Some(start) => start.clone().carried(|carry| step(Some(carry))),
-            None => step(None),
-        };
+        let report = self.step(input, &classes, adjoints, mode, start, None);
         Ok(report?.gradient_norms)
     }
 

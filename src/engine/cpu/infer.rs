@@ -205,6 +205,6 @@ fn forward_part(
         start: carry.as_ref().map(|carry| carry.start),
     };
     work.pass(model, pass, views)?;
-    work.leave(model, pass, carry);
+    work.leave(model, pass, carry.map(|carry| carry.end));
     Some(())
 }

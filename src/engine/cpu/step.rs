@@ -9,9 +9,8 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
-    Input, StepReport,
+    Input, State, StepReport,
     optim::{Update, Updates},
-    state::Carry,
 };
 
 /// The data of a step.
@@ -50,11 +49,12 @@ impl Step<'_> {
         targets: &[usize],
         goal: AdjointSource<'_>,
         then: Then<'_>,
-        carry: Option<Carry<'_>>,
+        start: Option<&State>,
+        end: Option<&mut State>,
     ) -> Option<Done> {
         with_source(input, |source| {
             enter(source.worth(), || {
-                self.run_source(source, targets, goal, then, carry)
+                self.run_source(source, targets, goal, then, start, end)
             })
         })
     }
@@ -65,7 +65,8 @@ impl Step<'_> {
         targets: &[usize],
         goal: AdjointSource<'_>,
         then: Then<'_>,
-        mut carry: Option<Carry<'_>>,
+        start: Option<&State>,
+        mut end: Option<&mut State>,
     ) -> Option<Done> {
         let Step {
             kit,
@@ -95,10 +96,10 @@ impl Step<'_> {
                 targets,
                 goal,
                 backward,
-                start: carry.as_ref().map(|carry| carry.start),
+                start,
             };
             let max = max.max(work.pass(model, pass, &mut [])?);
-            work.leave(model, pass, carry.as_mut().map(Carry::reborrow));
+            work.leave(model, pass, end.as_deref_mut());
             for (sample, &target) in work.samples[..count].iter().zip(&targets[first..]) {
                 report.add(sample, target, goal.activity_penalty());
                 size += sample.size;

@@ -6,7 +6,7 @@ use super::{
     read::InputLists,
     sample::GroupPass,
 };
-use crate::state::Carry;
+use crate::State;
 
 /// The memory of the passes over one batch, kept for the next batch.
 #[derive(Debug, Default)]
@@ -51,10 +51,10 @@ impl Workspace {
     }
 
     /// The states after a pass, if they are wanted.
-    pub fn leave(&self, model: Model<'_>, pass: Pass<'_>, carry: Option<Carry<'_>>) {
-        if let Some(carry) = carry {
+    pub fn leave(&self, model: Model<'_>, pass: Pass<'_>, end: Option<&mut State>) {
+        if let Some(end) = end {
             for (n, sample) in self.samples[..pass.count].iter().enumerate() {
-                sample.leave(model.layers, carry.end, pass.first + n);
+                sample.leave(model.layers, end, pass.first + n);
             }
         }
     }

@@ -266,12 +266,11 @@ impl Machine {
                 batch
             }
         };
+        self.leave(&batch, carry)?; // while nothing has been updated
         if let Some(optimizer) = optimizer {
             self.apply(batch.flags(&self.slots), false, optimizer)?;
         }
-        let report = batch.report(&self.gpu, &self.slots, true)?;
-        self.leave(&batch, carry)?;
-        Ok(report)
+        batch.report(&self.gpu, &self.slots, true)
     }
 
     fn pass(

@@ -124,6 +124,7 @@ impl<F: Float> Backend<F> for Reference<F> {
         _: bool,
         carry: Option<Carry<'_, F>>,
     ) -> Result<Recording<F>> {
+        Record::All.check_memory(&self.network, input)?;
         let mut state = self.start(input, carry.as_ref().map(|carry| carry.start));
         let recording = run(&self.network, input, &mut state, Spikes::Hard);
         if let Some(carry) = carry {

@@ -1,0 +1,418 @@
+//! What a [`Trainer`] draws batches from: bytes, arrays, spikes, closures; classes and values. Runs are those of
+//! a loop of one's own, resume to the same bits, and refuse what does not fit before the first step.
+
+use std::{cell::RefCell, ops::ControlFlow, time::Duration};
+
+use ndarray::{Array2, Array3, Axis, s};
+use spikegrad::{
+    Adam, CpuEngine, Engine, Error, History, Input, Leaky, Loss, Network, Quantity, Trainer,
+    data::{Data, Dataset, Draw, InMemory, OwnedInput, OwnedSamples, OwnedTargets, from_fn},
+    train::{BatchRecord, EpochRecord},
+};
+
+const SAMPLES: usize = 22;
+const STEPS: usize = 6;
+const FEATURES: usize = 70;
+
+fn network(outputs: usize) -> Network {
+    let builder = Network::builder(FEATURES).layer(9, Leaky::new(0.9).threshold(0.5));
+    builder
+        .layer(outputs, Leaky::new(0.9))
+        .seed(4)
+        .build()
+        .unwrap()
+}
+
+fn engine(loss: Loss, outputs: usize) -> CpuEngine {
+    CpuEngine::new(network(outputs), loss, Adam::new(1e-2)).unwrap()
+}
+
+fn trainer() -> Trainer {
+    Trainer {
+        epochs: 2,
+        batch_size: 5,
+        num_steps: STEPS,
+        seed: 3,
+        ..Trainer::default()
+    }
+}
+
+fn spike(n: usize, t: usize, f: usize) -> bool {
+    (n * 31 + t * 17 + f * 7).is_multiple_of(5)
+}
+
+fn classes() -> Vec<usize> {
+    (0..SAMPLES).map(|n| n % 2).collect()
+}
+
+fn fit(engine: &mut dyn Engine, trainer: &Trainer, data: &dyn Data) -> History {
+    let fitted = trainer.fit(engine, data, Some(data), |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
+    fitted.unwrap()
+}
+
+/// Without times, which differ.
+fn reports(history: &History) -> Vec<String> {
+    let batches = history
+        .batches
+        .iter()
+        .map(|b| format!("{:?} {:?}", (b.epoch, b.batch), b.report));
+    let epochs = history
+        .epochs
+        .iter()
+        .map(|e| format!("{} {:?}", e.train_loss, e.validation));
+    batches.chain(epochs).collect()
+}
+
+/// Bytes and the same numbers as floats, spikes as bits, as floats and from a closure: each pair trains to the
+/// same bits, at once, in parts and in windows.
+#[test]
+fn the_same_samples_train_to_the_same_bits() {
+    let bytes = Array2::from_shape_fn((SAMPLES, FEATURES), |(n, f)| ((n * 7 + f * 11) % 256) as u8);
+    let dataset = Dataset::new(
+        bytes.clone(),
+        classes().iter().map(|&c| c as u8).collect(),
+        2,
+    )
+    .unwrap();
+    let floats = InMemory::constant(bytes.mapv(|x| f32::from(x) / 255.0), classes()).unwrap();
+    let bools = Array3::from_shape_fn((SAMPLES, STEPS, FEATURES), |(n, t, f)| spike(n, t, f));
+    let bits = InMemory::spikes(bools.view(), classes()).unwrap();
+    let numbers = bools.mapv(|spike| f32::from(u8::from(spike)));
+    let sequences = InMemory::sequences(numbers, classes()).unwrap();
+    let closure = from_fn(SAMPLES, |draw, batch| {
+        let x = batch.sequence([STEPS, draw.indices.len(), FEATURES]);
+        x.indexed_iter_mut()
+            .for_each(|((t, b, f), x)| *x = f32::from(u8::from(spike(draw.indices[b], t, f))));
+        batch.classes().extend(draw.indices.iter().map(|n| n % 2));
+        Ok(())
+    });
+    let settings = [(1, None), (2, None), (1, Some(4)), (3, Some(2))];
+    for (accumulate, truncate) in settings {
+        let trainer = Trainer {
+            accumulate,
+            truncate,
+            ..trainer()
+        };
+        let run = |data: &dyn Data| {
+            let mut engine = engine(Loss::CrossEntropyMembrane, 2);
+            let history = fit(&mut engine, &trainer, data);
+            assert_eq!((history.batches.len(), history.epochs.len()), (8, 2));
+            (engine.to_network().unwrap(), reports(&history))
+        };
+        let expected = run(&dataset);
+        assert!(expected == run(&floats), "{accumulate} {truncate:?}");
+        let expected = run(&sequences);
+        assert!(expected == run(&bits), "{accumulate} {truncate:?}");
+        assert!(expected == run(&closure), "{accumulate} {truncate:?}");
+        assert!(expected == run(&&closure), "{accumulate} {truncate:?}");
+    }
+}
+
+/// A trainer's run on sequences with values is the loop that its documentation describes, whose history can be
+/// built by hand; and a run that stops anywhere goes on to the same bits.
+#[test]
+fn runs_are_loops_and_resume() {
+    let x = Array3::from_shape_fn((SAMPLES, STEPS, FEATURES), |(n, t, f)| {
+        ((n + t * f) % 9) as f32 / 9.0
+    });
+    let each_step = Array3::from_shape_fn((SAMPLES, STEPS, 2), |(n, t, o)| {
+        ((n + t + o) % 5) as f32 / 5.0
+    });
+    let at_the_end = Array2::from_shape_fn((SAMPLES, 2), |(n, o)| (n % 3 + o) as f32);
+    let of = |targets: OwnedTargets| match targets {
+        OwnedTargets::Values(values) => InMemory::sequences(x.clone(), values).unwrap(),
+        OwnedTargets::Sequence(values) => InMemory::sequences(x.clone(), values).unwrap(),
+        OwnedTargets::Classes(classes) => InMemory::sequences(x.clone(), classes).unwrap(),
+    };
+    for (loss, targets) in [
+        (
+            Loss::Mse(Quantity::Membrane),
+            OwnedTargets::Sequence(each_step.clone()),
+        ),
+        (
+            Loss::Mae(Quantity::SpikeCount),
+            OwnedTargets::Values(at_the_end.clone()),
+        ),
+        (Loss::CrossEntropyCount, OwnedTargets::Classes(classes())),
+    ] {
+        let data = of(targets.clone());
+        assert_eq!(data.num_steps(), Some(STEPS));
+        let trainer = Trainer {
+            num_steps: 1,
+            ..trainer()
+        }; // sequences have their own
+        let mut fitted = engine(loss.clone(), 2);
+        let history = fit(&mut fitted, &trainer, &data);
+        assert_eq!(history.warnings, Vec::<String>::new());
+
+        let mut looped = engine(loss.clone(), 2);
+        let mut by_hand = History::default();
+        for epoch in 0..2 {
+            // The order of a data set of bytes is that of any other.
+            let stand_in = Dataset::new(
+                Array2::from_shape_fn((SAMPLES, 1), |(n, _)| n as u8),
+                vec![0; SAMPLES],
+                1,
+            )
+            .unwrap();
+            let order = stand_in
+                .batches(5)
+                .unwrap()
+                .shuffled(3, epoch as u64)
+                .drop_last(true)
+                .unwrap();
+            let mut losses = Vec::new();
+            for (index, batch) in order.enumerate() {
+                let drawn: Vec<usize> = batch
+                    .images
+                    .iter()
+                    .map(|x| (x * 255.0).round() as usize)
+                    .collect();
+                let x = x.select(Axis(0), &drawn);
+                let x = x.permuted_axes([1, 0, 2]);
+                let input = Input::sequence(x.view());
+                let lr = looped.learning_rate();
+                let report = match &targets {
+                    OwnedTargets::Classes(classes) => {
+                        let classes: Vec<usize> = drawn.iter().map(|&n| classes[n]).collect();
+                        looped.train_step(input.classes(&classes))
+                    }
+                    OwnedTargets::Values(values) => {
+                        looped.train_step(input.values(values.select(Axis(0), &drawn).view()))
+                    }
+                    OwnedTargets::Sequence(values) => {
+                        let values = values.select(Axis(0), &drawn).permuted_axes([1, 0, 2]);
+                        looped.train_step(input.sequence_values(values.view()))
+                    }
+                };
+                let report = report.unwrap();
+                losses.push(report.loss);
+                by_hand
+                    .batches
+                    .push(BatchRecord::new(epoch, index, report, Duration::ZERO, lr));
+            }
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            let validation = trainer.evaluate(&mut looped, &data).unwrap();
+            by_hand.epochs.push(EpochRecord::new(
+                epoch,
+                mean,
+                Some(validation),
+                Duration::ZERO,
+            ));
+        }
+        assert_eq!(reports(&history), reports(&by_hand), "{loss:?}");
+        assert_eq!(fitted.to_network().unwrap(), looped.to_network().unwrap());
+        assert_eq!(by_hand.position(), history.position());
+
+        for stop in 1..8 {
+            let mut first = engine(loss.clone(), 2);
+            let part = trainer.fit(&mut first, &data, Some(&data), |_, event| {
+                Ok(match event.history().batches.len() == stop {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
+            });
+            let rest = trainer.resume(&mut first, &data, Some(&data), part.unwrap(), |_, _| {
+                Ok(ControlFlow::Continue(()))
+            });
+            assert_eq!(
+                reports(&rest.unwrap()),
+                reports(&history),
+                "{loss:?} {stop}"
+            );
+            assert_eq!(first.to_network().unwrap(), fitted.to_network().unwrap());
+        }
+    }
+}
+
+/// A closure is asked for every sample once an epoch, in another order each time, and told the epoch.
+#[test]
+fn closures_are_told_the_epoch_and_the_samples() {
+    let drawn = RefCell::new(Vec::new());
+    let data = from_fn(20, |draw, batch| {
+        drawn.borrow_mut().push((draw.epoch, draw.indices.to_vec()));
+        batch.constant([draw.indices.len(), FEATURES]).fill(0.5);
+        batch.classes().extend(draw.indices.iter().map(|n| n % 2));
+        Ok(())
+    });
+    let mut engine = engine(Loss::CrossEntropyMembrane, 2);
+    let trainer = trainer();
+    trainer
+        .fit(&mut engine, &data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    let drawn = drawn.into_inner();
+    assert_eq!(drawn.len(), 8);
+    let epoch = |epoch: usize| -> Vec<usize> {
+        let of_epoch = drawn.iter().filter(|(e, _)| *e == epoch);
+        of_epoch.flat_map(|(_, indices)| indices.clone()).collect()
+    };
+    assert_ne!(epoch(0), epoch(1));
+    for n in 0..2 {
+        let mut all = epoch(n);
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..20));
+    }
+}
+
+/// What does not fit is refused before the first step, by name; errors of a closure end the run.
+#[test]
+fn unfit_data_are_refused() {
+    let x = |n: usize, f: usize| Array2::<f32>::zeros((n, f));
+    let sequences = |n: usize, t: usize| Array3::<f32>::zeros((n, t, FEATURES));
+    let mut nan = x(3, 2);
+    nan[[1, 1]] = f32::NAN;
+    for (made, says) in [
+        (
+            InMemory::constant(x(0, 4), vec![]),
+            "inputs has shape [0, 4]; expected at least 1 of each",
+        ),
+        (
+            InMemory::constant(x(3, 2), vec![0, 1]),
+            "targets has shape [2]; expected [3], one for each sample",
+        ),
+        (
+            InMemory::constant(nan.clone(), vec![0; 3]),
+            "inputs is NaN at element 3",
+        ),
+        (
+            InMemory::constant(x(3, 2), nan.clone()),
+            "targets is NaN at element 3",
+        ),
+        (
+            InMemory::sequences(sequences(3, 4), sequences(3, 5)),
+            "targets has shape [3, 5, 70]; expected [3, 4, outputs], the steps of the inputs",
+        ),
+        (
+            InMemory::sequences(sequences(3, 0), vec![0; 3]),
+            "inputs has shape [3, 0, 70]",
+        ),
+        (
+            InMemory::spikes(Array3::from_elem((3, 2, 0), true).view(), vec![0; 3]),
+            "inputs has shape [3, 2, 0]",
+        ),
+    ] {
+        let error = made.unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+    let fails = |data: &dyn Data, loss: Loss| {
+        let mut engine = engine(loss, 2);
+        let fitted = trainer().fit(&mut engine, data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
+        assert_eq!(engine.to_network().unwrap(), network(2));
+        fitted.unwrap_err().to_string()
+    };
+    let classes = Loss::CrossEntropyMembrane;
+    let narrow = InMemory::constant(x(9, 5), vec![0; 9]).unwrap();
+    let beyond = InMemory::constant(x(9, FEATURES), vec![0, 1, 2, 0, 0, 0, 0, 0, 0]).unwrap();
+    let wide = InMemory::constant(x(9, FEATURES), x(9, 3)).unwrap();
+    let of_values = InMemory::constant(x(9, FEATURES), x(9, 2)).unwrap();
+    let few = InMemory::constant(x(4, FEATURES), vec![0; 4]).unwrap();
+    let short = from_fn(9, |_, batch| {
+        batch.constant([2, FEATURES]).fill(0.0);
+        batch.classes().extend([0, 0]);
+        Ok(())
+    });
+    let unlike = from_fn(9, |draw, batch| {
+        batch.constant([draw.indices.len(), FEATURES]).fill(0.0);
+        batch.classes().push(0);
+        Ok(())
+    });
+    let broken = from_fn(9, |_, _| {
+        Err(Error::callback(std::io::Error::other("the disk is gone")))
+    });
+    let empty = from_fn(0, |_, _| Ok(()));
+    for (data, loss, says) in [
+        (
+            &narrow as &dyn Data,
+            &classes,
+            "features of the training set has shape [5]; expected [70], the network's inputs",
+        ),
+        (
+            &beyond,
+            &classes,
+            "training label 2 is 2; expected a class below 2, the number of the network's outputs",
+        ),
+        (
+            &wide,
+            &Loss::Mse(Quantity::SpikeRate),
+            "training targets of a sample has shape [3]; expected [2], the network's outputs",
+        ),
+        (&of_values, &classes, "targets is values [B, N]"),
+        (
+            &few,
+            &classes,
+            "number of training samples is 4; expected at least one batch of 5",
+        ),
+        (
+            &short,
+            &classes,
+            "samples of a batch has shape [2]; expected [5], the samples that were drawn",
+        ),
+        (
+            &unlike,
+            &classes,
+            "targets has shape [1]; expected [5], one per sample",
+        ),
+        (&broken, &classes, "the disk is gone"),
+        (&empty, &classes, "number of training samples is 0"),
+    ] {
+        let error = fails(data, loss.clone());
+        assert!(error.contains(says), "{error}");
+    }
+    let data = InMemory::constant(x(9, FEATURES), vec![0; 9]).unwrap();
+    let mut engine = engine(classes, 2);
+    let validated = trainer().fit(&mut engine, &data, Some(&narrow), |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
+    let error = validated.unwrap_err().to_string();
+    assert!(
+        error.starts_with("features of the validation set has shape [5]"),
+        "{error}"
+    );
+    for indices in [&[][..], &[9]] {
+        assert!(
+            data.fill(Draw::new(indices, 0), &mut OwnedSamples::default())
+                .is_err()
+        );
+    }
+    assert!(trainer().evaluate(&mut engine, &empty).is_err());
+}
+
+/// The memory of a batch is reused where shapes are the same, and replaced where they are not.
+#[test]
+fn batches_are_overwritten() {
+    let x = Array3::from_shape_fn((4, 3, 65), |(n, t, f)| spike(n, t, f));
+    let spikes = InMemory::spikes(x.view(), vec![3, 2, 1, 0]).unwrap();
+    assert_eq!(
+        (spikes.len(), spikes.features(), spikes.is_empty()),
+        (4, 65, false)
+    );
+    let mut batch = OwnedSamples::default();
+    spikes.fill(Draw::new(&[2, 0], 0), &mut batch).unwrap();
+    let place = match &batch.input {
+        OwnedInput::Sequence(x) => x.as_ptr(),
+        OwnedInput::Constant(_) => unreachable!("these are sequences"),
+    };
+    spikes.fill(Draw::new(&[3, 1], 0), &mut batch).unwrap();
+    let OwnedInput::Sequence(found) = &batch.input else {
+        unreachable!("these are sequences")
+    };
+    assert_eq!(found.as_ptr(), place);
+    for (b, n) in [3, 1].into_iter().enumerate() {
+        let expected = x
+            .slice(s![n, .., ..])
+            .mapv(|spike| f32::from(u8::from(spike)));
+        assert_eq!(found.slice(s![.., b, ..]), expected);
+    }
+    assert_eq!(batch.targets, OwnedTargets::Classes(vec![0, 2]));
+    assert_eq!((batch.batch(), batch.samples(9).input.num_steps()), (2, 3));
+    let table = InMemory::constant(Array2::ones((4, 2)), Array2::ones((4, 1))).unwrap();
+    table.fill(Draw::new(&[0], 0), &mut batch).unwrap();
+    assert_eq!(batch.samples(9).input.num_steps(), 9);
+    assert_eq!(batch.targets, OwnedTargets::Values(Array2::ones((1, 1))));
+}
