@@ -72,14 +72,18 @@ impl Sink<'_> {
                 let [mut first, mut second] = [row(first, i), row(second, i)];
                 with_step!(update, step => {
                     if const { S::ACCUMULATORS < 4 } {
+                        // A loop of its own, so that gradients stay in registers up to here.
+                        let mut row = [F32x16::ZERO; L];
                         for l in 0..L {
-                            let mut g = F32x16::ZERO;
-                            s.store(gradient[l], &mut g);
+                            s.store(gradient[l], &mut row[l]);
+                        }
+                        for l in 0..L {
                             s.call(Advance {
                                 step,
-                                gradient: &g,
+                                gradient: &row[l],
                                 weights: &mut weights[l],
-                                kept: [&mut first, &mut second].map(|row| row.as_mut().map(|row| &mut row[l])),
+                                kept: [&mut first, &mut second]
+                                    .map(|row| row.as_mut().map(|row| &mut row[l])),
                                 nonfinite,
                             });
                         }

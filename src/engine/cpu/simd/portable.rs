@@ -21,7 +21,8 @@ macro_rules! each {
 
 impl Simd for Portable {
     type V = [f32; LANES];
-    type M = [bool; LANES];
+    /// All bits of a lane, or none.
+    type M = [u32; LANES];
     const ACCUMULATORS: usize = 2;
 
     #[inline(never)]
@@ -95,27 +96,31 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn gt(self, a: Self::V, b: Self::V) -> Self::M {
-        each!([false; LANES], |n| a[n] > b[n])
+        each!([0_u32; LANES], |n| if a[n] > b[n] { !0 } else { 0 })
     }
     #[inline(always)]
     fn bits(self, m: Self::M) -> u16 {
         let mut bits = 0;
         for (n, &m) in m.iter().enumerate() {
-            bits |= u16::from(m) << n;
+            bits |= (m as u16 & 1) << n;
         }
         bits
     }
     #[inline(always)]
     fn mask(self, bits: u16) -> Self::M {
-        each!([false; LANES], |n| bits >> n & 1 == 1)
+        each!([0_u32; LANES], |n| if bits & (1 << n) != 0 {
+            !0
+        } else {
+            0
+        })
     }
     #[inline(always)]
     fn keep(self, m: Self::M, a: Self::V) -> Self::V {
-        each!(|n| if m[n] { a[n] } else { 0.0 })
+        each!(|n| f32::from_bits(a[n].to_bits() & m[n]))
     }
     #[inline(always)]
     fn select(self, m: Self::M, a: Self::V, b: Self::V) -> Self::V {
-        each!(|n| if m[n] { a[n] } else { b[n] })
+        each!(|n| f32::from_bits(a[n].to_bits() & m[n] | b[n].to_bits() & !m[n]))
     }
     /// Called, not inlined: it would be unrolled sixteenfold in many places.
     #[inline(never)]
