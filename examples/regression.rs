@@ -16,6 +16,7 @@ use ndarray::Array3;
 use spikegrad::{
     Adam, Device, Engine, Input, Leaky, Loss, Network, Record, Reset, Schedule, Surrogate,
     loss::Quantity,
+    metrics::mean_absolute_error,
     plot::{self, Series},
 };
 
@@ -61,7 +62,7 @@ fn main() -> spikegrad::Result<()> {
     }
     let recording = engine.forward(samples.input, &Record::Output)?;
     let found = &recording.output().mem;
-    let error = (found - &y).mapv(f32::abs).mean().unwrap_or(f32::NAN);
+    let error = mean_absolute_error(found.view(), y.view())?;
     println!("mean absolute error after {ITERATIONS} iterations: {error:.2e}");
 
     let series = |label: &str, values: &Array3<f32>| Series {

@@ -5,9 +5,9 @@
 //! one that matches the training loss ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the
 //! lowest index, as with `torch.max` on a CPU.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView, ArrayView2, Dimension};
 
-use crate::{Float, Recording, Result, Targets};
+use crate::{Error, Float, Recording, Result, Targets};
 
 /// How the output layer determines a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -165,6 +165,46 @@ impl StepReport {
     pub fn accuracy_membrane(&self) -> f64 {
         self.correct_membrane as f64 / self.samples as f64
     }
+}
+
+/// The mean of `(found − expected)²` over all numbers, for arrays of the same shape: a membrane `[T, B, N]` or
+/// [values](Recording::values) `[B, N]`.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes differ or are empty.
+pub fn mean_squared_error<F: Float, D: Dimension>(
+    found: ArrayView<'_, F, D>,
+    expected: ArrayView<'_, F, D>,
+) -> Result<f64> {
+    mean_of(found, expected, |distance| distance * distance)
+}
+
+/// The mean of `|found − expected|`, as [`mean_squared_error`].
+///
+/// # Errors
+/// As [`mean_squared_error`].
+pub fn mean_absolute_error<F: Float, D: Dimension>(
+    found: ArrayView<'_, F, D>,
+    expected: ArrayView<'_, F, D>,
+) -> Result<f64> {
+    mean_of(found, expected, f64::abs)
+}
+
+fn mean_of<F: Float, D: Dimension>(
+    found: ArrayView<'_, F, D>,
+    expected: ArrayView<'_, F, D>,
+    loss: impl Fn(f64) -> f64,
+) -> Result<f64> {
+    if found.shape() != expected.shape() || found.is_empty() {
+        let shape = format!(
+            "{:?}, that of the expected values, and not empty",
+            expected.shape()
+        );
+        return Err(Error::shape("values found", shape, found.shape()));
+    }
+    let pairs = found.iter().zip(expected.iter());
+    let sum: f64 = pairs.map(|(a, b)| loss(a.as_f64() - b.as_f64())).sum();
+    Ok(sum / found.len() as f64)
 }
 
 /// The class with the largest score for each sample of `scores [B, N]`; ties to the lowest index.

@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array3, Axis};
 
 use crate::{
-    Error, Float, Input, Layer, Network, Result, Targets, memory,
+    Error, Float, Input, Layer, Network, Quantity, Result, Targets, memory,
     neuron::rows::{Around, Before, StepMut},
 };
 
@@ -229,6 +229,36 @@ impl<F: Float> Recording<F> {
     /// Spike count of each output neuron, `[B, N]`.
     pub fn spike_count(&self) -> ndarray::Array2<F> {
         self.output.spk.sum_axis(Axis(0))
+    }
+
+    /// What a loss on a quantity compares with values `[B, N]`: the membranes of the last step, the spike
+    /// counts, or the firing rates (spikes per step) of the output neurons.
+    ///
+    /// ```
+    /// # use ndarray::{Array2, array};
+    /// # use spikegrad::{Input, Leaky, Network, Quantity, engine::reference::forward, metrics::mean_absolute_error};
+    /// # let network: Network = Network::builder(3).layer(2, Leaky::new(0.9)).build()?;
+    /// # let x = Array2::ones((1, 3));
+    /// let recording = forward(&network, Input::constant(x.view(), 8))?;
+    /// let rates = recording.values(Quantity::SpikeRate);
+    /// let error = mean_absolute_error(rates.view(), array![[0.25, 0.5]].view())?;
+    /// assert!(error < 1.0);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn values(&self, quantity: Quantity) -> Array2<F> {
+        let mem = &self.output.mem;
+        let steps = mem.len_of(Axis(0));
+        match quantity {
+            Quantity::Membrane => match steps.checked_sub(1) {
+                Some(last) => mem.index_axis(Axis(0), last).to_owned(),
+                None => Array2::zeros((mem.len_of(Axis(1)), mem.len_of(Axis(2)))),
+            },
+            Quantity::SpikeCount => self.spike_count(),
+            Quantity::SpikeRate => {
+                let per_step = F::from_f64(1.0 / steps as f64);
+                self.spike_count().mapv(|count| count * per_step)
+            }
+        }
     }
 
     /// Each layer's silent neurons ([`Trace::silent_neurons`]), from the first layer up; `None` for

@@ -50,7 +50,8 @@ pub struct Trainer {
     /// Samples per batch; 128 by default. The last partial batch of an epoch is dropped (each
     /// epoch is shuffled anew).
     pub batch_size: usize,
-    /// Time steps `T` of a constant input; 25 by default. Sequences have their own.
+    /// Time steps `T` of a constant input; 25 by default. Sequences have their own, and then
+    /// [`inactive_layers`](Self::inactive_layers) alone reads this number: set it to theirs.
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
@@ -65,8 +66,12 @@ pub struct Trainer {
     /// the neurons goes on from window to window; the last may be shorter. `None` by default: all steps
     /// in one.
     ///
-    /// A batch's report has the sum of the windows' losses if the loss is a sum over steps, otherwise their
-    /// mean, and so compares with a report of all steps; but correct answers and gradient norms are those of
+    /// Each window is trained by itself. A loss on spike counts or rates, on the largest or on the last
+    /// membrane, compares those of the window with the target, and an activity penalty is that of its
+    /// spikes. A batch's report adds up the windows' losses for
+    /// [`CrossEntropyMembrane`](crate::Loss::CrossEntropyMembrane), which is a sum over steps, and has their
+    /// mean otherwise; that compares with a report of all steps only for means over steps
+    /// (`CrossEntropyRate`, `MseMembrane`, values at each step). Correct answers and gradient norms are those of
     /// the last window. An error in a later window leaves the updates of the windows before it, and the
     /// batch is not in the history: a run that goes on repeats them.
     pub truncate: Option<usize>,
@@ -317,20 +322,22 @@ impl Trainer {
     /// Checks that the settings allow training on this data.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if a setting is zero or there are fewer samples than one batch.
+    /// [`Error::InvalidParameter`] if a setting is zero, a batch has more parts than samples, or there are
+    /// fewer samples than one batch.
     pub fn check(&self, train: &dyn Data) -> Result<()> {
         self.check_numbers("")?;
         if self.accumulate > self.batch_size {
             let expected = format!("at most {}, the samples of a batch", self.batch_size);
             return Err(Error::parameter("accumulate", self.accumulate, expected));
         }
-        if train.len() < self.batch_size {
+        self.check_samples(train.len())
+    }
+
+    fn check_samples(&self, samples: usize) -> Result<()> {
+        if samples < self.batch_size {
             let expected = format!("at least one batch of {}", self.batch_size);
-            return Err(Error::parameter(
-                "number of training samples",
-                train.len(),
-                expected,
-            ));
+            let what = "number of training samples";
+            return Err(Error::parameter(what, samples, expected));
         }
         Ok(())
     }
@@ -458,7 +465,9 @@ impl Trainer {
         mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         self.check(train)?;
-        history.check(train.len() / self.batch_size)?;
+        let samples = train.len();
+        self.check_samples(samples)?;
+        history.check(samples / self.batch_size)?;
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {
             let begun = from.epoch + usize::from(from.batch > 0);
@@ -485,14 +494,14 @@ impl Trainer {
             let earlier = &history.batches[history.batches.len() - first..];
             let spent: Duration = earlier.iter().map(|record| record.step_time).sum();
 
-            let order = Order::new(train.len(), self.batch_size)?;
+            let order = Order::new(samples, self.batch_size)?;
             let order = order.shuffled(self.seed, epoch as u64).drop_last(true)?;
             let count = order.left();
             let mut order = order.skip_to(first)?;
-            draw(train, &mut order, epoch, &mut next)?;
+            draw(train, &mut order, epoch, self.num_steps, &mut next)?;
             for index in first..count {
                 std::mem::swap(&mut batch, &mut next);
-                let more = draw(train, &mut order, epoch, &mut next)?;
+                let more = draw(train, &mut order, epoch, self.num_steps, &mut next)?;
                 let step = Stopwatch::start();
                 let next_steps = next.num_steps(self.num_steps);
                 if more && self.accumulate <= 1 && self.updates_per_batch(next_steps) == 1 {
@@ -549,12 +558,12 @@ impl Trainer {
     /// has the same weight.
     ///
     /// # Errors
-    /// Any error of the engine.
+    /// Any error of the engine or the data; [`Error::InvalidParameter`] if there are no samples.
     pub fn evaluate(&self, engine: &mut dyn Engine, data: &dyn Data) -> Result<StepReport> {
         let mut total: Option<StepReport> = None;
         let mut order = Order::new(data.len(), self.batch_size)?;
         let mut batch = OwnedSamples::default();
-        while draw(data, &mut order, 0, &mut batch)? {
+        while draw(data, &mut order, 0, self.num_steps, &mut batch)? {
             let report = engine.evaluate(batch.samples(self.num_steps))?;
             total = Some(match total {
                 Some(total) => total.merge(&report),
@@ -565,25 +574,20 @@ impl Trainer {
     }
 }
 
-/// Fills `batch` with the next samples of an epoch; returns false at its end.
+/// Fills `batch` with the next samples of an epoch; returns false at its end. A constant input lasts
+/// `num_steps` steps.
 fn draw(
     data: &dyn Data,
     order: &mut Order,
     epoch: usize,
+    num_steps: usize,
     batch: &mut OwnedSamples,
 ) -> Result<bool> {
     let Some(indices) = order.next() else {
         return Ok(false);
     };
     data.fill(Draw::new(indices, epoch), batch)?;
-    if batch.batch() != indices.len() {
-        let expected = format!("[{}], the samples that were drawn", indices.len());
-        return Err(Error::shape(
-            "samples of a batch",
-            expected,
-            &[batch.batch()],
-        ));
-    }
+    batch.check(indices.len(), batch.num_steps(num_steps))?;
     Ok(true)
 }
 

@@ -1,13 +1,20 @@
 //! What a [`Trainer`] draws batches from: bytes, arrays, spikes, closures; classes and values. Runs are those of
 //! a loop of one's own, resume to the same bits, and refuse what does not fit before the first step.
 
+#[macro_use]
+mod engines;
+mod skip;
+
 use std::{cell::RefCell, ops::ControlFlow, time::Duration};
 
+use engines::Make;
 use ndarray::{Array2, Array3, Axis, s};
 use spikegrad::{
-    Adam, CpuEngine, Engine, Error, History, Input, Leaky, Loss, Network, Quantity, Trainer,
+    Adam, CpuEngine, Engine, Error, History, Input, Leaky, Loss, Network, Quantity, Record,
+    Trainer,
     data::{Data, Dataset, Draw, InMemory, OwnedInput, OwnedSamples, OwnedTargets, from_fn},
-    train::{BatchRecord, EpochRecord},
+    metrics::{mean_absolute_error, mean_squared_error},
+    train::{BatchRecord, EarlyStopping, EpochRecord, Event},
 };
 
 const SAMPLES: usize = 22;
@@ -125,6 +132,7 @@ fn runs_are_loops_and_resume() {
         OwnedTargets::Values(values) => InMemory::sequences(x.clone(), values).unwrap(),
         OwnedTargets::Sequence(values) => InMemory::sequences(x.clone(), values).unwrap(),
         OwnedTargets::Classes(classes) => InMemory::sequences(x.clone(), classes).unwrap(),
+        other => unreachable!("{other:?}"),
     };
     for (loss, targets) in [
         (
@@ -186,6 +194,7 @@ fn runs_are_loops_and_resume() {
                         let values = values.select(Axis(0), &drawn).permuted_axes([1, 0, 2]);
                         looped.train_step(input.sequence_values(values.view()))
                     }
+                    other => unreachable!("{other:?}"),
                 };
                 let report = report.unwrap();
                 losses.push(report.loss);
@@ -326,6 +335,7 @@ fn unfit_data_are_refused() {
         Err(Error::callback(std::io::Error::other("the disk is gone")))
     });
     let empty = from_fn(0, |_, _| Ok(()));
+    let endless = from_fn(usize::MAX, |_, _| Ok(()));
     for (data, loss, says) in [
         (
             &narrow as &dyn Data,
@@ -360,6 +370,7 @@ fn unfit_data_are_refused() {
         ),
         (&broken, &classes, "the disk is gone"),
         (&empty, &classes, "number of training samples is 0"),
+        (&endless, &classes, "order of 18446744073709551615 samples"),
     ] {
         let error = fails(data, loss.clone());
         assert!(error.contains(says), "{error}");
@@ -396,7 +407,7 @@ fn batches_are_overwritten() {
     spikes.fill(Draw::new(&[2, 0], 0), &mut batch).unwrap();
     let place = match &batch.input {
         OwnedInput::Sequence(x) => x.as_ptr(),
-        OwnedInput::Constant(_) => unreachable!("these are sequences"),
+        other => unreachable!("{other:?}"),
     };
     spikes.fill(Draw::new(&[3, 1], 0), &mut batch).unwrap();
     let OwnedInput::Sequence(found) = &batch.input else {
@@ -415,4 +426,239 @@ fn batches_are_overwritten() {
     table.fill(Draw::new(&[0], 0), &mut batch).unwrap();
     assert_eq!(batch.samples(9).input.num_steps(), 9);
     assert_eq!(batch.targets, OwnedTargets::Values(Array2::ones((1, 1))));
+}
+
+/// Targets that do not match the input are refused, also where a part or a window of them would fit.
+#[test]
+fn unlike_targets_are_refused_in_parts_and_windows() {
+    let filled = |steps: usize, targets: OwnedTargets| {
+        from_fn(9, move |draw, batch| {
+            batch
+                .sequence([STEPS, draw.indices.len(), FEATURES])
+                .fill(0.5);
+            batch.targets = targets.clone();
+            Ok(())
+        })
+        .with_num_steps(steps)
+    };
+    let sequence = |steps, samples| OwnedTargets::Sequence(Array3::zeros((steps, samples, 2)));
+    for (targets, loss) in [
+        (
+            OwnedTargets::Classes(vec![0; 2]),
+            Loss::CrossEntropyMembrane,
+        ),
+        (
+            OwnedTargets::Classes(vec![0; 6]),
+            Loss::CrossEntropyMembrane,
+        ),
+        (
+            OwnedTargets::Values(Array2::zeros((2, 2))),
+            Loss::Mse(Quantity::SpikeCount),
+        ),
+        (sequence(3, 4), Loss::Mse(Quantity::Membrane)),
+        (sequence(7, 4), Loss::Mse(Quantity::Membrane)),
+        (sequence(6, 2), Loss::Mse(Quantity::Membrane)),
+    ] {
+        for (accumulate, truncate) in [(1, None), (2, None), (1, Some(3)), (2, Some(3))] {
+            let trainer = Trainer {
+                batch_size: 4,
+                accumulate,
+                truncate,
+                ..trainer()
+            };
+            let mut engine = engine(loss.clone(), 2);
+            let data = filled(STEPS, targets.clone());
+            let fitted = trainer.fit(&mut engine, &data, None, |_, _| {
+                Ok(ControlFlow::Continue(()))
+            });
+            let error = fitted.unwrap_err().to_string();
+            assert!(
+                error.starts_with("targets has shape"),
+                "{accumulate} {truncate:?}: {error}"
+            );
+            assert_eq!(engine.to_network().unwrap(), network(2));
+        }
+    }
+    // Targets of more steps than a constant input lasts.
+    let x = Array2::from_elem((9, FEATURES), 0.5);
+    let long = InMemory::constant(x, Array3::zeros((9, STEPS + 1, 2))).unwrap();
+    let mut engine = engine(Loss::Mse(Quantity::Membrane), 2);
+    let fitted = trainer().fit(&mut engine, &long, None, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
+    let error = fitted.unwrap_err().to_string();
+    assert!(
+        error.starts_with("targets has shape [7, 5, 2]; expected [6, 5, N]"),
+        "{error}"
+    );
+}
+
+/// Sequences, values and closures in every engine, announced ahead where it can be; batches of different
+/// lengths; windows.
+fn every_engine_trains_on_them(name: &str, make: &Make) {
+    let data = from_fn(SAMPLES, |draw, batch| {
+        // The first samples of an epoch have more steps than the others.
+        let steps = STEPS + draw.indices[0] % 3;
+        let x = batch.sequence([steps, draw.indices.len(), FEATURES]);
+        x.indexed_iter_mut().for_each(|((t, b, f), x)| {
+            if spike(draw.indices[b], t, f) {
+                *x = 1.0;
+            }
+        });
+        let y = batch.sequence_values([steps, draw.indices.len(), 2]);
+        y.indexed_iter_mut()
+            .for_each(|((t, b, o), y)| *y = ((t + b + o) % 3) as f32);
+        Ok(())
+    });
+    for truncate in [None, Some(4)] {
+        let trainer = Trainer {
+            truncate,
+            ..trainer()
+        };
+        let run = |engine: &mut dyn Engine| {
+            let history = fit(engine, &trainer, &data);
+            let losses: Vec<f64> = history.batches.iter().map(|b| b.report.loss).collect();
+            (losses, engine.to_network().unwrap())
+        };
+        let loss = Loss::Mse(Quantity::Membrane);
+        let (expected, _) = run(&mut engine(loss.clone(), 2));
+        let (found, trained) = run(&mut *make(network(2), loss.into(), Adam::new(1e-2).into()));
+        assert_ne!(trained, network(2), "{name}");
+        for (a, b) in expected.iter().zip(&found) {
+            assert!(
+                (a - b).abs() < 1e-3 * a.abs(),
+                "{name} {truncate:?}: {expected:?} {found:?}"
+            );
+        }
+    }
+}
+on_every_engine!(every_engine_trains_on_them);
+
+/// A callback can change what trains; early stopping keeps the best network, and ends the run.
+#[test]
+fn callbacks_change_the_run() {
+    let x = Array2::from_shape_fn((20, FEATURES), |(n, f)| ((n * 3 + f) % 5) as f32 / 2.0);
+    let data = InMemory::constant(x, (0..20).map(|n| n % 2).collect::<Vec<_>>()).unwrap();
+    let mut run = engine(Loss::CrossEntropyMembrane, 2);
+    let untrained = network(2);
+    let trainer = Trainer {
+        epochs: 6,
+        ..trainer()
+    };
+    let mut stopping = EarlyStopping::new(2);
+    let history = trainer.fit(&mut run, &data, Some(&data), |engine, event| {
+        if let Event::Epoch { record, .. } = event {
+            match record.epoch {
+                // From here on the network does not learn any more, and begins anew: worse.
+                1 => {
+                    engine.set_learning_rate(0.0)?;
+                    assert_eq!(engine.learning_rate(), 0.0);
+                    let flow = stopping.event(engine, event)?;
+                    engine.set_network(untrained.clone())?;
+                    engine.set_optimizer(Adam::new(0.0).into())?;
+                    return Ok(flow);
+                }
+                _ => return stopping.event(engine, event),
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    let history = history.unwrap();
+    let losses: Vec<f64> = history
+        .epochs
+        .iter()
+        .map(|e| e.validation.as_ref().unwrap().loss)
+        .collect();
+    assert_eq!(losses.len(), 4, "{losses:?}");
+    assert!(losses[1] < losses[0] && losses[1] < losses[2], "{losses:?}");
+    assert!(history.batches[7].learning_rate > 0.0 && history.batches[8].learning_rate == 0.0);
+    assert_eq!(run.to_network().unwrap(), untrained);
+    let best = stopping.best().expect("there is a best epoch").clone();
+    run.set_network(best).unwrap();
+    let again = trainer.evaluate(&mut run, &data).unwrap();
+    assert_eq!(again.loss, losses[1]);
+}
+
+/// A history built by hand goes into a checkpoint, and a run goes on from it.
+#[test]
+#[cfg(feature = "safetensors")]
+fn a_history_of_ones_own_goes_into_checkpoints() {
+    use spikegrad::{Checkpoint, Device};
+    let x = Array2::from_shape_fn((20, FEATURES), |(n, f)| ((n * 3 + f) % 5) as f32 / 2.0);
+    let data = InMemory::constant(x, (0..20).map(|n| n % 2).collect::<Vec<_>>()).unwrap();
+    let trainer = trainer();
+    let mut whole = engine(Loss::CrossEntropyMembrane, 2);
+    let expected = fit(&mut whole, &trainer, &data);
+    let mut part = engine(Loss::CrossEntropyMembrane, 2);
+    let stopped = trainer.fit(&mut part, &data, Some(&data), |_, event| {
+        Ok(match event {
+            Event::Epoch { .. } => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    });
+    let mut by_hand = History::default();
+    for b in stopped.unwrap().batches {
+        let record = BatchRecord::new(b.epoch, b.batch, b.report, b.step_time, b.learning_rate);
+        by_hand.batches.push(record);
+    }
+    let mean = by_hand.batches.iter().map(|b| b.report.loss).sum::<f64>() / 4.0;
+    let validation = trainer.evaluate(&mut part, &data).unwrap();
+    by_hand
+        .epochs
+        .push(EpochRecord::new(0, mean, Some(validation), Duration::ZERO));
+    let saved = Checkpoint::new(&mut part, &trainer, &by_hand).unwrap();
+    let loaded = Checkpoint::from_bytes(&saved.to_bytes().unwrap()).unwrap();
+    let mut engine = loaded.engine(Device::Cpu).unwrap();
+    let rest = trainer.resume(&mut *engine, &data, Some(&data), loaded.history, |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
+    assert_eq!(reports(&rest.unwrap()), reports(&expected));
+    assert_eq!(engine.to_network().unwrap(), whole.to_network().unwrap());
+}
+
+/// Numbers read out for values, and what they are off by.
+#[test]
+fn values_are_read_out() {
+    let mut engine = engine(Loss::Mse(Quantity::SpikeRate), 2);
+    let x = Array2::from_elem((3, FEATURES), 0.8);
+    let input = Input::constant(x.view(), 8);
+    let recording = engine.forward(input, &Record::Output).unwrap();
+    let (spk, mem) = (&recording.output().spk, &recording.output().mem);
+    assert_eq!(
+        recording.values(Quantity::Membrane),
+        mem.index_axis(Axis(0), 7)
+    );
+    assert_eq!(
+        recording.values(Quantity::SpikeCount),
+        spk.sum_axis(Axis(0))
+    );
+    assert_eq!(
+        recording.values(Quantity::SpikeRate),
+        spk.sum_axis(Axis(0)) / 8.0
+    );
+    let aims = Array2::from_shape_fn((3, 2), |(b, n)| (b + n) as f32 / 4.0);
+    for (quantity, loss) in [
+        (Quantity::Membrane, Loss::Mse(Quantity::Membrane)),
+        (Quantity::SpikeRate, Loss::Mse(Quantity::SpikeRate)),
+    ] {
+        let expected = loss.evaluate(&recording, aims.view()).unwrap().0;
+        let found = mean_squared_error(recording.values(quantity).view(), aims.view()).unwrap();
+        assert!(
+            (found - expected).abs() < 1e-6 * expected,
+            "{found} {expected}"
+        );
+    }
+    let expected = Loss::Mae(Quantity::SpikeCount)
+        .evaluate(&recording, aims.view())
+        .unwrap()
+        .0;
+    let found = mean_absolute_error(recording.values(Quantity::SpikeCount).view(), aims.view());
+    assert!((found.unwrap() - expected).abs() < 1e-6);
+    let error = mean_squared_error(aims.view(), Array2::zeros((2, 2)).view()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("values found has shape [3, 2]"),
+        "{error}"
+    );
 }

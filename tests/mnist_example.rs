@@ -728,3 +728,42 @@ fn the_best_epoch_is_kept() {
         assert_eq!(printed.contains("stopped   early"), resume.is_empty());
     }
 }
+
+/// Windows of steps: each is an update, which the schedule counts; windows as long as the run are the run; and
+/// a run resumes with its own windows only.
+#[test]
+fn windows_are_updates() {
+    if no_data() {
+        return;
+    }
+    let (dir, printed) = succeeds("--truncate 3 --schedule cosine --lr 0.01");
+    assert!(printed.contains(", windows of 3 steps;"), "{printed}");
+    assert!(printed.contains("cosine over 8 updates"), "{printed}");
+    let summary: Value = serde_json::from_str(&text(dir.path(), "summary.json")).expect("JSON");
+    assert_eq!(summary["configuration"]["truncate"], 3);
+    // The rates of the first update of each of four batches.
+    let rates = text(dir.path(), "history.csv");
+    let rates = rates.lines().skip(1).map(|line| line.rsplit(',').next());
+    let rates: Vec<f64> = rates.map(|rate| rate.unwrap().parse().unwrap()).collect();
+    for (n, rate) in rates.iter().enumerate() {
+        let expected = 0.005 * (1.0 + (std::f64::consts::PI * n as f64 / 4.0).cos());
+        assert!((rate - expected).abs() < 1e-7, "{rates:?}");
+    }
+    assert_eq!(rates.len(), 4);
+
+    let model = |options: &str| read(succeeds(options).0.path(), "model.safetensors");
+    let whole = model("");
+    assert!(whole == model("--truncate 5") && whole != model("--truncate 3"));
+
+    let out = tempdir().expect("a folder");
+    let checkpoint = format!("--checkpoint {}", out.path().join("checkpoints").display());
+    let run = small(out.path(), &format!("--truncate 3 {checkpoint}"));
+    assert!(run.status.success(), "{run:?}");
+    for other in ["", "--truncate 2"] {
+        let output = small(out.path(), &format!("{other} {checkpoint} --resume"));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{other}");
+        assert!(stderr.contains("--truncate is"), "{stderr}");
+        assert!(stderr.contains("expected 3"), "{stderr}");
+    }
+}

@@ -298,7 +298,7 @@ impl Data for Dataset {
 
     fn fill(&self, draw: Draw<'_>, batch: &mut OwnedSamples) -> Result<()> {
         check_indices(draw.indices, self.labels.len())?;
-        let pixels = batch.constant([draw.indices.len(), self.features()]);
+        let pixels = batch.constant_as_left([draw.indices.len(), self.features()]);
         self.fill_pixels(draw.indices, pixels);
         batch.classes().extend(self.classes_of(draw.indices));
         Ok(())

@@ -16,7 +16,7 @@ use crate::{Error, Network, Result, finite::check_finite};
 /// // Recordings: [N, T, F], values for each step, [N, T, outputs].
 /// let recordings = InMemory::sequences(Array3::zeros((10, 50, 4)), Array3::zeros((10, 50, 1)))?;
 /// assert_eq!((table.len(), recordings.num_steps()), (2, Some(50)));
-/// // Spike trains, [N, T, F], one bit each.
+/// // Spike trains, [N, T, F], kept as bits.
 /// let spikes = Array3::from_shape_fn((10, 50, 4), |(n, t, f)| (n + t + f) % 7 == 0);
 /// let trains = InMemory::spikes(spikes.view(), (0..10).map(|n| n % 2).collect::<Vec<_>>())?;
 /// # Ok::<(), spikegrad::Error>(())
@@ -97,7 +97,7 @@ impl InMemory {
         Self::new(Inputs::Sequences(inputs), targets.into())
     }
 
-    /// Spike trains `[N, T, F]`, kept as one bit each.
+    /// Spike trains `[N, T, F]`, kept as bits: 64 features of a step in eight bytes.
     ///
     /// # Errors
     /// As [`sequences`](Self::sequences).
@@ -179,19 +179,19 @@ impl Data for InMemory {
         let (samples, features) = (draw.indices.len(), self.features());
         match &self.inputs {
             Inputs::Constant(x) => {
-                let into = batch.constant([samples, features]);
+                let into = batch.constant_as_left([samples, features]);
                 for (mut row, &n) in into.rows_mut().into_iter().zip(draw.indices) {
                     row.assign(&x.row(n));
                 }
             }
             Inputs::Sequences(x) => {
-                let into = batch.sequence([x.dim().1, samples, features]);
+                let into = batch.sequence_as_left([x.dim().1, samples, features]);
                 for (mut sample, &n) in into.axis_iter_mut(Axis(1)).zip(draw.indices) {
                     sample.assign(&x.index_axis(Axis(0), n));
                 }
             }
             Inputs::Spikes(bits, _) => {
-                let into = batch.sequence([bits.dim().1, samples, features]);
+                let into = batch.sequence_as_left([bits.dim().1, samples, features]);
                 for (mut sample, &n) in into.axis_iter_mut(Axis(1)).zip(draw.indices) {
                     for ((t, f), x) in sample.indexed_iter_mut() {
                         *x = (bits[[n, t, f / 64]] >> (f % 64) & 1) as f32;
@@ -206,14 +206,14 @@ impl Data for InMemory {
                     .extend(draw.indices.iter().map(|&n| classes[n]));
             }
             SampleTargets::Values(values) => {
-                let into = batch.values([samples, values.ncols()]);
+                let into = batch.values_as_left([samples, values.ncols()]);
                 for (mut row, &n) in into.rows_mut().into_iter().zip(draw.indices) {
                     row.assign(&values.row(n));
                 }
             }
             SampleTargets::Sequences(values) => {
                 let (_, steps, outputs) = values.dim();
-                let into = batch.sequence_values([steps, samples, outputs]);
+                let into = batch.sequence_values_as_left([steps, samples, outputs]);
                 for (mut sample, &n) in into.axis_iter_mut(Axis(1)).zip(draw.indices) {
                     sample.assign(&values.index_axis(Axis(0), n));
                 }

@@ -8,7 +8,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// One epoch's batches, as the numbers of their samples.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ impl Order {
         if batch_size == 0 {
             return Err(Error::parameter("batch_size", batch_size, "at least 1"));
         }
+        memory::check::<usize>(&format!("order of {samples} samples"), [[1, 1, 1, samples]])?;
         Ok(Order {
             indices: (0..samples).collect(),
             batch_size,

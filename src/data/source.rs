@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, Array3, s};
 
-use crate::{Input, Network, Result, Samples, Targets};
+use crate::{Error, Input, Network, Result, Samples, Targets};
 
 /// Samples that a [`Trainer`](crate::Trainer) draws batches from: images ([`Dataset`](super::Dataset)), arrays
 /// ([`InMemory`](super::InMemory)), a closure ([`from_fn`]), or your own type.
@@ -41,7 +41,7 @@ use crate::{Input, Network, Result, Samples, Targets};
 /// # Ok::<(), spikegrad::Error>(())
 /// ```
 pub trait Data {
-    /// Number of samples.
+    /// Number of samples; the same at each call.
     fn len(&self) -> usize;
 
     /// Whether there are none.
@@ -49,7 +49,8 @@ pub trait Data {
         self.len() == 0
     }
 
-    /// Overwrites `batch` with the drawn samples, in their order.
+    /// Overwrites `batch` with the drawn samples, in their order. A batch is drawn before the step on the one
+    /// before it, so that a device can be sent it meanwhile.
     ///
     /// # Errors
     /// Any error ends the run; [`Error::callback`](crate::Error::callback) wraps the program's own.
@@ -119,6 +120,7 @@ impl<'a> Draw<'a> {
 
 /// The input of a batch in memory of its own.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum OwnedInput {
     /// `[B, N]`, the same at each step.
     Constant(Array2<f32>),
@@ -128,6 +130,7 @@ pub enum OwnedInput {
 
 /// The targets of a batch in memory of their own: [`Targets`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum OwnedTargets {
     /// A class for each sample, `[B]`.
     Classes(Vec<usize>),
@@ -158,8 +161,15 @@ impl Default for OwnedSamples {
 
 impl OwnedSamples {
     /// Makes the input a constant one of shape `[B, N]`, reusing its memory if it has that shape, and
-    /// returns it to be overwritten.
+    /// returns it: all zeros, to be filled.
     pub fn constant(&mut self, shape: [usize; 2]) -> &mut Array2<f32> {
+        let array = self.constant_as_left(shape);
+        array.fill(0.0);
+        array
+    }
+
+    /// The same without the zeros: what an earlier batch left there.
+    pub(super) fn constant_as_left(&mut self, shape: [usize; 2]) -> &mut Array2<f32> {
         if !matches!(&self.input, OwnedInput::Constant(x) if x.shape() == shape) {
             self.input = OwnedInput::Constant(Array2::zeros(shape));
         }
@@ -171,6 +181,13 @@ impl OwnedSamples {
 
     /// The same with a sequence of shape `[T, B, N]`.
     pub fn sequence(&mut self, shape: [usize; 3]) -> &mut Array3<f32> {
+        let array = self.sequence_as_left(shape);
+        array.fill(0.0);
+        array
+    }
+
+    /// The same without the zeros: what an earlier batch left there.
+    pub(super) fn sequence_as_left(&mut self, shape: [usize; 3]) -> &mut Array3<f32> {
         if !matches!(&self.input, OwnedInput::Sequence(x) if x.shape() == shape) {
             self.input = OwnedInput::Sequence(Array3::zeros(shape));
         }
@@ -195,8 +212,15 @@ impl OwnedSamples {
     }
 
     /// Makes the targets values of shape `[B, N]`, reusing their memory if they have that shape, and returns
-    /// them to be overwritten.
+    /// them: all zeros, to be filled.
     pub fn values(&mut self, shape: [usize; 2]) -> &mut Array2<f32> {
+        let array = self.values_as_left(shape);
+        array.fill(0.0);
+        array
+    }
+
+    /// The same without the zeros: what an earlier batch left there.
+    pub(super) fn values_as_left(&mut self, shape: [usize; 2]) -> &mut Array2<f32> {
         if !matches!(&self.targets, OwnedTargets::Values(values) if values.shape() == shape) {
             self.targets = OwnedTargets::Values(Array2::zeros(shape));
         }
@@ -208,6 +232,13 @@ impl OwnedSamples {
 
     /// The same with a value for each step, `[T, B, N]`.
     pub fn sequence_values(&mut self, shape: [usize; 3]) -> &mut Array3<f32> {
+        let array = self.sequence_values_as_left(shape);
+        array.fill(0.0);
+        array
+    }
+
+    /// The same without the zeros: what an earlier batch left there.
+    pub(super) fn sequence_values_as_left(&mut self, shape: [usize; 3]) -> &mut Array3<f32> {
         if !matches!(&self.targets, OwnedTargets::Sequence(values) if values.shape() == shape) {
             self.targets = OwnedTargets::Sequence(Array3::zeros(shape));
         }
@@ -219,7 +250,16 @@ impl OwnedSamples {
 
     /// Views for an engine; a constant input lasts `num_steps` steps, a sequence has its own.
     pub fn samples(&self, num_steps: usize) -> Samples<'_> {
-        self.part(0..self.batch(), 0..self.num_steps(num_steps))
+        let input = match &self.input {
+            OwnedInput::Constant(x) => Input::constant(x.view(), num_steps),
+            OwnedInput::Sequence(x) => Input::sequence(x.view()),
+        };
+        let targets = match &self.targets {
+            OwnedTargets::Classes(classes) => Targets::Classes(classes),
+            OwnedTargets::Values(values) => Targets::Values(values.view()),
+            OwnedTargets::Sequence(values) => Targets::Sequence(values.view()),
+        };
+        Samples { input, targets }
     }
 
     /// Number of samples.
@@ -238,8 +278,36 @@ impl OwnedSamples {
         }
     }
 
-    /// Views of some steps of some samples, all of which must exist in the input. Targets that do not
-    /// match it are given as they are, for the engine to refuse.
+    /// Checks that there are `samples` samples, and a target for each, at each of `num_steps` steps if they
+    /// are a sequence.
+    pub(crate) fn check(&self, samples: usize, num_steps: usize) -> Result<()> {
+        if self.batch() != samples {
+            let expected = format!("[{samples}], the samples that were drawn");
+            return Err(Error::shape(
+                "samples of a batch",
+                expected,
+                &[self.batch()],
+            ));
+        }
+        match &self.targets {
+            OwnedTargets::Classes(classes) if classes.len() != samples => {
+                let expected = format!("[{samples}], one per sample");
+                Err(Error::shape("targets", expected, &[classes.len()]))
+            }
+            OwnedTargets::Values(values) if values.nrows() != samples => {
+                let expected = format!("[{samples}, N], values for each sample");
+                Err(Error::shape("targets", expected, values.shape()))
+            }
+            OwnedTargets::Sequence(values) if values.shape()[..2] != [num_steps, samples] => {
+                let expected =
+                    format!("[{num_steps}, {samples}, N], values for each step and sample");
+                Err(Error::shape("targets", expected, values.shape()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Views of some steps of some samples of a batch that has been checked.
     pub(crate) fn part(&self, samples: Range<usize>, steps: Range<usize>) -> Samples<'_> {
         let input = match &self.input {
             OwnedInput::Constant(x) => {
@@ -250,20 +318,13 @@ impl OwnedSamples {
             }
         };
         let targets = match &self.targets {
-            OwnedTargets::Classes(classes) if classes.len() == self.batch() => {
+            OwnedTargets::Classes(classes) => {
                 Targets::Classes(classes.get(samples).unwrap_or_default())
             }
-            OwnedTargets::Classes(classes) => Targets::Classes(classes),
-            OwnedTargets::Values(values) if values.nrows() == self.batch() => {
-                Targets::Values(values.slice(s![samples, ..]))
-            }
-            OwnedTargets::Values(values) => Targets::Values(values.view()),
-            OwnedTargets::Sequence(values)
-                if values.dim().1 == self.batch() && values.dim().0 >= steps.end =>
-            {
+            OwnedTargets::Values(values) => Targets::Values(values.slice(s![samples, ..])),
+            OwnedTargets::Sequence(values) => {
                 Targets::Sequence(values.slice(s![steps, samples, ..]))
             }
-            OwnedTargets::Sequence(values) => Targets::Sequence(values.view()),
         };
         Samples { input, targets }
     }
@@ -301,14 +362,28 @@ pub fn from_fn<F>(len: usize, fill: F) -> FromFn<F>
 where
     F: Fn(Draw<'_>, &mut OwnedSamples) -> Result<()>,
 {
-    FromFn { len, fill }
+    FromFn {
+        len,
+        num_steps: None,
+        fill,
+    }
 }
 
 /// Samples from a closure; see [`from_fn`].
 #[derive(Debug, Clone, Copy)]
 pub struct FromFn<F> {
     len: usize,
+    num_steps: Option<usize>,
     fill: F,
+}
+
+impl<F> FromFn<F> {
+    /// Tells that all samples are sequences of so many steps, for warnings.
+    #[must_use]
+    pub fn with_num_steps(mut self, num_steps: usize) -> Self {
+        self.num_steps = Some(num_steps);
+        self
+    }
 }
 
 impl<F> Data for FromFn<F>
@@ -317,6 +392,9 @@ where
 {
     fn len(&self) -> usize {
         self.len
+    }
+    fn num_steps(&self) -> Option<usize> {
+        self.num_steps
     }
     fn fill(&self, draw: Draw<'_>, batch: &mut OwnedSamples) -> Result<()> {
         (self.fill)(draw, batch)

@@ -31,7 +31,8 @@ impl Trainer {
         states.collect()
     }
 
-    /// Trains on a batch, the one after `done` others of the run. The report of several windows is
+    /// Trains on a batch, the one after `done` others of the run (of as many steps each, for the number of the
+    /// update in an error). The report of several windows is
     /// that of all their steps, but for the correct answers and gradient norms, which are the last's.
     pub(super) fn train_on(
         &self,
