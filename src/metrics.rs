@@ -64,7 +64,7 @@ impl StepReport {
     /// no correct answers. The firing rate of a layer that was not recorded is NaN.
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) or [`Error::Target`](crate::Error::Target) for invalid
+    /// [`Error::Shape`] or [`Error::Target`] for invalid
     /// targets.
     pub fn new<'a, F: Float>(
         loss: f64,
