@@ -31,23 +31,14 @@ use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
 
 use crate::{Error, Float, ReadOut, Recording, Result, Targets};
 
+mod quantity;
 mod values;
+
+pub use quantity::Quantity;
 
 /// The signature of a custom loss; see [`Loss::custom`].
 pub type LossFn<F> =
     dyn Fn(&Recording<F>, Targets<'_, F>) -> Result<(f64, Adjoints<F>)> + Send + Sync;
-
-/// What of the output layer is compared with target values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Quantity {
-    /// The membranes: at every step for targets `[T, B, N]`, at the last one for targets `[B, N]`.
-    Membrane,
-    /// The number of spikes of each neuron, for targets `[B, N]`.
-    SpikeCount,
-    /// The number of spikes of each neuron per step, for targets `[B, N]`.
-    SpikeRate,
-}
 
 /// The loss on the output layer.
 #[derive(Clone)]

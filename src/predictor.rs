@@ -104,8 +104,7 @@ impl Predictor {
     pub fn forward(&self, input: Input<'_>, record: &Record) -> Result<Recording> {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
-        record.check(network.layers().len())?;
-        record.check_memory(network, input)?;
+        record.check_for(network, input)?;
         input.finite(inference.record(input, record, None))
     }
 
@@ -123,9 +122,8 @@ impl Predictor {
     ) -> Result<Recording> {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
+        record.check_for(network, input)?;
         state.check(network, input.batch())?;
-        record.check(network.layers().len())?;
-        record.check_memory(network, input)?;
         state.carried(|carry| input.finite(inference.record(input, record, Some(carry))))
     }
 

@@ -22,6 +22,16 @@ pub enum Record {
 }
 
 impl Record {
+    /// Checks that the network has these layers, and that the recording can be allocated.
+    pub(crate) fn check_for<F: Float>(
+        &self,
+        network: &Network<F>,
+        input: Input<'_, F>,
+    ) -> Result<()> {
+        self.check(network.layers().len())?;
+        self.check_memory(network, input)
+    }
+
     /// Checks that the recording can be allocated: spikes and membranes `[T, B, N]` of each layer,
     /// once while they are computed and once as they are returned.
     pub(crate) fn check_memory<F: Float>(

@@ -180,7 +180,7 @@ impl<F: Float> State<F> {
 /// The state that a pass begins with, and where it leaves the state that it ends with.
 pub(crate) struct Carry<'a, F: Float = f32> {
     pub start: &'a State<F>,
-    /// Of the same shape.
+    /// A copy of `start`, to be overwritten.
     pub end: &'a mut State<F>,
 }
 

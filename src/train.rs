@@ -325,15 +325,16 @@ impl Trainer {
     /// [`Error::InvalidParameter`] if a setting is zero, a batch has more parts than samples, or there are
     /// fewer samples than one batch.
     pub fn check(&self, train: &dyn Data) -> Result<()> {
+        self.check_for(train.len())
+    }
+
+    /// [`check`](Self::check) for so many training samples.
+    fn check_for(&self, samples: usize) -> Result<()> {
         self.check_numbers("")?;
         if self.accumulate > self.batch_size {
             let expected = format!("at most {}, the samples of a batch", self.batch_size);
             return Err(Error::parameter("accumulate", self.accumulate, expected));
         }
-        self.check_samples(train.len())
-    }
-
-    fn check_samples(&self, samples: usize) -> Result<()> {
         if samples < self.batch_size {
             let expected = format!("at least one batch of {}", self.batch_size);
             let what = "number of training samples";
@@ -395,7 +396,7 @@ impl Trainer {
     /// # Errors
     /// Before the first step: [`Error::InvalidParameter`] as [`check`](Self::check), and for a
     /// label, in either set, without an output of the network; [`Error::Shape`] if samples, in either
-    /// set, do not fit the network. During training: any error of the data; any error of the engine or the callback.
+    /// set, do not fit the network. During training: any error of the data, the engine or the callback.
     /// The engine then holds the parameters from before the failing update (unless
     /// [`Error::NonFinite`] names a parameter after its update). [`Error::NonFinite`] also names
     /// the update of the run.
@@ -433,8 +434,9 @@ impl Trainer {
 
     /// Like [`resume`](Self::resume), but appends to the caller's history (empty for a new run),
     /// which keeps all measurements when an error ends the run. History and engine are then at the
-    /// same position (unless windows of a batch were trained, see [`truncate`](Self::truncate)), so you can save a checkpoint or continue (unless [`Error::NonFinite`] names a
-    /// parameter after its update).
+    /// same position, so you can save a checkpoint or continue (unless [`Error::NonFinite`] names a
+    /// parameter after its update, or windows of the batch were trained, see
+    /// [`truncate`](Self::truncate)).
     ///
     /// ```
     /// # use ndarray::Array2;
@@ -464,9 +466,8 @@ impl Trainer {
         history: &mut History,
         mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
-        self.check(train)?;
         let samples = train.len();
-        self.check_samples(samples)?;
+        self.check_for(samples)?;
         history.check(samples / self.batch_size)?;
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {

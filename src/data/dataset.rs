@@ -9,7 +9,10 @@
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use super::{Data, Draw, OwnedSamples, in_memory::check_indices};
+use super::{
+    Data, Draw, OwnedSamples,
+    source::{check_indices, check_labels},
+};
 use crate::{Error, Network, Result};
 
 /// A batch of images, ready for a network, with the class of each.
@@ -135,22 +138,6 @@ impl Dataset {
     /// `(height, width)` of an image in pixels.
     pub fn image_shape(&self) -> (usize, usize) {
         (self.height, self.width)
-    }
-
-    /// Checks that every label is below `outputs`; `what` names the set.
-    fn check_outputs(&self, what: &str, outputs: usize) -> Result<()> {
-        match first_beyond(&self.labels, outputs) {
-            Some((index, label)) => {
-                let expected =
-                    format!("a class below {outputs}, the number of the network's outputs");
-                Err(Error::parameter(
-                    format!("{what} label {index}"),
-                    label,
-                    expected,
-                ))
-            }
-            None => Ok(()),
-        }
     }
 
     /// All images, `[N, features]`, rows contiguous, 0–255.
@@ -310,7 +297,8 @@ impl Data for Dataset {
             let what = format!("{what} images");
             return Err(Error::shape(what, expected, self.images.shape()));
         }
-        self.check_outputs(what, network.outputs())
+        let labels = self.labels.iter().map(|&label| usize::from(label));
+        check_labels(what, labels, network.outputs())
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -2,7 +2,10 @@
 
 use ndarray::{Array2, Array3, ArrayView3, Axis};
 
-use super::{Data, Draw, OwnedSamples};
+use super::{
+    Data, Draw, OwnedSamples,
+    source::{check_indices, check_labels},
+};
 use crate::{Error, Network, Result, finite::check_finite};
 
 /// Samples as arrays: rows of numbers, or sequences of numbers or spikes, each with a class or with values.
@@ -231,19 +234,7 @@ impl Data for InMemory {
         }
         let found = match &self.targets {
             SampleTargets::Classes(classes) => {
-                let mut classes = classes.iter().enumerate();
-                return match classes.find(|(_, class)| **class >= outputs) {
-                    Some((n, class)) => {
-                        let expected =
-                            format!("a class below {outputs}, the number of the network's outputs");
-                        Err(Error::parameter(
-                            format!("{what} label {n}"),
-                            class,
-                            expected,
-                        ))
-                    }
-                    None => Ok(()),
-                };
+                return check_labels(what, classes.iter().copied(), outputs);
             }
             SampleTargets::Values(values) => values.ncols(),
             SampleTargets::Sequences(values) => values.dim().2,
@@ -267,20 +258,5 @@ impl Data for InMemory {
             Inputs::Sequences(x) => Some(x.dim().1),
             Inputs::Spikes(bits, _) => Some(bits.dim().1),
         }
-    }
-}
-
-/// Checks that there are samples with these numbers.
-pub(super) fn check_indices(indices: &[usize], len: usize) -> Result<()> {
-    if indices.is_empty() {
-        return Err(Error::parameter("number of indices", 0, "at least 1"));
-    }
-    let mut indices = indices.iter().enumerate();
-    match indices.find(|(_, index)| **index >= len) {
-        Some((position, index)) => {
-            let what = format!("index {position} of the batch");
-            Err(Error::parameter(what, index, format!("below {len}")))
-        }
-        None => Ok(()),
     }
 }

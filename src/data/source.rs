@@ -400,3 +400,35 @@ where
         (self.fill)(draw, batch)
     }
 }
+
+/// Checks that there are samples with these numbers.
+pub(super) fn check_indices(indices: &[usize], len: usize) -> Result<()> {
+    if indices.is_empty() {
+        return Err(Error::parameter("number of indices", 0, "at least 1"));
+    }
+    let mut indices = indices.iter().enumerate();
+    match indices.find(|(_, index)| **index >= len) {
+        Some((position, index)) => {
+            let what = format!("index {position} of the batch");
+            Err(Error::parameter(what, index, format!("below {len}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that the network has an output for each class; `what` names the set.
+pub(super) fn check_labels(
+    what: &str,
+    classes: impl Iterator<Item = usize>,
+    outputs: usize,
+) -> Result<()> {
+    let mut labels = classes.enumerate();
+    match labels.find(|&(_, class)| class >= outputs) {
+        Some((index, class)) => {
+            let expected = format!("a class below {outputs}, the number of the network's outputs");
+            let what = format!("{what} label {index}");
+            Err(Error::parameter(what, class, expected))
+        }
+        None => Ok(()),
+    }
+}

@@ -187,6 +187,11 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         })
     }
 
+    fn check_forward(&self, input: Input<'_, F>, record: &Record) -> Result<()> {
+        self.backend.check_input(input)?;
+        record.check_for(self.backend.structure(), input)
+    }
+
     fn check(&self, samples: Samples<'_, F>) -> Result<()> {
         self.backend.check_input(samples.input)?;
         self.objective.loss.check_kind(samples.targets)?;
@@ -262,10 +267,7 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
     }
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {
-        self.backend.check_input(input)?;
-        let network = self.backend.structure();
-        record.check(network.layers().len())?;
-        record.check_memory(network, input)?;
+        self.check_forward(input, record)?;
         self.backend.forward(input, record, false, None)
     }
 
@@ -275,11 +277,8 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         input: Input<'_, F>,
         record: &Record,
     ) -> Result<Recording<F>> {
-        self.backend.check_input(input)?;
-        let network = self.backend.structure();
-        state.check(network, input.batch())?;
-        record.check(network.layers().len())?;
-        record.check_memory(network, input)?;
+        self.check_forward(input, record)?;
+        state.check(self.backend.structure(), input.batch())?;
         state.carried(|carry| self.backend.forward(input, record, false, Some(carry)))
     }
 

@@ -1,6 +1,6 @@
 //! Losses that compare the output layer with values: regression.
 
-use ndarray::{Array2, Array3, ArrayViewD, Axis, Zip};
+use ndarray::{Array3, ArrayViewD, Axis, Zip};
 
 use super::{Adjoints, Quantity, every_step};
 use crate::{Error, Float, Recording, Result, Targets};
@@ -60,19 +60,18 @@ fn compare<F: Float>(
             Ok((value, Adjoints::output(layers, None, Some(p))))
         }
         (Quantity::Membrane, Targets::Values(y)) => {
-            let mut p = mem.index_axis(Axis(0), num_steps - 1).to_owned();
+            let mut p = recording.values(quantity);
             let value = mean(p.view_mut().into_dyn(), y.into_dyn());
             let mut g = Array3::zeros(mem.raw_dim());
             g.index_axis_mut(Axis(0), num_steps - 1).assign(&p);
             Ok((value, Adjoints::output(layers, None, Some(g))))
         }
         (Quantity::SpikeCount | Quantity::SpikeRate, Targets::Values(y)) => {
-            let mut p: Array2<F> = recording.spike_count();
+            let mut p = recording.values(quantity);
             let scale = match quantity {
                 Quantity::SpikeRate => per_step,
                 _ => F::one(),
             };
-            p.mapv_inplace(|count| count * scale);
             let value = mean(p.view_mut().into_dyn(), y.into_dyn());
             p.mapv_inplace(|adjoint| adjoint * scale);
             let e = every_step(p.view(), num_steps);

@@ -31,9 +31,9 @@ impl Trainer {
         states.collect()
     }
 
-    /// Trains on a batch, the one after `done` others of the run (of as many steps each, for the number of the
-    /// update in an error). The report of several windows is
-    /// that of all their steps, but for the correct answers and gradient norms, which are the last's.
+    /// Trains on a batch, the one after `done` others of the run (of as many steps each, for the number of
+    /// the update in an error). The report of several windows is that of all their steps, but for the
+    /// correct answers and gradient norms, which are the last's.
     pub(super) fn train_on(
         &self,
         engine: &mut dyn Engine,
@@ -43,13 +43,9 @@ impl Trainer {
     ) -> Result<StepReport> {
         let num_steps = batch.num_steps(self.num_steps);
         let windows = self.updates_per_batch(num_steps);
-        let mut states = match windows {
-            1 => Vec::new(),
-            _ => starts.to_vec(),
-        };
-        let length = match windows {
-            1 => num_steps,
-            _ => self.truncate.unwrap_or(num_steps),
+        let (mut states, length) = match self.truncate {
+            Some(length) if windows > 1 => (starts.to_vec(), length),
+            _ => (Vec::new(), num_steps),
         };
         let sums = engine.objective().loss.sums_over_steps();
         let mut report: Option<StepReport> = None;

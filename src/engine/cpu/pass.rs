@@ -147,12 +147,12 @@ pub(super) struct SampleTrace {
 impl SampleTrace {
     /// Begins with the state of sample `b`, or at rest.
     pub fn begin(&mut self, layers: &[NeuronLayer], start: Option<&State>, b: usize) {
+        self.start.resize_with(layers.len(), Vec::new);
+        self.end.resize_with(layers.len(), Vec::new);
         for (k, layer) in layers.iter().enumerate() {
-            for state in [&mut self.start, &mut self.end] {
-                state.resize_with(layers.len(), Vec::new);
-                let len = start.map_or(0, |_| layer.shape().row() * layer.states());
-                state[k].resize(len, F32x16::ZERO);
-            }
+            let len = start.map_or(0, |_| layer.shape().row() * layer.states());
+            self.start[k].resize(len, F32x16::ZERO);
+            self.end[k].resize(len, F32x16::ZERO);
             let numbers = start.map_or(&[][..], |start| &start.layers[k]);
             for (i, numbers) in numbers.iter().enumerate() {
                 let row = numbers.slice(s![b..=b, ..]);

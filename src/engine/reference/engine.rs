@@ -50,16 +50,6 @@ pub(in crate::engine) struct Reference<F: Float> {
     sum: Gradients<F>,
 }
 
-impl<F: Float> Reference<F> {
-    /// The state that a pass begins with: at rest if none is given.
-    fn start(&self, input: Input<'_, F>, start: Option<&State<F>>) -> State<F> {
-        match start {
-            Some(start) => start.clone(),
-            None => State::at_rest(&self.network, input.batch()),
-        }
-    }
-}
-
 /// One update of the network; `kept` is what the optimizer keeps.
 fn step<F: Float>(
     network: &mut Network<F>,
@@ -125,11 +115,11 @@ impl<F: Float> Backend<F> for Reference<F> {
         carry: Option<Carry<'_, F>>,
     ) -> Result<Recording<F>> {
         Record::All.check_memory(&self.network, input)?;
-        let mut state = self.start(input, carry.as_ref().map(|carry| carry.start));
-        let recording = run(&self.network, input, &mut state, Spikes::Hard);
-        if let Some(carry) = carry {
-            *carry.end = state;
-        }
+        let run = |state: &mut State<F>| run(&self.network, input, state, Spikes::Hard);
+        let recording = match carry {
+            Some(carry) => run(carry.end),
+            None => run(&mut State::at_rest(&self.network, input.batch())),
+        };
         Ok(recording.keep(record))
     }
 
@@ -141,9 +131,12 @@ impl<F: Float> Backend<F> for Reference<F> {
         mode: Mode<'_, F>,
         start: Option<&State<F>>,
     ) -> Result<Norms> {
-        let start = self.start(input, start);
         let (network, spikes) = (&self.network, Spikes::Hard);
-        self.gradients = run_back(network, input, &start, recording, adjoints, spikes)?;
+        let back = |start: &State<F>| run_back(network, input, start, recording, adjoints, spikes);
+        self.gradients = match start {
+            Some(start) => back(start)?,
+            None => back(&State::at_rest(network, input.batch()))?,
+        };
         self.gradients.check_finite()?;
         let Mode::Train { optimizer, measure } = mode else {
             return Ok(None);
