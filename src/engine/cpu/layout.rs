@@ -53,15 +53,9 @@ impl Shape {
     /// The blocks for `neurons` neurons.
     pub fn of(neurons: usize) -> Shape {
         let vectors = neurons.div_ceil(LANES);
-        match vectors {
-            0..=4 => Shape {
-                blocks: 1,
-                vectors: vectors.max(1),
-            },
-            _ => Shape {
-                blocks: vectors.div_ceil(4),
-                vectors: 4,
-            },
+        Shape {
+            blocks: vectors.div_ceil(4).max(1),
+            vectors: vectors.clamp(1, 4),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A loaded module: its kernels, decoded, and its variables, placed in device memory.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decode::form::Kernel;
 use crate::decode::{Symbol, decode};
@@ -14,18 +15,55 @@ pub const PTX_VERSION: (u32, u32) = (8, 5);
 
 #[derive(Clone, Debug)]
 pub struct Module {
-    pub kernels: Vec<Kernel>,
+    pub kernels: Arc<[Kernel]>,
     pub variables: HashMap<String, Symbol>,
-    pub source: Vec<String>,
+    pub source: Arc<[String]>,
     pub version: (u32, u32),
     pub target: u32,
+}
+
+/// What came of a source before. A test makes many contexts, and each of them loads the same few modules:
+/// reading them again took half of its time.
+struct Read {
+    text: String,
+    lines: Arc<[String]>,
+    tree: Arc<Tree>,
+    /// Kernels have the addresses of the variables in them.
+    decoded: Option<(HashMap<String, Symbol>, Arc<[Kernel]>)>,
+}
+
+static READ: Mutex<Vec<Read>> = Mutex::new(Vec::new());
+
+/// Sources that are kept.
+const KEPT: usize = 32;
+
+/// Runs `with` on what is known of a source. The lock is not held while a new source is read.
+fn read<T>(source: &str, with: impl FnOnce(&mut Read) -> T) -> Result<T, LoadError> {
+    let lock = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = |read: &&mut Read| read.text == source;
+    if let Some(read) = lock().iter_mut().find(known) {
+        return Ok(with(read));
+    }
+    let mut new = Read {
+        text: source.to_owned(),
+        lines: source.lines().map(str::to_owned).collect(),
+        tree: Arc::new(parse(source)?),
+        decoded: None,
+    };
+    let value = with(&mut new);
+    let mut all = lock();
+    if all.len() >= KEPT {
+        all.remove(0);
+    }
+    all.push(new);
+    Ok(value)
 }
 
 impl Module {
     /// Reads, checks and decodes PTX. Its variables are allocated, and hold their initial values:
     /// the given ones, or zeros.
     pub fn load(source: &str, memory: &mut DeviceMemory) -> Result<Self, LoadError> {
-        let tree: Tree = parse(source)?;
+        let (tree, lines) = read(source, |read| (read.tree.clone(), read.lines.clone()))?;
         if tree.version > PTX_VERSION {
             let (major, minor) = tree.version;
             return Err(LoadError::new(
@@ -35,24 +73,36 @@ impl Module {
         }
         let mut variables = HashMap::new();
         let placed = Self::place(&tree, memory, &mut variables);
-        let kernels = placed.and_then(|()| decode(&tree, &variables));
-        match kernels {
-            Ok(kernels) => {
-                let source = source.lines().map(str::to_owned).collect();
-                let (version, target) = (tree.version, tree.target);
-                Ok(Self {
-                    kernels,
-                    variables,
-                    source,
-                    version,
-                    target,
-                })
-            }
+        match placed.and_then(|()| Self::decoded(source, &tree, &variables)) {
+            Ok(kernels) => Ok(Self {
+                kernels,
+                variables,
+                source: lines,
+                version: tree.version,
+                target: tree.target,
+            }),
             Err(error) => {
                 Self::free(&variables, memory, 0);
                 Err(error)
             }
         }
+    }
+
+    /// The kernels, for variables at these addresses.
+    fn decoded(
+        source: &str,
+        tree: &Tree,
+        variables: &HashMap<String, Symbol>,
+    ) -> Result<Arc<[Kernel]>, LoadError> {
+        let before = read(source, |read| read.decoded.clone())?;
+        if let Some((_, kernels)) = before.filter(|(there, _)| there == variables) {
+            return Ok(kernels);
+        }
+        let kernels: Arc<[Kernel]> = decode(tree, variables)?.into();
+        read(source, |read| {
+            read.decoded = Some((variables.clone(), kernels.clone()));
+        })?;
+        Ok(kernels)
     }
 
     fn place(

@@ -16,7 +16,7 @@ use builder::Builder;
 use form::Kernel;
 
 /// A module-level variable of `.global` or `.const`, placed in device memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {
     pub space: Space,
     pub address: u64,
