@@ -13,10 +13,13 @@ use crate::ptx::{Space, Tree, parse};
 /// The newest PTX that is understood, as (major, minor).
 pub const PTX_VERSION: (u32, u32) = (8, 5);
 
+/// The variables of a module by name.
+type Variables = HashMap<String, Symbol>;
+
 #[derive(Clone, Debug)]
 pub struct Module {
     pub kernels: Arc<[Kernel]>,
-    pub variables: HashMap<String, Symbol>,
+    pub variables: Variables,
     pub source: Arc<[String]>,
     pub version: (u32, u32),
     pub target: u32,
@@ -29,7 +32,7 @@ struct Read {
     lines: Arc<[String]>,
     tree: Arc<Tree>,
     /// Kernels have the addresses of the variables in them.
-    decoded: Option<(HashMap<String, Symbol>, Arc<[Kernel]>)>,
+    decoded: Option<(Variables, Arc<[Kernel]>)>,
 }
 
 static READ: Mutex<Vec<Read>> = Mutex::new(Vec::new());
@@ -92,7 +95,7 @@ impl Module {
     fn decoded(
         source: &str,
         tree: &Tree,
-        variables: &HashMap<String, Symbol>,
+        variables: &Variables,
     ) -> Result<Arc<[Kernel]>, LoadError> {
         let before = read(source, |read| read.decoded.clone())?;
         if let Some((_, kernels)) = before.filter(|(there, _)| there == variables) {
@@ -108,7 +111,7 @@ impl Module {
     fn place(
         tree: &Tree,
         memory: &mut DeviceMemory,
-        variables: &mut HashMap<String, Symbol>,
+        variables: &mut Variables,
     ) -> Result<(), LoadError> {
         for variable in &tree.variables {
             let role = match variable.space {
@@ -148,7 +151,7 @@ impl Module {
         Self::free(&self.variables, memory, call);
     }
 
-    fn free(variables: &HashMap<String, Symbol>, memory: &mut DeviceMemory, call: u64) {
+    fn free(variables: &Variables, memory: &mut DeviceMemory, call: u64) {
         for symbol in variables.values() {
             // They were allocated by `place`, and are freed once.
             let freed = memory.free(symbol.address, call);
