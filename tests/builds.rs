@@ -8,8 +8,8 @@ use spikegrad::{
     Surrogate, Synaptic, neuron::Neurons,
 };
 
-/// The library is compiled with this test, at the level of its profile: 0 in a debug build, 3 in a release
-/// build. Debug assertions tell them apart here, since neither of this package's profiles changes them.
+/// The library is compiled with this test, at the level of its profile: 0 in a debug build, more in the
+/// others. Debug assertions tell them apart here: of this package's profiles, only a debug build has them.
 #[test]
 fn a_slow_build_says_so() {
     let network = || -> Network {

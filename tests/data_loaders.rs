@@ -61,7 +61,7 @@ fn labels_file(labels: &[u8]) -> Vec<u8> {
 /// QMNIST's labels: rows of whole numbers, the class first.
 fn int_labels_file(labels: &[i32], columns: u32) -> Vec<u8> {
     let row = |label: &i32| -> Vec<u8> {
-        let rest = (1..columns as i32).map(|column| label * 1000 - column);
+        let rest = (1..columns as i32).map(|column| label.wrapping_mul(1000).wrapping_sub(column));
         let row = [*label].into_iter().chain(rest);
         row.flat_map(i32::to_be_bytes).collect()
     };
