@@ -9,7 +9,7 @@ use spikegrad::{
 };
 
 /// The library is compiled with this test, at the level of its profile: 0 in a debug build, more in the
-/// others. Debug assertions tell them apart here: of this package's profiles, only a debug build has them.
+/// others. Debug assertions tell them apart here: release and `quick` builds have none.
 #[test]
 fn a_slow_build_says_so() {
     let network = || -> Network {

@@ -1,7 +1,7 @@
 //! A loaded module: its kernels, decoded, and its variables, placed in device memory.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::decode::form::Kernel;
 use crate::decode::{Symbol, decode};
@@ -30,43 +30,63 @@ pub struct Module {
 struct Read {
     text: String,
     lines: Arc<[String]>,
-    tree: Arc<Tree>,
-    /// Kernels have the addresses of the variables in them.
-    decoded: Option<(Variables, Arc<[Kernel]>)>,
+    tree: Tree,
+    decoded: Mutex<Option<Decoded>>,
 }
 
-static READ: Mutex<Vec<Read>> = Mutex::new(Vec::new());
+/// Kernels, and the variables whose addresses are in them.
+type Decoded = (Variables, Arc<[Kernel]>);
+
+static READ: Mutex<Vec<Arc<Read>>> = Mutex::new(Vec::new());
 
 /// Sources that are kept.
 const KEPT: usize = 32;
 
-/// Runs `with` on what is known of a source. The lock is not held while a new source is read.
-fn read<T>(source: &str, with: impl FnOnce(&mut Read) -> T) -> Result<T, LoadError> {
-    let lock = || READ.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = |read: &&mut Read| read.text == source;
-    if let Some(read) = lock().iter_mut().find(known) {
-        return Ok(with(read));
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Read {
+    /// What is known of a source. The lock is not held while a new one is read.
+    fn of(source: &str) -> Result<Arc<Read>, LoadError> {
+        let known = lock(&READ).iter().find(|read| read.text == source).cloned();
+        if let Some(read) = known {
+            return Ok(read);
+        }
+        let read = Arc::new(Read {
+            text: source.to_owned(),
+            lines: source.lines().map(str::to_owned).collect(),
+            tree: parse(source)?,
+            decoded: Mutex::new(None),
+        });
+        let mut all = lock(&READ);
+        if all.len() >= KEPT {
+            all.remove(0);
+        }
+        all.push(read.clone());
+        Ok(read)
     }
-    let mut new = Read {
-        text: source.to_owned(),
-        lines: source.lines().map(str::to_owned).collect(),
-        tree: Arc::new(parse(source)?),
-        decoded: None,
-    };
-    let value = with(&mut new);
-    let mut all = lock();
-    if all.len() >= KEPT {
-        all.remove(0);
+
+    /// The kernels, for variables at these addresses.
+    fn kernels(&self, variables: &Variables) -> Result<Arc<[Kernel]>, LoadError> {
+        let mut decoded = lock(&self.decoded);
+        if let Some((there, kernels)) = &*decoded
+            && there == variables
+        {
+            return Ok(kernels.clone());
+        }
+        let kernels: Arc<[Kernel]> = decode(&self.tree, variables)?.into();
+        *decoded = Some((variables.clone(), kernels.clone()));
+        Ok(kernels)
     }
-    all.push(new);
-    Ok(value)
 }
 
 impl Module {
     /// Reads, checks and decodes PTX. Its variables are allocated, and hold their initial values:
     /// the given ones, or zeros.
     pub fn load(source: &str, memory: &mut DeviceMemory) -> Result<Self, LoadError> {
-        let (tree, lines) = read(source, |read| (read.tree.clone(), read.lines.clone()))?;
+        let read = Read::of(source)?;
+        let tree = &read.tree;
         if tree.version > PTX_VERSION {
             let (major, minor) = tree.version;
             return Err(LoadError::new(
@@ -75,12 +95,12 @@ impl Module {
             ));
         }
         let mut variables = HashMap::new();
-        let placed = Self::place(&tree, memory, &mut variables);
-        match placed.and_then(|()| Self::decoded(source, &tree, &variables)) {
+        let placed = Self::place(tree, memory, &mut variables);
+        match placed.and_then(|()| read.kernels(&variables)) {
             Ok(kernels) => Ok(Self {
                 kernels,
                 variables,
-                source: lines,
+                source: read.lines.clone(),
                 version: tree.version,
                 target: tree.target,
             }),
@@ -89,23 +109,6 @@ impl Module {
                 Err(error)
             }
         }
-    }
-
-    /// The kernels, for variables at these addresses.
-    fn decoded(
-        source: &str,
-        tree: &Tree,
-        variables: &Variables,
-    ) -> Result<Arc<[Kernel]>, LoadError> {
-        let before = read(source, |read| read.decoded.clone())?;
-        if let Some((_, kernels)) = before.filter(|(there, _)| there == variables) {
-            return Ok(kernels);
-        }
-        let kernels: Arc<[Kernel]> = decode(tree, variables)?.into();
-        read(source, |read| {
-            read.decoded = Some((variables.clone(), kernels.clone()));
-        })?;
-        Ok(kernels)
     }
 
     fn place(
