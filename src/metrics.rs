@@ -96,8 +96,8 @@ impl StepReport {
     }
 
     /// From the numbers of correct answers by spike count and by membrane, and each layer's firing
-    /// rate.
-    pub(crate) fn counted(
+    /// rate: the report of a batch that was measured elsewhere.
+    pub fn counted(
         loss: f64,
         samples: usize,
         [correct_spike_count, correct_membrane]: [usize; 2],

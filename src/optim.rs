@@ -249,6 +249,45 @@ impl<F: Float> Optimizer<F> {
         names.zip(&self.kept).collect()
     }
 
+    /// Replaces the number of updates made and what the rule keeps, as [`steps`](Self::steps) and
+    /// [`state`](Self::state) return them: to go on where an optimizer elsewhere has stopped. After no
+    /// update there is nothing to keep.
+    ///
+    /// ```
+    /// use spikegrad::{Adam, Gradients, Leaky, Network, Optimizer};
+    ///
+    /// let mut network: Network = Network::builder(2).layer(1, Leaky::new(0.9)).build()?;
+    /// let gradients = Gradients::zeros(&network);
+    /// let mut optimizer: Optimizer = Adam::new(1e-3).into();
+    /// optimizer.step(&mut network, &gradients)?;
+    ///
+    /// let mut other: Optimizer = Adam::new(1e-3).into();
+    /// let state = optimizer.state().into_iter();
+    /// other.set_state(optimizer.steps(), state.map(|(name, kept)| (name, kept.clone())))?;
+    /// assert_eq!(other, optimizer);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] if the rule keeps something else; then nothing changes.
+    pub fn set_state<'n>(
+        &mut self,
+        steps: u64,
+        state: impl IntoIterator<Item = (&'n str, Gradients<F>)>,
+    ) -> Result<()> {
+        let (names, kept): (Vec<_>, Vec<_>) = state.into_iter().unzip();
+        let expected = match steps {
+            0 => &[],
+            _ => self.rule.kept(),
+        };
+        if names != expected {
+            let what = format!("state of the optimizer after {steps} updates");
+            return Err(Error::parameter(what, listed(&names), listed(expected)));
+        }
+        (self.step, self.kept, self.kept_names) = (steps, kept, expected);
+        Ok(())
+    }
+
     /// The first and the second of what a rule keeps, as the moments of [`Adam`]; `None` before the first
     /// update, and for a rule that keeps less.
     pub fn moments(&self) -> Option<(&Gradients<F>, &Gradients<F>)> {
@@ -304,16 +343,12 @@ impl<F: Float> Optimizer<F> {
             && (self.kept_names != self.rule.kept() || self.kept.len() != self.kept_names.len())
         {
             let what = format!("state of the optimizer after {} updates", self.step);
-            let list = |names: &[&str]| match names {
-                [] => "nothing".into(),
-                names => names.join(" and "),
-            };
             let expected = format!(
                 "{}, which {} keeps: after a change of rule, begin with Optimizer::from(rule)",
-                list(self.rule.kept()),
+                listed(self.rule.kept()),
                 self.rule.name()
             );
-            return Err(Error::parameter(what, list(self.kept_names), expected));
+            return Err(Error::parameter(what, listed(self.kept_names), expected));
         }
         for (name, kept) in self.state() {
             check_same(network, kept, &format!("{name} of the optimizer"))?;
@@ -382,6 +417,14 @@ impl<F: Float> Optimizer<F> {
         }
         network.clamp();
         network.check_finite(&format!(" after update {}", self.step))
+    }
+}
+
+/// What a rule keeps, for messages.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [] => "nothing".into(),
+        names => names.join(" and "),
     }
 }
 

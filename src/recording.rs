@@ -231,6 +231,13 @@ impl<F: Float> Recording<F> {
         }
     }
 
+    /// The traces of all layers, from the first; `None` for a layer that was not recorded.
+    pub fn into_traces(self) -> Vec<Option<Trace<F>>> {
+        let mut traces = self.layers;
+        traces.push(Some(self.output));
+        traces
+    }
+
     /// The last layer, which is always recorded.
     pub fn output(&self) -> &Trace<F> {
         &self.output

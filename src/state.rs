@@ -54,6 +54,12 @@ impl<F: Float> State<F> {
         Ok(Self::at_rest(network, batch))
     }
 
+    /// A state of these numbers, as [`layer`](Self::layer) returns them: for each layer, `[B, N]` for each
+    /// number of its neurons' state. A pass from it checks that they fit the network and are finite.
+    pub fn from_layers(layers: Vec<Vec<Array2<F>>>) -> Self {
+        State { layers }
+    }
+
     /// [`rest`](Self::rest) for a batch whose traces fit into memory.
     pub(crate) fn at_rest(network: &Network<F>, batch: usize) -> Self {
         let layers = network.layers().iter();

@@ -18,6 +18,7 @@ SCAN = [{"unroll": 1}, {"unroll": 5}, {"unroll": 25}, {"unroll": 25, "layer_by_l
 EITHER = [{}, {"layer_by_layer": True}]
 PEERS = {
     "ours": ("ours", [{}]),
+    "ours_python": ("wheel_peer.py", [{}]),
     "pytorch_tutorial": ("torch_peers.py", [{}]),
     "pytorch_hoisted": ("torch_peers.py", EITHER),
     "pytorch_compile": ("torch_peers.py", [{}]),
@@ -33,7 +34,7 @@ PEERS = {
     "ours_fused_loss": ("ours", [{}]),
 }
 # The neuron of these is the tutorial's to the letter, so their first loss must be too.
-SAME_NEURON = {"ours", "pytorch_tutorial", "pytorch_hoisted", "pytorch_compile", "jax", "candle"}
+SAME_NEURON = {"ours", "ours_python", "pytorch_tutorial", "pytorch_hoisted", "pytorch_compile", "jax", "candle"}
 
 # kind, input has a time axis, sizes, batch, T unless told, batches of data
 WORKLOADS = {
@@ -197,7 +198,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     kind, sequence, sizes, batch, steps, batches = WORKLOADS[args.workload]
     steps = args.steps or steps
-    names = [n for n in args.peers.split(",") if n] or [n for n in PEERS if n != "ours_fused_loss" or kind == "onm"]
+    names = [n for n in args.peers.split(",") if n] or [n for n in PEERS if n != ("ours_python" if kind == "onm" else "ours_fused_loss")]
     unknown = [n for n in names if n not in PEERS]
     if unknown: sys.exit(f"unknown peers {', '.join(unknown)}; there are {', '.join(PEERS)}")
     if not args.candle and "candle" in names:

@@ -18,6 +18,7 @@ if [[ -z "${PEERS_VENV:-}" ]]; then
     fi
 fi
 python=$PEERS_VENV/bin/python
+"$PEERS_VENV/bin/pip" install --quiet --no-deps --force-reinstall ./python
 
 cargo build --release --bench peers_worker
 PEERS_OURS=$(cargo build --release --bench peers_worker --message-format=json 2>/dev/null |

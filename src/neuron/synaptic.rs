@@ -192,6 +192,28 @@ impl Synaptic {
 }
 
 impl Neurons {
+    /// The description, if these are current-based neurons.
+    pub fn synaptic(&self) -> Option<Synaptic> {
+        let rule = *self.equations::<Rule>()?;
+        let each: Vec<_> = self
+            .each()
+            .map(|(_, value, learn)| (value, learn))
+            .collect();
+        let [alpha, beta, gain, threshold] = each.try_into().ok()?;
+        Some(Synaptic {
+            learn: [alpha.1, beta.1, gain.1, threshold.1],
+            alpha: alpha.0.clone(),
+            beta: beta.0.clone(),
+            gain: gain.0.clone(),
+            threshold: threshold.0.clone(),
+            dynamics: rule.membrane.dynamics,
+            reset: rule.membrane.reset,
+            detach_reset: rule.membrane.detach_reset,
+            surrogate: rule.membrane.surrogate,
+            old_current: rule.old_current,
+        })
+    }
+
     /// How the membrane fires and resets, where these are neurons of this crate.
     #[cfg(feature = "safetensors")]
     pub(crate) fn membrane(&self) -> Option<leaky::Rule> {

@@ -1,0 +1,117 @@
+"""Trains spiking neural networks by hand-derived backpropagation through time, on arrays of numpy.
+
+Build a :class:`Network` of :class:`Leaky` or :class:`Synaptic` layers, give it to an :class:`Engine`, and call
+``train_step`` or ``fit``. :func:`from_snntorch` converts a network of snnTorch, :func:`to_snntorch` gives it back.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Union
+
+from . import datasets, plot
+from ._snntorch import from_snntorch, to_snntorch
+from ._spikegrad import Engine, Network, Predictor, State, __version__, _save_network, gradcheck, load
+from .errors import (
+    DeviceError,
+    Error,
+    FileError,
+    FormatError,
+    InvalidInputError,
+    NonFiniteError,
+    OutOfMemoryError,
+    UnsupportedError,
+)
+from .loss import (
+    Adjoints,
+    CrossEntropyCount,
+    CrossEntropyMaxMembrane,
+    CrossEntropyMembrane,
+    CrossEntropyRate,
+    Loss,
+    Mae,
+    Mse,
+    MseCount,
+    MseMembrane,
+)
+from .neurons import Layer, Leaky, Synaptic
+from .optim import SGD, Adam, Adamax, AdamW, Optimizer, Schedule
+from .recording import (
+    BatchRecord,
+    EpochRecord,
+    GradcheckReport,
+    History,
+    Recording,
+    StepReport,
+    TensorCheck,
+)
+from .surrogate import Arctan, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangular
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Adjoints",
+    "Arctan",
+    "BatchRecord",
+    "CrossEntropyCount",
+    "CrossEntropyMaxMembrane",
+    "CrossEntropyMembrane",
+    "CrossEntropyRate",
+    "DeviceError",
+    "Engine",
+    "EpochRecord",
+    "Error",
+    "FastSigmoid",
+    "FileError",
+    "FormatError",
+    "GradcheckReport",
+    "History",
+    "InvalidInputError",
+    "Layer",
+    "Leaky",
+    "Loss",
+    "Mae",
+    "Mse",
+    "MseCount",
+    "MseMembrane",
+    "Network",
+    "NonFiniteError",
+    "Optimizer",
+    "OutOfMemoryError",
+    "Predictor",
+    "Recording",
+    "Schedule",
+    "Sigmoid",
+    "State",
+    "StepReport",
+    "StraightThrough",
+    "Surrogate",
+    "Synaptic",
+    "TensorCheck",
+    "Triangular",
+    "UnsupportedError",
+    "__version__",
+    "datasets",
+    "from_snntorch",
+    "gradcheck",
+    "load",
+    "plot",
+    "save",
+    "to_snntorch",
+]
+
+
+def save(model: Union[Network, Engine], path: Union[str, "os.PathLike[str]"], precision: str = "") -> None:
+    """Writes the trained tensors as a safetensors file, which ``safetensors.torch.load_file`` reads too.
+
+    Args:
+        model: A network, or an engine, whose present parameters are written in its precision.
+        path: The file. One that is there is replaced only when the new one is whole.
+        precision: ``"float32"``, the default of a network, or ``"float64"``.
+    """
+    if isinstance(model, Engine):
+        _save_network(model.network, path, precision or model.precision)
+    else:
+        _save_network(model, path, precision or "float32")

@@ -1,0 +1,586 @@
+//! `Engine.fit`: the library's training loop on arrays.
+
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use numpy::{
+    PyReadonlyArray2, PyReadonlyArray3,
+    ndarray::{ArrayView2, ArrayView3, Axis},
+};
+use pyo3::{
+    exceptions::PyTypeError,
+    prelude::*,
+    types::{PyBool, PyList},
+};
+use spikegrad::{
+    Checkpoint, CheckpointDir, Engine as _, Error, History, StepReport, Trainer,
+    data::{Data, Draw, OwnedSamples},
+    train::{BatchRecord, EarlyStopping, EpochRecord, Event},
+};
+
+use crate::{
+    arrays::{HeldInput, HeldTargets},
+    engine::py_report,
+    errors::{OrRaise, Raised, invalid},
+    shared::Shared,
+};
+
+/// Time between two looks at the progress within an epoch.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The arrays of a data set, samples first.
+pub struct Arrays<'py> {
+    x: HeldX<'py>,
+    y: HeldTargets<'py, f32>,
+}
+
+enum HeldX<'py> {
+    Constant(PyReadonlyArray2<'py, f32>),
+    Sequences(PyReadonlyArray3<'py, f32>),
+}
+
+impl<'py> Arrays<'py> {
+    /// Of the inputs `[N, F]` or `[N, T, F]` and a target for each; `what` goes before their names.
+    pub fn new(
+        x: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        num_steps: Option<usize>,
+        what: &str,
+    ) -> PyResult<Self> {
+        let py = x.py();
+        // An array with two axes is constant; the steps of one with three are those of its second.
+        let x = match HeldInput::<f32>::new(x, num_steps.or(Some(1))) {
+            Ok(HeldInput::Constant(..)) if num_steps.is_none() => {
+                let message =
+                    format!("num_steps is None; expected the number of steps of {what}x [N, F]");
+                return Err(invalid(py, message));
+            }
+            Ok(HeldInput::Constant(x, _)) => HeldX::Constant(x),
+            Ok(HeldInput::Sequence(x)) => HeldX::Sequences(x),
+            Err(_) => {
+                let array = crate::arrays::numbers::<f32>(x, "x")?;
+                match numpy::PyUntypedArrayMethods::ndim(&*array) {
+                    3 => HeldX::Sequences(crate::arrays::shaped(x, "x", "[N, T, F]")?),
+                    _ => {
+                        let shape = numpy::PyUntypedArrayMethods::shape(&*array).to_vec();
+                        let message =
+                            format!("{what}x has shape {shape:?}; expected [N, F] or [N, T, F]");
+                        return Err(invalid(py, message));
+                    }
+                }
+            }
+        };
+        let arrays = Arrays {
+            x,
+            y: HeldTargets::new(y)?,
+        };
+        let samples = match arrays.data() {
+            Samples {
+                x: X::Constant(x), ..
+            } => x.nrows(),
+            Samples {
+                x: X::Sequences(x), ..
+            } => {
+                let steps = x.dim().1;
+                if let Some(given) = num_steps
+                    && given != steps
+                {
+                    let message = format!(
+                        "num_steps is {given}; expected {steps}, the steps of {what}x [N, T, F], or None"
+                    );
+                    return Err(invalid(py, message));
+                }
+                x.dim().0
+            }
+        };
+        let targets = match &arrays.y {
+            HeldTargets::Classes(classes) => classes.len(),
+            HeldTargets::Values(values) => values.as_array().nrows(),
+            HeldTargets::Sequence(values) => values.as_array().dim().0,
+        };
+        if targets != samples {
+            let message = format!(
+                "{what}y has {targets} targets; expected {samples}, one for each sample of {what}x, whose first axis \
+                 counts samples"
+            );
+            return Err(invalid(py, message));
+        }
+        Ok(arrays)
+    }
+
+    /// Views of them.
+    fn data(&self) -> Samples<'_> {
+        Samples {
+            x: match &self.x {
+                HeldX::Constant(x) => X::Constant(x.as_array()),
+                HeldX::Sequences(x) => X::Sequences(x.as_array()),
+            },
+            y: match &self.y {
+                HeldTargets::Classes(classes) => Y::Classes(classes),
+                HeldTargets::Values(values) => Y::Values(values.as_array()),
+                HeldTargets::Sequence(values) => Y::Sequences(values.as_array()),
+            },
+        }
+    }
+}
+
+/// Views of a data set, which the trainer draws batches from.
+struct Samples<'a> {
+    x: X<'a>,
+    y: Y<'a>,
+}
+
+enum X<'a> {
+    Constant(ArrayView2<'a, f32>),
+    Sequences(ArrayView3<'a, f32>),
+}
+
+enum Y<'a> {
+    Classes(&'a [usize]),
+    Values(ArrayView2<'a, f32>),
+    Sequences(ArrayView3<'a, f32>),
+}
+
+impl Data for Samples<'_> {
+    fn len(&self) -> usize {
+        match &self.x {
+            X::Constant(x) => x.nrows(),
+            X::Sequences(x) => x.dim().0,
+        }
+    }
+
+    fn num_steps(&self) -> Option<usize> {
+        match &self.x {
+            X::Constant(_) => None,
+            X::Sequences(x) => Some(x.dim().1),
+        }
+    }
+
+    fn fill(&self, draw: Draw<'_>, batch: &mut OwnedSamples) -> spikegrad::Result<()> {
+        let (indices, samples) = (draw.indices, draw.indices.len());
+        match &self.x {
+            X::Constant(x) => {
+                let mut rows = batch.constant([samples, x.ncols()]).outer_iter_mut();
+                for (row, &index) in { &mut rows }.zip(indices) {
+                    { row }.assign(&x.row(index));
+                }
+            }
+            X::Sequences(x) => {
+                let (_, steps, features) = x.dim();
+                let all = batch.sequence([steps, samples, features]);
+                for (mut sample, &index) in all.axis_iter_mut(Axis(1)).zip(indices) {
+                    sample.assign(&x.index_axis(Axis(0), index));
+                }
+            }
+        }
+        match &self.y {
+            Y::Classes(classes) => {
+                batch
+                    .classes()
+                    .extend(indices.iter().map(|&index| classes[index]));
+            }
+            Y::Values(values) => {
+                let all = batch.values([samples, values.ncols()]);
+                for (mut row, &index) in all.outer_iter_mut().zip(indices) {
+                    row.assign(&values.row(index));
+                }
+            }
+            Y::Sequences(values) => {
+                let (_, steps, outputs) = values.dim();
+                let all = batch.sequence_values([steps, samples, outputs]);
+                for (mut sample, &index) in all.axis_iter_mut(Axis(1)).zip(indices) {
+                    sample.assign(&values.index_axis(Axis(0), index));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, network: &spikegrad::Network, what: &str) -> spikegrad::Result<()> {
+        let (found, features) = match &self.x {
+            X::Constant(x) => (x.shape(), x.ncols()),
+            X::Sequences(x) => (x.shape(), x.dim().2),
+        };
+        let shape = |what: String, expected: String, found: &[usize]| {
+            Err(Error::Shape {
+                what,
+                expected,
+                found: found.to_vec(),
+            })
+        };
+        if features != network.inputs() {
+            let axes = if found.len() == 2 { "[N, " } else { "[N, T, " };
+            let expected = format!("{axes}{}], the network's inputs", network.inputs());
+            return shape(format!("{what} x"), expected, found);
+        }
+        let outputs = network.outputs();
+        let (found, columns) = match &self.y {
+            Y::Classes(classes) => {
+                let mut wrong = classes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, class)| **class >= outputs);
+                return match wrong.next() {
+                    None => Ok(()),
+                    Some((index, class)) => Err(Error::InvalidParameter {
+                        name: format!("{what} y[{index}]"),
+                        value: class.to_string(),
+                        expected: format!(
+                            "a class below {outputs}, the number of the network's outputs"
+                        ),
+                    }),
+                };
+            }
+            Y::Values(values) => (values.shape(), values.ncols()),
+            Y::Sequences(values) => (values.shape(), values.dim().2),
+        };
+        match columns == outputs {
+            true => Ok(()),
+            false => shape(
+                format!("{what} y"),
+                format!("{outputs} outputs, as the network"),
+                found,
+            ),
+        }
+    }
+}
+
+/// A run of the training loop.
+pub struct Run<'py> {
+    pub shared: Shared<f32>,
+    pub raised: Raised,
+    pub trainer: Trainer,
+    pub early_stopping: Option<usize>,
+    pub progress: bool,
+    pub callback: Option<Bound<'py, PyAny>>,
+    pub checkpoint: Option<PathBuf>,
+    pub resume: bool,
+}
+
+impl<'py> Run<'py> {
+    /// Trains, and returns the history.
+    pub fn fit(
+        self,
+        train: &Arrays<'py>,
+        validation: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+        num_steps: Option<usize>,
+        history: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.python(train);
+        let validation = validation.map(|(x, y)| Arrays::new(&x, &y, num_steps, "validation "));
+        let validation = validation.transpose()?;
+        if self.early_stopping.is_some() && validation.is_none() {
+            let message = "early_stopping is given without validation; expected a validation set, whose loss decides";
+            return Err(invalid(py, message));
+        }
+        if self.resume && self.checkpoint.is_none() {
+            return Err(invalid(
+                py,
+                "resume is True without checkpoint; expected the folder of the checkpoints",
+            ));
+        }
+        if self.resume && history.is_some() {
+            return Err(invalid(
+                py,
+                "history is given with resume; expected one of them: the checkpoint has its own",
+            ));
+        }
+        let target = match history {
+            Some(history) => history,
+            None => py
+                .import("spikegrad.recording")?
+                .getattr("History")?
+                .call0()?,
+        };
+        let mut measured = rust_history(&target)?;
+        let mut folder = self
+            .checkpoint
+            .as_ref()
+            .map(CheckpointDir::open)
+            .transpose()
+            .or_raise(py)?;
+        if let Some(folder) = folder.as_mut().filter(|_| self.resume) {
+            self.go_on(py, folder, &mut measured)?;
+        }
+        let known = (measured.batches.len(), measured.epochs.len());
+        let trained = self.run(
+            py,
+            train,
+            validation.as_ref(),
+            &mut measured,
+            folder.as_mut(),
+        );
+        // What is measured is kept, however the run has ended.
+        let from = if self.resume { (0, 0) } else { known };
+        append(&target, &measured, from)?;
+        trained?;
+        Ok(target)
+    }
+
+    fn python(&self, train: &Arrays<'py>) -> Python<'py> {
+        match &train.x {
+            HeldX::Constant(x) => x.py(),
+            HeldX::Sequences(x) => x.py(),
+        }
+    }
+
+    /// Puts engine and history where the last checkpoint stands.
+    fn go_on(
+        &self,
+        py: Python<'_>,
+        folder: &mut CheckpointDir,
+        history: &mut History,
+    ) -> PyResult<()> {
+        let Some(found) = folder.load().or_raise(py)? else {
+            return Ok(());
+        };
+        if let Some(warning) = &found.warning {
+            warn(py, warning)?;
+        }
+        let mut shared = self.shared.clone();
+        let now = Checkpoint::new(&mut shared, &self.trainer, history).or_raise(py)?;
+        found.checkpoint.check_same_run(&now).or_raise(py)?;
+        shared.set_network(found.checkpoint.network).or_raise(py)?;
+        shared
+            .set_optimizer(found.checkpoint.optimizer)
+            .or_raise(py)?;
+        *history = found.checkpoint.history;
+        Ok(())
+    }
+
+    fn run(
+        &self,
+        py: Python<'_>,
+        train: &Arrays<'py>,
+        validation: Option<&Arrays<'py>>,
+        history: &mut History,
+        mut folder: Option<&mut CheckpointDir>,
+    ) -> PyResult<()> {
+        for warning in folder.iter().flat_map(|folder| folder.warnings()) {
+            warn(py, &warning)?;
+        }
+        let progress = match self.progress {
+            false => None,
+            true => {
+                let class = py.import("spikegrad._progress")?.getattr("Progress")?;
+                Some(class.call1((self.trainer.epochs,))?.unbind())
+            }
+        };
+        let train = train.data();
+        let validation = validation.map(Arrays::data);
+        let mut stopping = self.early_stopping.map(EarlyStopping::new);
+        let callback = self
+            .callback
+            .as_ref()
+            .map(|callback| callback.clone().unbind());
+        let (raised, trainer, mut shared) = (&self.raised, &self.trainer, self.shared.clone());
+        let (mut ticked, mut warned) = (Instant::now(), false);
+        let folder = &mut folder;
+        let fitted = py.detach(|| {
+            let validation = validation.as_ref().map(|data| data as &dyn Data);
+            let fitted =
+                trainer.fit_into(&mut shared, &train, validation, history, |engine, event| {
+                    let told = Python::attach(|py| {
+                        py.check_signals()?;
+                        let history = event.history();
+                        if !warned {
+                            warned = true;
+                            history
+                                .warnings
+                                .iter()
+                                .try_for_each(|warning| warn(py, warning))?;
+                        }
+                        if let Some(progress) = &progress {
+                            tell(progress.bind(py), event, &mut ticked)?;
+                        }
+                        match &callback {
+                            Some(callback) => call(callback.bind(py), event),
+                            None => Ok(ControlFlow::Continue(())),
+                        }
+                    });
+                    let told = told.map_err(|error| raised.keep(error))?;
+                    let stop = match &mut stopping {
+                        Some(stopping) => stopping.event(engine, event)?,
+                        None => ControlFlow::Continue(()),
+                    };
+                    if let (Event::Epoch { history, .. }, Some(folder)) = (event, folder.as_mut()) {
+                        folder.save_in_background(Checkpoint::new(engine, trainer, history)?)?;
+                    }
+                    Ok(if told.is_break() { told } else { stop })
+                });
+            let kept = match folder.as_mut() {
+                // An interrupted run is kept where it stands.
+                Some(folder) if fitted.is_err() => {
+                    let here = Checkpoint::new(&mut shared, trainer, history);
+                    here.and_then(|here| folder.save(&here))
+                }
+                Some(folder) => folder.wait(),
+                None => Ok(()),
+            };
+            fitted.and(kept)?;
+            match stopping.as_ref().and_then(EarlyStopping::best) {
+                Some(best) => shared.set_network(best.clone()),
+                None => Ok(()),
+            }
+        });
+        if let Some(progress) = &progress {
+            progress.bind(py).call_method0("close")?;
+        }
+        fitted.map_err(|error| raised.or(py, &error))
+    }
+}
+
+/// A warning of the library as Python's.
+fn warn(py: Python<'_>, warning: &str) -> PyResult<()> {
+    py.import("warnings")?
+        .call_method1("warn", (warning,))
+        .map(drop)
+}
+
+/// Shows the progress: each epoch, and now and then a batch.
+fn tell(progress: &Bound<'_, PyAny>, event: Event<'_>, ticked: &mut Instant) -> PyResult<()> {
+    match event {
+        Event::Batch {
+            record, batches, ..
+        } if ticked.elapsed() >= TICK => {
+            *ticked = Instant::now();
+            let done = (record.epoch, record.batch + 1, batches, record.report.loss);
+            progress.call_method1("batch", done).map(drop)
+        }
+        Event::Epoch { record, .. } => progress
+            .call_method1("epoch", (py_epoch(progress.py(), record)?,))
+            .map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Calls the callback; `False` ends the run.
+fn call(callback: &Bound<'_, PyAny>, event: Event<'_>) -> PyResult<ControlFlow<()>> {
+    let py = callback.py();
+    let record = match event {
+        Event::Batch { record, .. } => py_batch(py, record)?,
+        Event::Epoch { record, .. } => py_epoch(py, record)?,
+        _ => return Ok(ControlFlow::Continue(())),
+    };
+    let answer = callback.call1((record,))?;
+    if answer.is_none() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    match answer.cast::<PyBool>() {
+        Ok(go_on) if go_on.is_true() => Ok(ControlFlow::Continue(())),
+        Ok(_) => Ok(ControlFlow::Break(())),
+        Err(_) => {
+            let found = answer.get_type();
+            Err(PyTypeError::new_err(format!(
+                "the callback returned a {found}; expected None or a bool"
+            )))
+        }
+    }
+}
+
+fn py_batch<'py>(py: Python<'py>, record: &BatchRecord) -> PyResult<Bound<'py, PyAny>> {
+    let report = py_report(py, &record.report)?;
+    let fields = (
+        record.epoch,
+        record.batch,
+        report,
+        record.step_time.as_secs_f64(),
+        record.learning_rate,
+    );
+    py.import("spikegrad.recording")?
+        .getattr("BatchRecord")?
+        .call1(fields)
+}
+
+fn py_epoch<'py>(py: Python<'py>, record: &EpochRecord) -> PyResult<Bound<'py, PyAny>> {
+    let validation = record
+        .validation
+        .as_ref()
+        .map(|report| py_report(py, report))
+        .transpose()?;
+    let fields = (
+        record.epoch,
+        record.train_loss,
+        validation,
+        record.time.as_secs_f64(),
+    );
+    py.import("spikegrad.recording")?
+        .getattr("EpochRecord")?
+        .call1(fields)
+}
+
+/// Appends what a history has in addition to `known` batches and epochs to the package's.
+fn append(
+    target: &Bound<'_, PyAny>,
+    history: &History,
+    (batches, epochs): (usize, usize),
+) -> PyResult<()> {
+    let py = target.py();
+    let list = |name: &str| Ok::<_, PyErr>(target.getattr(name)?.cast_into::<PyList>()?);
+    let (own_batches, own_epochs, warnings) =
+        (list("batches")?, list("epochs")?, list("warnings")?);
+    for record in history.batches.iter().skip(batches) {
+        own_batches.append(py_batch(py, record)?)?;
+    }
+    for record in history.epochs.iter().skip(epochs) {
+        own_epochs.append(py_epoch(py, record)?)?;
+    }
+    for warning in &history.warnings {
+        if !warnings.contains(warning)? {
+            warnings.append(warning)?;
+        }
+    }
+    Ok(())
+}
+
+/// The package's history as the library's.
+pub fn rust_history(history: &Bound<'_, PyAny>) -> PyResult<History> {
+    let py = history.py();
+    let seconds = |record: &Bound<'_, PyAny>| -> PyResult<Duration> {
+        let seconds = record.getattr("seconds")?.extract()?;
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|error| invalid(py, format!("seconds is {seconds}: {error}")))
+    };
+    let mut found = History::default();
+    for record in history.getattr("batches")?.try_iter()? {
+        let record = record?;
+        found.batches.push(BatchRecord::new(
+            record.getattr("epoch")?.extract()?,
+            record.getattr("batch")?.extract()?,
+            rust_report(&record.getattr("report")?)?,
+            seconds(&record)?,
+            record.getattr("learning_rate")?.extract()?,
+        ));
+    }
+    for record in history.getattr("epochs")?.try_iter()? {
+        let record = record?;
+        let validation = record.getattr("validation")?;
+        found.epochs.push(EpochRecord::new(
+            record.getattr("epoch")?.extract()?,
+            record.getattr("train_loss")?.extract()?,
+            (!validation.is_none())
+                .then(|| rust_report(&validation))
+                .transpose()?,
+            seconds(&record)?,
+        ));
+    }
+    Ok(found)
+}
+
+fn rust_report(report: &Bound<'_, PyAny>) -> PyResult<StepReport> {
+    let correct = [
+        report.getattr("correct_spike_count")?.extract()?,
+        report.getattr("correct_membrane")?.extract()?,
+    ];
+    let rates: Vec<f64> = report.getattr("firing_rate")?.extract()?;
+    let (loss, samples) = (
+        report.getattr("loss")?.extract()?,
+        report.getattr("samples")?.extract()?,
+    );
+    let mut found = StepReport::counted(loss, samples, correct, rates.into_iter());
+    found.gradient_norms = report.getattr("gradient_norms")?.extract()?;
+    Ok(found)
+}

@@ -1,0 +1,108 @@
+//! `Predictor`: inference from many threads at once.
+
+use numpy::PyArray1;
+use pyo3::{prelude::*, types::PyTuple};
+use spikegrad::ReadOut;
+
+use crate::{errors::Raised, network::Network, run, state::State};
+
+/// Runs a network forward on the CPU, in single precision, from any number of threads at once. It keeps the
+/// parameters that it was made with.
+///
+/// >>> import numpy as np, spikegrad as sg
+/// >>> predictor = sg.Predictor(sg.Network(4, [sg.Leaky(2, beta=0.95)]))
+/// >>> predictor.classify(np.ones((3, 4), np.float32), num_steps=10).shape
+/// (3,)
+#[pyclass(frozen, module = "spikegrad")]
+pub struct Predictor {
+    predictor: spikegrad::Predictor,
+    read_out: ReadOut,
+}
+
+impl Predictor {
+    /// A predictor that answers by a read-out unless a call names another.
+    pub fn of(network: &Network, read_out: ReadOut) -> Self {
+        Predictor {
+            predictor: spikegrad::Predictor::new(&network.0.cast()),
+            read_out,
+        }
+    }
+}
+
+#[pymethods]
+impl Predictor {
+    #[new]
+    #[pyo3(signature = (network, *, read_out="membrane"))]
+    fn new(py: Python<'_>, network: &Network, read_out: &str) -> PyResult<Self> {
+        let read_out = run::read_out(py, Some(read_out), ReadOut::Membrane)?;
+        Ok(Self::of(network, read_out))
+    }
+
+    /// The network.
+    #[getter]
+    fn network(&self) -> Network {
+        Network(self.predictor.network().cast())
+    }
+
+    /// As :meth:`Engine.forward`.
+    #[pyo3(signature = (x, num_steps=None, *, record=None, state=None))]
+    fn forward<'py>(
+        &self,
+        x: &Bound<'py, PyAny>,
+        num_steps: Option<usize>,
+        record: Option<&Bound<'py, PyAny>>,
+        state: Option<&State>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let raised = Raised::default();
+        run::forward(&self.predictor, &raised, x, num_steps, record, state)
+    }
+
+    /// As :meth:`Engine.classify`.
+    #[pyo3(signature = (x, num_steps=None, *, read_out=None))]
+    fn classify<'py>(
+        &self,
+        x: &Bound<'py, PyAny>,
+        num_steps: Option<usize>,
+        read_out: Option<&str>,
+    ) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let by = run::read_out(x.py(), read_out, self.read_out)?;
+        run::classify(&self.predictor, &Raised::default(), x, num_steps, by)
+    }
+
+    /// As :meth:`Engine.scores`.
+    #[pyo3(signature = (x, num_steps=None, *, read_out=None))]
+    fn scores<'py>(
+        &self,
+        x: &Bound<'py, PyAny>,
+        num_steps: Option<usize>,
+        read_out: Option<&str>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let by = run::read_out(x.py(), read_out, self.read_out)?;
+        run::scores(&self.predictor, &Raised::default(), x, num_steps, by)
+    }
+
+    /// The state before the first step of so many samples.
+    #[pyo3(signature = (batch=1))]
+    fn rest(&self, py: Python<'_>, batch: usize) -> PyResult<State> {
+        State::rest(py, &self.predictor.network().cast(), batch, "float32")
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let restore = py
+            .import("spikegrad._spikegrad")?
+            .getattr("_restore_predictor")?;
+        let by_count = self.read_out == ReadOut::SpikeCount;
+        (restore, (self.network(), by_count)).into_pyobject(py)
+    }
+}
+
+/// A predictor as it was pickled.
+#[pyfunction]
+pub fn _restore_predictor(network: &Network, by_count: bool) -> Predictor {
+    let read_out = if by_count {
+        ReadOut::SpikeCount
+    } else {
+        ReadOut::Membrane
+    };
+    Predictor::of(network, read_out)
+}

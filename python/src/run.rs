@@ -1,0 +1,219 @@
+//! Forward passes of engines and predictors.
+
+use std::ops::Range;
+
+use numpy::{
+    PyArray1, PyArray2,
+    ndarray::{Array2, ArrayViewMut2, s},
+};
+use pyo3::prelude::*;
+use spikegrad::{Engine as _, Input, ReadOut, Record, Recording, Result, State};
+
+use crate::{
+    arrays::{HeldInput, Number},
+    config::py_recording,
+    errors::{Raised, detached, invalid},
+    shared::Shared,
+    state::{self, Kept},
+};
+
+/// Samples of a call that answers `Ctrl-C` between its parts.
+const PART: usize = 1024;
+
+/// What runs a network forward.
+pub trait Runner<F: Number>: Clone + Send {
+    /// Number of outputs of the network.
+    fn outputs(&mut self) -> Result<usize>;
+    /// Records spikes and membranes, from a state if there is one, which is replaced.
+    fn forward(
+        &mut self,
+        state: Option<&mut State<F>>,
+        input: Input<'_, F>,
+        record: &Record,
+    ) -> Result<Recording<F>>;
+    /// Writes each sample's class.
+    fn classify(&mut self, input: Input<'_, F>, by: ReadOut, classes: &mut [usize]) -> Result<()>;
+    /// Writes each sample's scores.
+    fn scores(
+        &mut self,
+        input: Input<'_, F>,
+        by: ReadOut,
+        scores: ArrayViewMut2<'_, F>,
+    ) -> Result<()>;
+}
+
+impl<F: Number> Runner<F> for Shared<F> {
+    fn outputs(&mut self) -> Result<usize> {
+        Ok(self.to_network()?.outputs())
+    }
+    fn forward(
+        &mut self,
+        state: Option<&mut State<F>>,
+        input: Input<'_, F>,
+        record: &Record,
+    ) -> Result<Recording<F>> {
+        self.call(|engine| match state {
+            Some(state) => engine.forward_from(state, input, record),
+            None => engine.forward(input, record),
+        })
+    }
+    fn classify(&mut self, input: Input<'_, F>, by: ReadOut, classes: &mut [usize]) -> Result<()> {
+        self.call(|engine| engine.classify(input, by, classes))
+    }
+    fn scores(
+        &mut self,
+        input: Input<'_, F>,
+        by: ReadOut,
+        scores: ArrayViewMut2<'_, F>,
+    ) -> Result<()> {
+        self.call(|engine| engine.scores(input, by, scores))
+    }
+}
+
+impl Runner<f32> for spikegrad::Predictor {
+    fn outputs(&mut self) -> Result<usize> {
+        Ok(self.network().outputs())
+    }
+    fn forward(
+        &mut self,
+        state: Option<&mut State>,
+        input: Input<'_>,
+        record: &Record,
+    ) -> Result<Recording> {
+        match state {
+            Some(state) => spikegrad::Predictor::forward_from(self, state, input, record),
+            None => spikegrad::Predictor::forward(self, input, record),
+        }
+    }
+    fn classify(&mut self, input: Input<'_>, by: ReadOut, classes: &mut [usize]) -> Result<()> {
+        spikegrad::Predictor::classify(self, input, by, classes)
+    }
+    fn scores(
+        &mut self,
+        input: Input<'_>,
+        by: ReadOut,
+        scores: ArrayViewMut2<'_, f32>,
+    ) -> Result<()> {
+        spikegrad::Predictor::scores(self, input, by, scores)
+    }
+}
+
+/// The read-out of a name; `own` if there is none.
+pub fn read_out(py: Python<'_>, given: Option<&str>, own: ReadOut) -> PyResult<ReadOut> {
+    match given {
+        None => Ok(own),
+        Some("spike_count") => Ok(ReadOut::SpikeCount),
+        Some("membrane") => Ok(ReadOut::Membrane),
+        Some(other) => {
+            let message = format!("read_out is '{other}'; expected spike_count or membrane");
+            Err(invalid(py, message))
+        }
+    }
+}
+
+/// The layers to record: all by default, `"all"`, `"output"`, or numbers from 0.
+fn record(given: Option<&Bound<'_, PyAny>>) -> PyResult<Record> {
+    let Some(given) = given else {
+        return Ok(Record::All);
+    };
+    if let Ok(name) = given.extract::<String>() {
+        return match name.as_str() {
+            "all" => Ok(Record::All),
+            "output" => Ok(Record::Output),
+            _ => {
+                let expected = "all, output or a list of layers";
+                Err(invalid(
+                    given.py(),
+                    format!("record is '{name}'; expected {expected}"),
+                ))
+            }
+        };
+    }
+    let layers: Vec<usize> = given.extract()?;
+    let from_1 = layers.into_iter().map(|layer| layer.saturating_add(1));
+    Ok(Record::Layers(from_1.collect()))
+}
+
+/// `forward` of an engine or a predictor.
+pub fn forward<'py, F: Kept>(
+    runner: &impl Runner<F>,
+    raised: &Raised,
+    x: &Bound<'py, PyAny>,
+    num_steps: Option<usize>,
+    record: Option<&Bound<'py, PyAny>>,
+    state: Option<&state::State>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (py, record) = (x.py(), self::record(record)?);
+    let input = HeldInput::<F>::new(x, num_steps)?;
+    let (view, mut runner) = (input.view(), runner.clone());
+    let mut numbers = state.map(|state| state.copied::<F>(py)).transpose()?;
+    let carried = numbers.as_mut();
+    let recording = detached(py, raised, move || runner.forward(carried, view, &record))?;
+    if let Some((state, numbers)) = state.zip(numbers) {
+        state.replace(numbers);
+    }
+    py_recording(py, recording)
+}
+
+/// `classify` of an engine or a predictor.
+pub fn classify<'py, F: Number>(
+    runner: &impl Runner<F>,
+    raised: &Raised,
+    x: &Bound<'py, PyAny>,
+    num_steps: Option<usize>,
+    by: ReadOut,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let input = HeldInput::<F>::new(x, num_steps)?;
+    let (mut classes, mut runner) = (vec![0; input.view().batch()], runner.clone());
+    in_parts(x.py(), &input, raised, |view, samples| {
+        runner.classify(view, by, &mut classes[samples])
+    })?;
+    Ok(PyArray1::from_iter(
+        x.py(),
+        classes.into_iter().map(|class| class as i64),
+    ))
+}
+
+/// `scores` of an engine or a predictor.
+pub fn scores<'py, F: Number>(
+    runner: &impl Runner<F>,
+    raised: &Raised,
+    x: &Bound<'py, PyAny>,
+    num_steps: Option<usize>,
+    by: ReadOut,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (py, input, mut runner) = (x.py(), HeldInput::<F>::new(x, num_steps)?, runner.clone());
+    let outputs = detached(py, raised, || runner.outputs())?;
+    let mut scores = Array2::<F>::zeros((input.view().batch(), outputs));
+    in_parts(py, &input, raised, |view, samples| {
+        runner.scores(view, by, scores.slice_mut(s![samples, ..]))
+    })?;
+    Ok(PyArray2::from_owned_array(py, scores).into_any())
+}
+
+/// Runs a call on each part of the samples of an input, and answers `Ctrl-C` in between.
+fn in_parts<F: Number>(
+    py: Python<'_>,
+    input: &HeldInput<'_, F>,
+    raised: &Raised,
+    mut part: impl FnMut(Input<'_, F>, Range<usize>) -> Result<()> + Send,
+) -> PyResult<()> {
+    let whole = input.view();
+    let batch = whole.batch();
+    if batch <= PART {
+        return detached(py, raised, || part(whole, 0..batch));
+    }
+    for first in (0..batch).step_by(PART) {
+        let samples = first..batch.min(first + PART);
+        let view = match whole {
+            Input::Constant { x, num_steps, .. } => {
+                Input::constant(x.slice_move(s![samples.clone(), ..]), num_steps)
+            }
+            Input::Sequence { x, .. } => Input::sequence(x.slice_move(s![.., samples.clone(), ..])),
+            _ => whole,
+        };
+        detached(py, raised, || part(view, samples))?;
+        py.check_signals()?;
+    }
+    Ok(())
+}

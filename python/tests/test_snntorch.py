@@ -1,0 +1,403 @@
+"""Drawn networks of snnTorch, converted both ways, beside snnTorch itself."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+import snntorch as snn
+import snntorch.functional as sf
+import torch
+from conftest import in_double
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+from snntorch import surrogate
+
+import spikegrad as sg
+
+EXAMPLES = int(os.environ.get("SPIKEGRAD_EXAMPLES", "100"))
+DRAWN = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    derandomize=True,
+)
+
+SURROGATES = {
+    "atan": lambda slope: surrogate.atan(alpha=slope),
+    "fast_sigmoid": lambda slope: surrogate.fast_sigmoid(slope=slope),
+    "sigmoid": lambda slope: surrogate.sigmoid(slope=slope),
+    "triangular": lambda _: surrogate.triangular(),
+    "straight_through": lambda _: surrogate.straight_through_estimator(),
+}
+LOSSES = {
+    "cross_entropy_rate": (sg.CrossEntropyRate(), sf.ce_rate_loss(), "spk"),
+    "cross_entropy_count": (sg.CrossEntropyCount(), sf.ce_count_loss(), "spk"),
+    "cross_entropy_max": (sg.CrossEntropyMaxMembrane(), sf.ce_max_membrane_loss(), "mem"),
+    "mse_count": (sg.MseCount(0.8, 0.2), sf.mse_count_loss(correct_rate=0.8, incorrect_rate=0.2), "spk"),
+    "mse_membrane": (sg.MseMembrane(1.5, 0.5), sf.mse_membrane_loss(on_target=1.5, off_target=0.5), "mem"),
+    "tutorial": (sg.CrossEntropyMembrane(), None, "mem"),
+}
+OPTIMIZERS = {
+    "sgd": (sg.SGD(0.1, momentum=0.9, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.1, 0.9, weight_decay=0.01)),
+    "adam": (sg.Adam(0.01), lambda p: torch.optim.Adam(p, 0.01)),
+    "adamw": (sg.AdamW(0.01), lambda p: torch.optim.AdamW(p, 0.01)),
+    "adamax": (sg.Adamax(0.01), lambda p: torch.optim.Adamax(p, 0.01)),
+}
+
+
+@st.composite
+def neurons(draw, width):
+    def constant(low, high):
+        number = st.floats(low, high)
+        shape = draw(st.sampled_from(["scalar", "one", "each"]))
+        if shape == "scalar":
+            return torch.tensor(draw(number), dtype=torch.float64)
+        count = 1 if shape == "one" else width
+        return torch.tensor(draw(st.lists(number, min_size=count, max_size=count)), dtype=torch.float64)
+
+    # One surrogate is finite near the threshold alone: snnTorch's sigmoid overflows far below it.
+    name = draw(st.sampled_from(sorted(SURROGATES)))
+    slope = draw(st.floats(0.5, 3.0))
+    delay = draw(st.booleans())
+    shared = dict(
+        beta=constant(0.05, 0.95),
+        threshold=constant(0.5, 1.5),
+        spike_grad=SURROGATES[name](slope),
+        learn_beta=draw(st.booleans()),
+        learn_threshold=draw(st.booleans()),
+        reset_mechanism=draw(st.sampled_from(["subtract", "zero", "none"])),
+        reset_delay=delay,
+        init_hidden=draw(st.booleans()),
+        output=draw(st.booleans()),
+    )
+    if draw(st.booleans()):
+        return snn.Leaky(**shared)
+    return snn.Synaptic(alpha=constant(0.05, 0.95), learn_alpha=draw(st.booleans()), **shared)
+
+
+@st.composite
+def modules(draw):
+    """A module, an input and classes."""
+    depth = draw(st.integers(1, 4))
+    widths = draw(st.lists(st.integers(1, 9), min_size=depth + 1, max_size=depth + 1))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    parts = []
+    if draw(st.booleans()):
+        parts.append(torch.nn.Flatten())
+    for inputs, outputs in zip(widths, widths[1:]):
+        linear = torch.nn.Linear(inputs, outputs, bias=draw(st.integers(0, 5)) > 0)
+        with torch.no_grad():
+            for parameter in linear.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 2 / inputs**0.5 + 0.2)
+        parts += [linear, draw(neurons(outputs))]
+        if draw(st.booleans()):
+            parts.append(torch.nn.Dropout(0.3))
+    module = torch.nn.Sequential(*parts).eval()
+    batch, num_steps = draw(st.integers(1, 5)), draw(st.integers(1, 12))
+    x = torch.rand(batch, widths[0], generator=generator) * 2
+    y = torch.randint(0, widths[-1], (batch,), generator=generator)
+    return module, x, y, num_steps
+
+
+def pairs(module):
+    linear = [part for part in module if isinstance(part, torch.nn.Linear)]
+    return linear, [part for part in module if isinstance(part, (snn.Leaky, snn.Synaptic))]
+
+
+def run(module, x, num_steps):
+    """snnTorch's spikes and membranes, `[T, B, N]` of each layer, and the least distance from a threshold."""
+    linear, cells = pairs(module)
+    states = [None] * len(cells)
+    spikes, membranes = [[] for _ in cells], [[] for _ in cells]
+    nearest = np.inf
+    for _ in range(num_steps):
+        spk = x
+        for k, (map_, cell) in enumerate(zip(linear, cells)):
+            cur = map_(spk)
+            hidden, output = cell.init_hidden, cell.output
+            # Its own states would keep the graph of the run before.
+            cell.init_hidden, cell.output = False, True
+            if states[k] is None:
+                states[k] = [torch.zeros_like(cur)] * (2 if isinstance(cell, snn.Synaptic) else 1)
+            spk, *states[k] = cell(cur, *states[k])
+            cell.init_hidden, cell.output = hidden, output
+            spikes[k].append(spk)
+            membranes[k].append(states[k][-1])
+            # The membrane that was compared, before an immediate reset.
+            compared = states[k][-1]
+            if not cell.reset_delay and cell.reset_mechanism == "subtract":
+                compared = compared + spk * cell.threshold
+                assume(bool((states[k][-1] < cell.threshold).all()))  # where snnTorch's rule is another
+            if cell.reset_delay or cell.reset_mechanism != "zero":
+                nearest = min(nearest, float((compared - cell.threshold).detach().abs().min()))
+    return [torch.stack(s) for s in spikes], [torch.stack(m) for m in membranes], nearest
+
+
+def value(name, spikes, membranes, y):
+    _, loss, kind = LOSSES[name]
+    if loss is None:
+        cross_entropy = torch.nn.CrossEntropyLoss()
+        return sum(cross_entropy(mem, y) for mem in membranes[-1])
+    return loss(spikes[-1] if kind == "spk" else membranes[-1], y)
+
+
+def parameters(module):
+    """What is trained, under our names."""
+    named = {}
+    for k, (linear, cell) in enumerate(zip(*pairs(module)), start=1):
+        named[f"fc{k}.weight"] = linear.weight
+        if linear.bias is not None:
+            named[f"fc{k}.bias"] = linear.bias
+        for name, parameter in cell.named_parameters():
+            named[f"lif{k}.{name}"] = parameter
+    return named
+
+
+def far(found, expected, scale=1e-6):
+    """The largest distance, in largest entries."""
+    expected = np.asarray(expected).reshape(found.shape)
+    return np.abs(found - expected).max(initial=0.0) / max(np.abs(expected).max(initial=0.0), scale)
+
+
+def near(found, expected, tolerance, what, scale=1e-6):
+    assert far(found, expected, scale) <= tolerance, what
+
+
+def single(module, x, y, num_steps, loss):
+    """The gradients of PyTorch in float32, into which it turns the module."""
+    module = module.float()
+    spikes, membranes, _ = run(module, x.float(), num_steps)
+    trained = parameters(module)
+    grads = torch.autograd.grad(value(loss, spikes, membranes, y), list(trained.values()), allow_unused=True)
+    return {name: torch.zeros(1) if grad is None else grad for name, grad in zip(trained, grads)}
+
+
+def converted(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of missing biases, and of reset_delay=False
+        return sg.from_snntorch(module)
+
+
+@DRAWN
+@given(modules(), st.sampled_from(sorted(LOSSES)), st.sampled_from(sorted(OPTIMIZERS)))
+def test_converted_networks_agree(drawn, loss, optimizer):
+    module, x, y, num_steps = drawn
+    with in_double():
+        module = module.double()
+        x = x.double()
+        spikes, membranes, nearest = run(module, x, num_steps)
+        assume(nearest > 1e-9)
+        expected = value(loss, spikes, membranes, y)
+        assume(bool(torch.isfinite(expected)))
+        trained = parameters(module)
+        grads = torch.autograd.grad(expected, list(trained.values()), allow_unused=True)
+    net = converted(module)
+    assert set(trained) <= set(net.state_dict())
+    own_loss = LOSSES[loss][0]
+    # Terms of size 1 that cancel leave their rounding: `floor * tolerance` is that of the precision.
+    for precision, tolerance, floor in (("float64", 1e-9, 1e-6), ("float32", 1e-4, 1e-3)):
+        if precision == "float32" and nearest < 1e-4:
+            continue
+        engine = sg.Engine(net, own_loss, OPTIMIZERS[optimizer][0], device="cpu", precision=precision)
+        recording = engine.forward(x.numpy(), num_steps)
+        for k in range(len(spikes)):
+            assert np.array_equal(recording.spk[k], spikes[k].detach().numpy())
+            near(recording.mem[k], membranes[k].detach().numpy(), tolerance / 10, f"membranes of layer {k}")
+        found, gradients = engine.gradients(x.numpy(), y.numpy(), num_steps)
+        assert abs(found - float(expected.detach())) <= tolerance * max(abs(float(expected.detach())), 1e-3)
+        # Of the layer's largest entry: a shared constant sums over all its neurons and steps, which can cancel.
+        for name, grad in zip(trained, grads):
+            own, k = gradients[name], name[len("fc")] if name.startswith("fc") else name[len("lif")]
+            layer = [np.abs(g).max() for other, g in gradients.items() if other.split(".")[0] in (f"fc{k}", f"lif{k}")]
+            expected_grad, scale = np.zeros(own.shape) if grad is None else grad.numpy(), max(*layer, floor)
+            found = far(own, expected_grad, scale)
+            if found > tolerance and precision == "float32":
+                # A badly conditioned sum: PyTorch's own float32 must be as far off.
+                theirs = single(module, x, y, num_steps, loss)[name].numpy()
+                tolerance_here = max(tolerance, 4 * far(theirs, expected_grad, scale))
+                event("worse than 1e-4, as PyTorch's float32")
+            else:
+                tolerance_here = tolerance
+            assert found <= tolerance_here, name
+
+
+@settings(DRAWN, max_examples=max(EXAMPLES // 10, 10))
+@given(modules(), st.sampled_from(sorted(LOSSES)), st.sampled_from(sorted(OPTIMIZERS)))
+def test_five_updates_agree(drawn, loss, optimizer):
+    module, x, y, num_steps = drawn
+    settings_, make = OPTIMIZERS[optimizer]
+    with in_double():
+        module, x = module.double(), x.double()
+        net = converted(module)
+        trained = parameters(module)
+        assume(len(trained) == len(net.state_dict()))  # a missing bias is trained here alone
+        engine = sg.Engine(net, LOSSES[loss][0], settings_, precision="float64")
+        stepper = make(list(trained.values()))
+        for _ in range(5):
+            spikes, membranes, nearest = run(module, x, num_steps)
+            assume(nearest > 1e-7)
+            expected = value(loss, spikes, membranes, y)
+            assume(bool(torch.isfinite(expected)))
+            stepper.zero_grad()
+            expected.backward()
+            # Adam's first steps have the size of the rate, whatever rounding has made of a gradient of 0.
+            assume(all(p.grad is None or bool(((p.grad == 0) | (p.grad.abs() > 1e-7)).all()) for p in trained.values()))
+            for parameter in trained.values():  # the library treats it as zero
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            stepper.step()
+            report = engine.train_step(x.numpy(), y.numpy(), num_steps)
+            assert abs(report.loss - float(expected.detach())) <= 1e-8 * max(abs(float(expected.detach())), 1e-3)
+            # The ranges to which the library clamps are snnTorch's, but it clamps as it runs.
+            for name, parameter in trained.items():
+                if name.startswith("lif"):
+                    high = np.inf if name.endswith("threshold") else 1.0
+                    assume(bool(((parameter > 1e-3) & (parameter < high)).all()))
+        for name, tensor in engine.state_dict().items():
+            near(tensor, trained[name].detach().numpy(), 1e-7, name)
+
+
+@settings(DRAWN, max_examples=max(EXAMPLES // 10, 10))
+@given(modules())
+def test_there_and_back(drawn):
+    module, x, y, num_steps = drawn
+    with in_double():
+        module = module.double()
+        net = converted(module)
+        back = sg.to_snntorch(net)
+        # Twice the same network.
+        assert converted(back).state_dict().keys() == net.state_dict().keys()
+        for name, tensor in converted(back).state_dict().items():
+            assert np.array_equal(tensor, net.state_dict()[name])
+        assert converted(back).layers == net.layers
+        # And the same numbers, called step by step as they come.
+        expected, _, nearest = run(module, x.double(), num_steps)
+        assume(nearest > 1e-9)
+        for part in back:
+            if hasattr(part, "reset_mem"):
+                part.reset_mem()
+        steps = [back(x.double()) for _ in range(num_steps)]
+        assert np.array_equal(torch.stack([spk for spk, *_ in steps]).detach(), expected[-1].detach())
+
+
+def test_sample_is_compared():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 9), snn.Leaky(0.9), torch.nn.Linear(9, 4), snn.Leaky(0.8))
+    net = sg.from_snntorch(module, sample=torch.rand(3, 1, 4, 4) * 4)
+    assert net.sizes == [16, 9, 4]
+    # Where a membrane stays above the threshold after its reset, reset_delay=False is a rule of its own.
+    strange = torch.nn.Sequential(
+        torch.nn.Linear(1, 1), snn.Leaky(0.9), torch.nn.Linear(1, 1), snn.Leaky(0.9, reset_delay=False)
+    )
+    with torch.no_grad():
+        for linear, weight, bias in ((strange[0], 1.0, 0.0), (strange[2], 2.2, 0.2)):
+            linear.weight.fill_(weight)
+            linear.bias.fill_(bias)
+    with pytest.warns(UserWarning, match="reset_delay=False"), pytest.raises(sg.UnsupportedError, match="spikes of the sample differ"):
+        sg.from_snntorch(strange, sample=torch.tensor([[0.5]]))
+
+
+class LeakySurrogate(torch.nn.Module):
+    """The neuron of tutorial 5, as it is written there."""
+
+    def __init__(self, beta, threshold=1.0):
+        super().__init__()
+        self.beta = beta
+        self.threshold = threshold
+        self.spike_gradient = self.ATan.apply
+
+    def forward(self, input_, mem):
+        spk = self.spike_gradient((mem - self.threshold))
+        reset = (self.beta * spk * self.threshold).detach()
+        mem = self.beta * mem + input_ - reset
+        return spk, mem
+
+    @staticmethod
+    class ATan(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, mem):
+            spk = (mem > 0).float()
+            ctx.save_for_backward(mem)
+            return spk
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            (mem,) = ctx.saved_tensors
+            return 1 / (1 + (np.pi * mem).pow_(2)) * grad_output
+
+
+def test_tutorial_class_both_ways():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 9), LeakySurrogate(0.95), torch.nn.Linear(9, 4), LeakySurrogate(0.95))
+    net = sg.from_snntorch(module, sample=torch.rand(3, 6) * 3)
+    assert net.layers[0] == sg.Leaky(9, beta=0.95)
+    back = sg.to_snntorch(net)
+    again = sg.from_snntorch(back, sample=torch.rand(3, 6) * 3)
+    assert again.layers == net.layers
+    x = torch.rand(3, 6) * 3
+    found = sg.Engine(net, device="cpu").forward(x.numpy(), 15)
+    spikes = torch.stack([back(x)[0] for _ in range(15)]).detach().numpy()
+    assert np.array_equal(found.spk[-1], spikes)
+
+
+def test_modules_in_a_class():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1 = torch.nn.Linear(4, 5)
+            self.lif1 = snn.Leaky(0.9)
+            self.fc2 = torch.nn.Linear(5, 2)
+            self.lif2 = snn.Leaky(0.9)
+
+    assert sg.from_snntorch(Net()).sizes == [4, 5, 2]
+
+
+def one(*parts):
+    return torch.nn.Sequential(*parts)
+
+
+@pytest.mark.parametrize(
+    "module, named",
+    [
+        (torch.nn.Conv2d(1, 2, 3), "Conv2d"),
+        (one(torch.nn.Linear(2, 2)), "module 0 has no neurons"),
+        (one(snn.Leaky(0.9)), "module 0 has no linear layer"),
+        (one(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2), snn.Leaky(0.9)), "module 1 follows module 0"),
+        (one(torch.nn.Linear(2, 3), snn.Leaky(0.9), torch.nn.Linear(2, 2), snn.Leaky(0.9)), "2 inputs; expected 3"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, inhibition=True)), "inhibition"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, surrogate_disable=True)), "surrogate_disable"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, graded_spikes_factor=2.0)), "graded_spikes_factor"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, learn_graded_spikes_factor=True)), "graded_spikes_factor"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, state_quant=lambda x: x)), "state_quant"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, spike_grad=surrogate.LSO())), "LSO"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, spike_grad=surrogate.triangular(threshold=2))), "triangular"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, spike_grad=lambda x: x)), "surrogate"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(torch.ones(3) * 0.9)), "beta has shape"),
+        (one(torch.nn.Linear(2, 2), snn.Leaky(1.5, learn_beta=True)), "beta is"),
+        (one(torch.nn.Linear(2, 2), snn.RLeaky(0.9, linear_features=2)), "RLeaky"),
+        (one(torch.nn.Linear(2, 2), snn.Alpha(0.9, 0.8)), "Alpha"),
+        (one(torch.nn.Linear(2, 2), torch.nn.ReLU(), snn.Leaky(0.9)), "ReLU"),
+        (one(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5), snn.Leaky(0.9)), "training mode"),
+        (one(torch.nn.Flatten(0), torch.nn.Linear(2, 2), snn.Leaky(0.9)), "Flatten"),
+        (one(), "no layers|the module"),
+    ],
+)
+def test_what_has_no_counterpart_is_named(module, named):
+    with pytest.raises(sg.UnsupportedError, match=named):
+        sg.from_snntorch(module)
+
+
+@pytest.mark.parametrize(
+    "layer, named",
+    [
+        (sg.Leaky(2, 0.9, reset="zero"), "fire_then_integrate"),
+        (sg.Leaky.snntorch(2, 0.9, detach_reset=False), "detach_reset"),
+        (sg.Synaptic.spytorch(2, 0.9, 0.8), "fire_then_integrate"),
+        (sg.Synaptic(2, 0.9, 0.8, gain=0.5), "gain 1"),
+        (sg.Synaptic(2, 0.9, 0.8, old_current=True), "new current"),
+    ],
+)
+def test_what_snntorch_lacks_is_named(layer, named):
+    with pytest.raises(sg.UnsupportedError, match=named):
+        sg.to_snntorch(sg.Network(3, [layer]))
