@@ -100,6 +100,9 @@ const DIGITS: usize = 8;
 /// The tensor of each batch's learning rate, `[batches]`.
 const RATES: &str = "history.batch.learning_rate";
 
+/// The tensor of each batch's number of time steps, `[batches]`; missing if all are the trainer's.
+const STEPS: &str = "history.batch.num_steps";
+
 /// The tensors of measured gradients: norms `[M, layers]`, and their batches `[M]`, counted from 0
 /// over all epochs.
 const NORMS: &str = "history.batch.gradient_norms";

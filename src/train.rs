@@ -50,8 +50,7 @@ pub struct Trainer {
     /// Samples per batch; 128 by default. The last partial batch of an epoch is dropped (each
     /// epoch is shuffled anew).
     pub batch_size: usize,
-    /// Time steps `T` of a constant input; 25 by default. Sequences have their own, and then
-    /// [`inactive_layers`](Self::inactive_layers) alone reads this number: set it to theirs.
+    /// Time steps `T` of a constant input; 25 by default. Sequences have their own.
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
@@ -104,16 +103,19 @@ pub struct BatchRecord {
     pub step_time: Duration,
     /// Learning rate of the update, with [`Trainer::truncate`] of the first.
     pub learning_rate: f64,
+    /// Time steps `T`.
+    pub num_steps: usize,
 }
 
 impl BatchRecord {
-    /// The record of a batch, for the history of a loop of one's own; both numbers count from 0.
+    /// The record of a batch, for the history of a loop of one's own; epoch and batch count from 0.
     pub fn new(
         epoch: usize,
         batch: usize,
         report: StepReport,
         step_time: Duration,
         learning_rate: f64,
+        num_steps: usize,
     ) -> Self {
         BatchRecord {
             epoch,
@@ -121,6 +123,7 @@ impl BatchRecord {
             report,
             step_time,
             learning_rate,
+            num_steps,
         }
     }
 }
@@ -488,6 +491,8 @@ impl Trainer {
         let starts = self.starts(&network)?;
         drop(network);
         let (mut batch, mut next) = (OwnedSamples::default(), OwnedSamples::default());
+        let earlier = history.batches.iter();
+        let mut updates: usize = earlier.map(|b| self.updates_per_batch(b.num_steps)).sum();
         for epoch in from.epoch..self.epochs {
             let started = Stopwatch::start();
             let first = if epoch == from.epoch { from.batch } else { 0 };
@@ -509,13 +514,16 @@ impl Trainer {
                     engine.prefetch(next.samples(self.num_steps))?;
                 }
                 let learning_rate = engine.learning_rate();
-                let report = self.train_on(engine, &batch, &starts, history.batches.len())?;
+                let report = self.train_on(engine, &batch, &starts, updates)?;
+                let num_steps = batch.num_steps(self.num_steps);
+                updates += self.updates_per_batch(num_steps);
                 let record = BatchRecord {
                     epoch,
                     batch: index,
                     report,
                     step_time: step.elapsed(),
                     learning_rate,
+                    num_steps,
                 };
                 history.batches.push(record.clone());
                 let event = Event::Batch {

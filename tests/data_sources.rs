@@ -10,11 +10,11 @@ use std::{cell::RefCell, ops::ControlFlow, time::Duration};
 use engines::Make;
 use ndarray::{Array2, Array3, Axis, s};
 use spikegrad::{
-    Adam, CpuEngine, Engine, Error, History, Input, Leaky, Loss, Network, Quantity, Record,
-    Trainer,
+    Adam, Checkpoint, CpuEngine, Engine, Error, History, Input, Leaky, Loss, Network, Quantity,
+    Record, Trainer,
     data::{Data, Dataset, Draw, InMemory, OwnedInput, OwnedSamples, OwnedTargets, from_fn},
     metrics::{mean_absolute_error, mean_squared_error},
-    train::{BatchRecord, EarlyStopping, EpochRecord, Event},
+    train::{Activity, BatchRecord, EarlyStopping, EpochRecord, Event},
 };
 
 const SAMPLES: usize = 22;
@@ -198,9 +198,14 @@ fn runs_are_loops_and_resume() {
                 };
                 let report = report.unwrap();
                 losses.push(report.loss);
-                by_hand
-                    .batches
-                    .push(BatchRecord::new(epoch, index, report, Duration::ZERO, lr));
+                by_hand.batches.push(BatchRecord::new(
+                    epoch,
+                    index,
+                    report,
+                    Duration::ZERO,
+                    lr,
+                    10,
+                ));
             }
             let mean = losses.iter().sum::<f64>() / losses.len() as f64;
             let validation = trainer.evaluate(&mut looped, &data).unwrap();
@@ -598,7 +603,14 @@ fn a_history_of_ones_own_goes_into_checkpoints() {
     });
     let mut by_hand = History::default();
     for b in stopped.unwrap().batches {
-        let record = BatchRecord::new(b.epoch, b.batch, b.report, b.step_time, b.learning_rate);
+        let record = BatchRecord::new(
+            b.epoch,
+            b.batch,
+            b.report,
+            b.step_time,
+            b.learning_rate,
+            b.num_steps,
+        );
         by_hand.batches.push(record);
     }
     let mean = by_hand.batches.iter().map(|b| b.report.loss).sum::<f64>() / 4.0;
@@ -661,4 +673,49 @@ fn values_are_read_out() {
             .starts_with("values found has shape [3, 2]"),
         "{error}"
     );
+}
+
+/// Sequences have their own number of steps: in records, in checkpoints, and where layers are saturated.
+#[test]
+fn records_have_the_steps_of_their_batches() {
+    let always = Leaky::new(0.5).threshold(1e-3);
+    let mut network: Network = Network::builder(1).layer(2, always).build().unwrap();
+    let bias = ndarray::array![9.0, 9.0];
+    network
+        .set_parameter("fc1.bias", bias.view().into_dyn())
+        .unwrap();
+    let mut engine = CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(0.0)).unwrap();
+    // 4 and 6 steps; the trainer's own number is 25.
+    let data = from_fn(8, |draw, batch| {
+        let steps = 4 + 2 * (draw.indices[0] % 2);
+        batch.sequence([steps, draw.indices.len(), 1]).fill(1.0);
+        batch
+            .classes()
+            .extend(draw.indices.iter().map(|index| index % 2));
+        Ok(())
+    });
+    let trainer = Trainer {
+        epochs: 1,
+        batch_size: 1,
+        ..Trainer::default()
+    };
+    let history = trainer
+        .fit(&mut engine, &data, None, |_, _| {
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    let steps: Vec<usize> = history.batches.iter().map(|b| b.num_steps).collect();
+    assert_eq!(steps.iter().filter(|&&steps| steps == 4).count(), 4);
+    assert_eq!(steps.iter().filter(|&&steps| steps == 6).count(), 4);
+    // A neuron that fires from the second step on fires at 3 of 4.
+    let [layer] = trainer.inactive_layers(&history, 0)[..] else {
+        panic!("{:?}", trainer.inactive_layers(&history, 0));
+    };
+    assert_eq!((layer.activity, layer.num_steps), (Activity::Saturated, 6));
+
+    let checkpoint = Checkpoint::new(&mut engine, &trainer, &history).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    checkpoint.save(dir.path()).unwrap();
+    let found = Checkpoint::load(dir.path()).unwrap().unwrap();
+    assert_eq!(found.checkpoint.history.batches, history.batches);
 }

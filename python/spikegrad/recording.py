@@ -82,6 +82,7 @@ class BatchRecord:
     report: StepReport
     seconds: float
     learning_rate: float
+    num_steps: int
 
 
 @dataclass(frozen=True)

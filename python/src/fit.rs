@@ -489,6 +489,7 @@ fn py_batch<'py>(py: Python<'py>, record: &BatchRecord) -> PyResult<Bound<'py, P
         report,
         record.step_time.as_secs_f64(),
         record.learning_rate,
+        record.num_steps,
     );
     py.import("spikegrad.recording")?
         .getattr("BatchRecord")?
@@ -553,6 +554,7 @@ pub fn rust_history(history: &Bound<'_, PyAny>) -> PyResult<History> {
             rust_report(&record.getattr("report")?)?,
             seconds(&record)?,
             record.getattr("learning_rate")?.extract()?,
+            record.getattr("num_steps")?.extract()?,
         ));
     }
     for record in history.getattr("epochs")?.try_iter()? {

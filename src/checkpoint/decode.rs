@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, path::Path};
 use safetensors::SafeTensors;
 
 use super::{
-    Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, RATES, VERSION, encode,
+    Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, RATES, STEPS, VERSION, encode,
     file_tensors::FileTensors,
     optimizer::optimizer,
     text::{self, CUSTOM, LAYER, SETTING, TRUNCATE},
@@ -126,7 +126,7 @@ fn later(version: u32) -> Unfit {
 /// Every version of the format.
 ///
 /// Version 2 added optimizers beside Adam, their schedules and groups, batches in parts, the learning
-/// rate of each batch, and windows of steps.
+/// rate of each batch, its time steps where they differ, and windows of steps.
 fn of_version(
     version: u32,
     mut fields: Fields,
@@ -158,7 +158,8 @@ fn of_version(
         batch: fields.parse("position.batch", "a whole number")?,
     };
     let constant = (version == 1).then(|| optimizer.rule.lr());
-    let history = history(&mut tensors, network.layers().len(), constant)?;
+    let layers = network.layers().len();
+    let history = history(&mut tensors, layers, constant, trainer.num_steps)?;
     if !history.batches.is_empty() && history.position() != position {
         return Err(Unfit {
             what: "position".into(),
@@ -233,11 +234,13 @@ fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
     Ok(Some(objective))
 }
 
-/// The history; `constant` is the learning rate of all batches in a file without one for each.
+/// The history; `constant` is the learning rate of all batches in a file without one for each, and
+/// `num_steps` the time steps.
 fn history(
     tensors: &mut FileTensors<'_, '_>,
     layers: usize,
     constant: Option<f64>,
+    num_steps: usize,
 ) -> Result<History, Unfit> {
     let mut history = History::default();
     let epochs = tensors.whole("history.batch.epoch", None)?;
@@ -248,11 +251,15 @@ fn history(
         Some(rate) => vec![rate; epochs.len()],
         None => tensors.f64(RATES, count)?,
     };
+    let steps = match tensors.0.contains_key(STEPS) {
+        true => tensors.whole(STEPS, count)?,
+        false => vec![num_steps; epochs.len()],
+    };
     let mut reports = reports(tensors, "history.batch", epochs.len(), layers)?;
     gradient_norms(tensors, &mut reports, layers)?;
     let records = epochs.into_iter().zip(batches).zip(reports);
-    let records = records.zip(times.into_iter().zip(rates));
-    for (((epoch, batch), report), (step_time, learning_rate)) in records {
+    let records = records.zip(times.into_iter().zip(rates)).zip(steps);
+    for ((((epoch, batch), report), (step_time, learning_rate)), num_steps) in records {
         let Some(report) = report else {
             return Err(Unfit {
                 what: format!("history, batch {} of all", history.batches.len()),
@@ -266,6 +273,7 @@ fn history(
             report,
             step_time,
             learning_rate,
+            num_steps,
         });
     }
 

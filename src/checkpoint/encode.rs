@@ -19,8 +19,8 @@ use crc32fast::Hasher;
 use ndarray::ArrayViewD;
 
 use super::{
-    CHECKSUM, Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, Position, RATES, VERSION, optimizer,
-    text,
+    CHECKSUM, Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, Position, RATES, STEPS, VERSION,
+    optimizer, text,
 };
 use crate::{
     Error, History, Result, StepReport,
@@ -182,7 +182,7 @@ fn check(checkpoint: &Checkpoint) -> Result<()> {
 /// come first, so that each is aligned.
 fn tensors<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<Tensor<'a>>> {
     let network = &checkpoint.network;
-    let mut tensors = history(&checkpoint.history, network.layers().len())?;
+    let mut tensors = history(checkpoint, network.layers().len())?;
     let named = |prefix: String| {
         move |(name, values): (String, ArrayViewD<'a, f32>)| Tensor {
             name: format!("{prefix}{name}"),
@@ -200,7 +200,8 @@ fn tensors<'a>(checkpoint: &'a Checkpoint) -> Result<Vec<Tensor<'a>>> {
 }
 
 /// The history, one tensor for each column.
-fn history<'a>(history: &History, layers: usize) -> Result<Vec<Tensor<'a>>> {
+fn history<'a>(checkpoint: &Checkpoint, layers: usize) -> Result<Vec<Tensor<'a>>> {
+    let history = &checkpoint.history;
     let (batches, epochs) = (&history.batches, &history.epochs);
     let mut tensors = vec![
         whole("history.batch.epoch", batches.iter().map(|b| b.epoch)),
@@ -216,6 +217,10 @@ fn history<'a>(history: &History, layers: usize) -> Result<Vec<Tensor<'a>>> {
             epochs.iter().map(|e| e.train_loss),
         )?,
     ];
+    let mut steps = batches.iter().map(|b| b.num_steps);
+    if steps.any(|steps| steps != checkpoint.trainer.num_steps) {
+        tensors.push(whole(STEPS, batches.iter().map(|b| b.num_steps)));
+    }
     let reports = batches.iter().map(|b| Some(&b.report)).collect();
     columns(&mut tensors, "history.batch", reports, layers)?;
     gradient_norms(&mut tensors, history, layers);

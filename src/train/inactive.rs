@@ -16,7 +16,7 @@ pub struct InactiveLayer {
     pub activity: Activity,
     /// Mean firing rate over the epoch, in spikes per neuron and step.
     pub firing_rate: f64,
-    /// Steps of the run.
+    /// Steps of the epoch's longest batch.
     pub num_steps: usize,
 }
 
@@ -59,7 +59,7 @@ impl Trainer {
     /// The layers that were silent or saturated in every batch of an epoch in `history`, from the
     /// input up.
     pub fn inactive_layers(&self, history: &History, epoch: usize) -> Vec<InactiveLayer> {
-        let possible = match self.num_steps {
+        let possible = |num_steps: usize| match num_steps {
             0 | 1 => 1.0,
             steps => (steps - 1) as f64 / steps as f64,
         };
@@ -69,9 +69,13 @@ impl Trainer {
         };
         let inactive = |layer: usize| {
             let rates = batches.clone().map(|b| b.report.firing_rate[layer]);
+            let mut steps = batches.clone().map(|b| b.num_steps);
             let activity = if rates.clone().all(|rate| rate < 1e-4) {
                 Activity::Silent
-            } else if rates.clone().all(|rate| rate > 0.9 * possible) {
+            } else if rates
+                .clone()
+                .all(|rate| rate > 0.9 * possible(steps.next().unwrap_or(0)))
+            {
                 Activity::Saturated
             } else {
                 return None;
@@ -81,7 +85,7 @@ impl Trainer {
                 layer: layer + 1,
                 activity,
                 firing_rate: rates.sum::<f64>() / count,
-                num_steps: self.num_steps,
+                num_steps: batches.clone().map(|b| b.num_steps).max().unwrap_or(0),
             })
         };
         (0..layers).filter_map(inactive).collect()

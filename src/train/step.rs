@@ -31,8 +31,7 @@ impl Trainer {
         states.collect()
     }
 
-    /// Trains on a batch, the one after `done` others of the run (of as many steps each, for the number of
-    /// the update in an error). The report of several windows is that of all their steps, but for the
+    /// Trains on a batch after `done` updates of the run, for the number of the update in an error. The report of several windows is that of all their steps, but for the
     /// correct answers and gradient norms, which are the last's.
     pub(super) fn train_on(
         &self,
@@ -59,7 +58,7 @@ impl Trainer {
                     1 => error,
                     _ => at(error, || format!("in the window from step {before} on")),
                 };
-                in_update(error, done * windows + window + 1)
+                in_update(error, done + window + 1)
             })?;
             report = Some(match report {
                 Some(report) => report.then(before, &trained, own, sums),
