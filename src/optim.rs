@@ -269,7 +269,8 @@ impl<F: Float> Optimizer<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if the rule keeps something else; then nothing changes.
+    /// [`Error::InvalidParameter`] if the rule keeps something else, or for a negative mean of squares or
+    /// maximum; [`Error::NonFinite`] for NaN or infinity. Then nothing changes.
     pub fn set_state<'n>(
         &mut self,
         steps: u64,
@@ -283,6 +284,16 @@ impl<F: Float> Optimizer<F> {
         if names != expected {
             let what = format!("state of the optimizer after {steps} updates");
             return Err(Error::parameter(what, listed(&names), listed(expected)));
+        }
+        for (name, kept) in names.iter().zip(&kept) {
+            for (tensor, values) in kept.tensors() {
+                let what = format!("{name} of {tensor}");
+                check_finite(&what, values.iter())?;
+                let negative = values.iter().find(|x| **x < F::zero());
+                if let (true, Some(found)) = (NEVER_NEGATIVE.contains(name), negative) {
+                    return Err(Error::parameter(what, found, "numbers of at least 0"));
+                }
+            }
         }
         (self.step, self.kept, self.kept_names) = (steps, kept, expected);
         Ok(())
@@ -419,6 +430,9 @@ impl<F: Float> Optimizer<F> {
         network.check_finite(&format!(" after update {}", self.step))
     }
 }
+
+/// Those of the numbers kept that are means of squares, or maxima of magnitudes.
+const NEVER_NEGATIVE: [&str; 2] = ["exp_avg_sq", "exp_inf"];
 
 /// What a rule keeps, for messages.
 fn listed(names: &[&str]) -> String {

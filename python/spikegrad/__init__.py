@@ -11,7 +11,17 @@ from typing import Union
 
 from . import datasets, plot
 from ._snntorch import from_snntorch, to_snntorch
-from ._spikegrad import Engine, Network, Predictor, State, __version__, _save_network, gradcheck, load
+from ._spikegrad import (
+    Engine,
+    Network,
+    Predictor,
+    State,
+    __version__,
+    _forked,
+    _save_network,
+    gradcheck,
+    load,
+)
 from .errors import (
     DeviceError,
     Error,
@@ -101,6 +111,10 @@ __all__ = [
     "save",
     "to_snntorch",
 ]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def save(model: Union[Network, Engine], path: Union[str, "os.PathLike[str]"], precision: str = "") -> None:

@@ -18,7 +18,7 @@ PerNeuron = Union[float, Sequence[float], "np.ndarray[Any, Any]"]
 """One value for the whole layer, or one for each of its neurons."""
 
 
-def _per_neuron(value: Any) -> float | Tuple[float, ...]:
+def _per_neuron(value: Any) -> Union[float, Tuple[float, ...]]:
     """A float, or a tuple of one for each neuron."""
     array = np.asarray(value, dtype=np.float64)
     if array.ndim == 0:
@@ -33,6 +33,8 @@ class Layer:
 
     kind: ClassVar[str] = ""
     neurons: int
+    dynamics: str
+    reset: str
     _constants: ClassVar[Tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Optional, Sequence, Tuple
 
 from ._spikegrad import schedule_rate
 
@@ -40,14 +40,14 @@ class Schedule:
 
     @classmethod
     def cosine(cls, updates: int, least: float = 0.0) -> Schedule:
-        """Along a cosine down to ``least`` in so many updates: ``CosineAnnealingLR``."""
+        """Along a cosine down to ``least`` in so many updates: ``CosineAnnealingLR``, but it stays there."""
         return cls("cosine", (updates, least))
 
     @classmethod
     def one_cycle(
         cls, updates: int, rise: float = 0.3, start_factor: float = 25.0, end_factor: float = 1e4
     ) -> Schedule:
-        """Up and down once in so many updates: ``OneCycleLR``."""
+        """Up and down once in so many updates: ``OneCycleLR`` with ``cycle_momentum=False``."""
         return cls("one_cycle", (updates, rise, start_factor, end_factor))
 
     def warmup(self, updates: int) -> Schedule:
@@ -59,19 +59,24 @@ class Schedule:
         return schedule_rate(self, base, made)
 
 
-@dataclass(frozen=True)
 class Optimizer:
-    """The base of the optimizers.
+    """The base of the optimizers. All of them take, by keyword:
 
-    All of them take, by keyword: ``schedule``; ``groups``, pairs of names of tensors and an optimizer of the
-    same class with their settings; ``clip_norm``, the largest norm of all gradients together.
+    ``schedule``: the learning rate of each update. ``groups``: pairs of names of tensors and an optimizer of the same
+    class with settings of their own. ``clip_norm``: the largest norm of all gradients together.
     """
 
     kind: ClassVar[str] = ""
-    lr: float = 1e-3
-    schedule: Schedule = field(default=Schedule())
-    groups: Sequence[Tuple[Sequence[str], Any]] = ()
-    clip_norm: float | None = None
+    lr: float
+    schedule: Schedule
+    groups: Sequence[Tuple[Sequence[str], Any]]
+    clip_norm: Optional[float]
+
+    def __post_init__(self) -> None:
+        if hasattr(self, "betas"):
+            object.__setattr__(self, "betas", tuple(self.betas))
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(f"schedule is {self.schedule!r}; expected a Schedule")
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,13 @@ class SGD(Optimizer):
     0.9
     """
 
+    lr: float = 1e-3
     momentum: float = 0.0
-    nesterov: bool = False
     weight_decay: float = 0.0
+    nesterov: bool = False
+    schedule: Schedule = Schedule()
+    groups: Sequence[Tuple[Sequence[str], Any]] = ()
+    clip_norm: Optional[float] = None
     kind: ClassVar[str] = "sgd"
 
 
@@ -92,9 +101,13 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """``torch.optim.Adam``."""
 
+    lr: float = 1e-3
     betas: Tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    schedule: Schedule = Schedule()
+    groups: Sequence[Tuple[Sequence[str], Any]] = ()
+    clip_norm: Optional[float] = None
     kind: ClassVar[str] = "adam"
 
 
@@ -102,9 +115,13 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """``torch.optim.AdamW``."""
 
+    lr: float = 1e-3
     betas: Tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.01
+    schedule: Schedule = Schedule()
+    groups: Sequence[Tuple[Sequence[str], Any]] = ()
+    clip_norm: Optional[float] = None
     kind: ClassVar[str] = "adamw"
 
 
@@ -116,4 +133,7 @@ class Adamax(Optimizer):
     betas: Tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    schedule: Schedule = Schedule()
+    groups: Sequence[Tuple[Sequence[str], Any]] = ()
+    clip_norm: Optional[float] = None
     kind: ClassVar[str] = "adamax"

@@ -9,6 +9,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from ._spikegrad import (
+    Engine,
     Network,
     _plot_accuracy,
     _plot_gradients,
@@ -109,7 +110,7 @@ def raster(
 
 def traces(
     recording: Recording,
-    network: Network,
+    network: Union[Network, Engine],
     layer: int = -1,
     sample: int = 0,
     neurons: Optional[Sequence[int]] = None,
@@ -120,16 +121,19 @@ def traces(
 
     Args:
         recording: What ``forward`` returned.
-        network: The network, whose thresholds are drawn.
+        network: The network or engine, whose thresholds are drawn.
         layer: The layer, from 0; by default the output.
         sample: The sample, from 0.
         neurons: Up to 20 neurons; by default ten, spread over the layer.
-        target: The one of these that is drawn with emphasis.
+        target: A neuron that is drawn too, with emphasis.
         title: The title.
     """
     mem = _recorded(recording.mem, layer)
     shown = _spread(mem.shape[2], 10) if neurons is None else list(neurons)
+    if target is not None and target not in shown:
+        shown = sorted([*shown, target])
     index = layer % len(recording.mem)
+    network = network.network if isinstance(network, Engine) else network
     threshold = network.constants(index)["threshold"]
     each = threshold[shown] if len(threshold) > 1 else threshold
     kind = "output" if index + 1 == len(recording.mem) else "neuron"

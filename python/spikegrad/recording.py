@@ -95,13 +95,17 @@ class EpochRecord:
     seconds: float
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The measurements of a run: what ``fit`` returns, or a loop of one's own collects."""
 
     batches: List[BatchRecord] = field(default_factory=list)
     epochs: List[EpochRecord] = field(default_factory=list)
     warnings: List[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        last = f", training loss {self.epochs[-1].train_loss:.4g} in the last" if self.epochs else ""
+        return f"<History of {len(self.batches)} batches, {len(self.epochs)} epochs{last}>"
 
     @property
     def losses(self) -> Array:

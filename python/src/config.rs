@@ -14,7 +14,7 @@ use spikegrad::{
 
 use crate::{
     arrays::{Number, shaped},
-    errors::{OrRaise, Raised, invalid},
+    errors::{OrRaise, invalid, keep},
 };
 
 /// The `kind` of a description; `expected` says what it has to be.
@@ -204,8 +204,8 @@ pub fn py_layer<'py>(
         .call((), Some(&settings))
 }
 
-/// The loss; an exception of one's own is kept in `raised`.
-pub fn loss<F: Number>(given: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Loss<F>> {
+/// The loss. An exception of one's own is raised where the call ends.
+pub fn loss<F: Number>(given: &Bound<'_, PyAny>) -> PyResult<Loss<F>> {
     let kind = kind(given, "a Loss, as CrossEntropyMembrane()")?;
     let quantity = || -> PyResult<Quantity> {
         let found: String = get(given, "quantity")?;
@@ -237,10 +237,9 @@ pub fn loss<F: Number>(given: &Bound<'_, PyAny>, raised: &Raised) -> PyResult<Lo
         "mse" => Loss::Mse(quantity()?),
         "mae" => Loss::Mae(quantity()?),
         "custom" => {
-            let (function, raised) = (given.getattr("function")?.unbind(), raised.clone());
+            let function = given.getattr("function")?.unbind();
             Loss::custom(move |recording, targets| {
-                Python::attach(|py| custom(function.bind(py), recording, targets))
-                    .map_err(|error| raised.keep(error))
+                Python::attach(|py| custom(function.bind(py), recording, targets)).map_err(keep)
             })
         }
         other => return Err(unknown(given.py(), "loss", other, "a loss of this package")),
@@ -435,6 +434,14 @@ pub fn optimizer<F: Number>(given: &Bound<'_, PyAny>) -> PyResult<Optimizer<F>> 
     optimizer.clip_norm = get(given, "clip_norm")?;
     for group in given.getattr("groups")?.try_iter()? {
         let (tensors, settings): (Vec<String>, Bound<'_, PyAny>) = group?.extract()?;
+        let own = schedule(&settings.getattr("schedule")?)?;
+        if own != Schedule::default() || !settings.getattr("clip_norm")?.is_none() {
+            let expected = "those of the optimizer alone, which hold for every group";
+            return Err(invalid(
+                given.py(),
+                format!("a group has a schedule or a clip_norm; expected {expected}"),
+            ));
+        }
         optimizer = optimizer.group(tensors, rule(&settings)?);
     }
     Ok(optimizer)

@@ -14,8 +14,9 @@ use spikegrad::{
 use crate::{
     arrays::{HeldInput, HeldTargets, dict, fill},
     config,
-    errors::{OrRaise, Raised, detached, invalid},
+    errors::{OrRaise, detached, exception, invalid},
     fit::{self, Run},
+    fork,
     network::{Network, unknown_precision},
     predictor::Predictor,
     run,
@@ -63,7 +64,6 @@ macro_rules! with_core {
 #[pyclass(frozen, module = "spikegrad")]
 pub struct Engine {
     core: Core,
-    raised: Raised,
     loss: Py<PyAny>,
     optimizer: Mutex<Py<PyAny>>,
     device: String,
@@ -84,11 +84,53 @@ pub fn py_report<'py>(py: Python<'py>, report: &StepReport) -> PyResult<Bound<'p
         ))
 }
 
+/// The inputs and targets of a validation set.
+fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let mut both = pair.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+    match (both.pop(), both.pop(), both.len()) {
+        (Some(y), Some(x), 0) => Ok((x, y)),
+        _ => Err(invalid(
+            pair.py(),
+            "validation is not a pair; expected (x, y)",
+        )),
+    }
+}
+
+/// A copy of the accumulated gradients. An edit that fails leaves the engine as it was.
+fn accumulated<F: Kept>(shared: &Shared<F>) -> spikegrad::Result<Gradients<F>> {
+    let mut found = None;
+    let read = shared.call(|engine| {
+        engine.gradients_mut(&mut |gradients| {
+            found = Some(gradients.clone());
+            Err(spikegrad::Error::callback("read"))
+        })
+    });
+    let missing = || {
+        read.err()
+            .unwrap_or_else(|| spikegrad::Error::callback("no gradients"))
+    };
+    found.ok_or_else(missing)
+}
+
 impl Engine {
     fn optimizer_slot(&self) -> std::sync::MutexGuard<'_, Py<PyAny>> {
         self.optimizer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the learning rate in the optimizer's description.
+    fn describe_rate(&self, py: Python<'_>, lr: f64) -> PyResult<()> {
+        let described = self.optimizer(py);
+        if described.bind(py).getattr("lr")?.extract::<f64>()? == lr {
+            return Ok(());
+        }
+        let changes = PyDict::new(py);
+        changes.set_item("lr", lr)?;
+        let replace = py.import("dataclasses")?.getattr("replace")?;
+        let changed = replace.call((described,), Some(&changes))?;
+        *self.optimizer_slot() = changed.unbind();
+        Ok(())
     }
 
     /// Runs a call on samples, and replaces the state if there is one.
@@ -115,9 +157,7 @@ impl Engine {
         let samples = input.view().with(targets.view());
         let mut shared = shared.clone();
         let carried = numbers.as_mut();
-        let report = detached(py, &self.raised, move || {
-            step(&mut shared, carried, samples)
-        })?;
+        let report = detached(py, move || step(&mut shared, carried, samples))?;
         if let Some((state, numbers)) = state.zip(numbers) {
             state.replace(numbers);
         }
@@ -141,19 +181,20 @@ impl Engine {
         let default = |module: &str, class: &str| py.import(module)?.getattr(class)?.call0();
         let loss = loss.map_or_else(|| default("spikegrad.loss", "CrossEntropyMembrane"), Ok)?;
         let optimizer = optimizer.map_or_else(|| default("spikegrad.optim", "Adam"), Ok)?;
-        let (raised, network) = (Raised::default(), &network.get().0);
+        let network = &network.get().0;
+        fork::begin().or_raise(py)?;
         let own_read_out;
         let core = match precision {
             "float32" => {
                 let objective = Objective {
-                    loss: config::loss::<f32>(&loss, &raised)?,
+                    loss: config::loss::<f32>(&loss)?,
                     rate_l1,
                 };
                 own_read_out = objective.loss.read_out();
                 let optimizer = config::optimizer::<f32>(&optimizer)?;
                 let on: Device = device.parse::<Device>().or_raise(py)?;
                 let made = py.detach(|| on.engine(network.cast(), objective, optimizer));
-                Core::F32(Shared::new(made.or_raise(py)?))
+                Core::F32(Shared::new(made.or_raise(py)?, network.outputs()))
             }
             "float64" => {
                 if !matches!(device, "auto" | "cpu") {
@@ -162,19 +203,18 @@ impl Engine {
                     return Err(invalid(py, message));
                 }
                 let objective = Objective {
-                    loss: config::loss::<f64>(&loss, &raised)?,
+                    loss: config::loss::<f64>(&loss)?,
                     rate_l1,
                 };
                 own_read_out = objective.loss.read_out();
                 let optimizer = config::optimizer::<f64>(&optimizer)?;
                 let made = ReferenceEngine::new(network.clone(), objective, optimizer);
-                Core::F64(Shared::new(Box::new(made.or_raise(py)?)))
+                Core::F64(Shared::new(Box::new(made.or_raise(py)?), network.outputs()))
             }
             other => return Err(unknown_precision(py, other)),
         };
         Ok(Engine {
             core,
-            raised,
             loss: loss.unbind(),
             optimizer: Mutex::new(optimizer.unbind()),
             device: device.into(),
@@ -239,7 +279,6 @@ impl Engine {
     ) -> PyResult<(f64, Bound<'py, PyDict>)> {
         fn of<'py, F: Kept>(
             shared: &Shared<F>,
-            raised: &Raised,
             x: &Bound<'py, PyAny>,
             y: &Bound<'py, PyAny>,
             num_steps: Option<usize>,
@@ -251,10 +290,10 @@ impl Engine {
             );
             let samples = input.view().with(targets.view());
             let mut shared = shared.clone();
-            let (loss, gradients) = detached(py, raised, move || shared.gradients(samples))?;
+            let (loss, gradients) = detached(py, move || shared.gradients(samples))?;
             Ok((loss, dict(py, gradients.tensors())?))
         }
-        with_core!(&self.core, shared => of(shared, &self.raised, x, y, num_steps))
+        with_core!(&self.core, shared => of(shared, x, y, num_steps))
     }
 
     /// Runs the network and records spikes and membranes ``[T, B, N]``: of ``record="all"`` layers, of the
@@ -268,7 +307,7 @@ impl Engine {
         state: Option<&State>,
     ) -> PyResult<Bound<'py, PyAny>> {
         with_core!(&self.core, shared => {
-            run::forward(shared, &self.raised, x, num_steps, record, state)
+            run::forward(shared, x, num_steps, record, state)
         })
     }
 
@@ -282,7 +321,7 @@ impl Engine {
         read_out: Option<&str>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let by = run::read_out(x.py(), read_out, self.read_out)?;
-        with_core!(&self.core, shared => run::classify(shared, &self.raised, x, num_steps, by))
+        with_core!(&self.core, shared => run::classify(shared, x, num_steps, by))
     }
 
     /// Each sample's scores, ``[B, N]``: the spike counts, or the membranes summed over time.
@@ -294,30 +333,20 @@ impl Engine {
         read_out: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let by = run::read_out(x.py(), read_out, self.read_out)?;
-        with_core!(&self.core, shared => run::scores(shared, &self.raised, x, num_steps, by))
+        with_core!(&self.core, shared => run::scores(shared, x, num_steps, by))
     }
 
     /// The second half of a training step: updates the parameters from the accumulated gradients, and clears
     /// them.
     fn update(&self, py: Python<'_>) -> PyResult<()> {
-        with_core!(&self.core, shared => {
-            let mut shared = shared.clone();
-            detached(py, &self.raised, move || shared.update())
-        })
+        with_core!(&self.core, shared => shared.run(py, |engine| engine.update()))
     }
 
     /// A copy of the accumulated gradients by name; zeros before the first :meth:`accumulate`.
     fn accumulated_gradients<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         fn of<'py, F: Kept>(py: Python<'py>, shared: &Shared<F>) -> PyResult<Bound<'py, PyDict>> {
-            let mut found: Option<Gradients<F>> = None;
-            let keep = &mut |gradients: &mut Gradients<F>| {
-                found = Some(gradients.clone());
-                Ok(())
-            };
-            shared
-                .call(|engine| engine.gradients_mut(keep))
-                .or_raise(py)?;
-            dict(py, found.as_ref().map_or_else(Vec::new, Gradients::tensors))
+            let found = detached(py, || accumulated(shared))?;
+            dict(py, found.tensors())
         }
         with_core!(&self.core, shared => of(py, shared))
     }
@@ -327,36 +356,40 @@ impl Engine {
     fn set_accumulated_gradients(&self, gradients: &Bound<'_, PyDict>) -> PyResult<()> {
         fn of<F: Kept>(shared: &Shared<F>, given: &Bound<'_, PyDict>) -> PyResult<()> {
             let py = given.py();
-            let network = shared.clone().to_network().or_raise(py)?;
-            let mut own = Gradients::zeros(&network);
+            let mut own = Gradients::zeros(&shared.run(py, |engine| engine.to_network())?);
             fill(own.tensors_mut(), given, "gradients")?;
-            let replace = &mut |gradients: &mut Gradients<F>| {
-                gradients.clone_from(&own);
-                Ok(())
-            };
-            shared
-                .call(|engine| engine.gradients_mut(replace))
-                .or_raise(py)
+            shared.run(py, |engine| {
+                engine.gradients_mut(&mut |gradients| {
+                    gradients.clone_from(&own);
+                    Ok(())
+                })
+            })
         }
         with_core!(&self.core, shared => of(shared, gradients))
     }
 
     /// Discards the accumulated gradients.
-    fn clear_gradients(&self) {
-        with_core!(&self.core, shared => shared.clone().clear_gradients());
+    fn clear_gradients(&self, py: Python<'_>) -> PyResult<()> {
+        with_core!(&self.core, shared => shared.run(py, |engine| {
+            engine.clear_gradients();
+            Ok(())
+        }))
     }
 
     /// Whether the reports of training steps have each layer's gradient norm; off by default, since it costs
     /// time.
     #[pyo3(signature = (on=true))]
-    fn measure_gradients(&self, on: bool) {
-        with_core!(&self.core, shared => shared.clone().measure_gradients(on));
+    fn measure_gradients(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        with_core!(&self.core, shared => shared.run(py, |engine| {
+            engine.measure_gradients(on);
+            Ok(())
+        }))
     }
 
     /// A copy of the trained tensors, in the engine's precision, under PyTorch's names.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         with_core!(&self.core, shared => {
-            let network = shared.clone().to_network().or_raise(py)?;
+            let network = shared.run(py, |engine| engine.to_network())?;
             dict(py, network.parameters())
         })
     }
@@ -365,14 +398,14 @@ impl Engine {
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
         fn of<F: Kept>(shared: &Shared<F>, given: &Bound<'_, PyDict>) -> PyResult<()> {
             let py = given.py();
-            let before = shared.clone().to_network().or_raise(py)?;
+            let before = shared.run(py, |engine| engine.to_network())?;
             let mut network = before.clone();
             fill(network.parameters_mut(), given, "state_dict")?;
             let mut checked = before;
             for (name, values) in network.parameters() {
                 checked.set_parameter(&name, values).or_raise(py)?;
             }
-            shared.clone().set_network(checked).or_raise(py)
+            shared.run(py, |engine| engine.set_network(checked))
         }
         with_core!(&self.core, shared => of(shared, state_dict))
     }
@@ -381,13 +414,13 @@ impl Engine {
     #[getter]
     fn network(&self, py: Python<'_>) -> PyResult<Network> {
         with_core!(&self.core, shared => {
-            Ok(Network(shared.clone().to_network().or_raise(py)?.cast()))
+            Ok(Network(shared.run(py, |engine| engine.to_network())?.cast()))
         })
     }
 
     /// Replaces the parameters by those of a network of the same structure.
     fn set_network(&self, py: Python<'_>, network: &Network) -> PyResult<()> {
-        with_core!(&self.core, shared => shared.clone().set_network(network.0.cast()).or_raise(py))
+        with_core!(&self.core, shared => shared.run(py, |engine| engine.set_network(network.0.cast())))
     }
 
     /// The loss.
@@ -410,14 +443,14 @@ impl Engine {
             let py = given.py();
             let mut settings = config::optimizer::<F>(given)?;
             if keep {
-                let now = shared.clone().to_optimizer().or_raise(py)?;
+                let now = shared.run(py, |engine| engine.to_optimizer())?;
                 let state = now
                     .state()
                     .into_iter()
                     .map(|(name, kept)| (name, kept.clone()));
                 settings.set_state(now.steps(), state).or_raise(py)?;
             }
-            shared.clone().set_optimizer(settings).or_raise(py)
+            shared.run(py, |engine| engine.set_optimizer(settings))
         }
         with_core!(&self.core, shared => of(shared, optimizer, keep_state))?;
         *self.optimizer_slot() = optimizer.clone().unbind();
@@ -435,15 +468,15 @@ impl Engine {
             }
             Ok(state)
         }
-        with_core!(&self.core, shared => of(py, &shared.clone().to_optimizer().or_raise(py)?))
+        with_core!(&self.core, shared => of(py, &shared.run(py, |engine| engine.to_optimizer())?))
     }
 
     /// Replaces what the optimizer keeps by a copy from :meth:`optimizer_state`.
     fn load_optimizer_state(&self, state: &Bound<'_, PyDict>) -> PyResult<()> {
         fn of<F: Kept>(shared: &Shared<F>, state: &Bound<'_, PyDict>) -> PyResult<()> {
             let py = state.py();
-            let network = shared.clone().to_network().or_raise(py)?;
-            let mut optimizer = shared.clone().to_optimizer().or_raise(py)?;
+            let network = shared.run(py, |engine| engine.to_network())?;
+            let mut optimizer = shared.run(py, |engine| engine.to_optimizer())?;
             let mut steps = None;
             let mut kept = Vec::new();
             for (name, value) in state {
@@ -462,7 +495,7 @@ impl Engine {
                 .iter()
                 .map(|(name, gradients)| (name.as_str(), gradients.clone()));
             optimizer.set_state(steps, kept).or_raise(py)?;
-            shared.clone().set_optimizer(optimizer).or_raise(py)
+            shared.run(py, |engine| engine.set_optimizer(optimizer))
         }
         with_core!(&self.core, shared => of(shared, state))
     }
@@ -470,19 +503,14 @@ impl Engine {
     /// The learning rate of the next update, as the schedule gives it. Setting it sets the base rate, which the
     /// schedule scales.
     #[getter]
-    fn learning_rate(&self) -> f64 {
-        with_core!(&self.core, shared => shared.learning_rate())
+    fn learning_rate(&self, py: Python<'_>) -> PyResult<f64> {
+        with_core!(&self.core, shared => shared.run(py, |engine| Ok(engine.learning_rate())))
     }
 
     #[setter]
     fn set_learning_rate(&self, py: Python<'_>, lr: f64) -> PyResult<()> {
-        with_core!(&self.core, shared => shared.clone().set_learning_rate(lr).or_raise(py))?;
-        let changes = PyDict::new(py);
-        changes.set_item("lr", lr)?;
-        let replace = py.import("dataclasses")?.getattr("replace")?;
-        let changed = replace.call((self.optimizer(py),), Some(&changes))?;
-        *self.optimizer_slot() = changed.unbind();
-        Ok(())
+        with_core!(&self.core, shared => shared.run(py, |engine| engine.set_learning_rate(lr)))?;
+        self.describe_rate(py, lr)
     }
 
     /// ``"float32"`` or ``"float64"``.
@@ -496,8 +524,8 @@ impl Engine {
 
     /// The device and how it is used, in words.
     #[getter]
-    fn device(&self) -> String {
-        with_core!(&self.core, shared => shared.describe())
+    fn device(&self, py: Python<'_>) -> PyResult<String> {
+        with_core!(&self.core, shared => shared.run(py, |engine| Ok(engine.describe())))
     }
 
     /// The state before the first step of so many samples.
@@ -508,7 +536,7 @@ impl Engine {
 
     /// A :class:`Predictor` with the present parameters, for many threads at once.
     fn predictor(&self, py: Python<'_>) -> PyResult<Predictor> {
-        Ok(Predictor::of(&self.network(py)?, self.read_out))
+        Predictor::of(py, &self.network(py)?, self.read_out)
     }
 
     /// Trains on a data set: shuffled batches for some epochs, validation after each.
@@ -549,7 +577,7 @@ impl Engine {
         epochs: usize,
         batch_size: usize,
         num_steps: Option<usize>,
-        validation: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+        validation: Option<Bound<'py, PyAny>>,
         seed: u64,
         accumulate: usize,
         truncate: Option<usize>,
@@ -561,13 +589,14 @@ impl Engine {
         resume: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = x.py();
+        let validation = validation.map(|pair| pair_of(&pair)).transpose()?;
         let Core::F32(shared) = &self.core else {
             let error = spikegrad::Error::Unsupported {
                 what: "fit".into(),
                 by: "precision float64".into(),
                 instead: "write a loop over train_step, or use float32".into(),
             };
-            return Err(crate::errors::exception(py, &error));
+            return Err(exception(py, &error));
         };
         let trainer = spikegrad::Trainer {
             epochs,
@@ -577,9 +606,8 @@ impl Engine {
             accumulate,
             truncate,
         };
-        Run {
+        let fitted = Run {
             shared: shared.clone(),
-            raised: self.raised.clone(),
             trainer,
             early_stopping,
             progress,
@@ -592,7 +620,11 @@ impl Engine {
             validation,
             num_steps,
             history,
-        )
+        );
+        // A checkpoint, or a callback, may have brought another rate.
+        let now = shared.run(py, |engine| engine.to_optimizer())?;
+        self.describe_rate(py, now.rule.lr())?;
+        fitted
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -601,12 +633,15 @@ impl Engine {
             .getattr("_restore_engine")?;
         let rate_l1 = with_core!(&self.core, shared => shared.objective().rate_l1);
         let settings = (&self.device, self.precision(), rate_l1);
+        // Those of an engine that has accumulated none are zeros.
+        let accumulated = self.accumulated_gradients(py)?;
         let state = (
             self.network(py)?,
             self.loss(py),
             self.optimizer(py),
             settings,
             self.optimizer_state(py)?,
+            accumulated,
         );
         (restore, state).into_pyobject(py)
     }
@@ -623,7 +658,7 @@ impl Engine {
             self.loss.bind(py).repr()?,
             self.optimizer(py).bind(py).repr()?,
         );
-        let (sizes, device) = (sizes.join("-"), self.device());
+        let (sizes, device) = (sizes.join("-"), self.device(py)?);
         Ok(format!("<Engine {sizes}, {loss}, {optimizer}, {device}>"))
     }
 }
@@ -636,6 +671,7 @@ pub fn _restore_engine(
     optimizer: Bound<'_, PyAny>,
     settings: (String, String, f64),
     state: &Bound<'_, PyDict>,
+    accumulated: &Bound<'_, PyDict>,
 ) -> PyResult<Engine> {
     let (device, precision, rate_l1) = settings;
     let engine = Engine::new(
@@ -647,5 +683,14 @@ pub fn _restore_engine(
         rate_l1,
     )?;
     engine.load_optimizer_state(state)?;
+    let any = |gradient: Bound<'_, PyAny>| gradient.call_method0("any")?.extract::<bool>();
+    let any = accumulated
+        .values()
+        .iter()
+        .map(any)
+        .collect::<PyResult<Vec<_>>>()?;
+    if any.contains(&true) {
+        engine.set_accumulated_gradients(accumulated)?;
+    }
     Ok(engine)
 }

@@ -1,27 +1,20 @@
 //! The library's errors as Python exceptions, and exceptions that pass through the library.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
 
 use pyo3::prelude::*;
 use spikegrad::Error;
 
-/// An exception of a Python function that the library has called: the library's own error cannot carry it.
-#[derive(Clone, Default)]
-pub struct Raised(Arc<Mutex<Option<PyErr>>>);
+thread_local! {
+    /// The exception of a Python function that the library has called: its own error cannot carry it.
+    static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+}
 
-impl Raised {
-    /// Keeps the exception, and makes the error that ends the library's call.
-    pub fn keep(&self, error: PyErr) -> Error {
-        let text = error.to_string();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        Error::callback(text)
-    }
-
-    /// The exception to raise for an error: the one that was kept, if there is one.
-    pub fn or(&self, py: Python<'_>, error: &Error) -> PyErr {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        kept.unwrap_or_else(|| exception(py, error))
-    }
+/// Keeps an exception for the end of the library's call, and makes the error that ends it.
+pub fn keep(error: PyErr) -> Error {
+    let text = error.to_string();
+    RAISED.set(Some(error));
+    Error::callback(text)
 }
 
 /// The exception for an error, with its message.
@@ -66,13 +59,33 @@ pub fn invalid(py: Python<'_>, message: impl Into<String>) -> PyErr {
     raise(py, "InvalidInputError", message.into())
 }
 
-/// Runs part of the library without the GIL.
+/// Runs part of the library without the GIL. An exception that a Python function has raised in it, on this
+/// thread, is raised in place of the library's error.
 pub fn detached<R: Send>(
     py: Python<'_>,
-    raised: &Raised,
     run: impl FnOnce() -> spikegrad::Result<R> + Send,
 ) -> PyResult<R> {
-    py.detach(run).map_err(|error| raised.or(py, &error))
+    RAISED.take();
+    let done = py.detach(run);
+    let raised = RAISED.take();
+    done.map_err(|error| raised.unwrap_or_else(|| exception(py, &error)))
+}
+
+/// `len` zeros.
+pub fn zeros<T: Clone + Default>(py: Python<'_>, what: &str, len: usize) -> PyResult<Vec<T>> {
+    let mut zeros = Vec::new();
+    zeros.try_reserve_exact(len).map_err(|_| {
+        let bytes = len.checked_mul(size_of::<T>());
+        exception(
+            py,
+            &Error::OutOfMemory {
+                what: what.into(),
+                bytes,
+            },
+        )
+    })?;
+    zeros.resize(len, T::default());
+    Ok(zeros)
 }
 
 /// The library's result as Python's.

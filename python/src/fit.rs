@@ -1,6 +1,7 @@
 //! `Engine.fit`: the library's training loop on arrays.
 
 use std::{
+    collections::BTreeMap,
     ops::ControlFlow,
     path::PathBuf,
     time::{Duration, Instant},
@@ -10,21 +11,17 @@ use numpy::{
     PyReadonlyArray2, PyReadonlyArray3,
     ndarray::{ArrayView2, ArrayView3, Axis},
 };
-use pyo3::{
-    exceptions::PyTypeError,
-    prelude::*,
-    types::{PyBool, PyList},
-};
+use pyo3::{exceptions::PyTypeError, prelude::*, types::PyList};
 use spikegrad::{
-    Checkpoint, CheckpointDir, Engine as _, Error, History, StepReport, Trainer,
+    Checkpoint, CheckpointDir, Engine as _, Error, History, Network, StepReport, Trainer,
     data::{Data, Draw, OwnedSamples},
-    train::{BatchRecord, EarlyStopping, EpochRecord, Event},
+    train::{BatchRecord, EarlyStopping, EpochRecord, Event, best_epoch},
 };
 
 use crate::{
     arrays::{HeldInput, HeldTargets},
     engine::py_report,
-    errors::{OrRaise, Raised, invalid},
+    errors::{OrRaise, detached, invalid, keep},
     shared::Shared,
 };
 
@@ -251,7 +248,6 @@ impl Data for Samples<'_> {
 /// A run of the training loop.
 pub struct Run<'py> {
     pub shared: Shared<f32>,
-    pub raised: Raised,
     pub trainer: Trainer,
     pub early_stopping: Option<usize>,
     pub progress: bool,
@@ -295,27 +291,36 @@ impl<'py> Run<'py> {
                 .getattr("History")?
                 .call0()?,
         };
-        let mut measured = rust_history(&target)?;
-        let mut folder = self
-            .checkpoint
-            .as_ref()
-            .map(CheckpointDir::open)
-            .transpose()
-            .or_raise(py)?;
-        if let Some(folder) = folder.as_mut().filter(|_| self.resume) {
-            self.go_on(py, folder, &mut measured)?;
+        for name in ["batches", "epochs", "warnings"] {
+            target.getattr(name)?.cast::<PyList>()?;
         }
-        let known = (measured.batches.len(), measured.epochs.len());
+        let mut measured = rust_history(&target)?;
+        let folder = self.checkpoint.as_ref().map(CheckpointDir::open);
+        let mut folder = folder.transpose().or_raise(py)?;
+        let lr = self
+            .shared
+            .run(py, |engine| engine.to_optimizer())?
+            .rule
+            .lr();
+        let settings = self.settings(&train.data(), lr);
+        if let Some(folder) = folder.as_mut().filter(|_| self.resume) {
+            self.go_on(py, folder, &settings, &mut measured)?;
+        }
+        let known = match self.resume {
+            true => (0, 0),
+            false => (measured.batches.len(), measured.epochs.len()),
+        };
+        let validation = validation.as_ref();
         let trained = self.run(
             py,
             train,
-            validation.as_ref(),
+            validation,
             &mut measured,
             folder.as_mut(),
+            &settings,
         );
         // What is measured is kept, however the run has ended.
-        let from = if self.resume { (0, 0) } else { known };
-        append(&target, &measured, from)?;
+        append(&target, &measured, known)?;
         trained?;
         Ok(target)
     }
@@ -327,11 +332,23 @@ impl<'py> Run<'py> {
         }
     }
 
+    /// What determines the run besides the checkpoint's own configuration: the data's shapes, and the learning
+    /// rate that the script begins with, since a callback may change it.
+    fn settings(&self, train: &Samples<'_>, lr: f64) -> BTreeMap<String, String> {
+        let data = match &train.x {
+            X::Constant(x) => format!("{:?}", x.shape()),
+            X::Sequences(x) => format!("{:?}", x.shape()),
+        };
+        let settings = [("python.x", data), ("python.lr", format!("{lr:?}"))];
+        settings.map(|(name, value)| (name.into(), value)).into()
+    }
+
     /// Puts engine and history where the last checkpoint stands.
     fn go_on(
         &self,
         py: Python<'_>,
         folder: &mut CheckpointDir,
+        settings: &BTreeMap<String, String>,
         history: &mut History,
     ) -> PyResult<()> {
         let Some(found) = folder.load().or_raise(py)? else {
@@ -340,14 +357,18 @@ impl<'py> Run<'py> {
         if let Some(warning) = &found.warning {
             warn(py, warning)?;
         }
-        let mut shared = self.shared.clone();
-        let now = Checkpoint::new(&mut shared, &self.trainer, history).or_raise(py)?;
-        found.checkpoint.check_same_run(&now).or_raise(py)?;
-        shared.set_network(found.checkpoint.network).or_raise(py)?;
-        shared
-            .set_optimizer(found.checkpoint.optimizer)
-            .or_raise(py)?;
-        *history = found.checkpoint.history;
+        let kept = found.checkpoint;
+        let (trainer, mut shared) = (&self.trainer, self.shared.clone());
+        let continued = detached(py, || {
+            let now = Checkpoint::new(&mut shared, trainer, history)?;
+            let mut now = now.with_settings(settings);
+            now.optimizer.rule.set_lr(kept.optimizer.rule.lr());
+            kept.check_same_run(&now)?;
+            shared.set_network(kept.network)?;
+            shared.set_optimizer(kept.optimizer)?;
+            Ok(kept.history)
+        });
+        *history = continued?;
         Ok(())
     }
 
@@ -358,6 +379,7 @@ impl<'py> Run<'py> {
         validation: Option<&Arrays<'py>>,
         history: &mut History,
         mut folder: Option<&mut CheckpointDir>,
+        settings: &BTreeMap<String, String>,
     ) -> PyResult<()> {
         for warning in folder.iter().flat_map(|folder| folder.warnings()) {
             warn(py, &warning)?;
@@ -369,67 +391,144 @@ impl<'py> Run<'py> {
                 Some(class.call1((self.trainer.epochs,))?.unbind())
             }
         };
-        let train = train.data();
-        let validation = validation.map(Arrays::data);
-        let mut stopping = self.early_stopping.map(EarlyStopping::new);
+        let (train, validation) = (train.data(), validation.map(Arrays::data));
+        let kept_in = folder.as_ref().map(|folder| folder.path().to_path_buf());
+        let mut best = match self.early_stopping {
+            Some(patience) => Some(Best::find(patience, kept_in, history).or_raise(py)?),
+            None => None,
+        };
         let callback = self
             .callback
             .as_ref()
             .map(|callback| callback.clone().unbind());
-        let (raised, trainer, mut shared) = (&self.raised, &self.trainer, self.shared.clone());
+        let (trainer, mut shared) = (&self.trainer, self.shared.clone());
+        let checkpoint = |engine: &mut dyn spikegrad::Engine, history: &History| {
+            Ok(Checkpoint::new(engine, trainer, history)?.with_settings(settings))
+        };
         let (mut ticked, mut warned) = (Instant::now(), false);
-        let folder = &mut folder;
-        let fitted = py.detach(|| {
+        let fitted = detached(py, || {
             let validation = validation.as_ref().map(|data| data as &dyn Data);
-            let fitted =
-                trainer.fit_into(&mut shared, &train, validation, history, |engine, event| {
-                    let told = Python::attach(|py| {
-                        py.check_signals()?;
-                        let history = event.history();
-                        if !warned {
-                            warned = true;
-                            history
-                                .warnings
-                                .iter()
-                                .try_for_each(|warning| warn(py, warning))?;
-                        }
-                        if let Some(progress) = &progress {
-                            tell(progress.bind(py), event, &mut ticked)?;
-                        }
-                        match &callback {
-                            Some(callback) => call(callback.bind(py), event),
-                            None => Ok(ControlFlow::Continue(())),
-                        }
-                    });
-                    let told = told.map_err(|error| raised.keep(error))?;
-                    let stop = match &mut stopping {
-                        Some(stopping) => stopping.event(engine, event)?,
-                        None => ControlFlow::Continue(()),
-                    };
-                    if let (Event::Epoch { history, .. }, Some(folder)) = (event, folder.as_mut()) {
-                        folder.save_in_background(Checkpoint::new(engine, trainer, history)?)?;
+            let over = best
+                .as_ref()
+                .is_some_and(|best| best.stopping.is_over(history));
+            let each = |engine: &mut dyn spikegrad::Engine, event: Event<'_>| {
+                let told = Python::attach(|py| {
+                    py.check_signals()?;
+                    if !std::mem::replace(&mut warned, true) {
+                        let warnings = &event.history().warnings;
+                        warnings.iter().try_for_each(|warning| warn(py, warning))?;
                     }
-                    Ok(if told.is_break() { told } else { stop })
+                    if let Some(progress) = &progress {
+                        tell(progress.bind(py), event, &mut ticked)?;
+                    }
+                    match &callback {
+                        Some(callback) => call(callback.bind(py), event),
+                        None => Ok(ControlFlow::Continue(())),
+                    }
                 });
-            let kept = match folder.as_mut() {
-                // An interrupted run is kept where it stands.
-                Some(folder) if fitted.is_err() => {
-                    let here = Checkpoint::new(&mut shared, trainer, history);
-                    here.and_then(|here| folder.save(&here))
+                let told = told.map_err(keep)?;
+                let Event::Epoch { history, .. } = event else {
+                    return Ok(told);
+                };
+                let stop = match &mut best {
+                    Some(best) => best.epoch(engine, history)?,
+                    None => ControlFlow::Continue(()),
+                };
+                if let Some(folder) = &mut folder {
+                    folder.save_in_background(checkpoint(engine, history)?)?;
                 }
-                Some(folder) => folder.wait(),
-                None => Ok(()),
+                Ok(if told.is_break() { told } else { stop })
             };
-            fitted.and(kept)?;
-            match stopping.as_ref().and_then(EarlyStopping::best) {
-                Some(best) => shared.set_network(best.clone()),
+            if !over {
+                let fitted = trainer.fit_into(&mut shared, &train, validation, history, each);
+                let kept = match &mut folder {
+                    // An interrupted run is kept where it stands.
+                    Some(folder) if fitted.is_err() => {
+                        checkpoint(&mut shared, history).and_then(|here| folder.save(&here))
+                    }
+                    Some(folder) => folder.wait(),
+                    None => Ok(()),
+                };
+                fitted.and(kept)?;
+            }
+            match best.and_then(|best| best.network) {
+                Some(network) => shared.set_network(network),
                 None => Ok(()),
             }
         });
         if let Some(progress) = &progress {
             progress.bind(py).call_method0("close")?;
         }
-        fitted.map_err(|error| raised.or(py, &error))
+        fitted
+    }
+}
+
+/// The network of the epoch with the lowest validation loss: in memory, and beside the checkpoints, so that a
+/// resumed run finds it.
+struct Best {
+    stopping: EarlyStopping,
+    folder: Option<PathBuf>,
+    network: Option<Network>,
+}
+
+impl Best {
+    /// Where a run with this history has come.
+    fn find(
+        patience: usize,
+        folder: Option<PathBuf>,
+        history: &History,
+    ) -> spikegrad::Result<Self> {
+        let mut best = Best {
+            stopping: EarlyStopping::new(patience),
+            folder,
+            network: None,
+        };
+        if let Some(epoch) = best_epoch(history) {
+            let Some(path) = best.path(epoch) else {
+                return Err(Error::InvalidParameter {
+                    name: "early_stopping".into(),
+                    value: format!("given, and epoch {} of the history is the best", epoch + 1),
+                    expected: "its network, which checkpoint=FOLDER and resume=True keep".into(),
+                });
+            };
+            best.network = Some(Network::load(path)?);
+        }
+        Ok(best)
+    }
+
+    /// The file of an epoch.
+    fn path(&self, epoch: usize) -> Option<PathBuf> {
+        let name = format!("best-epoch-{}.safetensors", epoch + 1);
+        Some(self.folder.as_ref()?.join(name))
+    }
+
+    /// After an epoch: keeps its network if it is the best, and tells whether to stop. The file of the best
+    /// before stays, since the last checkpoint may be older than this epoch; those before it go.
+    fn epoch(
+        &mut self,
+        engine: &mut dyn spikegrad::Engine,
+        history: &History,
+    ) -> spikegrad::Result<ControlFlow<()>> {
+        let last = history.epochs.len().saturating_sub(1);
+        if best_epoch(history) == Some(last) {
+            let network = engine.to_network()?;
+            if let Some(path) = self.path(last) {
+                network.save_safetensors(path)?;
+                let mut earlier = history.clone();
+                earlier.epochs.truncate(last);
+                let before = best_epoch(&earlier);
+                let others = (0..last).filter(|epoch| Some(*epoch) != before);
+                for path in others.filter_map(|epoch| self.path(epoch)) {
+                    // One that is not there, or stays, does no harm.
+                    let _ = std::fs::remove_file(path);
+                }
+            }
+            self.network = Some(network);
+        }
+        Ok(match self.stopping.is_over(history) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
     }
 }
 
@@ -469,13 +568,15 @@ fn call(callback: &Bound<'_, PyAny>, event: Event<'_>) -> PyResult<ControlFlow<(
     if answer.is_none() {
         return Ok(ControlFlow::Continue(()));
     }
-    match answer.cast::<PyBool>() {
-        Ok(go_on) if go_on.is_true() => Ok(ControlFlow::Continue(())),
-        Ok(_) => Ok(ControlFlow::Break(())),
+    // Also numpy's `bool`.
+    match answer.extract::<bool>() {
+        Ok(true) => Ok(ControlFlow::Continue(())),
+        Ok(false) => Ok(ControlFlow::Break(())),
         Err(_) => {
             let found = answer.get_type();
+            let expected = "expected None or a bool";
             Err(PyTypeError::new_err(format!(
-                "the callback returned a {found}; expected None or a bool"
+                "the callback returned a {found}; {expected}"
             )))
         }
     }

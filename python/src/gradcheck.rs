@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use crate::{
     arrays::{HeldInput, HeldTargets},
     config,
-    errors::{Raised, detached},
+    errors::{detached, keep},
     network::Network,
 };
 
@@ -26,26 +26,25 @@ pub fn gradcheck<'py>(
     num_steps: Option<usize>,
     rate_l1: f64,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (py, raised) = (x.py(), Raised::default());
+    let py = x.py();
     let default = || {
         py.import("spikegrad.loss")?
             .getattr("CrossEntropyMembrane")?
             .call0()
     };
-    let loss = config::loss::<f64>(&loss.map_or_else(default, Ok)?, &raised)?;
+    let loss = config::loss::<f64>(&loss.map_or_else(default, Ok)?)?;
     let (input, targets) = (
         HeldInput::<f64>::new(x, num_steps)?,
         HeldTargets::<f64>::new(y)?,
     );
     // The loss is computed for each difference, so Ctrl-C is seen there.
-    let seen = raised.clone();
     let loss = spikegrad::Loss::custom(move |recording, targets| {
-        Python::attach(|py| py.check_signals()).map_err(|error| seen.keep(error))?;
+        Python::attach(|py| py.check_signals()).map_err(keep)?;
         loss.evaluate(recording, targets)
     });
     let objective = spikegrad::Objective { loss, rate_l1 };
     let (view, targets) = (input.view(), targets.view());
-    let report = detached(py, &raised, || {
+    let report = detached(py, || {
         spikegrad::gradcheck::gradcheck(&network.0, view, targets, objective)
     })?;
     let module = py.import("spikegrad.recording")?;

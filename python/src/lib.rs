@@ -5,6 +5,7 @@ mod config;
 mod engine;
 mod errors;
 mod fit;
+mod fork;
 mod gradcheck;
 mod network;
 mod plot;
@@ -22,6 +23,8 @@ mod _spikegrad {
     use super::config::schedule_rate;
     #[pymodule_export]
     use super::engine::{_restore_engine, Engine};
+    #[pymodule_export]
+    use super::fork::_forked;
     #[pymodule_export]
     use super::gradcheck::gradcheck;
     #[pymodule_export]

@@ -4,7 +4,7 @@ use numpy::PyArray1;
 use pyo3::{prelude::*, types::PyTuple};
 use spikegrad::ReadOut;
 
-use crate::{errors::Raised, network::Network, run, state::State};
+use crate::{errors::OrRaise, fork, network::Network, run, state::State};
 
 /// Runs a network forward on the CPU, in single precision, from any number of threads at once. It keeps the
 /// parameters that it was made with.
@@ -21,11 +21,13 @@ pub struct Predictor {
 
 impl Predictor {
     /// A predictor that answers by a read-out unless a call names another.
-    pub fn of(network: &Network, read_out: ReadOut) -> Self {
-        Predictor {
-            predictor: spikegrad::Predictor::new(&network.0.cast()),
+    pub fn of(py: Python<'_>, network: &Network, read_out: ReadOut) -> PyResult<Self> {
+        fork::begin().or_raise(py)?;
+        let predictor = py.detach(|| spikegrad::Predictor::new(&network.0.cast()));
+        Ok(Predictor {
+            predictor,
             read_out,
-        }
+        })
     }
 }
 
@@ -35,7 +37,7 @@ impl Predictor {
     #[pyo3(signature = (network, *, read_out="membrane"))]
     fn new(py: Python<'_>, network: &Network, read_out: &str) -> PyResult<Self> {
         let read_out = run::read_out(py, Some(read_out), ReadOut::Membrane)?;
-        Ok(Self::of(network, read_out))
+        Self::of(py, network, read_out)
     }
 
     /// The network.
@@ -53,8 +55,7 @@ impl Predictor {
         record: Option<&Bound<'py, PyAny>>,
         state: Option<&State>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let raised = Raised::default();
-        run::forward(&self.predictor, &raised, x, num_steps, record, state)
+        run::forward(&self.predictor, x, num_steps, record, state)
     }
 
     /// As :meth:`Engine.classify`.
@@ -66,7 +67,7 @@ impl Predictor {
         read_out: Option<&str>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
         let by = run::read_out(x.py(), read_out, self.read_out)?;
-        run::classify(&self.predictor, &Raised::default(), x, num_steps, by)
+        run::classify(&self.predictor, x, num_steps, by)
     }
 
     /// As :meth:`Engine.scores`.
@@ -78,13 +79,24 @@ impl Predictor {
         read_out: Option<&str>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let by = run::read_out(x.py(), read_out, self.read_out)?;
-        run::scores(&self.predictor, &Raised::default(), x, num_steps, by)
+        run::scores(&self.predictor, x, num_steps, by)
     }
 
     /// The state before the first step of so many samples.
     #[pyo3(signature = (batch=1))]
     fn rest(&self, py: Python<'_>, batch: usize) -> PyResult<State> {
         State::rest(py, &self.predictor.network().cast(), batch, "float32")
+    }
+
+    fn __repr__(&self) -> String {
+        let sizes: Vec<String> = (self
+            .predictor
+            .network()
+            .sizes()
+            .iter()
+            .map(usize::to_string))
+        .collect();
+        format!("<Predictor {}>", sizes.join("-"))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -98,11 +110,15 @@ impl Predictor {
 
 /// A predictor as it was pickled.
 #[pyfunction]
-pub fn _restore_predictor(network: &Network, by_count: bool) -> Predictor {
+pub fn _restore_predictor(
+    py: Python<'_>,
+    network: &Network,
+    by_count: bool,
+) -> PyResult<Predictor> {
     let read_out = if by_count {
         ReadOut::SpikeCount
     } else {
         ReadOut::Membrane
     };
-    Predictor::of(network, read_out)
+    Predictor::of(py, network, read_out)
 }

@@ -7,12 +7,13 @@ use numpy::{
     ndarray::{Array2, ArrayViewMut2, s},
 };
 use pyo3::prelude::*;
-use spikegrad::{Engine as _, Input, ReadOut, Record, Recording, Result, State};
+use spikegrad::{Error, Input, ReadOut, Record, Recording, Result, State};
 
 use crate::{
     arrays::{HeldInput, Number},
     config::py_recording,
-    errors::{Raised, detached, invalid},
+    errors::{detached, exception, invalid, zeros},
+    fork,
     shared::Shared,
     state::{self, Kept},
 };
@@ -23,7 +24,7 @@ const PART: usize = 1024;
 /// What runs a network forward.
 pub trait Runner<F: Number>: Clone + Send {
     /// Number of outputs of the network.
-    fn outputs(&mut self) -> Result<usize>;
+    fn outputs(&self) -> usize;
     /// Records spikes and membranes, from a state if there is one, which is replaced.
     fn forward(
         &mut self,
@@ -43,8 +44,8 @@ pub trait Runner<F: Number>: Clone + Send {
 }
 
 impl<F: Number> Runner<F> for Shared<F> {
-    fn outputs(&mut self) -> Result<usize> {
-        Ok(self.to_network()?.outputs())
+    fn outputs(&self) -> usize {
+        Shared::outputs(self)
     }
     fn forward(
         &mut self,
@@ -71,8 +72,8 @@ impl<F: Number> Runner<F> for Shared<F> {
 }
 
 impl Runner<f32> for spikegrad::Predictor {
-    fn outputs(&mut self) -> Result<usize> {
-        Ok(self.network().outputs())
+    fn outputs(&self) -> usize {
+        self.network().outputs()
     }
     fn forward(
         &mut self,
@@ -80,12 +81,14 @@ impl Runner<f32> for spikegrad::Predictor {
         input: Input<'_>,
         record: &Record,
     ) -> Result<Recording> {
+        fork::check()?;
         match state {
             Some(state) => spikegrad::Predictor::forward_from(self, state, input, record),
             None => spikegrad::Predictor::forward(self, input, record),
         }
     }
     fn classify(&mut self, input: Input<'_>, by: ReadOut, classes: &mut [usize]) -> Result<()> {
+        fork::check()?;
         spikegrad::Predictor::classify(self, input, by, classes)
     }
     fn scores(
@@ -94,6 +97,7 @@ impl Runner<f32> for spikegrad::Predictor {
         by: ReadOut,
         scores: ArrayViewMut2<'_, f32>,
     ) -> Result<()> {
+        fork::check()?;
         spikegrad::Predictor::scores(self, input, by, scores)
     }
 }
@@ -137,7 +141,6 @@ fn record(given: Option<&Bound<'_, PyAny>>) -> PyResult<Record> {
 /// `forward` of an engine or a predictor.
 pub fn forward<'py, F: Kept>(
     runner: &impl Runner<F>,
-    raised: &Raised,
     x: &Bound<'py, PyAny>,
     num_steps: Option<usize>,
     record: Option<&Bound<'py, PyAny>>,
@@ -148,7 +151,7 @@ pub fn forward<'py, F: Kept>(
     let (view, mut runner) = (input.view(), runner.clone());
     let mut numbers = state.map(|state| state.copied::<F>(py)).transpose()?;
     let carried = numbers.as_mut();
-    let recording = detached(py, raised, move || runner.forward(carried, view, &record))?;
+    let recording = detached(py, move || runner.forward(carried, view, &record))?;
     if let Some((state, numbers)) = state.zip(numbers) {
         state.replace(numbers);
     }
@@ -158,14 +161,14 @@ pub fn forward<'py, F: Kept>(
 /// `classify` of an engine or a predictor.
 pub fn classify<'py, F: Number>(
     runner: &impl Runner<F>,
-    raised: &Raised,
     x: &Bound<'py, PyAny>,
     num_steps: Option<usize>,
     by: ReadOut,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
     let input = HeldInput::<F>::new(x, num_steps)?;
-    let (mut classes, mut runner) = (vec![0; input.view().batch()], runner.clone());
-    in_parts(x.py(), &input, raised, |view, samples| {
+    let mut classes = zeros(x.py(), "classes", input.view().batch())?;
+    let mut runner = runner.clone();
+    in_parts(x.py(), &input, |view, samples| {
         runner.classify(view, by, &mut classes[samples])
     })?;
     Ok(PyArray1::from_iter(
@@ -177,15 +180,16 @@ pub fn classify<'py, F: Number>(
 /// `scores` of an engine or a predictor.
 pub fn scores<'py, F: Number>(
     runner: &impl Runner<F>,
-    raised: &Raised,
     x: &Bound<'py, PyAny>,
     num_steps: Option<usize>,
     by: ReadOut,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (py, input, mut runner) = (x.py(), HeldInput::<F>::new(x, num_steps)?, runner.clone());
-    let outputs = detached(py, raised, || runner.outputs())?;
-    let mut scores = Array2::<F>::zeros((input.view().batch(), outputs));
-    in_parts(py, &input, raised, |view, samples| {
+    let shape = (input.view().batch(), runner.outputs());
+    let numbers = zeros::<F>(py, "scores", shape.0.saturating_mul(shape.1))?;
+    let mut scores =
+        Array2::from_shape_vec(shape, numbers).map_err(|e| invalid(py, e.to_string()))?;
+    in_parts(py, &input, |view, samples| {
         runner.scores(view, by, scores.slice_mut(s![samples, ..]))
     })?;
     Ok(PyArray2::from_owned_array(py, scores).into_any())
@@ -195,13 +199,12 @@ pub fn scores<'py, F: Number>(
 fn in_parts<F: Number>(
     py: Python<'_>,
     input: &HeldInput<'_, F>,
-    raised: &Raised,
     mut part: impl FnMut(Input<'_, F>, Range<usize>) -> Result<()> + Send,
 ) -> PyResult<()> {
     let whole = input.view();
     let batch = whole.batch();
     if batch <= PART {
-        return detached(py, raised, || part(whole, 0..batch));
+        return detached(py, || part(whole, 0..batch));
     }
     for first in (0..batch).step_by(PART) {
         let samples = first..batch.min(first + PART);
@@ -212,8 +215,41 @@ fn in_parts<F: Number>(
             Input::Sequence { x, .. } => Input::sequence(x.slice_move(s![.., samples.clone(), ..])),
             _ => whole,
         };
-        detached(py, raised, || part(view, samples))?;
+        let first = samples.start;
+        let done = py.detach(|| part(view, samples));
+        done.map_err(|error| exception(py, &of_whole(error, first)))?;
         py.check_signals()?;
     }
     Ok(())
+}
+
+/// The error of a part, with the sample's number in the whole.
+fn of_whole(error: Error, first: usize) -> Error {
+    match error {
+        Error::NonFinite {
+            what,
+            value,
+            position,
+        } => {
+            let number = |position: &str| -> Option<String> {
+                let (before, rest) = position.split_once("sample ")?;
+                let digits = rest
+                    .find(|c: char| !c.is_ascii_digit())
+                    .unwrap_or(rest.len());
+                let sample: usize = rest.get(..digits)?.parse().ok()?;
+                Some(format!(
+                    "{before}sample {}{}",
+                    sample + first,
+                    rest.get(digits..)?
+                ))
+            };
+            let position = number(&position).unwrap_or(position);
+            Error::NonFinite {
+                what,
+                value,
+                position,
+            }
+        }
+        error => error,
+    }
 }

@@ -11,7 +11,9 @@ use spikegrad::{
     Result, Samples, State, StepReport,
 };
 
-use crate::arrays::Number;
+use pyo3::prelude::*;
+
+use crate::{arrays::Number, errors::detached, fork};
 
 /// An engine behind a lock that is held for one call at a time, so that a training loop's callback, and other
 /// threads, can use the engine between two batches.
@@ -21,21 +23,38 @@ pub struct Shared<F: Number> {
     /// The thread in a call.
     caller: Arc<Mutex<Option<ThreadId>>>,
     objective: Objective<F>,
+    outputs: usize,
 }
 
 impl<F: Number> Shared<F> {
-    /// Shares an engine.
-    pub fn new(engine: Box<dyn Engine<F>>) -> Self {
+    /// Shares an engine of a network of so many outputs.
+    pub fn new(engine: Box<dyn Engine<F>>, outputs: usize) -> Self {
         let objective = engine.objective().clone();
         Shared {
             engine: Arc::new(Mutex::new(engine)),
             caller: Arc::default(),
             objective,
+            outputs,
         }
+    }
+
+    /// Number of outputs of the network.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// [`call`](Self::call) without the GIL: the thread that is in a call may wait for it.
+    pub fn run<R: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(&mut dyn Engine<F>) -> Result<R> + Send,
+    ) -> PyResult<R> {
+        detached(py, || self.call(call))
     }
 
     /// Runs a call; others wait. A call from within one, by a loss of one's own, is refused.
     pub fn call<R>(&self, call: impl FnOnce(&mut dyn Engine<F>) -> Result<R>) -> Result<R> {
+        fork::check()?;
         let this = thread::current().id();
         let caller = || self.caller.lock().unwrap_or_else(PoisonError::into_inner);
         let mut engine = match self.engine.try_lock() {

@@ -131,12 +131,18 @@ impl State {
     /// membrane and the current.
     #[getter]
     fn layers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        with_numbers!(&*self.lock(), state => layers(py, state))
+        // Nothing of Python runs while the lock is held.
+        let numbers = self.lock().clone();
+        with_numbers!(&numbers, state => layers(py, state))
     }
 
     /// Replaces the numbers of a layer, from 0.
     fn set_layer(&self, layer: usize, numbers: &Bound<'_, PyList>) -> PyResult<()> {
-        with_numbers!(&mut *self.lock(), state => set_layer(state, layer, numbers))
+        // Nothing of Python runs while the lock is held.
+        let mut changed = self.lock().clone();
+        with_numbers!(&mut changed, state => set_layer(state, layer, numbers))?;
+        *self.lock() = changed;
+        Ok(())
     }
 
     /// Puts a sample at rest, where its stream ends and another begins.

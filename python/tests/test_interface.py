@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,12 @@ def test_values_as_targets(small):
 
 # --- what is wrong --------------------------------------------------------------------------------
 
+def changed(engine, name, value):
+    state = engine.optimizer_state()
+    state[name]["fc1.bias"] = np.full(8, value)
+    return state
+
+
 BAD = [
     (lambda e, x, y: e.train_step(x[:, :3], y, T), ValueError, "expected \\[B, 5\\]"),
     (lambda e, x, y: e.train_step(x[0], y, T), ValueError, "expected \\[B, N\\] or \\[T, B, N\\]"),
@@ -132,6 +139,9 @@ BAD = [
     (lambda e, x, y: e.train_step(x * 1j, y, T), TypeError, "complex"),
     (lambda e, x, y: e.train_step(x * np.nan, y, T), sg.NonFiniteError, "input is NaN at sample 0, input 0"),
     (lambda e, x, y: e.train_step(np.full(x.shape, 1e300), y, T), sg.NonFiniteError, "inf"),
+    (lambda e, x, y: e.classify(np.broadcast_to(x[:1], (10**13, 5)), T), MemoryError, "classes"),
+    (lambda e, x, y: e.scores(np.broadcast_to(x[:1], (10**13, 5)), T), MemoryError, "scores"),
+    (lambda e, x, y: e.classify(np.where(np.arange(3000)[:, None] == 2500, np.nan, np.ones((1, 5))), T), sg.NonFiniteError, "sample 2500, input 0"),
     (lambda e, x, y: e.accumulate(x, y, T, weight=np.nan), ValueError, "weight"),
     (lambda e, x, y: e.update(), ValueError, "accumulat"),
     (lambda e, x, y: e.forward(x, T, record="some"), ValueError, "record is 'some'"),
@@ -147,6 +157,11 @@ BAD = [
     (lambda e, x, y: e.set_optimizer(sg.SGD(-1.0)), ValueError, "lr is -1"),
     (lambda e, x, y: setattr(e, "learning_rate", np.nan), ValueError, "lr"),
     (lambda e, x, y: e.load_optimizer_state({"steps": 3}), ValueError, "exp_avg"),
+    (lambda e, x, y: e.load_optimizer_state(changed(e, "exp_avg", np.nan)), sg.NonFiniteError, "exp_avg of fc1.bias"),
+    (lambda e, x, y: e.load_optimizer_state(changed(e, "exp_avg_sq", -1.0)), ValueError, "exp_avg_sq of fc1.bias"),
+    (lambda e, x, y: sg.Engine(e.network, optimizer=sg.Adam(groups=[(["fc1.bias"], sg.Adam(clip_norm=1.0))])), ValueError, "a group has"),
+    (lambda e, x, y: sg.SGD(0.1, schedule=0.9), TypeError, "expected a Schedule"),
+    (lambda e, x, y: e.fit(x, y, num_steps=T, batch_size=2, validation=[x]), ValueError, "validation is not a pair"),
     (lambda e, x, y: e.set_accumulated_gradients({"fc1.weight": x}), ValueError, "missing tensors"),
     (lambda e, x, y: e.network.constants(7), ValueError, "layer is 7"),
     (lambda e, x, y: e.fit(x, y, num_steps=T), ValueError, "at least one batch"),
@@ -231,8 +246,16 @@ def test_a_step_comes_apart(small):
     for name, tensor in whole.state_dict().items():
         np.testing.assert_allclose(tensor, parts.state_dict()[name], atol=1e-6)
     parts.accumulate(x, y, T)
+    copy = pickle.loads(pickle.dumps(parts))
+    parts.update()
+    copy.update()
+    assert parts.network == copy.network
+    parts.accumulate(x, y, T)
     parts.clear_gradients()
+    # To read is not to accumulate.
     assert all((g == 0).all() for g in parts.accumulated_gradients().values())
+    with pytest.raises(ValueError, match="accumulat"):
+        parts.update()
 
 
 def test_state_carries_the_bits_of_the_whole(small):
@@ -316,6 +339,7 @@ def test_schedules_and_rates(small):
         engine.set_optimizer(sg.SGD(1e-2), keep_state=True)
     engine.set_optimizer(sg.SGD(1e-2))
     assert engine.optimizer_state() == {"steps": 0}
+    assert sg.SGD(0.1, 0.9).momentum == 0.9 and sg.Adam(5e-4, [0.9, 0.99]) == sg.Adam(5e-4, betas=(0.9, 0.99))
     frozen = sg.Adam(1e-2, groups=[(["fc1.bias", "fc2.bias"], sg.Adam(0.0))])
     engine = engine_of(net, optimizer=frozen)
     engine.train_step(x, y, T)
@@ -423,7 +447,7 @@ def test_fit_learns_and_reports(small, data, capsys):
     assert seen[4] == history.epochs[0] and seen[0] == history.batches[0]
     printed = capsys.readouterr().out
     assert printed.count("epoch") == 10 and "by membrane" in printed
-    assert history.losses.shape == (40,)
+    assert history.losses.shape == (40,) and len(repr(history)) < 100
     for plot in (sg.plot.loss(history), sg.plot.accuracy(history), sg.plot.learning_rate(history)):
         assert plot.startswith("<svg") and plot._repr_svg_() == plot
 
@@ -495,7 +519,7 @@ def test_runs_resume_to_the_same_bits(small, data, tmp_path):
     assert np.array_equal(history.losses, expected.losses) and len(history.epochs) == 3
     for name, tensor in whole.state_dict().items():
         assert np.array_equal(tensor, rest.state_dict()[name])
-    with pytest.raises(ValueError, match="adam.lr"):
+    with pytest.raises(ValueError, match="python.lr"):
         fit(engine_of(small[0], optimizer=sg.Adam(0.3)), data, checkpoint=folder, resume=True)
     with pytest.raises(sg.UnsupportedError, match="float64"):
         fit(engine_of(small[0], precision="float64"), data)
@@ -540,6 +564,48 @@ def test_ctrl_c_ends_a_long_call(call, tmp_path):
         assert any(name.endswith(".safetensors") for name in os.listdir(tmp_path))
 
 
+def test_early_stopping_resumes_with_the_best(small, data, tmp_path):
+    other = (data[0], (data[1] + 1) % 3)
+    settings = {"epochs": 60, "validation": other, "early_stopping": 4}
+    whole = engine_of(small[0], optimizer=sg.Adam(0.05))
+    expected = fit(whole, data, **settings)
+
+    def until(record):
+        if isinstance(record, sg.EpochRecord) and record.epoch == 2:
+            raise RuntimeError("the power fails")
+
+    folder = tmp_path / "checkpoints"
+    with pytest.raises(RuntimeError, match="the power fails"):
+        fit(engine_of(small[0], optimizer=sg.Adam(0.05)), data, checkpoint=folder, callback=until, **settings)
+    for _ in range(2):  # the second run has nothing left to do
+        rest = engine_of(small[0], optimizer=sg.Adam(0.05))
+        history = fit(rest, data, checkpoint=folder, resume=True, **settings)
+        assert len(history.epochs) == len(expected.epochs)
+        for name, tensor in whole.state_dict().items():
+            assert np.array_equal(tensor, rest.state_dict()[name])
+    with pytest.raises(ValueError, match="early_stopping"):
+        fit(rest, data, history=history, **settings)
+
+
+def test_rates_that_a_callback_sets_resume(small, data, tmp_path):
+    def halve(record):
+        if isinstance(record, sg.EpochRecord):
+            current.learning_rate *= 0.5
+
+    current = whole = engine_of(small[0], optimizer=sg.Adam(1e-2))
+    fit(whole, data, epochs=4, callback=halve)
+    assert whole.optimizer.lr == 1e-2 / 16
+    current = engine_of(small[0], optimizer=sg.Adam(1e-2))
+    fit(current, data, epochs=2, callback=halve, checkpoint=tmp_path)
+    current = engine_of(small[0], optimizer=sg.Adam(1e-2))
+    fit(current, data, epochs=4, callback=halve, checkpoint=tmp_path, resume=True)
+    assert current.optimizer.lr == 1e-2 / 16
+    for name, tensor in whole.state_dict().items():
+        assert np.array_equal(tensor, current.state_dict()[name])
+    with pytest.raises(ValueError, match="python.x"):
+        fit(engine_of(small[0], optimizer=sg.Adam(1e-2)), (data[0][:48], data[1][:48]), epochs=5, checkpoint=tmp_path, resume=True)
+
+
 # --- threads and memory ---------------------------------------------------------------------------
 
 
@@ -562,6 +628,117 @@ def test_threads_share_an_engine(small):
         thread.join(60)
     assert not wrong and not any(thread.is_alive() for thread in threads)
     assert shared.optimizer_state()["steps"] == 400
+
+
+def within(seconds, work):
+    """The answer of a call that must not hang."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(work()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "it hangs"
+    return answers[0]
+
+
+def test_a_loss_of_ones_own_waits_for_nobody(small):
+    """Its call holds the engine and wants the GIL, while others hold the GIL and want the engine."""
+    net, x, y = small
+
+    def slow(recording, targets):
+        time.sleep(0.002)
+        return 1.0, sg.Adjoints(mem=np.zeros_like(recording.mem[-1]))
+
+    engine = engine_of(net, loss=sg.Loss.custom(slow))
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            engine.learning_rate, engine.device, engine.network, engine.state_dict(), repr(engine)
+            engine.optimizer_state(), engine.accumulated_gradients(), engine.clear_gradients()
+            engine.measure_gradients(False)
+            engine.learning_rate = 1e-3
+        return True
+
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    within(60, lambda: [engine.train_step(x, y, 4) for _ in range(50)])
+    stop.set()
+    for thread in asking:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_exceptions_stay_on_their_threads(small):
+    net, x, y = small
+
+    def fails(recording, targets):
+        raise KeyError("of the loss")
+
+    engine = engine_of(net, loss=sg.Loss.custom(fails))
+    seen = {"train": set(), "classify": set()}
+
+    def work(kind, call):
+        for _ in range(300):
+            try:
+                call()
+            except Exception as error:
+                seen[kind].add(type(error))
+
+    threads = [
+        threading.Thread(target=work, args=("train", lambda: engine.train_step(x, y, 4))),
+        threading.Thread(target=work, args=("classify", lambda: engine.classify(x[:, :2], 4))),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert seen == {"train": {KeyError}, "classify": {sg.InvalidInputError}}
+
+
+def test_a_state_is_not_held_while_python_runs(small):
+    net, *_ = small
+    state = net.rest(2)
+
+    class Curious:
+        def __array__(self, dtype=None, copy=None):
+            assert len(state.layers) == 2 and state.batch == 2
+            return np.ones((2, 8), np.float32)
+
+    within(20, lambda: state.set_layer(0, [Curious()]))
+    assert (state.layers[0][0] == 1).all()
+
+
+FORKED = """
+import multiprocessing, sys, numpy as np, spikegrad as sg
+net = sg.Network(5, [sg.Leaky(3, beta=0.9)])
+x = np.ones((64, 5), np.float32)
+def child(answers):
+    try:
+        answers.put(str(sg.Engine(net, device="cpu").classify(x, 10).shape))
+    except Exception as error:
+        answers.put(f"{type(error).__name__}: {error}")
+if __name__ == "__main__":
+    if sys.argv[1] == "used":
+        sg.Engine(net, device="cpu").classify(x, 10)
+    context = multiprocessing.get_context(sys.argv[2])
+    answers = context.Queue()
+    process = context.Process(target=child, args=(answers,))
+    process.start()
+    print(answers.get(timeout=60))
+    process.join()
+"""
+
+
+@pytest.mark.parametrize(
+    "used, method, answer",
+    [("used", "fork", 'DeviceError: .*"spawn"'), ("unused", "fork", "\\(64,\\)"), ("used", "spawn", "\\(64,\\)")],
+)
+def test_forked_processes_do_not_hang(used, method, answer, tmp_path):
+    script = tmp_path / "forked.py"
+    script.write_text(FORKED)
+    run = subprocess.run([sys.executable, str(script), used, method], capture_output=True, text=True, timeout=120)
+    assert re.match(answer, run.stdout), run.stdout + run.stderr
 
 
 def test_the_gil_is_free_while_an_engine_works():
