@@ -334,24 +334,14 @@ impl<F: Float> Network<F> {
         Some(constant.range::<F>().into_inner())
     }
 
-    /// The same network in another precision. A constant that is not learned is rounded from its
-    /// description: 0.9, not what single precision has made of it.
+    /// The same network in another precision.
     pub fn cast<G: Float>(&self) -> Network<G> {
         let to = |x: &F| G::from_f64(x.as_f64());
-        let layers = self.layers.iter().map(|layer| {
-            let mut constants = Layer::initial(&layer.neuron);
-            let each = layer.neuron.each().zip(&layer.constants);
-            for (((_, _, learnt), now), constant) in each.zip(&mut constants) {
-                if learnt {
-                    *constant = now.map(to);
-                }
-            }
-            Layer {
-                weight: layer.weight.map(to),
-                bias: layer.bias.map(to),
-                constants,
-                neuron: layer.neuron.clone(),
-            }
+        let layers = self.layers.iter().map(|layer| Layer {
+            weight: layer.weight.map(to),
+            bias: layer.bias.map(to),
+            constants: layer.constants.iter().map(|c| c.map(to)).collect(),
+            neuron: layer.neuron.clone(),
         });
         Network {
             layers: layers.collect(),

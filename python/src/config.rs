@@ -1,5 +1,7 @@
 //! Descriptions: the dataclasses of the package as the library's settings, and back.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use numpy::{PyArray, ndarray::Array3};
 use pyo3::{
     prelude::*,
@@ -204,8 +206,13 @@ pub fn py_layer<'py>(
         .call((), Some(&settings))
 }
 
-/// The loss. An exception of one's own is raised where the call ends.
-pub fn loss<F: Number>(given: &Bound<'_, PyAny>) -> PyResult<Loss<F>> {
+/// The function of a loss of one's own. An engine lets go of it where it is part of a cycle that nobody else
+/// refers to.
+pub type Function = Arc<Mutex<Option<Py<PyAny>>>>;
+
+/// The loss, which calls the function in `custom` if it is one of one's own; an exception of the function is
+/// raised where the call ends.
+pub fn loss<F: Number>(given: &Bound<'_, PyAny>, custom: &Function) -> PyResult<Loss<F>> {
     let kind = kind(given, "a Loss, as CrossEntropyMembrane()")?;
     let quantity = || -> PyResult<Quantity> {
         let found: String = get(given, "quantity")?;
@@ -238,8 +245,17 @@ pub fn loss<F: Number>(given: &Bound<'_, PyAny>) -> PyResult<Loss<F>> {
         "mae" => Loss::Mae(quantity()?),
         "custom" => {
             let function = given.getattr("function")?.unbind();
+            *custom.lock().unwrap_or_else(PoisonError::into_inner) = Some(function);
+            let custom = custom.clone();
             Loss::custom(move |recording, targets| {
-                Python::attach(|py| custom(function.bind(py), recording, targets)).map_err(keep)
+                let called = Python::attach(|py| {
+                    let kept = custom.lock().unwrap_or_else(PoisonError::into_inner);
+                    let function = kept.as_ref().map(|function| function.clone_ref(py));
+                    drop(kept);
+                    let gone = || invalid(py, "the function of the loss is gone");
+                    call(function.ok_or_else(gone)?.bind(py), recording, targets)
+                });
+                called.map_err(keep)
             })
         }
         other => return Err(unknown(given.py(), "loss", other, "a loss of this package")),
@@ -247,7 +263,7 @@ pub fn loss<F: Number>(given: &Bound<'_, PyAny>) -> PyResult<Loss<F>> {
 }
 
 /// Calls a loss of one's own.
-fn custom<F: Number>(
+fn call<F: Number>(
     function: &Bound<'_, PyAny>,
     recording: &Recording<F>,
     targets: Targets<'_, F>,

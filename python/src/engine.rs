@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use numpy::PyArray1;
 use pyo3::{
+    PyTraverseError, PyVisit,
     prelude::*,
     types::{PyDict, PyTuple},
 };
@@ -64,7 +65,11 @@ macro_rules! with_core {
 #[pyclass(frozen, module = "spikegrad")]
 pub struct Engine {
     core: Core,
+    /// The network that it was made with: its constants that are not learned have not been rounded.
+    built: Network,
     loss: Py<PyAny>,
+    /// Of a loss of one's own.
+    function: config::Function,
     optimizer: Mutex<Py<PyAny>>,
     device: String,
     read_out: ReadOut,
@@ -183,11 +188,12 @@ impl Engine {
         let optimizer = optimizer.map_or_else(|| default("spikegrad.optim", "Adam"), Ok)?;
         let network = &network.get().0;
         fork::begin().or_raise(py)?;
+        let function = config::Function::default();
         let own_read_out;
         let core = match precision {
             "float32" => {
                 let objective = Objective {
-                    loss: config::loss::<f32>(&loss)?,
+                    loss: config::loss::<f32>(&loss, &function)?,
                     rate_l1,
                 };
                 own_read_out = objective.loss.read_out();
@@ -203,7 +209,7 @@ impl Engine {
                     return Err(invalid(py, message));
                 }
                 let objective = Objective {
-                    loss: config::loss::<f64>(&loss)?,
+                    loss: config::loss::<f64>(&loss, &function)?,
                     rate_l1,
                 };
                 own_read_out = objective.loss.read_out();
@@ -215,7 +221,9 @@ impl Engine {
         };
         Ok(Engine {
             core,
+            built: Network(network.clone()),
             loss: loss.unbind(),
+            function,
             optimizer: Mutex::new(optimizer.unbind()),
             device: device.into(),
             read_out: own_read_out.unwrap_or_default(),
@@ -413,9 +421,14 @@ impl Engine {
     /// A copy of the network with its present parameters.
     #[getter]
     fn network(&self, py: Python<'_>) -> PyResult<Network> {
+        let mut network = self.built.0.clone();
         with_core!(&self.core, shared => {
-            Ok(Network(shared.run(py, |engine| engine.to_network())?.cast()))
-        })
+            let now = shared.run(py, |engine| engine.to_network())?;
+            for ((_, mut values), (_, now)) in network.parameters_mut().into_iter().zip(now.parameters()) {
+                values.zip_mut_with(&now, |value, &now| *value = spikegrad::Float::as_f64(now));
+            }
+        });
+        Ok(Network(network))
     }
 
     /// Replaces the parameters by those of a network of the same structure.
@@ -531,7 +544,7 @@ impl Engine {
     /// The state before the first step of so many samples.
     #[pyo3(signature = (batch=1))]
     fn rest(&self, py: Python<'_>, batch: usize) -> PyResult<State> {
-        State::rest(py, &self.network(py)?.0, batch, self.precision())
+        State::rest(py, &self.built.0, batch, self.precision())
     }
 
     /// A :class:`Predictor` with the present parameters, for many threads at once.
@@ -543,6 +556,10 @@ impl Engine {
     ///
     /// Here samples come first: ``x`` is ``[N, F]`` with ``num_steps``, or sequences ``[N, T, F]``; ``y`` is
     /// ``[N]``, ``[N, outputs]`` or ``[N, T, outputs]``.
+    ///
+    /// Data that is read or made as it is needed is a function in place of ``x``, and the number of samples in place
+    /// of ``y``. The function is called with the numbers of a batch's samples, from 0, and the epoch, and returns
+    /// ``(x, y)`` of them, samples first.
     ///
     /// Args:
     ///     x: The inputs of the samples.
@@ -627,6 +644,22 @@ impl Engine {
         fitted
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.loss)?;
+        // One that another thread has locked is in use, so it is not garbage.
+        if let Ok(optimizer) = self.optimizer.try_lock() {
+            visit.call(&*optimizer)?;
+        }
+        match self.function.try_lock() {
+            Ok(function) => visit.call(&*function),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        *self.function.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let restore = py
             .import("spikegrad._spikegrad")?
@@ -647,13 +680,7 @@ impl Engine {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let sizes: Vec<String> = self
-            .network(py)?
-            .0
-            .sizes()
-            .iter()
-            .map(usize::to_string)
-            .collect();
+        let sizes: Vec<String> = self.built.0.sizes().iter().map(usize::to_string).collect();
         let (loss, optimizer) = (
             self.loss.bind(py).repr()?,
             self.optimizer(py).bind(py).repr()?,

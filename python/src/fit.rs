@@ -8,7 +8,7 @@ use std::{
 };
 
 use numpy::{
-    PyReadonlyArray2, PyReadonlyArray3,
+    PyArray1, PyReadonlyArray2, PyReadonlyArray3,
     ndarray::{ArrayView2, ArrayView3, Axis},
 };
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyList};
@@ -37,6 +37,8 @@ pub struct Arrays<'py> {
 enum HeldX<'py> {
     Constant(PyReadonlyArray2<'py, f32>),
     Sequences(PyReadonlyArray3<'py, f32>),
+    /// A function that returns the samples of some numbers, how many there are, and the steps of constant inputs.
+    Source(Bound<'py, PyAny>, usize, Option<usize>),
 }
 
 impl<'py> Arrays<'py> {
@@ -48,6 +50,19 @@ impl<'py> Arrays<'py> {
         what: &str,
     ) -> PyResult<Self> {
         let py = x.py();
+        if x.is_callable() {
+            let samples = y.extract().map_err(|_| {
+                let expected = "the number of samples that the function x can be asked for";
+                PyTypeError::new_err(format!(
+                    "{what}y is not a whole number; expected {expected}"
+                ))
+            })?;
+            let x = HeldX::Source(x.clone(), samples, num_steps);
+            return Ok(Arrays {
+                x,
+                y: HeldTargets::Classes(Vec::new()),
+            });
+        }
         // An array with two axes is constant; the steps of one with three are those of its second.
         let x = match HeldInput::<f32>::new(x, num_steps.or(Some(1))) {
             Ok(HeldInput::Constant(..)) if num_steps.is_none() => {
@@ -92,6 +107,10 @@ impl<'py> Arrays<'py> {
                 }
                 x.dim().0
             }
+            Samples {
+                x: X::Source { samples, .. },
+                ..
+            } => samples,
         };
         let targets = match &arrays.y {
             HeldTargets::Classes(classes) => classes.len(),
@@ -114,6 +133,11 @@ impl<'py> Arrays<'py> {
             x: match &self.x {
                 HeldX::Constant(x) => X::Constant(x.as_array()),
                 HeldX::Sequences(x) => X::Sequences(x.as_array()),
+                HeldX::Source(function, samples, num_steps) => X::Source {
+                    function: function.clone().unbind(),
+                    samples: *samples,
+                    num_steps: *num_steps,
+                },
             },
             y: match &self.y {
                 HeldTargets::Classes(classes) => Y::Classes(classes),
@@ -133,6 +157,11 @@ struct Samples<'a> {
 enum X<'a> {
     Constant(ArrayView2<'a, f32>),
     Sequences(ArrayView3<'a, f32>),
+    Source {
+        function: Py<PyAny>,
+        samples: usize,
+        num_steps: Option<usize>,
+    },
 }
 
 enum Y<'a> {
@@ -146,12 +175,13 @@ impl Data for Samples<'_> {
         match &self.x {
             X::Constant(x) => x.nrows(),
             X::Sequences(x) => x.dim().0,
+            X::Source { samples, .. } => *samples,
         }
     }
 
     fn num_steps(&self) -> Option<usize> {
         match &self.x {
-            X::Constant(_) => None,
+            X::Constant(_) | X::Source { .. } => None,
             X::Sequences(x) => Some(x.dim().1),
         }
     }
@@ -171,6 +201,14 @@ impl Data for Samples<'_> {
                 for (mut sample, &index) in all.axis_iter_mut(Axis(1)).zip(indices) {
                     sample.assign(&x.index_axis(Axis(0), index));
                 }
+            }
+            X::Source {
+                function,
+                num_steps,
+                ..
+            } => {
+                let asked = Python::attach(|py| ask(function.bind(py), draw, *num_steps, batch));
+                return asked.map_err(keep);
             }
         }
         match &self.y {
@@ -200,6 +238,8 @@ impl Data for Samples<'_> {
         let (found, features) = match &self.x {
             X::Constant(x) => (x.shape(), x.ncols()),
             X::Sequences(x) => (x.shape(), x.dim().2),
+            // What it returns is checked as it is drawn.
+            X::Source { .. } => return Ok(()),
         };
         let shape = |what: String, expected: String, found: &[usize]| {
             Err(Error::Shape {
@@ -243,6 +283,41 @@ impl Data for Samples<'_> {
             ),
         }
     }
+}
+
+/// Fills a batch with what a function returns for the numbers of its samples.
+fn ask(
+    function: &Bound<'_, PyAny>,
+    draw: Draw<'_>,
+    num_steps: Option<usize>,
+    batch: &mut OwnedSamples,
+) -> PyResult<()> {
+    let (py, samples) = (function.py(), draw.indices.len());
+    let numbers = PyArray1::from_iter(py, draw.indices.iter().map(|&index| index as i64));
+    let returned = function.call1((numbers, draw.epoch))?;
+    let (x, y): (Bound<'_, PyAny>, Bound<'_, PyAny>) = returned.extract().map_err(|_| {
+        let found = returned.get_type();
+        PyTypeError::new_err(format!(
+            "the function x returned a {found}; expected (x, y)"
+        ))
+    })?;
+    if x.is_callable() {
+        return Err(invalid(
+            py,
+            "the function x returned a function; expected arrays (x, y)",
+        ));
+    }
+    let arrays = Arrays::new(&x, &y, num_steps, "")?;
+    let data = arrays.data();
+    if data.len() != samples {
+        let found = data.len();
+        let message = format!(
+            "the function x returned {found} samples; expected {samples}, those it was asked for"
+        );
+        return Err(invalid(py, message));
+    }
+    let all: Vec<usize> = (0..samples).collect();
+    data.fill(Draw::new(&all, draw.epoch), batch).or_raise(py)
 }
 
 /// A run of the training loop.
@@ -329,6 +404,7 @@ impl<'py> Run<'py> {
         match &train.x {
             HeldX::Constant(x) => x.py(),
             HeldX::Sequences(x) => x.py(),
+            HeldX::Source(function, ..) => function.py(),
         }
     }
 
@@ -338,6 +414,7 @@ impl<'py> Run<'py> {
         let data = match &train.x {
             X::Constant(x) => format!("{:?}", x.shape()),
             X::Sequences(x) => format!("{:?}", x.shape()),
+            X::Source { samples, .. } => format!("{samples} samples of a function"),
         };
         let settings = [("python.x", data), ("python.lr", format!("{lr:?}"))];
         settings.map(|(name, value)| (name.into(), value)).into()

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 
 use crate::{
     arrays::{HeldInput, HeldTargets},
-    config,
+    config::{self, Function},
     errors::{detached, keep},
     network::Network,
 };
@@ -32,7 +32,7 @@ pub fn gradcheck<'py>(
             .getattr("CrossEntropyMembrane")?
             .call0()
     };
-    let loss = config::loss::<f64>(&loss.map_or_else(default, Ok)?)?;
+    let loss = config::loss::<f64>(&loss.map_or_else(default, Ok)?, &Function::default())?;
     let (input, targets) = (
         HeldInput::<f64>::new(x, num_steps)?,
         HeldTargets::<f64>::new(y)?,

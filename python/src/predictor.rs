@@ -16,6 +16,7 @@ use crate::{errors::OrRaise, fork, network::Network, run, state::State};
 #[pyclass(frozen, module = "spikegrad")]
 pub struct Predictor {
     predictor: spikegrad::Predictor,
+    network: Network,
     read_out: ReadOut,
 }
 
@@ -26,6 +27,7 @@ impl Predictor {
         let predictor = py.detach(|| spikegrad::Predictor::new(&network.0.cast()));
         Ok(Predictor {
             predictor,
+            network: network.clone(),
             read_out,
         })
     }
@@ -43,7 +45,7 @@ impl Predictor {
     /// The network.
     #[getter]
     fn network(&self) -> Network {
-        Network(self.predictor.network().cast())
+        self.network.clone()
     }
 
     /// As :meth:`Engine.forward`.
@@ -85,7 +87,7 @@ impl Predictor {
     /// The state before the first step of so many samples.
     #[pyo3(signature = (batch=1))]
     fn rest(&self, py: Python<'_>, batch: usize) -> PyResult<State> {
-        State::rest(py, &self.predictor.network().cast(), batch, "float32")
+        State::rest(py, &self.network.0, batch, "float32")
     }
 
     fn __repr__(&self) -> String {

@@ -11,6 +11,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -469,6 +470,40 @@ def test_fit_takes_every_kind_of_data(small, data):
     assert np.isfinite(fit(values, (steps, np.ones((64, T, 3))), num_steps=None).losses).all()
 
 
+def test_fit_draws_from_functions(small, data):
+    x, y = data
+    arrays, drawn = (engine_of(small[0], optimizer=sg.Adam(1e-2)) for _ in range(2))
+    epochs = []
+
+    def source(numbers, epoch):
+        epochs.append(epoch)
+        return x[numbers], y[numbers].tolist()
+
+    expected = fit(arrays, data, validation=data)
+    found = fit(drawn, (source, 64), validation=(lambda numbers, _: (x[numbers], y[numbers]), 64))
+    assert np.array_equal(expected.losses, found.losses) and sorted(set(epochs)) == [0, 1, 2]
+    assert [e.validation for e in expected.epochs] == [e.validation for e in found.epochs]
+    steps = np.repeat(x[:, None], 5, axis=1)
+    sequences = fit(drawn, (lambda numbers, _: (steps[numbers], y[numbers]), 64), num_steps=None)
+    assert {record.num_steps for record in sequences.batches} == {5}
+
+    def fails(numbers, epoch):
+        raise OSError("the disk is gone")
+
+    for wrong, kind, message in (
+        (fails, OSError, "the disk is gone"),
+        (lambda numbers, _: x[numbers], TypeError, "expected \\(x, y\\)"),
+        (lambda numbers, _: (x, y), ValueError, "returned 64 samples; expected 16"),
+        (lambda numbers, _: (x[numbers], y[numbers] + 9), ValueError, "expected a class below 3"),
+        (lambda numbers, _: (x[numbers, :2], y[numbers]), ValueError, "the network's inputs"),
+        (lambda numbers, _: (fails, 16), ValueError, "returned a function"),
+    ):
+        with pytest.raises(kind, match=message):
+            fit(engine_of(small[0]), (wrong, 64))
+    with pytest.raises(TypeError, match="y is not a whole number"):
+        fit(engine_of(small[0]), (source, y))
+
+
 def test_callbacks_stop_change_and_fail(small, data):
     engine = engine_of(small[0])
 
@@ -805,6 +840,19 @@ def test_no_call_leaks(small):
     tracemalloc.stop()
     calls(9000)
     assert resident() - before < 8 << 20
+
+
+def test_cycles_are_collected(small):
+    class Owner:
+        def __init__(self):
+            self.engine = engine_of(small[0], loss=sg.Loss.custom(self.loss))
+
+        def loss(self, recording, targets):
+            return 1.0, sg.Adjoints()
+
+    kept = [weakref.ref(Owner()) for _ in range(20)]
+    gc.collect()
+    assert not [owner for owner in kept if owner() is not None]
 
 
 def test_nothing_is_warned_about_by_import():
