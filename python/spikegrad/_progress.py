@@ -8,7 +8,8 @@ from .recording import EpochRecord
 
 
 class Progress:
-    """Prints a line for each epoch, and on a terminal the present batch."""
+    """Prints a line for each epoch, and on a terminal the present batch. Output that cannot be written is no reason
+    to end a run."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
@@ -17,10 +18,11 @@ class Progress:
 
     def batch(self, epoch: int, batch: int, batches: int, loss: float) -> None:
         """After a batch, now and then."""
-        if sys.stdout.isatty():
+        is_terminal = getattr(sys.stdout, "isatty", None)
+        if is_terminal is not None and is_terminal():
             line = f"epoch {epoch + 1:>{self.width}}/{self.epochs}  batch {batch}/{batches}  loss {loss:.4g}"
             self._clear()
-            print(line, end="", flush=True)
+            self._write(line)
             self.shown = len(line)
 
     def epoch(self, record: EpochRecord) -> None:
@@ -32,7 +34,7 @@ class Progress:
             count, membrane = record.validation.accuracy_spike_count, record.validation.accuracy_membrane
             if count > 0 or membrane > 0:
                 line += f", accuracy {count:.2%} by spike count, {membrane:.2%} by membrane"
-        print(line, flush=True)
+        self._write(line + "\n")
 
     def close(self) -> None:
         """At the end of the run."""
@@ -40,5 +42,11 @@ class Progress:
 
     def _clear(self) -> None:
         if self.shown:
-            print("\r" + " " * self.shown + "\r", end="", flush=True)
+            self._write("\r" + " " * self.shown + "\r")
             self.shown = 0
+
+    def _write(self, text: str) -> None:
+        try:
+            print(text, end="", flush=True)
+        except (AttributeError, OSError, ValueError):
+            pass

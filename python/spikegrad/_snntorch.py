@@ -27,9 +27,9 @@ def from_snntorch(module: Any, sample: Any = None, num_steps: int = 25) -> Netwo
         module: An ``nn.Sequential``, or a module whose children are called in the order in which they were added:
             ``nn.Linear`` layers, each with a ``snntorch.Leaky`` or ``snntorch.Synaptic`` behind it (or the class
             of tutorial 5). ``nn.Flatten``, ``nn.Identity`` and an ``nn.Dropout`` that is off may stand between.
-        sample: An input ``[B, ...]`` on which the module is run, to compare its spikes with the network's. Of an
-            ``nn.Sequential`` the parts are run in their order; any other module is called, and what its parts are
-            given and return is compared, so that a ``forward`` which does something else is found.
+        sample: An input ``[B, ...]`` or ``[T, B, N]`` on which the module is run, to compare its spikes with the network's. Of an
+            ``nn.Sequential`` the parts are run in their order; any other module is called, and its parts must be
+            given the sample, each other's answers and their own states, and the module must return some of these.
         num_steps: Number of steps of that run; a ``forward`` with a loop over its own steps is called once.
 
     Raises:
@@ -77,7 +77,8 @@ def from_snntorch(module: Any, sample: Any = None, num_steps: int = 25) -> Netwo
 def to_snntorch(network: Union[Network, Engine], init_hidden: bool = True, dtype: Any = None) -> Any:
     """An ``nn.Sequential`` of ``nn.Linear`` and snnTorch's neurons that computes what the network computes.
 
-    Its children are named ``fc1``, ``lif1``, ..., so its ``state_dict`` has the names of the network's.
+    Its children are named ``fc1``, ``lif1``, ..., so its ``state_dict`` has the names of the network's, beside those of
+    snnTorch's own buffers: :func:`from_snntorch` takes the module back.
 
     Args:
         network: The network, or an engine with the network that it has trained.
@@ -91,6 +92,8 @@ def to_snntorch(network: Union[Network, Engine], init_hidden: bool = True, dtype
     import torch
 
     network = network.network if isinstance(network, Engine) else network
+    if not isinstance(network, Network):
+        raise TypeError(f"network is {network!r}; expected a Network or an Engine")
     parts: "OrderedDict[str, Any]" = OrderedDict()
     inputs, layers, state = network.inputs, network.layers, network.state_dict()
     for k, layer in enumerate(layers, start=1):
@@ -410,21 +413,27 @@ def _compare(pairs: List[_Pair], module: Any, network: Network, sample: Any, num
     import torch
 
     inputs = pairs[0].linear.in_features
-    if sample.ndim < 2 or sample[0].numel() != inputs:
-        raise ValueError(f"sample has shape {list(sample.shape)}; expected [B, ...] with {inputs} inputs for each sample")
+    if num_steps < 1 or sample.numel() == 0:
+        raise ValueError(f"sample has shape {list(sample.shape)} and num_steps is {num_steps}; expected samples and steps")
+    each = sample.ndim >= 2 and sample[0].numel() == inputs
+    if not each and not (sample.ndim == 3 and sample.shape[2] == inputs):
+        raise ValueError(
+            f"sample has shape {list(sample.shape)}; expected [B, ...] with {inputs} inputs for each sample, or [T, B, {inputs}]"
+        )
     sample = sample.detach().to(pairs[0].linear.weight)
+    steps = sample.reshape(1, sample.shape[0], -1).expand(num_steps, -1, -1) if each else sample
     with torch.no_grad():
         if _is_sequential(module):
-            seen = _run_parts(pairs, sample.reshape(sample.shape[0], -1), num_steps)
+            seen = _run_parts(pairs, steps)
         else:
-            seen = _run_module(pairs, module, sample, num_steps)
+            seen = _run_module(pairs, module, sample, None if each else sample, num_steps)
     for k, (pair, (given, theirs)) in enumerate(zip(pairs, seen)):
         dtype = pair.linear.weight.dtype
         rounding = {torch.float64: 1e-9, torch.float32: 1e-4}.get(dtype, 3e-2)
-        x = given.double().numpy()
+        x = given.double().cpu().numpy()
         spikes = [_spikes_of(network, k, x, factor) for factor in (1.0, 1.0 - rounding, 1.0 + rounding)]
         unsure = (spikes[0] != spikes[1]) | (spikes[0] != spikes[2])
-        differ = (theirs.double().numpy() != spikes[0]) & ~np.maximum.accumulate(unsure, axis=0)
+        differ = (theirs.double().cpu().numpy() != spikes[0]) & ~np.maximum.accumulate(unsure, axis=0)
         if differ.any():
             count, total = int(differ.sum()), differ.size
             raise UnsupportedError(f"{pair.neuron_name}: {count} of {total} spikes of the sample differ from the module's")
@@ -451,13 +460,13 @@ def _is_sequential(module: Any) -> bool:
     return _kind(module) is not None or type(module).__module__.split(".")[0] == "torch"
 
 
-def _run_parts(pairs: List[_Pair], x: Any, num_steps: int) -> List[Tuple[Any, Any]]:
+def _run_parts(pairs: List[_Pair], steps: Any) -> List[Tuple[Any, Any]]:
     """What each linear layer is given and what its neurons answer, ``[T, B, N]``, called in their order."""
     import torch
 
     states: List[Tuple[Any, ...]] = [() for _ in pairs]
     seen: List[Tuple[List[Any], List[Any]]] = [([], []) for _ in pairs]
-    for _ in range(num_steps):
+    for x in steps:
         spk = x
         for k, pair in enumerate(pairs):
             spk = spk.to(x.dtype)  # snnTorch's spikes are float32
@@ -472,46 +481,108 @@ def _run_parts(pairs: List[_Pair], x: Any, num_steps: int) -> List[Tuple[Any, An
     return [(torch.stack(given), torch.stack(spikes)) for given, spikes in seen]
 
 
-def _run_module(pairs: List[_Pair], module: Any, sample: Any, num_steps: int) -> List[Tuple[Any, Any]]:
+class _Watch:
+    """What the linear layer and the neurons of a pair are given and return, call by call."""
+
+    def __init__(self, pair: _Pair) -> None:
+        self.given: List[Any] = []
+        self.currents: List[Any] = []
+        self.driven: List[Any] = []
+        self.spikes: List[Any] = []
+        self.states: List[Tuple[Any, ...]] = []
+        self.handed: List[Tuple[Any, ...]] = []
+        pair.linear.register_forward_hook(self.linear, with_kwargs=True)
+        pair.neuron.register_forward_hook(self.neuron, with_kwargs=True)
+
+    def linear(self, _: Any, args: Any, named: Any, answer: Any) -> None:
+        self.given.append([*args, *named.values()][0])
+        self.currents.append(answer)
+
+    def neuron(self, neuron: Any, args: Any, named: Any, answer: Any) -> None:
+        both = [*args, *named.values()]
+        self.driven.append(both[0])
+        self.handed.append(tuple(state for state in both[1:] if state is not None))
+        answers = answer if isinstance(answer, tuple) else (answer,)
+        self.spikes.append(answers[0])
+        kept = ("syn", "mem") if _kind(neuron) == "synaptic" else ("mem",)
+        self.states.append(answers[1:] or tuple(getattr(neuron, name) for name in kept))
+
+
+def _run_module(
+    pairs: List[_Pair], module: Any, sample: Any, sequence: Any, num_steps: int
+) -> List[Tuple[Any, Any]]:
     """The same by calling a module with a ``forward`` of its own, whose parts are watched."""
     import torch
 
-    given: List[List[Any]] = [[] for _ in pairs]
-    currents: List[List[Any]] = [[] for _ in pairs]
-    driven: List[List[Any]] = [[] for _ in pairs]
-    spikes: List[List[Any]] = [[] for _ in pairs]
-    watched = copy.deepcopy(module)
-    own = list(_pairs(watched))
-    for k, pair in enumerate(own):
-        if _kind(pair.neuron) != "tutorial":
-            pair.neuron.reset_mem()
-
-        def linear(_: Any, args: Any, answer: Any, k: int = k) -> None:
-            given[k].append(args[0])
-            currents[k].append(answer)
-
-        def neuron(_: Any, args: Any, answer: Any, k: int = k) -> None:
-            driven[k].append(args[0])
-            spikes[k].append(answer[0] if isinstance(answer, tuple) else answer)
-
-        pair.linear.register_forward_hook(linear)
-        pair.neuron.register_forward_hook(neuron)
+    watched = _copy_at_rest(module, pairs)
+    watches = [_Watch(pair) for pair in _pairs(watched)]
     try:
-        watched(sample)
-        for _ in range(num_steps - 1 if len(spikes[0]) == 1 else 0):
-            watched(sample)
+        returned = watched(sample)
+        if len(watches[0].spikes) == 1 and sequence is None:
+            for _ in range(num_steps - 1):
+                returned = watched(sample)
     except Exception as error:
         raise UnsupportedError(f"the module cannot be called with the sample: {error}") from error
-    steps = len(spikes[0])
-    for k, pair in enumerate(pairs):
-        if not steps == len(given[k]) == len(driven[k]):
+    steps = len(watches[0].spikes)
+    first = sample.reshape(sample.shape[0], -1)
+    for k, (pair, watch) in enumerate(zip(pairs, watches)):
+        if not steps == len(watch.given) == len(watch.driven) or steps == 0:
             raise UnsupportedError(f"{pair.name} and {pair.neuron_name} are not called once in each step")
-        if not all(torch.equal(a, b) for a, b in zip(currents[k], driven[k])):
+        if not all(torch.equal(a, b) for a, b in zip(watch.currents, watch.driven)):
             raise UnsupportedError(f"{pair.neuron_name} is not given what {pair.name} returns")
-        if k and not all(torch.equal(a, b) for a, b in zip(spikes[k - 1], given[k])):
+        if k and not all(torch.equal(a, b.to(a)) for a, b in zip(watch.given, watches[k - 1].spikes)):
             raise UnsupportedError(f"{pair.name} is not given the spikes of {pairs[k - 1].neuron_name}")
-    flat = [[x.reshape(x.shape[0], -1) for x in given[k]] for k in range(len(pairs))]
-    return [(torch.stack(flat[k]), torch.stack(spikes[k])) for k in range(len(pairs))]
+        before = [tuple(torch.zeros_like(state) for state in watch.states[0]), *watch.states]
+        for handed, expected in zip(watch.handed, before):
+            same = (torch.equal(a.expand_as(b) if a.numel() == 1 else a, b) for a, b in zip(handed, expected) if a.numel())
+            if not all(same):
+                raise UnsupportedError(f"{pair.neuron_name} is not given the state that it has returned")
+    for t, given in enumerate(watches[0].given):
+        wanted = first if sequence is None else sequence[t] if t < len(sequence) else None
+        if wanted is None or not torch.equal(given.reshape(given.shape[0], -1), wanted):
+            raise UnsupportedError(f"{pairs[0].name} is not given the sample itself")
+    known = [series for watch in watches for series in (watch.spikes, *map(list, zip(*watch.states)))]
+    known_tensors = [torch.stack(series) for series in known] + [series[-1] for series in known]
+    for tensor in _tensors(returned):
+        if not any(tensor.shape == other.shape and torch.equal(tensor, other) for other in known_tensors):
+            raise UnsupportedError("the module returns something else than the spikes and membranes of its neurons")
+    return [
+        (torch.stack([x.reshape(x.shape[0], -1) for x in watch.given]), torch.stack(watch.spikes)) for watch in watches
+    ]
+
+
+def _copy_at_rest(module: Any, pairs: List[_Pair]) -> Any:
+    """A copy without the states that the neurons keep: they may be part of a graph, which is not copied."""
+    import torch
+
+    kept = []
+    for pair in pairs:
+        for name in ("syn", "mem", "reset"):
+            value = getattr(pair.neuron, name, None)
+            if isinstance(value, torch.Tensor):
+                kept.append((pair.neuron, name, value))
+                setattr(pair.neuron, name, torch.zeros(0, dtype=value.dtype, device=value.device))
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        raise UnsupportedError(f"the module cannot be copied, to be run on the sample: {error}") from error
+    finally:
+        for neuron, name, value in kept:
+            setattr(neuron, name, value)
+
+
+def _tensors(returned: Any) -> Iterator[Any]:
+    """Every tensor of nested lists and tuples."""
+    import torch
+
+    if isinstance(returned, torch.Tensor):
+        yield returned
+    elif isinstance(returned, (list, tuple)):
+        if returned and all(isinstance(item, torch.Tensor) for item in returned) and isinstance(returned, list):
+            yield torch.stack(returned)
+        else:
+            for item in returned:
+                yield from _tensors(item)
 
 
 def _step(neuron: Any, cur: Any, states: Tuple[Any, ...]) -> Tuple[Any, ...]:

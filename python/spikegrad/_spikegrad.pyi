@@ -1,5 +1,5 @@
 import os
-from typing import Any, Callable, Dict, List, Literal, Optional, Sequence, Tuple, Union, final
+from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Sequence, Tuple, Union, final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ __version__: str
 
 @final
 class Network:
-    def __new__(cls, inputs: int, layers: Sequence[Layer], seed: int = 0) -> Network: ...
+    def __new__(cls, inputs: int, layers: Iterable[Layer], seed: int = 0) -> Network: ...
     @property
     def sizes(self) -> List[int]: ...
     @property
@@ -205,7 +205,7 @@ def _restore_engine(
     network: Network,
     loss: Loss,
     optimizer: Optimizer,
-    settings: Tuple[str, str, float],
+    settings: Tuple[str, str, float, bool],
     state: Dict[str, Any],
     accumulated: Dict[str, Any],
 ) -> Engine: ...

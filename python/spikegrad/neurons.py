@@ -20,6 +20,8 @@ PerNeuron = Union[float, Sequence[float], "np.ndarray[Any, Any]"]
 
 def _per_neuron(value: Any) -> Union[float, Tuple[float, ...]]:
     """A float, or a tuple of one for each neuron."""
+    if value is None:
+        raise TypeError("a constant is None; expected a number, or [neurons]")
     array = np.asarray(value, dtype=np.float64)
     if array.ndim == 0:
         return float(array)

@@ -102,7 +102,7 @@ class Adam(Optimizer):
     """``torch.optim.Adam``."""
 
     lr: float = 1e-3
-    betas: Tuple[float, float] = (0.9, 0.999)
+    betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
     schedule: Schedule = Schedule()
@@ -116,7 +116,7 @@ class AdamW(Optimizer):
     """``torch.optim.AdamW``."""
 
     lr: float = 1e-3
-    betas: Tuple[float, float] = (0.9, 0.999)
+    betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.01
     schedule: Schedule = Schedule()
@@ -130,7 +130,7 @@ class Adamax(Optimizer):
     """``torch.optim.Adamax``."""
 
     lr: float = 2e-3
-    betas: Tuple[float, float] = (0.9, 0.999)
+    betas: Sequence[float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
     schedule: Schedule = Schedule()

@@ -22,10 +22,11 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """Spikes and membranes of each layer, ``[T, B, N]``; ``None`` for a layer that was not recorded."""
+    """Spikes and membranes of each layer, ``[T, B, N]``; ``None`` for a layer that was not recorded, which their type
+    does not say, since a list of all layers is the usual case."""
 
-    spk: List[Optional[Array]]
-    mem: List[Optional[Array]]
+    spk: List[Array]
+    mem: List[Array]
 
     def spike_count(self) -> Array:
         """The spikes of each output neuron, ``[B, N]``."""

@@ -1,6 +1,9 @@
 //! `Engine`: trains and runs one network.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use numpy::PyArray1;
 use pyo3::{
@@ -72,6 +75,7 @@ pub struct Engine {
     function: config::Function,
     optimizer: Mutex<Py<PyAny>>,
     device: String,
+    measuring: AtomicBool,
     read_out: ReadOut,
 }
 
@@ -102,13 +106,11 @@ fn pair_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<
 }
 
 /// A copy of the accumulated gradients. An edit that fails leaves the engine as it was.
-fn accumulated<F: Kept>(shared: &Shared<F>) -> spikegrad::Result<Gradients<F>> {
+fn accumulated<F: Kept>(engine: &mut dyn spikegrad::Engine<F>) -> spikegrad::Result<Gradients<F>> {
     let mut found = None;
-    let read = shared.call(|engine| {
-        engine.gradients_mut(&mut |gradients| {
-            found = Some(gradients.clone());
-            Err(spikegrad::Error::callback("read"))
-        })
+    let read = engine.gradients_mut(&mut |gradients| {
+        found = Some(gradients.clone());
+        Err(spikegrad::Error::callback("read"))
     });
     let missing = || {
         read.err()
@@ -117,11 +119,41 @@ fn accumulated<F: Kept>(shared: &Shared<F>) -> spikegrad::Result<Gradients<F>> {
     found.ok_or_else(missing)
 }
 
+/// What an optimizer keeps, as the package has it.
+fn py_optimizer_state<'py, F: Kept>(
+    py: Python<'py>,
+    optimizer: &Optimizer<F>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let state = PyDict::new(py);
+    state.set_item("steps", optimizer.steps())?;
+    for (name, kept) in optimizer.state() {
+        state.set_item(name, dict(py, kept.tensors())?)?;
+    }
+    Ok(state)
+}
+
 impl Engine {
     fn optimizer_slot(&self) -> std::sync::MutexGuard<'_, Py<PyAny>> {
         self.optimizer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A network of the engine's, with the constants that it was made with where they are not learned.
+    fn as_built<F: Kept>(&self, now: &spikegrad::Network<F>) -> Network {
+        let mut network = self.built.0.clone();
+        for ((_, mut values), (_, now)) in
+            network.parameters_mut().into_iter().zip(now.parameters())
+        {
+            values.zip_mut_with(&now, |value, &now| *value = now.as_f64());
+        }
+        Network(network)
+    }
+
+    /// Replaces the description of the optimizer. The old one goes when the lock is free: it may call the engine.
+    fn describe_optimizer(&self, described: Py<PyAny>) {
+        let old = std::mem::replace(&mut *self.optimizer_slot(), described);
+        drop(old);
     }
 
     /// Changes the learning rate in the optimizer's description.
@@ -134,7 +166,7 @@ impl Engine {
         changes.set_item("lr", lr)?;
         let replace = py.import("dataclasses")?.getattr("replace")?;
         let changed = replace.call((described,), Some(&changes))?;
-        *self.optimizer_slot() = changed.unbind();
+        self.describe_optimizer(changed.unbind());
         Ok(())
     }
 
@@ -154,10 +186,8 @@ impl Engine {
         + Send,
     ) -> PyResult<Py<PyAny>> {
         let py = x.py();
-        let (input, targets) = (
-            HeldInput::<F>::new(x, num_steps)?,
-            HeldTargets::<F>::new(y)?,
-        );
+        let targets = HeldTargets::<F>::new(y)?;
+        let input = HeldInput::<F>::new(x, num_steps)?;
         let mut numbers = state.map(|state| state.copied::<F>(py)).transpose()?;
         let samples = input.view().with(targets.view());
         let mut shared = shared.clone();
@@ -226,6 +256,7 @@ impl Engine {
             function,
             optimizer: Mutex::new(optimizer.unbind()),
             device: device.into(),
+            measuring: AtomicBool::new(false),
             read_out: own_read_out.unwrap_or_default(),
         })
     }
@@ -353,8 +384,7 @@ impl Engine {
     /// A copy of the accumulated gradients by name; zeros before the first :meth:`accumulate`.
     fn accumulated_gradients<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         fn of<'py, F: Kept>(py: Python<'py>, shared: &Shared<F>) -> PyResult<Bound<'py, PyDict>> {
-            let found = detached(py, || accumulated(shared))?;
-            dict(py, found.tensors())
+            dict(py, shared.run(py, |engine| accumulated(engine))?.tensors())
         }
         with_core!(&self.core, shared => of(py, shared))
     }
@@ -388,6 +418,7 @@ impl Engine {
     /// time.
     #[pyo3(signature = (on=true))]
     fn measure_gradients(&self, py: Python<'_>, on: bool) -> PyResult<()> {
+        self.measuring.store(on, Ordering::Relaxed);
         with_core!(&self.core, shared => shared.run(py, |engine| {
             engine.measure_gradients(on);
             Ok(())
@@ -421,14 +452,9 @@ impl Engine {
     /// A copy of the network with its present parameters.
     #[getter]
     fn network(&self, py: Python<'_>) -> PyResult<Network> {
-        let mut network = self.built.0.clone();
         with_core!(&self.core, shared => {
-            let now = shared.run(py, |engine| engine.to_network())?;
-            for ((_, mut values), (_, now)) in network.parameters_mut().into_iter().zip(now.parameters()) {
-                values.zip_mut_with(&now, |value, &now| *value = spikegrad::Float::as_f64(now));
-            }
-        });
-        Ok(Network(network))
+            Ok(self.as_built(&shared.run(py, |engine| engine.to_network())?))
+        })
     }
 
     /// Replaces the parameters by those of a network of the same structure.
@@ -466,22 +492,16 @@ impl Engine {
             shared.run(py, |engine| engine.set_optimizer(settings))
         }
         with_core!(&self.core, shared => of(shared, optimizer, keep_state))?;
-        *self.optimizer_slot() = optimizer.clone().unbind();
+        self.describe_optimizer(optimizer.clone().unbind());
         Ok(())
     }
 
     /// A copy of what the optimizer keeps: ``steps``, the number of updates, and a ``dict`` of tensors under each
     /// of PyTorch's names, as ``exp_avg``.
     fn optimizer_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        fn of<'py, F: Kept>(py: Python<'py>, now: &Optimizer<F>) -> PyResult<Bound<'py, PyDict>> {
-            let state = PyDict::new(py);
-            state.set_item("steps", now.steps())?;
-            for (name, kept) in now.state() {
-                state.set_item(name, dict(py, kept.tensors())?)?;
-            }
-            Ok(state)
-        }
-        with_core!(&self.core, shared => of(py, &shared.run(py, |engine| engine.to_optimizer())?))
+        with_core!(&self.core, shared => {
+            py_optimizer_state(py, &shared.run(py, |engine| engine.to_optimizer())?)
+        })
     }
 
     /// Replaces what the optimizer keeps by a copy from :meth:`optimizer_state`.
@@ -657,24 +677,38 @@ impl Engine {
     }
 
     fn __clear__(&self) {
-        *self.function.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let function = self
+            .function
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // It goes when the lock is free: it may call the engine.
+        drop(function);
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let restore = py
             .import("spikegrad._spikegrad")?
             .getattr("_restore_engine")?;
-        let rate_l1 = with_core!(&self.core, shared => shared.objective().rate_l1);
-        let settings = (&self.device, self.precision(), rate_l1);
-        // Those of an engine that has accumulated none are zeros.
-        let accumulated = self.accumulated_gradients(py)?;
+        // In one call, so that they belong together. Accumulated gradients that there are not are zeros.
+        let (rate_l1, network, optimizer, gradients) = with_core!(&self.core, shared => {
+            let all = shared.run(py, |engine| {
+                Ok((engine.to_network()?, engine.to_optimizer()?, accumulated(engine)?))
+            });
+            let (network, optimizer, gradients) = all?;
+            let rate_l1 = shared.objective().rate_l1;
+            let state = py_optimizer_state(py, &optimizer)?;
+            (rate_l1, self.as_built(&network), state, dict(py, gradients.tensors())?)
+        });
+        let measuring = self.measuring.load(Ordering::Relaxed);
+        let settings = (&self.device, self.precision(), rate_l1, measuring);
         let state = (
-            self.network(py)?,
+            network,
             self.loss(py),
             self.optimizer(py),
             settings,
-            self.optimizer_state(py)?,
-            accumulated,
+            optimizer,
+            gradients,
         );
         (restore, state).into_pyobject(py)
     }
@@ -696,11 +730,11 @@ pub fn _restore_engine(
     network: &Bound<'_, Network>,
     loss: Bound<'_, PyAny>,
     optimizer: Bound<'_, PyAny>,
-    settings: (String, String, f64),
+    settings: (String, String, f64, bool),
     state: &Bound<'_, PyDict>,
     accumulated: &Bound<'_, PyDict>,
 ) -> PyResult<Engine> {
-    let (device, precision, rate_l1) = settings;
+    let (device, precision, rate_l1, measuring) = settings;
     let engine = Engine::new(
         network,
         Some(loss),
@@ -710,6 +744,7 @@ pub fn _restore_engine(
         rate_l1,
     )?;
     engine.load_optimizer_state(state)?;
+    engine.measure_gradients(network.py(), measuring)?;
     let any = |gradient: Bound<'_, PyAny>| gradient.call_method0("any")?.extract::<bool>();
     let any = accumulated
         .values()

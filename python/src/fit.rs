@@ -8,7 +8,8 @@ use std::{
 };
 
 use numpy::{
-    PyArray1, PyReadonlyArray2, PyReadonlyArray3,
+    PyArray1, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray2, PyReadonlyArray3,
+    PyUntypedArrayMethods,
     ndarray::{ArrayView2, ArrayView3, Axis},
 };
 use pyo3::{exceptions::PyTypeError, prelude::*, types::PyList};
@@ -19,7 +20,7 @@ use spikegrad::{
 };
 
 use crate::{
-    arrays::{HeldInput, HeldTargets},
+    arrays::{HeldTargets, numbers},
     engine::py_report,
     errors::{OrRaise, detached, invalid, keep},
     shared::Shared,
@@ -63,26 +64,19 @@ impl<'py> Arrays<'py> {
                 y: HeldTargets::Classes(Vec::new()),
             });
         }
-        // An array with two axes is constant; the steps of one with three are those of its second.
-        let x = match HeldInput::<f32>::new(x, num_steps.or(Some(1))) {
-            Ok(HeldInput::Constant(..)) if num_steps.is_none() => {
+        let array = numbers::<f32>(x, "x")?;
+        let x = match array.ndim() {
+            2 if num_steps.is_none() => {
                 let message =
                     format!("num_steps is None; expected the number of steps of {what}x [N, F]");
                 return Err(invalid(py, message));
             }
-            Ok(HeldInput::Constant(x, _)) => HeldX::Constant(x),
-            Ok(HeldInput::Sequence(x)) => HeldX::Sequences(x),
-            Err(_) => {
-                let array = crate::arrays::numbers::<f32>(x, "x")?;
-                match numpy::PyUntypedArrayMethods::ndim(&*array) {
-                    3 => HeldX::Sequences(crate::arrays::shaped(x, "x", "[N, T, F]")?),
-                    _ => {
-                        let shape = numpy::PyUntypedArrayMethods::shape(&*array).to_vec();
-                        let message =
-                            format!("{what}x has shape {shape:?}; expected [N, F] or [N, T, F]");
-                        return Err(invalid(py, message));
-                    }
-                }
+            2 => HeldX::Constant(array.cast::<PyArray2<f32>>()?.try_readonly()?),
+            3 => HeldX::Sequences(array.cast::<PyArray3<f32>>()?.try_readonly()?),
+            _ => {
+                let shape = array.shape();
+                let message = format!("{what}x has shape {shape:?}; expected [N, F] or [N, T, F]");
+                return Err(invalid(py, message));
             }
         };
         let arrays = Arrays {
@@ -366,12 +360,29 @@ impl<'py> Run<'py> {
                 .getattr("History")?
                 .call0()?,
         };
+        let class = py.import("spikegrad.recording")?.getattr("History")?;
+        if !target.is_instance(&class)? {
+            let found = target.get_type();
+            return Err(PyTypeError::new_err(format!(
+                "history is a {found}; expected a History"
+            )));
+        }
         for name in ["batches", "epochs", "warnings"] {
             target.getattr(name)?.cast::<PyList>()?;
         }
         let mut measured = rust_history(&target)?;
         let folder = self.checkpoint.as_ref().map(CheckpointDir::open);
         let mut folder = folder.transpose().or_raise(py)?;
+        if let Some(folder) = folder.as_mut().filter(|_| !self.resume)
+            && folder.load().or_raise(py)?.is_some()
+        {
+            let path = folder.path().display();
+            let expected = "resume=True to go on, or another folder";
+            return Err(invalid(
+                py,
+                format!("checkpoint={path} has the checkpoint of a run; expected {expected}"),
+            ));
+        }
         let lr = self
             .shared
             .run(py, |engine| engine.to_optimizer())?
@@ -474,6 +485,12 @@ impl<'py> Run<'py> {
             Some(patience) => Some(Best::find(patience, kept_in, history).or_raise(py)?),
             None => None,
         };
+        let network = self.shared.run(py, |engine| engine.to_network())?;
+        let validated = validation.as_ref().map(|data| data as &dyn Data);
+        for warning in self.trainer.warnings(&network, &train, validated) {
+            warn(py, &warning)?;
+        }
+        drop(network);
         let callback = self
             .callback
             .as_ref()
@@ -482,7 +499,7 @@ impl<'py> Run<'py> {
         let checkpoint = |engine: &mut dyn spikegrad::Engine, history: &History| {
             Ok(Checkpoint::new(engine, trainer, history)?.with_settings(settings))
         };
-        let (mut ticked, mut warned) = (Instant::now(), false);
+        let mut ticked = Instant::now();
         let fitted = detached(py, || {
             let validation = validation.as_ref().map(|data| data as &dyn Data);
             let over = best
@@ -491,10 +508,6 @@ impl<'py> Run<'py> {
             let each = |engine: &mut dyn spikegrad::Engine, event: Event<'_>| {
                 let told = Python::attach(|py| {
                     py.check_signals()?;
-                    if !std::mem::replace(&mut warned, true) {
-                        let warnings = &event.history().warnings;
-                        warnings.iter().try_for_each(|warning| warn(py, warning))?;
-                    }
                     if let Some(progress) = &progress {
                         tell(progress.bind(py), event, &mut ticked)?;
                     }
@@ -516,11 +529,19 @@ impl<'py> Run<'py> {
                 }
                 Ok(if told.is_break() { told } else { stop })
             };
+            let (before, updates) = (history.batches.len(), shared.to_optimizer()?.steps());
             if !over {
                 let fitted = trainer.fit_into(&mut shared, &train, validation, history, each);
+                // A run that has ended within an epoch is kept where it stands, if the engine stands there
+                // too: windows of a batch that has failed, or a callback, may have updated it.
+                let here = &history.batches[before.min(history.batches.len())..];
+                let made = here
+                    .iter()
+                    .map(|b| trainer.updates_per_batch(b.num_steps) as u64);
+                let stands = shared.to_optimizer()?.steps() == updates + made.sum::<u64>();
+                let within = fitted.is_err() || history.position().batch > 0;
                 let kept = match &mut folder {
-                    // An interrupted run is kept where it stands.
-                    Some(folder) if fitted.is_err() => {
+                    Some(folder) if within && stands => {
                         checkpoint(&mut shared, history).and_then(|here| folder.save(&here))
                     }
                     Some(folder) => folder.wait(),

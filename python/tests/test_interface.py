@@ -251,6 +251,9 @@ def test_a_step_comes_apart(small):
     parts.update()
     copy.update()
     assert parts.network == copy.network
+    parts.measure_gradients()
+    copy = pickle.loads(pickle.dumps(parts))
+    assert copy.train_step(x, y, T).gradient_norms is not None
     parts.accumulate(x, y, T)
     parts.clear_gradients()
     # To read is not to accumulate.
@@ -563,6 +566,11 @@ def test_runs_resume_to_the_same_bits(small, data, tmp_path):
 def test_warnings_are_pythons(small, data):
     with pytest.warns(UserWarning, match="num_steps is 1"):
         fit(engine_of(small[0]), data, num_steps=1)
+    engine = engine_of(small[0])
+    with warnings.catch_warnings(), pytest.raises(UserWarning):
+        warnings.simplefilter("error")
+        fit(engine, data, num_steps=1)
+    assert engine.optimizer_state()["steps"] == 0
 
 
 INTERRUPTED = """
@@ -620,6 +628,59 @@ def test_early_stopping_resumes_with_the_best(small, data, tmp_path):
             assert np.array_equal(tensor, rest.state_dict()[name])
     with pytest.raises(ValueError, match="early_stopping"):
         fit(rest, data, history=history, **settings)
+
+
+def test_windows_of_a_failed_batch_are_not_kept(small, data, tmp_path):
+    calls = []
+
+    def mse(recording, targets):
+        calls.append(1)
+        if len(calls) == failing:
+            raise RuntimeError("the power fails")
+        mem = recording.mem[-1]
+        return float((mem**2).mean()), sg.Adjoints(mem=2 * mem / mem.size)
+
+    def run(**settings):
+        calls.clear()
+        engine = engine_of(small[0], loss=sg.Loss.custom(mse), optimizer=sg.Adam(1e-2))
+        return engine, lambda: fit(engine, data, truncate=4, **settings)
+
+    failing = 0
+    whole, go = run()
+    go()
+    failing = 4 * 3 + 8  # in the second epoch, in the second window of its third batch
+    _, go = run(checkpoint=tmp_path)
+    with pytest.raises(RuntimeError, match="the power fails"):
+        go()
+    failing = 0
+    rest, go = run(checkpoint=tmp_path, resume=True)
+    go()
+    assert rest.optimizer_state()["steps"] == whole.optimizer_state()["steps"] == 36
+    for name, tensor in whole.state_dict().items():
+        assert np.array_equal(tensor, rest.state_dict()[name])
+
+
+def test_runs_that_a_callback_ends_are_kept(small, data, tmp_path):
+    engine = engine_of(small[0])
+    fit(engine, data, checkpoint=tmp_path, callback=lambda r: not (isinstance(r, sg.BatchRecord) and r.epoch == 1))
+    rest = engine_of(small[0])
+    seen = []
+    fit(rest, data, checkpoint=tmp_path, resume=True, callback=seen.append)
+    assert (seen[0].epoch, seen[0].batch) == (1, 1)
+    with pytest.raises(ValueError, match="resume=True to go on"):
+        fit(engine_of(small[0]), data, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("out", [None, object()])
+def test_output_that_cannot_be_written_ends_no_run(small, out, monkeypatch):
+    x = np.ones((512, 5), np.float32)
+
+    def slow(record):
+        time.sleep(0.03)
+
+    monkeypatch.setattr(sys, "stdout", out)
+    history = engine_of(small[0]).fit(x, [0] * 512, epochs=1, batch_size=32, num_steps=4, callback=slow)
+    assert len(history.batches) == 16
 
 
 def test_rates_that_a_callback_sets_resume(small, data, tmp_path):

@@ -380,9 +380,57 @@ def test_modules_with_a_forward_of_their_own():
         def forward(self, x):
             return self.lif1(self.fc1(x))
 
-    for other, message in ((Scaled(), "not given what"), (Reversed(), "not called once in each step")):
+    class Weaker(Net):
+        def forward(self, x):
+            return super().forward(x * 0.1)
+
+    class Backwards(Net):
+        def forward(self, x):
+            return super().forward(x).flip(0) * 2
+
+    class Forgetful(Net):
+        def forward(self, x):
+            mem = torch.zeros(len(x), 50)
+            for _ in range(5):
+                spk, mem = self.lif1(self.fc1(x), mem=mem * 0.3)
+                spk, _ = self.lif2(self.fc2(spk))
+            return spk
+
+    class OverTime(Net):
+        def forward(self, x):  # [T, B, N]
+            mem1, mem2 = self.lif1.reset_mem(), self.lif2.reset_mem()
+            recorded = []
+            for step in x:
+                spk1, mem1 = self.lif1(input_=self.fc1(step), mem=mem1)
+                spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+                recorded.append(mem2)
+            return recorded
+
+    assert sg.from_snntorch(OverTime(), sample=torch.rand(12, 6, 4) * 4).sizes == [4, 50, 2]
+    assert sg.from_snntorch(torch.nn.Sequential(torch.nn.Linear(4, 5), snn.Leaky(0.9)), sample=torch.rand(12, 6, 4)).sizes == [4, 5]
+    for other, message in (
+        (Scaled(), "not given what"),
+        (Reversed(), "not called once in each step"),
+        (Weaker(), "not given the sample itself"),
+        (Backwards(), "returns something else"),
+        (Forgetful(), "not given the state"),
+    ):
         with pytest.raises(sg.UnsupportedError, match=message):
             sg.from_snntorch(other, sample=sample)
+    # A module that is in use: its neurons keep states with a graph.
+    hidden = torch.nn.Sequential(torch.nn.Linear(4, 5), snn.Leaky(0.9, init_hidden=True, output=True))
+    hidden(sample)
+    mem = hidden[1].mem
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = hidden
+
+        def forward(self, x):
+            return self.inner(x)
+
+    assert sg.from_snntorch(Wrapped(), sample=sample).sizes == [4, 5] and hidden[1].mem is mem
     # What it keeps is as before, and it works on.
     assert not net.fc1._forward_hooks
     expected = sg.Engine(sg.from_snntorch(net), device="cpu").forward(sample.numpy(), 20).spk[-1]
@@ -429,8 +477,11 @@ def test_parts_that_are_shared_or_hooked_are_named():
     for wrong in (None, torch.nn.Sequential, 5):
         with pytest.raises(TypeError, match="instance of torch.nn.Module"):
             sg.from_snntorch(wrong)
-    with pytest.raises(ValueError, match="sample has shape"):
-        sg.from_snntorch(Net(), sample=torch.rand(5, 3))
+    for sample, num_steps in ((torch.rand(5, 3), 5), (torch.rand(0, 4), 5), (torch.rand(5, 4), 0), (torch.rand(4), 5)):
+        with pytest.raises(ValueError, match="sample has shape"):
+            sg.from_snntorch(Net(), sample, num_steps)
+    with pytest.raises(TypeError, match="a Network or an Engine"):
+        sg.to_snntorch(None)
 
 
 def test_look_alikes_of_the_tutorials_class():
