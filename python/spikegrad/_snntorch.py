@@ -159,8 +159,6 @@ def _parts(module: Any) -> Iterator[Tuple[str, Any]]:
         if id(part) in first:
             raise UnsupportedError(f"{name} is {first[id(part)]} again; expected a module of its own for each layer")
         first[id(part)] = name
-        if part._forward_hooks or part._forward_pre_hooks:
-            raise UnsupportedError(f"{name} has forward hooks, which have no counterpart")
         yield name, part
 
 
@@ -168,13 +166,13 @@ def _children(module: Any, prefix: str) -> Iterator[Tuple[str, Any]]:
     import torch
 
     name = f"module {prefix}" if prefix else "the module"
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise UnsupportedError(f"{name} has forward hooks, which have no counterpart")
     own = type(module).__module__.split(".")[0]
     holds = (torch.nn.Sequential, torch.nn.ModuleList)
     if _kind(module) is not None or not module._modules or not (isinstance(module, holds) or own not in ("torch", "snntorch")):
         yield name, module
         return
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise UnsupportedError(f"{name} has forward hooks, which have no counterpart")
     if module._parameters or module._buffers:
         kept = ", ".join([*module._parameters, *module._buffers])
         raise UnsupportedError(f"{name} has parameters or buffers of its own, which have no counterpart: {kept}")

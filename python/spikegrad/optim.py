@@ -73,8 +73,6 @@ class Optimizer:
     clip_norm: Optional[float]
 
     def __post_init__(self) -> None:
-        if hasattr(self, "betas"):
-            object.__setattr__(self, "betas", tuple(self.betas))
         if not isinstance(self.schedule, Schedule):
             raise TypeError(f"schedule is {self.schedule!r}; expected a Schedule")
 
@@ -98,8 +96,8 @@ class SGD(Optimizer):
 
 
 @dataclass(frozen=True)
-class Adam(Optimizer):
-    """``torch.optim.Adam``."""
+class _Adaptive(Optimizer):
+    """The settings of the optimizers that follow Adam, with Adam's defaults."""
 
     lr: float = 1e-3
     betas: Sequence[float] = (0.9, 0.999)
@@ -108,32 +106,30 @@ class Adam(Optimizer):
     schedule: Schedule = Schedule()
     groups: Sequence[Tuple[Sequence[str], Any]] = ()
     clip_norm: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "betas", tuple(self.betas))
+
+
+@dataclass(frozen=True)
+class Adam(_Adaptive):
+    """``torch.optim.Adam``."""
+
     kind: ClassVar[str] = "adam"
 
 
 @dataclass(frozen=True)
-class AdamW(Optimizer):
+class AdamW(_Adaptive):
     """``torch.optim.AdamW``."""
 
-    lr: float = 1e-3
-    betas: Sequence[float] = (0.9, 0.999)
-    eps: float = 1e-8
     weight_decay: float = 0.01
-    schedule: Schedule = Schedule()
-    groups: Sequence[Tuple[Sequence[str], Any]] = ()
-    clip_norm: Optional[float] = None
     kind: ClassVar[str] = "adamw"
 
 
 @dataclass(frozen=True)
-class Adamax(Optimizer):
+class Adamax(_Adaptive):
     """``torch.optim.Adamax``."""
 
     lr: float = 2e-3
-    betas: Sequence[float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    schedule: Schedule = Schedule()
-    groups: Sequence[Tuple[Sequence[str], Any]] = ()
-    clip_norm: Optional[float] = None
     kind: ClassVar[str] = "adamax"

@@ -18,10 +18,12 @@ use spikegrad::{
 use crate::{
     arrays::{HeldInput, HeldTargets, dict, fill},
     config,
+    data::Arrays,
     errors::{OrRaise, detached, exception, invalid},
-    fit::{self, Run},
+    fit::Run,
     fork,
-    network::{Network, unknown_precision},
+    history::py_report,
+    network::{Network, unknown_precision, with_tensors},
     predictor::Predictor,
     run,
     shared::Shared,
@@ -77,20 +79,6 @@ pub struct Engine {
     device: String,
     measuring: AtomicBool,
     read_out: ReadOut,
-}
-
-/// A report as the package's.
-pub fn py_report<'py>(py: Python<'py>, report: &StepReport) -> PyResult<Bound<'py, PyAny>> {
-    py.import("spikegrad.recording")?
-        .getattr("StepReport")?
-        .call1((
-            report.loss,
-            report.samples,
-            report.correct_spike_count,
-            report.correct_membrane,
-            report.firing_rate.clone(),
-            report.gradient_norms.clone(),
-        ))
 }
 
 /// The inputs and targets of a validation set.
@@ -437,14 +425,9 @@ impl Engine {
     fn load_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<()> {
         fn of<F: Kept>(shared: &Shared<F>, given: &Bound<'_, PyDict>) -> PyResult<()> {
             let py = given.py();
-            let before = shared.run(py, |engine| engine.to_network())?;
-            let mut network = before.clone();
-            fill(network.parameters_mut(), given, "state_dict")?;
-            let mut checked = before;
-            for (name, values) in network.parameters() {
-                checked.set_parameter(&name, values).or_raise(py)?;
-            }
-            shared.run(py, |engine| engine.set_network(checked))
+            let network = shared.run(py, |engine| engine.to_network())?;
+            let loaded = with_tensors(network, given)?;
+            shared.run(py, |engine| engine.set_network(loaded))
         }
         with_core!(&self.core, shared => of(shared, state_dict))
     }
@@ -511,7 +494,7 @@ impl Engine {
             let network = shared.run(py, |engine| engine.to_network())?;
             let mut optimizer = shared.run(py, |engine| engine.to_optimizer())?;
             let mut steps = None;
-            let mut kept = Vec::new();
+            let (mut names, mut kept) = (Vec::new(), Vec::new());
             for (name, value) in state {
                 let name: String = name.extract()?;
                 if name == "steps" {
@@ -520,13 +503,12 @@ impl Engine {
                 }
                 let mut gradients = Gradients::zeros(&network);
                 fill(gradients.tensors_mut(), value.cast::<PyDict>()?, &name)?;
-                kept.push((name, gradients));
+                names.push(name);
+                kept.push(gradients);
             }
             let steps = steps
                 .ok_or_else(|| invalid(py, "state has no steps; expected the number of updates"))?;
-            let kept = kept
-                .iter()
-                .map(|(name, gradients)| (name.as_str(), gradients.clone()));
+            let kept = names.iter().map(String::as_str).zip(kept);
             optimizer.set_state(steps, kept).or_raise(py)?;
             shared.run(py, |engine| engine.set_optimizer(optimizer))
         }
@@ -653,7 +635,8 @@ impl Engine {
             resume,
         }
         .fit(
-            &fit::Arrays::new(x, y, num_steps, "")?,
+            py,
+            &Arrays::new(x, y, num_steps, "")?,
             validation,
             num_steps,
             history,

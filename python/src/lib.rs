@@ -2,11 +2,13 @@
 
 mod arrays;
 mod config;
+mod data;
 mod engine;
 mod errors;
 mod fit;
 mod fork;
 mod gradcheck;
+mod history;
 mod network;
 mod plot;
 mod predictor;

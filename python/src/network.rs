@@ -8,7 +8,7 @@ use pyo3::{
 use spikegrad::Mismatch;
 
 use crate::{
-    arrays::{dict, fill},
+    arrays::{Number, dict, fill},
     config::{layer, py_layer},
     errors::{OrRaise, invalid},
     state::State,
@@ -114,15 +114,7 @@ impl Network {
     /// This network with the tensors of ``state_dict``, which must have the names and shapes of
     /// :meth:`state_dict`.
     fn with_state_dict(&self, state_dict: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let py = state_dict.py();
-        let mut network = self.0.clone();
-        fill(network.parameters_mut(), state_dict, "state_dict")?;
-        // The library checks the ranges, one tensor at a time.
-        let mut checked = self.0.clone();
-        for (name, values) in network.parameters() {
-            checked.set_parameter(&name, values).or_raise(py)?;
-        }
-        Ok(Network(checked))
+        Ok(Network(with_tensors(self.0.clone(), state_dict)?))
     }
 
     /// The state before the first step of so many samples, in the precision of an engine.
@@ -180,6 +172,22 @@ impl Network {
         let layers = layers.collect::<PyResult<Vec<_>>>()?.join(", ");
         Ok(format!("Network({}, [{layers}])", self.0.inputs()))
     }
+}
+
+/// A network with the tensors of a `state_dict`.
+pub fn with_tensors<F: Number>(
+    mut network: spikegrad::Network<F>,
+    state_dict: &Bound<'_, PyDict>,
+) -> PyResult<spikegrad::Network<F>> {
+    let mut given = network.clone();
+    fill(given.parameters_mut(), state_dict, "state_dict")?;
+    // The library checks the ranges, one tensor at a time.
+    for (name, values) in given.parameters() {
+        network
+            .set_parameter(&name, values)
+            .or_raise(state_dict.py())?;
+    }
+    Ok(network)
 }
 
 /// A network as it was pickled.

@@ -7,7 +7,7 @@ use spikegrad::{
     plot::{self, Curves, Image, Panel, Raster, Series, Traces},
 };
 
-use crate::{errors::OrRaise, fit::rust_history};
+use crate::{errors::OrRaise, history::rust_history};
 
 /// The loss of a run.
 #[pyfunction]

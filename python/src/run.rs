@@ -12,7 +12,7 @@ use spikegrad::{Error, Input, ReadOut, Record, Recording, Result, State};
 use crate::{
     arrays::{HeldInput, Number},
     config::py_recording,
-    errors::{detached, exception, invalid, zeros},
+    errors::{detached, invalid, zeros},
     fork,
     shared::Shared,
     state::{self, Kept},
@@ -203,10 +203,8 @@ fn in_parts<F: Number>(
 ) -> PyResult<()> {
     let whole = input.view();
     let batch = whole.batch();
-    if batch <= PART {
-        return detached(py, || part(whole, 0..batch));
-    }
-    for first in (0..batch).step_by(PART) {
+    // At least one part: that of no samples is the library's error.
+    for first in (0..batch.max(1)).step_by(PART) {
         let samples = first..batch.min(first + PART);
         let view = match whole {
             Input::Constant { x, num_steps, .. } => {
@@ -215,9 +213,9 @@ fn in_parts<F: Number>(
             Input::Sequence { x, .. } => Input::sequence(x.slice_move(s![.., samples.clone(), ..])),
             _ => whole,
         };
-        let first = samples.start;
-        let done = py.detach(|| part(view, samples));
-        done.map_err(|error| exception(py, &of_whole(error, first)))?;
+        detached(py, || {
+            part(view, samples).map_err(|error| of_whole(error, first))
+        })?;
         py.check_signals()?;
     }
     Ok(())

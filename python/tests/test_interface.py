@@ -71,9 +71,7 @@ def test_inputs_are_not_copied():
     def grown(given):
         before = peak_memory()
         engine.classify(given)
-        with open("/proc/self/status") as status:
-            mark = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-        return mark - before
+        return high_water() - before
 
     # The largest resident set grows by a copy where one is made.
     for given in (x, frozen, x[:20], x[5:]):
@@ -86,6 +84,11 @@ def peak_memory():
     with open("/proc/self/clear_refs", "w") as marks:
         marks.write("5")
     gc.collect()
+    return high_water()
+
+
+def high_water():
+    """The largest resident set so far."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 

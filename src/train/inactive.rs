@@ -69,12 +69,11 @@ impl Trainer {
         };
         let inactive = |layer: usize| {
             let rates = batches.clone().map(|b| b.report.firing_rate[layer]);
-            let mut steps = batches.clone().map(|b| b.num_steps);
             let activity = if rates.clone().all(|rate| rate < 1e-4) {
                 Activity::Silent
-            } else if rates
+            } else if batches
                 .clone()
-                .all(|rate| rate > 0.9 * possible(steps.next().unwrap_or(0)))
+                .all(|b| b.report.firing_rate[layer] > 0.9 * possible(b.num_steps))
             {
                 Activity::Saturated
             } else {
