@@ -113,6 +113,7 @@ struct Shared {
 // adjoint [T, B, C] may be null. `scratch` is [B, C]. `on` and `off` are what the squared losses aim at;
 // `share` scales the adjoint. losses[b] is the sample's sum, before any mean; `flag` gets a bit where
 // it is not finite.
+// by_membrane[b] is the class with the largest sum of membranes, or of the loss of maxima the largest.
 // Traffic: spikes and mem are read once to three times, mostly from L1; the adjoint is written once.
 INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targets, int loss, float on,
                                float off, float share, float *adjoint, float *scratch, double *losses,
@@ -139,7 +140,7 @@ INLINE void losses_and_classes(Spikes spikes, const float *mem, const u32 *targe
 #pragma unroll 1
         for (u32 t = 0; t < steps; t++) {
             count += bit(*words, c % 32);
-            sum += *from;
+            sum = loss != CrossEntropyMaxMembrane ? sum + *from : t ? larger(sum, *from) : *from;
             from += step;
             words += spikes.step;
         }

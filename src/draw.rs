@@ -3,6 +3,17 @@
 //! `ndarray-rand` brings the crate `getrandom` with it, which does not compile for
 //! `wasm32-unknown-unknown`. There its `random_using` is written out below.
 
+use rand_chacha::rand_core::RngCore;
+
+/// A number from the standard normal distribution, by Box and Muller's formula. Its functions are those of
+/// `libm`, which have the same bits everywhere.
+pub(crate) fn normal(rng: &mut impl RngCore) -> f64 {
+    // From (0, 1] and [0, 1), in steps of 2⁻⁵³.
+    let mut unit = || (rng.next_u64() >> 11) as f64 * f64::EPSILON / 2.0;
+    let (radius, angle) = (1.0 - unit(), unit());
+    (-2.0 * libm::log(radius)).sqrt() * libm::cos(std::f64::consts::TAU * angle)
+}
+
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub(crate) use ndarray_rand::{RandomExt, rand_distr::Uniform};
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]

@@ -40,7 +40,7 @@ const STEPS: [f64; 5] = [1e-4, 1e-3, 1e-5, 1e-6, 1e-7];
 pub struct TensorCheck {
     /// The tensor's name: `fc1.weight`, `lif2.beta`, …
     pub name: String,
-    /// Number of entries; all are checked.
+    /// Number of entries that are trained; all of these are checked.
     pub entries: usize,
     /// Index of the worst entry.
     pub worst: Vec<usize>,
@@ -59,7 +59,7 @@ pub struct TensorCheck {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GradcheckReport {
-    /// One entry per tensor, in the order of [`Network::parameters`].
+    /// One entry per trained tensor, in the order of [`Network::parameters`].
     pub tensors: Vec<TensorCheck>,
     /// The relaxed network's loss.
     pub loss: f64,
@@ -215,6 +215,10 @@ pub fn gradcheck_from<'a>(
             zero: false,
         };
         for (index, &analytic) in gradient.indexed_iter() {
+            if network.is_fixed(name, index.slice()) {
+                check.entries -= 1;
+                continue;
+            }
             let mut loss_at = |step: f64| -> Result<f64> {
                 let value = nudge(&mut moved, which, &index, step);
                 let recording = run(&moved, input, &mut start.clone(), relaxed());
@@ -248,7 +252,9 @@ pub fn gradcheck_from<'a>(
         }
         // Zeros would be within the tolerance.
         check.zero = own <= TOLERANCE * scale && check.error <= TOLERANCE;
-        tensors.push(check);
+        if check.entries > 0 {
+            tensors.push(check);
+        }
     }
     let layers = network.layers().iter().zip(1..);
     let silent =

@@ -9,6 +9,10 @@
 //! | [`CrossEntropyCount`](Loss::CrossEntropyCount) | `mean_b( lse(n) − n[y] )`, `n = Σ_t s_t` | `∂L/∂s_t = (p(n) − 1_c)/B` |
 //! | [`CrossEntropyRate`](Loss::CrossEntropyRate) | `1/T Σ_t mean_b( lse(s_t) − s_t[y] )` | `∂L/∂s_t = (p(s_t) − 1_c)/(T B)` |
 //! | [`CrossEntropyMaxMembrane`](Loss::CrossEntropyMaxMembrane) | `mean_b( lse(m) − m[y] )`, `m = max_t u_t` | `∂L/∂u_t = (p(m) − 1_c)/B` at the first `t` where `u_t = m`, else 0 |
+//! | [`CrossEntropyLastMembrane`](Loss::CrossEntropyLastMembrane) | `mean_b( lse(m) − m[y] )`, `m = u_{T−1}` | `∂L/∂u_{T−1} = (p(m) − 1_c)/B`, else 0 |
+//! | [`CrossEntropyMeanMembrane`](Loss::CrossEntropyMeanMembrane) | `mean_b( lse(m) − m[y] )`, `m` the mean of `u_t` over the `W` steps of a window | `∂L/∂u_t = (p(m) − 1_c)/(B W)` in the window, else 0 |
+//! | [`CrossEntropyFirstSpike`](Loss::CrossEntropyFirstSpike) | `mean_b( lse(z) − z[y] )`, `z = −τ` or `1/(τ + 1)`, `τ` the first spike's step | `∂L/∂s_τ = −z'(τ) (p(z) − 1_c)/B`, else 0 |
+//! | [`MseFirstSpike`](Loss::MseFirstSpike) | `mean_{b,c} (τ − τ*)²/T²`, 0 where `abs(τ − τ*)` is below the tolerance | `∂L/∂s_τ = −2(τ − τ*)/(T² B C)`, else 0 |
 //! | [`MseCount`](Loss::MseCount) | `1/T mean_{b,c} (n − N)²`, `N = ⌊T·rate⌋` | `∂L/∂s_t = 2(n − N)/(T B C)` |
 //! | [`MseMembrane`](Loss::MseMembrane) | `1/T Σ_t mean_{b,c} (u_t − U)²` | `∂L/∂u_t = 2(u_t − U)/(T B C)` |
 //!
@@ -22,18 +26,24 @@
 //!
 //! `lse` is the log-sum-exp, shifted by the maximum. The values are snnTorch's
 //! (`snntorch.functional`, version 1.0), without its population codes and class weights.
+//!
+//! The step `τ` of a neuron's first spike is `T − 1` if it has none. It has no derivative; as in snnTorch,
+//! `∂τ/∂s_τ` is taken to be −1 and all others 0. So finite differences cannot check these two losses.
 
 #[cfg(feature = "safetensors")]
 use std::any::Any;
 use std::{fmt, sync::Arc};
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut2, Axis, Zip};
+use ndarray::Array3;
 
 use crate::{Error, Float, ReadOut, Recording, Result, Targets};
 
+mod classes;
+mod first_spike;
 mod quantity;
 mod values;
 
+pub use first_spike::Inverse;
 pub use quantity::Quantity;
 
 /// The signature of a custom loss; see [`Loss::custom`].
@@ -53,6 +63,29 @@ pub enum Loss<F: Float = f32> {
     CrossEntropyRate,
     /// Cross entropy of the largest membrane over time: snnTorch's `ce_max_membrane_loss`.
     CrossEntropyMaxMembrane,
+    /// Cross entropy of the membrane of the last step.
+    CrossEntropyLastMembrane,
+    /// Cross entropy of the membrane's mean over the steps from `first` to before `end`, or to the last if
+    /// there are fewer.
+    CrossEntropyMeanMembrane {
+        /// The first step, from 0.
+        first: usize,
+        /// The step after the last; [`usize::MAX`] for all that there are.
+        end: usize,
+    },
+    /// Cross entropy of the inverted steps of the first spikes: snnTorch's `ce_temporal_loss`. Every engine
+    /// records all layers of the batch for it, which takes memory for `T·B·N` numbers each.
+    CrossEntropyFirstSpike(Inverse),
+    /// Mean squared error of the steps of the first spikes, as fractions of `T`, from the step at which a
+    /// class should fire: snnTorch's `mse_temporal_loss`. It takes the same memory.
+    MseFirstSpike {
+        /// Step of the correct class; 0 in snnTorch. Negative steps count from the end.
+        on_target: i64,
+        /// Step of every other class; −1, the last step, in snnTorch.
+        off_target: i64,
+        /// A distance below it counts as 0; 0 in snnTorch.
+        tolerance: u32,
+    },
     /// Mean squared error of the spike counts, divided by the number of steps: snnTorch's
     /// `mse_count_loss`. The target counts are `⌊T·rate⌋`, as in snnTorch.
     MseCount {
@@ -86,6 +119,26 @@ impl<F: Float> fmt::Debug for Loss<F> {
             Loss::CrossEntropyCount => f.write_str("CrossEntropyCount"),
             Loss::CrossEntropyRate => f.write_str("CrossEntropyRate"),
             Loss::CrossEntropyMaxMembrane => f.write_str("CrossEntropyMaxMembrane"),
+            Loss::CrossEntropyLastMembrane => f.write_str("CrossEntropyLastMembrane"),
+            Loss::CrossEntropyMeanMembrane { first, end } => {
+                write!(
+                    f,
+                    "CrossEntropyMeanMembrane {{ first: {first}, end: {end} }}"
+                )
+            }
+            Loss::CrossEntropyFirstSpike(inverse) => {
+                write!(f, "CrossEntropyFirstSpike({inverse:?})")
+            }
+            Loss::MseFirstSpike {
+                on_target,
+                off_target,
+                tolerance,
+            } => {
+                write!(
+                    f,
+                    "MseFirstSpike {{ on_target: {on_target}, off_target: {off_target}, tolerance: {tolerance} }}"
+                )
+            }
             Loss::MseCount {
                 correct_rate,
                 incorrect_rate,
@@ -197,6 +250,20 @@ impl<F: Float> Loss<F> {
             Loss::CrossEntropyCount => Loss::CrossEntropyCount,
             Loss::CrossEntropyRate => Loss::CrossEntropyRate,
             Loss::CrossEntropyMaxMembrane => Loss::CrossEntropyMaxMembrane,
+            Loss::CrossEntropyLastMembrane => Loss::CrossEntropyLastMembrane,
+            Loss::CrossEntropyMeanMembrane { first, end } => {
+                Loss::CrossEntropyMeanMembrane { first, end }
+            }
+            Loss::CrossEntropyFirstSpike(inverse) => Loss::CrossEntropyFirstSpike(inverse),
+            Loss::MseFirstSpike {
+                on_target,
+                off_target,
+                tolerance,
+            } => Loss::MseFirstSpike {
+                on_target,
+                off_target,
+                tolerance,
+            },
             Loss::MseCount {
                 correct_rate,
                 incorrect_rate,
@@ -236,7 +303,14 @@ impl<F: Float> Loss<F> {
     /// Whether the fast engines compute it themselves, sample by sample. They record the whole batch for
     /// the others.
     pub(crate) fn is_fused(&self) -> bool {
-        !matches!(self, Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_))
+        !matches!(
+            self,
+            Loss::CrossEntropyFirstSpike(_)
+                | Loss::MseFirstSpike { .. }
+                | Loss::Mse(_)
+                | Loss::Mae(_)
+                | Loss::Custom(_)
+        )
     }
 
     /// Whether the loss of all steps is the sum of those of any windows of them.
@@ -244,9 +318,8 @@ impl<F: Float> Loss<F> {
         matches!(self, Loss::CrossEntropyMembrane)
     }
 
-    /// The read-out that fits this loss: [`SpikeCount`](ReadOut::SpikeCount) for a loss on spikes,
-    /// [`Membrane`](ReadOut::Membrane) for one on membranes, `None` for a custom loss and for one against
-    /// values.
+    /// The read-out that fits this loss, which reads of spikes or membranes what the loss reads; `None` for
+    /// a custom loss and for one against values.
     ///
     /// The other read-out is often much worse: training on spikes does not train the membranes to
     /// rank the classes, and a network trained on membranes may hardly spike.
@@ -258,14 +331,30 @@ impl<F: Float> Loss<F> {
     /// assert_eq!(Loss::<f32>::CrossEntropyCount.read_out(), Some(ReadOut::SpikeCount));
     /// ```
     pub fn read_out(&self) -> Option<ReadOut> {
-        match self {
-            Loss::CrossEntropyMembrane
-            | Loss::CrossEntropyMaxMembrane
-            | Loss::MseMembrane { .. } => Some(ReadOut::Membrane),
+        match *self {
+            Loss::CrossEntropyMembrane | Loss::MseMembrane { .. } => Some(ReadOut::Membrane),
+            Loss::CrossEntropyMaxMembrane => Some(ReadOut::MaxMembrane),
+            Loss::CrossEntropyLastMembrane => Some(ReadOut::LastMembrane),
+            Loss::CrossEntropyMeanMembrane { first, end } => {
+                Some(ReadOut::WindowMembrane { first, end })
+            }
             Loss::CrossEntropyCount | Loss::CrossEntropyRate | Loss::MseCount { .. } => {
                 Some(ReadOut::SpikeCount)
             }
+            Loss::CrossEntropyFirstSpike(_) | Loss::MseFirstSpike { .. } => {
+                Some(ReadOut::FirstSpike)
+            }
             Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_) => None,
+        }
+    }
+
+    /// The read-outs by which a [`StepReport`](crate::StepReport) counts correct answers: of spikes and of
+    /// membranes, the loss's own and the usual other one.
+    pub(crate) fn read_outs(&self) -> [ReadOut; 2] {
+        let own = self.read_out().unwrap_or_default();
+        match own.of_spikes() {
+            true => [own, ReadOut::Membrane],
+            false => [ReadOut::SpikeCount, own],
         }
     }
 
@@ -297,6 +386,10 @@ impl<F: Float> Loss<F> {
                 finite("on_target", on_target)?;
                 finite("off_target", off_target)
             }
+            Loss::CrossEntropyMeanMembrane { first, end } if first >= end => {
+                let expected = format!("less than {end}, the end of the window");
+                Err(Error::parameter("first", first, expected))
+            }
             _ => Ok(()),
         }
     }
@@ -320,110 +413,25 @@ impl<F: Float> Loss<F> {
         match self {
             Loss::Mse(quantity) => values::mse(*quantity, recording, targets),
             Loss::Mae(quantity) => values::mae(*quantity, recording, targets),
+            Loss::CrossEntropyFirstSpike(inverse) => Ok(first_spike::cross_entropy(
+                *inverse,
+                recording,
+                targets.classes()?,
+            )),
+            &Loss::MseFirstSpike {
+                on_target,
+                off_target,
+                tolerance,
+            } => {
+                let (aims, classes) = ([on_target, off_target], targets.classes()?);
+                first_spike::mse(aims, tolerance, recording, classes)
+            }
             Loss::Custom(loss) => {
                 let (value, adjoints) = loss(recording, targets)?;
                 check_adjoints(&adjoints, recording)?;
                 Ok((value, adjoints))
             }
-            _ => self.of_classes(recording, targets.classes()?),
-        }
-    }
-
-    /// The losses that compare with classes, which have been checked.
-    fn of_classes(
-        &self,
-        recording: &Recording<F>,
-        targets: &[usize],
-    ) -> Result<(f64, Adjoints<F>)> {
-        let (spk, mem) = (&recording.output().spk, &recording.output().mem);
-        let (num_steps, batch, classes) = mem.dim();
-        let layers = recording.num_layers();
-        let per_step = F::from_f64(1.0 / num_steps as f64);
-        let element = 1.0 / (num_steps * batch * classes) as f64;
-
-        match *self {
-            Loss::CrossEntropyMembrane => {
-                let mut g = mem.clone();
-                let value = g
-                    .outer_iter_mut()
-                    .map(|u_t| cross_entropy(u_t, targets))
-                    .sum();
-                Ok((value, Adjoints::output(layers, None, Some(g))))
-            }
-            Loss::CrossEntropyCount => {
-                let mut count = recording.spike_count();
-                let value = cross_entropy(count.view_mut(), targets);
-                Ok((
-                    value,
-                    Adjoints::output(layers, Some(every_step(count.view(), num_steps)), None),
-                ))
-            }
-            Loss::CrossEntropyRate => {
-                let mut e = spk.clone();
-                let sum: f64 = e
-                    .outer_iter_mut()
-                    .map(|s_t| cross_entropy(s_t, targets))
-                    .sum();
-                e.mapv_inplace(|x| x * per_step);
-                Ok((
-                    sum / num_steps as f64,
-                    Adjoints::output(layers, Some(e), None),
-                ))
-            }
-            Loss::CrossEntropyMaxMembrane => {
-                let mut when = Array2::<usize>::zeros((batch, classes));
-                let mut max = mem.index_axis(Axis(0), 0).to_owned();
-                for (t, u_t) in mem.outer_iter().enumerate() {
-                    Zip::from(&mut max)
-                        .and(&mut when)
-                        .and(&u_t)
-                        .for_each(|max, when, &u| {
-                            if u > *max {
-                                (*max, *when) = (u, t);
-                            }
-                        });
-                }
-                let value = cross_entropy(max.view_mut(), targets);
-                let mut g = Array3::zeros(mem.raw_dim());
-                for ((b, c), &t) in when.indexed_iter() {
-                    g[[t, b, c]] = max[[b, c]];
-                }
-                Ok((value, Adjoints::output(layers, None, Some(g))))
-            }
-            Loss::MseCount {
-                correct_rate,
-                incorrect_rate,
-            } => {
-                let mut count = recording.spike_count();
-                let aim = |rate: f64| (num_steps as f64 * rate).floor();
-                let value = squares(
-                    count.view_mut(),
-                    targets,
-                    aim(correct_rate),
-                    aim(incorrect_rate),
-                );
-                count.mapv_inplace(|d| d * F::from_f64(2.0 * element));
-                Ok((
-                    value * element,
-                    Adjoints::output(layers, Some(every_step(count.view(), num_steps)), None),
-                ))
-            }
-            Loss::MseMembrane {
-                on_target,
-                off_target,
-            } => {
-                let mut g = mem.clone();
-                let value: f64 = g
-                    .outer_iter_mut()
-                    .map(|u_t| squares(u_t, targets, on_target, off_target))
-                    .sum();
-                g.mapv_inplace(|d| d * F::from_f64(2.0 * element));
-                Ok((value * element, Adjoints::output(layers, None, Some(g))))
-            }
-            Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_) => {
-                let expected = "a loss that compares with classes";
-                Err(Error::parameter("loss", format!("{self:?}"), expected))
-            }
+            _ => classes::evaluate(self, recording, targets.classes()?),
         }
     }
 }
@@ -484,46 +492,6 @@ impl<F: Float> Objective<F> {
         }
         self.loss.check()
     }
-}
-
-/// Mean cross entropy of logits `[B, C]`, which are overwritten with the adjoint `(softmax −
-/// onehot)/B`.
-fn cross_entropy<F: Float>(mut logits: ArrayViewMut2<'_, F>, targets: &[usize]) -> f64 {
-    let batch = F::from_f64(targets.len() as f64);
-    let mut sum = 0.0;
-    for (mut row, &target) in logits.outer_iter_mut().zip(targets) {
-        let max = row.fold(F::neg_infinity(), |max, &x| max.max(x));
-        let at_target = row[target];
-        row.mapv_inplace(|x| (x - max).exp_portable());
-        let total = row.sum();
-        sum += (max - at_target + total.ln_portable()).as_f64();
-        row.mapv_inplace(|x| x / (total * batch));
-        row[target] -= F::one() / batch;
-    }
-    sum / targets.len() as f64
-}
-
-/// Sum of squared distances from `on` (target class) and `off`. The distances overwrite the input.
-fn squares<F: Float>(
-    mut values: ArrayViewMut2<'_, F>,
-    targets: &[usize],
-    on: f64,
-    off: f64,
-) -> f64 {
-    let mut sum = 0.0;
-    for (mut row, &target) in values.outer_iter_mut().zip(targets) {
-        for (class, x) in row.iter_mut().enumerate() {
-            *x -= F::from_f64(if class == target { on } else { off });
-            sum += x.as_f64() * x.as_f64();
-        }
-    }
-    sum
-}
-
-/// The same `[B, N]` at each step.
-fn every_step<F: Float>(values: ArrayView2<'_, F>, num_steps: usize) -> Array3<F> {
-    let (batch, classes) = values.dim();
-    Array3::from_shape_fn((num_steps, batch, classes), |(_, b, c)| values[[b, c]])
 }
 
 /// Checks that the adjoints of a custom loss have the shapes of the recording.

@@ -1,36 +1,96 @@
 //! Metrics: accuracy by either read-out, and firing rates.
 //!
-//! Two read-outs of the output layer, `[T, B, N]`, determine a class: the neuron with the most
-//! spikes (as in the tutorial), or the neuron with the largest membrane summed over time. Use the
-//! one that matches the training loss ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the
+//! A [read-out](ReadOut) of the output layer, `[T, B, N]`, determines a class: the neuron with the most
+//! spikes (as in the tutorial), the neuron with the largest membrane summed over time, and others. Use
+//! the one that matches the training loss ([`Loss::read_out`](crate::Loss::read_out)). Ties go to the
 //! lowest index, as with `torch.max` on a CPU.
 
-use ndarray::{Array2, ArrayView, ArrayView2, Dimension};
+use std::ops::Range;
+
+use ndarray::{Array2, ArrayView, ArrayView2, Axis, Dimension, s};
 
 use crate::{Error, Float, Recording, Result, Targets};
 
 /// How the output layer determines a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum ReadOut {
     /// The neuron with the most spikes, as in the tutorial. Use it with losses on spikes.
     #[default]
     SpikeCount,
     /// The neuron with the largest membrane summed over time. Use it with losses on membranes.
     Membrane,
+    /// The neuron with the largest membrane of all steps.
+    MaxMembrane,
+    /// The neuron with the largest membrane at the last step.
+    LastMembrane,
+    /// The neuron with the largest membrane summed over a window of steps.
+    WindowMembrane {
+        /// The first step, from 0.
+        first: usize,
+        /// The step after the last; [`usize::MAX`] for all that there are.
+        end: usize,
+    },
+    /// The neuron that fires first. Its score is minus the step of its first spike, `1 − T` if it never
+    /// fires.
+    FirstSpike,
+}
+
+impl ReadOut {
+    /// Whether it reads spikes, not membranes.
+    pub(crate) fn of_spikes(self) -> bool {
+        matches!(self, ReadOut::SpikeCount | ReadOut::FirstSpike)
+    }
+
+    /// The steps of `num_steps` whose membranes or spikes it sums; `None` where it does not sum.
+    pub(crate) fn summed(self, num_steps: usize) -> Option<Range<usize>> {
+        match self {
+            ReadOut::SpikeCount | ReadOut::Membrane => Some(0..num_steps),
+            ReadOut::LastMembrane => Some(num_steps - 1..num_steps),
+            ReadOut::WindowMembrane { first, end } => {
+                let end = end.min(num_steps);
+                Some(first.min(end)..end)
+            }
+            ReadOut::MaxMembrane | ReadOut::FirstSpike => None,
+        }
+    }
 }
 
 impl<F: Float> Recording<F> {
-    /// Each sample's scores by a read-out, `[B, N]`: for each neuron of the last layer, its spike
-    /// count or its membrane summed over time.
+    /// Each sample's scores by a read-out, `[B, N]`: for each neuron of the last layer, for example, its
+    /// spike count or its membrane summed over time.
     pub fn scores(&self, read_out: ReadOut) -> Array2<F> {
-        let trace = match read_out {
-            ReadOut::SpikeCount => &self.output().spk,
-            ReadOut::Membrane => &self.output().mem,
+        let trace = match read_out.of_spikes() {
+            true => &self.output().spk,
+            false => &self.output().mem,
         };
-        // Step by step, in the engines' order: `sum_axis` uses a different order for some shapes.
-        let (_, batch, neurons) = trace.dim();
-        let start = Array2::zeros((batch, neurons));
-        trace.outer_iter().fold(start, |sums, row| sums + row)
+        let (steps, batch, neurons) = trace.dim();
+        match read_out.summed(steps) {
+            // Step by step, in the engines' order: `sum_axis` uses a different order for some shapes.
+            Some(window) => {
+                let start = Array2::zeros((batch, neurons));
+                let rows = trace.slice(s![window, .., ..]);
+                rows.outer_iter().fold(start, |sums, row| sums + row)
+            }
+            None if read_out == ReadOut::FirstSpike => {
+                self.first_spikes().mapv(|step| -F::from_f64(step as f64))
+            }
+            None => {
+                let mut max = trace.index_axis(Axis(0), 0).to_owned();
+                for row in trace.outer_iter() {
+                    max.zip_mut_with(&row, |max, &u| *max = if u > *max { u } else { *max });
+                }
+                max
+            }
+        }
+    }
+
+    /// The step of each output neuron's first spike, `[B, N]`; `T − 1` if it never fires.
+    pub fn first_spikes(&self) -> Array2<usize> {
+        let spk = &self.output().spk;
+        let (steps, batch, neurons) = spk.dim();
+        let fires = |b, n| (0..steps).find(|&t| spk[[t, b, n]] > F::zero());
+        Array2::from_shape_fn((batch, neurons), |(b, n)| fires(b, n).unwrap_or(steps - 1))
     }
 
     /// Each sample's class by a read-out, `[B]`: the neuron with the largest score.
@@ -47,9 +107,12 @@ pub struct StepReport {
     pub loss: f64,
     /// Number of samples `B`.
     pub samples: usize,
-    /// Samples classified correctly by spike count; 0 for targets that are values.
+    /// Samples classified correctly by spike count, or by the first spike if the loss reads it; 0 for targets
+    /// that are values.
     pub correct_spike_count: usize,
-    /// Samples classified correctly by the membrane summed over time; 0 for targets that are values.
+    /// Samples classified correctly by the membrane summed over time, or as the loss reads it
+    /// ([`Loss::read_out`](crate::Loss::read_out)): the largest, the last, the mean over a window. 0 for
+    /// targets that are values.
     pub correct_membrane: usize,
     /// Firing rate of each layer: the fraction of neuron-steps with a spike.
     pub firing_rate: Vec<f64>,
@@ -71,7 +134,17 @@ impl StepReport {
         recording: &Recording<F>,
         targets: impl Into<Targets<'a, F>>,
     ) -> Result<Self> {
-        let targets = targets.into();
+        let read_outs = [ReadOut::SpikeCount, ReadOut::Membrane];
+        Self::by(read_outs, loss, recording, targets.into())
+    }
+
+    /// [`new`](Self::new) with a read-out of spikes and one of membranes.
+    pub(crate) fn by<F: Float>(
+        read_outs: [ReadOut; 2],
+        loss: f64,
+        recording: &Recording<F>,
+        targets: Targets<'_, F>,
+    ) -> Result<Self> {
         recording.check()?;
         recording.check_targets(targets)?;
         let classes = match targets {
@@ -85,7 +158,7 @@ impl StepReport {
         };
         let layers = 0..recording.num_layers();
         let rate = |k| (recording.layer(k)).map_or(f64::NAN, |trace| trace.firing_rate());
-        let [count, membrane] = [ReadOut::SpikeCount, ReadOut::Membrane].map(correct);
+        let [count, membrane] = read_outs.map(correct);
         let (_, samples, _) = recording.output().mem.dim();
         Ok(Self::counted(
             loss,

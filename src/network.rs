@@ -1,12 +1,14 @@
 //! The network: a stack of linear layers with spiking neurons, and the gradients of its parameters.
 //!
-//! Layer `k` computes `I_t = W s_t^below + b`, then its neurons integrate and fire
-//! ([`neuron`](crate::neuron)). `W` is `[out, in]` as in `torch.nn.Linear`. Parameters have
-//! PyTorch's names: `fc1.weight`, `fc1.bias`, …, and, if learned, `lif1.beta` and `lif1.threshold`.
-//! An [`Engine`](crate::Engine) runs the network.
+//! Layer `k` computes `I_t = W s_t^below + b`, with recurrent [`synapses`](crate::synapses)
+//! `+ V s_{t−1} + c`, then its neurons integrate and fire ([`neuron`](crate::neuron)). `W` is `[out, in]`
+//! as in `torch.nn.Linear`. Parameters have PyTorch's and snnTorch's names: `fc1.weight`, `fc1.bias`, …,
+//! `lif1.recurrent.weight` and, if learned, `lif1.beta` and `lif1.threshold`. An
+//! [`Engine`](crate::Engine) runs the network.
 
 mod builder;
 mod gradients;
+mod init;
 
 use ndarray::{
     Array1, Array2, ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut1,
@@ -17,12 +19,13 @@ use crate::{
     Error, Float, Result,
     finite::check_finite,
     neuron::{Constant, Neurons, PerNeuron},
-    tensors::{self, LayerTensors},
+    synapses::Synapses,
+    tensors::{self, LayerTensors, Recurrent},
 };
 
-pub use self::{builder::NetworkBuilder, gradients::Gradients};
+pub use self::{builder::NetworkBuilder, gradients::Gradients, init::Init};
 
-/// A feed-forward spiking network: its structure and its parameters.
+/// A spiking network: its structure and its parameters.
 ///
 /// ```
 /// use spikegrad::{Leaky, Network};
@@ -41,11 +44,15 @@ pub struct Network<F: Float = f32> {
     layers: Vec<Layer<F>>,
 }
 
-/// One linear layer with its neurons.
+/// One layer: its synapses and its neurons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer<F: Float = f32> {
     pub(crate) weight: Array2<F>,
+    /// Zeros in a layer without biases.
     pub(crate) bias: Array1<F>,
+    /// As `synapses` describes it.
+    pub(crate) recurrent: Option<Recurrent<Array2<F>, Array1<F>>>,
+    pub(crate) synapses: Synapses,
     /// In the order of the neurons' [`constants`](Neurons::constants), each `[1]` or `[out]`.
     pub(crate) constants: Vec<Array1<F>>,
     pub(crate) neuron: Neurons,
@@ -67,9 +74,23 @@ impl<F: Float> Layer<F> {
         &self.weight
     }
 
-    /// Biases, `[out]`.
+    /// Biases, `[out]`; zeros in a layer without.
     pub fn bias(&self) -> &Array1<F> {
         &self.bias
+    }
+
+    /// Recurrent weights `V`, `[out, out]`: row `n` has the weights to neuron `n`. `None` in a layer without;
+    /// where every neuron is connected to itself alone, a matrix with those weights in its diagonal.
+    pub fn recurrent_weight(&self) -> Option<Array2<F>> {
+        Some(match self.recurrent.as_ref()? {
+            Recurrent::AllToAll { weight, .. } => weight.clone(),
+            Recurrent::OneToOne(each) => Array2::from_diag(each),
+        })
+    }
+
+    /// How the neurons are connected.
+    pub fn synapses(&self) -> Synapses {
+        self.synapses
     }
 
     /// The current value of a constant of the neurons: `[1]` if the layer shares it, else `[out]`;
@@ -104,7 +125,8 @@ impl<F: Float> Layer<F> {
     pub(crate) fn tensors(&self) -> LayerTensors<ArrayView2<'_, F>, ArrayView1<'_, F>> {
         LayerTensors {
             weight: self.weight.view(),
-            bias: self.bias.view(),
+            bias: self.synapses.bias.then(|| self.bias.view()),
+            recurrent: tensors::view(&self.recurrent),
             constants: self
                 .learnt()
                 .map(|(c, values)| (c, values.view()))
@@ -118,7 +140,8 @@ impl<F: Float> Layer<F> {
         let learnt = each.filter(|((.., learn), _)| *learn);
         LayerTensors {
             weight: self.weight.view_mut(),
-            bias: self.bias.view_mut(),
+            bias: self.synapses.bias.then(|| self.bias.view_mut()),
+            recurrent: tensors::view_mut(&mut self.recurrent),
             constants: learnt
                 .map(|((c, ..), values)| (c, values.view_mut()))
                 .collect(),
@@ -131,12 +154,13 @@ impl<F: Float> Layer<F> {
         each.filter_map(|((constant, _, learn), values)| learn.then_some((constant, values)))
     }
 
-    /// A layer with these neurons and trained tensors.
-    #[cfg(feature = "safetensors")]
-    pub(crate) fn trained(neuron: Neurons, tensors: tensors::Tensors<F>) -> Self {
+    /// A layer of these tensors.
+    pub(crate) fn of(synapses: Synapses, neuron: Neurons, tensors: tensors::Tensors<F>) -> Self {
         let mut layer = Layer {
+            bias: (tensors.bias).unwrap_or_else(|| Array1::zeros(tensors.weight.nrows())),
             weight: tensors.weight,
-            bias: tensors.bias,
+            recurrent: tensors.recurrent,
+            synapses,
             constants: Layer::initial(&neuron),
             neuron,
         };
@@ -145,11 +169,32 @@ impl<F: Float> Layer<F> {
     }
 
     /// Replaces the constants that are trained.
-    #[cfg(any(feature = "cuda", feature = "safetensors"))]
     pub(crate) fn set_learnt(&mut self, now: Vec<(Constant, Array1<F>)>) {
         for ((_, values), (_, now)) in self.learnt_mut().zip(now) {
             *values = now;
         }
+    }
+
+    /// Whether the diagonal of the recurrent weights is and stays 0.
+    fn without_diagonal(&self) -> bool {
+        let recurrence = self.synapses.recurrence;
+        recurrence.is_some_and(|recurrence| recurrence.without_diagonal())
+    }
+
+    /// The names of the tensors of layer `k`, from 1, that are not trained.
+    fn fixed(&self, k: usize) -> Vec<String> {
+        let Synapses {
+            learn, recurrence, ..
+        } = self.synapses;
+        let mut fixed = Vec::new();
+        if !learn {
+            fixed.extend([tensors::weight(k), tensors::bias(k)]);
+        }
+        if recurrence.is_some_and(|recurrence| !recurrence.learn) {
+            fixed.extend([tensors::recurrent_weight(k), tensors::recurrent_bias(k)]);
+            fixed.push(tensors::recurrent_each(k));
+        }
+        fixed
     }
 
     /// The same as [`learnt`](Self::learnt), mutable.
@@ -258,19 +303,41 @@ impl<F: Float> Network<F> {
         )]
     }
 
-    /// Number of trained values.
+    /// Number of trained values. [Fixed](NetworkBuilder::fixed) ones do not count.
     pub fn num_parameters(&self) -> usize {
-        self.parameters()
-            .iter()
-            .map(|(_, values)| values.len())
-            .sum()
+        let (mut parameters, fixed) = (self.parameters(), self.fixed());
+        parameters.retain(|(name, _)| !fixed.contains(name));
+        let mut count: usize = parameters.iter().map(|(_, values)| values.len()).sum();
+        for layer in &self.layers {
+            if layer.without_diagonal() && layer.synapses.recurrence.is_some_and(|r| r.learn) {
+                count -= layer.neurons();
+            }
+        }
+        count
     }
 
-    /// Every trained tensor with its name, from the first layer up.
+    /// Whether an entry of a tensor is not trained.
+    pub(crate) fn is_fixed(&self, name: &str, index: &[usize]) -> bool {
+        let mut layers = (1..).zip(&self.layers);
+        layers.any(|(k, layer)| {
+            let diagonal = layer.without_diagonal() && matches!(index, [n, m] if n == m);
+            diagonal && tensors::recurrent_weight(k) == name
+                || layer.fixed(k).iter().any(|fixed| fixed == name)
+        })
+    }
+
+    /// The names of the tensors that are not trained.
+    pub(crate) fn fixed(&self) -> Vec<String> {
+        let layers = self.layers.iter().zip(1..);
+        layers.flat_map(|(layer, k)| layer.fixed(k)).collect()
+    }
+
+    /// Every tensor with its name, from the first layer up: those that are trained, and the fixed weights.
     ///
     /// # Shapes
-    /// `fcK.weight [out, in]`, `fcK.bias [out]`; if learned, `lifK.beta` and `lifK.threshold`, each
-    /// `[1]` or `[out]`.
+    /// `fcK.weight [out, in]`, `fcK.bias [out]`; in a recurrent layer `lifK.recurrent.weight [out, out]`
+    /// and `lifK.recurrent.bias [out]`, or `lifK.recurrent.V [out]`; if learned, `lifK.beta`,
+    /// `lifK.threshold` and other constants, each `[1]` or `[out]`.
     pub fn parameters(&self) -> Vec<(String, ArrayViewD<'_, F>)> {
         let layers = self.layers.iter().zip(1..);
         let named = layers.map(|(layer, k)| {
@@ -295,9 +362,12 @@ impl<F: Float> Network<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for an unknown name, a decay outside `[0, 1]` or a threshold
-    /// below 1e-6; [`Error::Shape`] for a wrong shape; [`Error::NonFinite`] for NaN or infinity.
+    /// below 1e-6, or a neuron's weight to itself where there is none; [`Error::Shape`] for a wrong shape; [`Error::NonFinite`] for NaN or infinity.
     pub fn set_parameter(&mut self, name: &str, values: ArrayViewD<'_, F>) -> Result<()> {
         let range = self.range(name);
+        let layers = (1..).zip(&self.layers);
+        let mut without = layers.filter(|(_, layer)| layer.without_diagonal());
+        let without_diagonal = without.any(|(k, _)| tensors::recurrent_weight(k) == name);
         let mut tensors = self.parameters_mut();
         let Some((_, tensor)) = tensors.iter_mut().find(|(known, _)| known == name) else {
             let known: Vec<String> = tensors.into_iter().map(|(known, _)| known).collect();
@@ -321,6 +391,9 @@ impl<F: Float> Network<F> {
             let expected = format!("values from {low} to {high}");
             return Err(Error::parameter(name, bad, expected));
         }
+        if without_diagonal {
+            check_diagonal(name, values.view())?;
+        }
         tensor.assign(&values);
         Ok(())
     }
@@ -337,9 +410,15 @@ impl<F: Float> Network<F> {
     /// The same network in another precision.
     pub fn cast<G: Float>(&self) -> Network<G> {
         let to = |x: &F| G::from_f64(x.as_f64());
+        let recurrent = |r: &Recurrent<_, _>| {
+            r.as_ref()
+                .map(|m: &Array2<F>| m.map(to), |v: &Array1<F>| v.map(to))
+        };
         let layers = self.layers.iter().map(|layer| Layer {
             weight: layer.weight.map(to),
             bias: layer.bias.map(to),
+            recurrent: layer.recurrent.as_ref().map(recurrent),
+            synapses: layer.synapses,
             constants: layer.constants.iter().map(|c| c.map(to)).collect(),
             neuron: layer.neuron.clone(),
         });
@@ -359,6 +438,14 @@ impl<F: Float> Network<F> {
                 let (what, found) = (format!("neurons of layer {k}"), own.neuron.summary());
                 return Err(Error::parameter(what, found, other.neuron.summary()));
             }
+            if own.synapses != other.synapses {
+                let what = format!("synapses of layer {k}");
+                return Err(Error::parameter(
+                    what,
+                    own.synapses,
+                    other.synapses.to_string(),
+                ));
+            }
         }
         Ok(())
     }
@@ -377,10 +464,15 @@ impl<F: Float> Network<F> {
         }
     }
 
-    /// Checks the ranges of the constants.
+    /// Checks the ranges of the constants, and that a diagonal of recurrent weights is 0 where there is none.
     #[cfg(feature = "safetensors")]
     pub(crate) fn check_constants(&self) -> Result<()> {
         for (layer, k) in self.layers.iter().zip(1..) {
+            if layer.without_diagonal()
+                && let Some(Recurrent::AllToAll { weight, .. }) = &layer.recurrent
+            {
+                check_diagonal(&tensors::recurrent_weight(k), weight.view().into_dyn())?;
+            }
             for (constant, values) in layer.neuron.constants().iter().zip(&layer.constants) {
                 let range = constant.range::<F>();
                 if let Some(bad) = values.iter().find(|x| !range.contains(*x)) {
@@ -390,6 +482,22 @@ impl<F: Float> Network<F> {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that the diagonal of a matrix is 0.
+fn check_diagonal<F: Float>(name: &str, matrix: ArrayViewD<'_, F>) -> Result<()> {
+    match matrix.diag().iter().position(|x| *x != F::zero()) {
+        None => Ok(()),
+        Some(n) => {
+            let found = matrix.diag()[n];
+            let expected = "0: neurons are not connected to themselves";
+            Err(Error::parameter(
+                format!("{name}[{n}, {n}]"),
+                found,
+                expected,
+            ))
+        }
     }
 }
 

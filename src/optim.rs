@@ -412,6 +412,7 @@ impl<F: Float> Optimizer<F> {
             self.kept = self.kept_names.iter().map(|_| zeros()).collect();
         }
         self.step += 1;
+        let fixed = network.fixed();
         let mut kept: Vec<_> = self
             .kept
             .iter_mut()
@@ -424,7 +425,9 @@ impl<F: Float> Optimizer<F> {
         {
             let kept = kept.iter_mut().filter_map(Iterator::next);
             let kept = kept.map(|(_, values)| values).collect();
-            updates.of(|| name).apply(w, g, factor, kept);
+            if !fixed.contains(&name) {
+                updates.of(|| name).apply(w, g, factor, kept);
+            }
         }
         network.clamp();
         network.check_finite(&format!(" after update {}", self.step))

@@ -81,7 +81,8 @@ impl<F: Float> State<F> {
 
     /// The numbers of layer `layer`, from 1, in the order of [`Neuron::State`](crate::neuron::Neuron::State),
     /// `[B, N]` each: of [`Leaky`](crate::Leaky) the membrane, of [`Synaptic`](crate::Synaptic) the
-    /// membrane and the synaptic current.
+    /// membrane and the synaptic current. In a [recurrent](crate::synapses) layer the spikes of the last step,
+    /// 0 or 1, follow.
     pub fn layer(&self, layer: usize) -> Option<&[Array2<F>]> {
         self.layers
             .get(layer.checked_sub(1)?)
@@ -167,6 +168,14 @@ impl<F: Float> State<F> {
             if numbers.dim() != (batch, layer.neurons()) {
                 let expected = format!("[{batch}, {}], samples and neurons", layer.neurons());
                 return Err(Error::shape(what, expected, numbers.shape()));
+            }
+            let spikes = layer.recurrent.is_some() && i + 1 == layer.states();
+            let zero_or_one = |x: &F| *x == F::zero() || *x == F::one();
+            if spikes
+                && let Some(((b, n), found)) = numbers.indexed_iter().find(|(_, x)| !zero_or_one(x))
+            {
+                let name = format!("spike of sample {b}, neuron {n} in the {what}");
+                return Err(Error::parameter(name, found, "0 or 1"));
             }
             if all_finite(numbers.iter()) {
                 continue;

@@ -207,12 +207,17 @@ fn network(
     tensors: &mut FileTensors<'_, '_>,
     known: &[Neurons],
 ) -> Result<Network, Unfit> {
-    let Described { sizes, neurons } = Described::take(fields, LAYER, tensors.0.len(), known)?;
+    let Described {
+        sizes,
+        neurons,
+        synapses,
+    } = Described::take(fields, LAYER, tensors.0.len(), known)?;
     let mut layers = Vec::new();
-    for ((pair, neuron), k) in sizes.windows(2).zip(neurons).zip(1..) {
+    let described = neurons.into_iter().zip(synapses);
+    for ((pair, (neuron, synapses)), k) in sizes.windows(2).zip(described).zip(1..) {
         let &[inputs, neurons] = pair else { continue };
-        let parameters = tensors.trained("", k, (inputs, neurons), &neuron)?;
-        layers.push(Layer::trained(neuron, parameters));
+        let parameters = tensors.trained("", k, (inputs, neurons), synapses, &neuron)?;
+        layers.push(Layer::of(synapses, neuron, parameters));
     }
     let network = Network::from_layers(layers);
     network.check_constants().map_err(out_of_range)?;

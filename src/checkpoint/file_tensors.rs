@@ -18,6 +18,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::{
     neuron::Neurons,
+    synapses::Synapses,
     tensors::{self, Tensors},
     weights::describe::Unfit,
 };
@@ -55,12 +56,13 @@ impl<'f, 'd> FileTensors<'f, 'd> {
         Ok(values)
     }
 
-    /// The trained tensors of layer `k`, or what the optimizer keeps for them.
+    /// The tensors of layer `k`, or what the optimizer keeps for them.
     pub fn trained(
         &mut self,
         prefix: &str,
         k: usize,
         (inputs, neurons): (usize, usize),
+        synapses: Synapses,
         neuron: &Neurons,
     ) -> Result<Tensors<f32>, Unfit> {
         let name = |name: String| format!("{prefix}{name}");
@@ -75,7 +77,7 @@ impl<'f, 'd> FileTensors<'f, 'd> {
         };
         let vector =
             |from: &mut Self, tensor, len| Ok(Array1::from(from.f32(&name(tensor), &[len])?));
-        tensors::shapes(inputs, neurons, neuron).read(k, self, matrix, vector)
+        tensors::shapes(inputs, neurons, synapses, neuron).read(k, self, matrix, vector)
     }
 
     pub fn f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Unfit> {

@@ -254,7 +254,7 @@ fn state(
 ) -> Result<Gradients, Unfit> {
     let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
         let size = (layer.inputs(), layer.neurons());
-        tensors.trained(prefix, k, size, layer.neuron())
+        tensors.trained(prefix, k, size, layer.synapses(), layer.neuron())
     });
     let kept = Gradients {
         layers: layers.collect::<Result<_, Unfit>>()?,

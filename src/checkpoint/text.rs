@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use super::{Checkpoint, optimizer};
 use crate::{
     Loss, Objective, Trainer,
-    loss::Quantity,
+    loss::{Inverse, Quantity},
     weights::describe::{describe, number},
 };
 
@@ -74,6 +74,19 @@ fn loss_text(loss: &Loss) -> Option<String> {
         Loss::CrossEntropyCount => "cross_entropy_count".into(),
         Loss::CrossEntropyRate => "cross_entropy_rate".into(),
         Loss::CrossEntropyMaxMembrane => "cross_entropy_max_membrane".into(),
+        Loss::CrossEntropyLastMembrane => "cross_entropy_last_membrane".into(),
+        Loss::CrossEntropyMeanMembrane { first, end } => {
+            format!("cross_entropy_mean_membrane {first} {end}")
+        }
+        Loss::CrossEntropyFirstSpike(Inverse::Negate) => "cross_entropy_first_spike negate".into(),
+        Loss::CrossEntropyFirstSpike(Inverse::Reciprocal) => {
+            "cross_entropy_first_spike reciprocal".into()
+        }
+        Loss::MseFirstSpike {
+            on_target,
+            off_target,
+            tolerance,
+        } => format!("mse_first_spike {on_target} {off_target} {tolerance}"),
         Loss::MseCount {
             correct_rate,
             incorrect_rate,
@@ -117,6 +130,20 @@ pub(super) fn parse_loss(text: &str) -> Option<Loss> {
         ["cross_entropy_count"] => Loss::CrossEntropyCount,
         ["cross_entropy_rate"] => Loss::CrossEntropyRate,
         ["cross_entropy_max_membrane"] => Loss::CrossEntropyMaxMembrane,
+        ["cross_entropy_last_membrane"] => Loss::CrossEntropyLastMembrane,
+        ["cross_entropy_mean_membrane", first, end] => Loss::CrossEntropyMeanMembrane {
+            first: first.parse().ok()?,
+            end: end.parse().ok()?,
+        },
+        ["cross_entropy_first_spike", "negate"] => Loss::CrossEntropyFirstSpike(Inverse::Negate),
+        ["cross_entropy_first_spike", "reciprocal"] => {
+            Loss::CrossEntropyFirstSpike(Inverse::Reciprocal)
+        }
+        ["mse_first_spike", on, off, tolerance] => Loss::MseFirstSpike {
+            on_target: on.parse().ok()?,
+            off_target: off.parse().ok()?,
+            tolerance: tolerance.parse().ok()?,
+        },
         ["mse_count", correct, incorrect] => Loss::MseCount {
             correct_rate: correct.parse().ok()?,
             incorrect_rate: incorrect.parse().ok()?,

@@ -9,8 +9,9 @@
 //! | 5. [`own_neuron`] | custom neurons, in every engine except CUDA |
 //! | 6. [`optimizers`] | rules, schedules, clipping, and your own training loop |
 //! | 7. [`truncation`] | long inputs in pieces: states, streams, truncated backpropagation |
-//! | 8. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
-//! | 9. [`cuda`] | the kernels and their estimated cost |
+//! | 8. [`recurrence`] | recurrent layers: the adjoint by hand, initialization, silent networks |
+//! | 9. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
+//! | 10. [`cuda`] | the kernels and their estimated cost |
 
 #[doc = include_str!("howto.md")]
 ///
@@ -60,8 +61,14 @@ pub mod optimizers {}
 #[doc = include_str!("truncation.md")]
 ///
 /// ---
-/// Previous: [optimizers](crate::docs::optimizers). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+/// Previous: [optimizers](crate::docs::optimizers). Next: [recurrent layers](crate::docs::recurrence). All chapters: [`docs`](crate::docs).
 pub mod truncation {}
+
+#[doc = include_str!("recurrence.md")]
+///
+/// ---
+/// Previous: [long inputs](crate::docs::truncation). Next: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+pub mod recurrence {}
 
 #[doc = include_str!("speed.md")]
 ///
@@ -70,7 +77,7 @@ pub mod truncation {}
 /// </div>
 ///
 /// ---
-/// Previous: [long inputs](crate::docs::truncation). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
+/// Previous: [recurrent layers](crate::docs::recurrence). Next: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
 pub mod speed {}
 
 #[doc = include_str!("cuda.md")]

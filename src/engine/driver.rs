@@ -455,7 +455,8 @@ fn run<F: Float>(
     Record::All.check_memory(backend.structure(), input)?;
     let recording = backend.forward(input, &Record::All, mode.backward(), carry)?;
     let (loss, adjoints) = objective.evaluate(&recording, targets)?;
-    let report = StepReport::new(loss, &recording, targets)?;
+    let read_outs = objective.loss.read_outs();
+    let report = StepReport::by(read_outs, loss, &recording, targets)?;
     let mut report = check_loss(backend, report, input, start)?;
     if mode.backward() {
         report.gradient_norms = backend.run_back(input, &recording, &adjoints, mode, start)?;

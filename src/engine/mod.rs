@@ -345,7 +345,7 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Auto => Device::Cpu.engine(network, objective, optimizer),
             #[cfg(feature = "cuda")]
-            Device::Auto if network.layers().iter().any(|l| !cuda::runs(l.neuron())) => {
+            Device::Auto if network.layers().iter().any(|layer| !cuda::runs(layer)) => {
                 let engine = CpuEngine::new(network, objective, optimizer)?;
                 let note = "the CUDA engine supports Leaky and Synaptic neurons only".into();
                 Ok(Box::new(engine.with_note(note)))

@@ -5,8 +5,8 @@
 //! Layer `k` computes
 //!
 //! ```text
-//! (1)  Iᵏ_t = sᵏ⁻¹_t Wᵏᵀ + bᵏ                [B, in] · [in, N]
-//! (2)  (sᵏ_t, xᵏ_t) = step(xᵏ_{t−1}, Iᵏ_t)    t = 0 … T−1, x_{−1} = 0 or a given state
+//! (1)  Iᵏ_t = sᵏ⁻¹_t Wᵏᵀ + bᵏ + sᵏ_{t−1} Vᵏᵀ + cᵏ    [B, in] · [in, N] + [B, N] · [N, N]
+//! (2)  (sᵏ_t, xᵏ_t) = step(xᵏ_{t−1}, Iᵏ_t)    t = 0 … T−1, x_{−1} and s_{−1} = 0 or a given state
 //! ```
 //!
 //! Its adjoint, with `gᵏ_t` and `eᵏ_t` the derivatives of the loss with respect to membrane and
@@ -14,9 +14,11 @@
 //!
 //! ```text
 //! (3)  (aᵏ_t, hᵏ_{t−1}) = stepᵀ(gᵏ_t + hᵏ_t, eᵏ_t)    t = T−1 … 0, h_{T−1} = 0
-//! (4)  ∂L/∂Wᵏ = Σ_t aᵏ_tᵀ sᵏ⁻¹_t       ∂L/∂bᵏ = Σ_t Σ_b aᵏ_t
-//! (5)  eᵏ⁻¹_t += aᵏ_t Wᵏ
+//! (4)  ∂L/∂Wᵏ = Σ_t aᵏ_tᵀ sᵏ⁻¹_t   ∂L/∂Vᵏ = Σ_t aᵏ_tᵀ sᵏ_{t−1}   ∂L/∂bᵏ = ∂L/∂cᵏ = Σ_t Σ_b aᵏ_t
+//! (5)  eᵏ⁻¹_t += aᵏ_t Wᵏ           eᵏ_{t−1} += aᵏ_t Vᵏ
 //! ```
+//!
+//! The terms of `V` and `c` are those of [recurrent synapses](crate::synapses), if there are any.
 //!
 //! `hᵏ_t` is what step `t + 1` sends back; the `h_t` of a neuron's own derivation is the sum `gᵏ_t + hᵏ_t`.
 //! The state `x` is the membrane `u`, or several numbers for neurons with synapses or adaptation.
@@ -60,7 +62,8 @@ pub(crate) fn run<F: Float>(
         let mut trace = Trace::zeros(layer, input.num_steps(), input.batch());
         for t in 0..input.num_steps() {
             let below = below(&input, traces.last(), t);
-            let current = below.dot(&layer.weight.t()) + &layer.bias; // (1)
+            let mut current = below.dot(&layer.weight.t()) + &layer.bias; // (1)
+            layer.add_recurrent(&mut current, state);
             layer.step(spikes, state, &current, trace.step_mut(t)); // (2)
         }
         traces.push(trace);
@@ -123,9 +126,21 @@ pub(crate) fn run_back<F: Float>(
             ); // (3)
             let (a, one) = (back.current, F::one());
             let below = below(&input, k.checked_sub(1).map(|below| traces[below]), t);
-            general_mat_mul(one, &a.t(), &below, one, &mut gradient.weight); // (4)
-            gradient.bias += &a.sum_axis(Axis(0));
+            if layer.synapses.learn {
+                general_mat_mul(one, &a.t(), &below, one, &mut gradient.weight); // (4)
+                gradient
+                    .bias
+                    .iter_mut()
+                    .for_each(|bias| *bias += &a.sum_axis(Axis(0)));
+            }
             gradient.add_constants(&layer.neuron, &back.constants);
+            let earlier = t.checked_sub(1);
+            let spikes = match earlier {
+                Some(earlier) => traces[k].spk.index_axis(Axis(0), earlier),
+                None => start.layers[k][start.layers[k].len() - 1].view(),
+            };
+            let e_earlier = earlier.map(|earlier| e.index_axis_mut(Axis(0), earlier));
+            layer.back_recurrent(&a, spikes, gradient, e_earlier); // (4), (5)
             if let Some(e_below) = &mut e_below {
                 let mut e_below = e_below.index_axis_mut(Axis(0), t);
                 general_mat_mul(one, &a, &layer.weight, one, &mut e_below); // (5)

@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, ArrayViewD, Axis, Zip};
 
-use super::{Adjoints, Quantity, every_step};
+use super::{Adjoints, Quantity, classes::every_step};
 use crate::{Error, Float, Recording, Result, Targets};
 
 /// `mean (p − y)²`; its derivative by `p` is `2 (p − y)/n`.

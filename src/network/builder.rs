@@ -1,21 +1,51 @@
 //! The network builder: checks the structure and initializes the parameters.
 
-use ndarray::{Array1, Array2};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
+use super::init::{self, Init};
 use crate::{
-    Error, Float, Layer, Network, Result,
-    draw::{RandomExt, Uniform},
-    memory,
+    Error, Float, Layer, Network, Result, memory,
     neuron::Neurons,
+    synapses::{Pattern, Recurrence, Synapses},
+    tensors::{LayerTensors, Recurrent},
 };
 
 /// Builds a network; [`build`](Self::build) checks the structure and initializes the weights.
+///
+/// [`layer`](Self::layer) adds a layer. The methods after it describe the synapses of the layer added last:
+///
+/// ```
+/// use spikegrad::{Init, Network, Recurrence, Synaptic};
+///
+/// let network: Network = Network::builder(700)
+///     .layer(256, Synaptic::spytorch(0.9, 0.95))
+///     .bias(false)
+///     .init(Init::Scaled { scale: 3.0 })
+///     .recurrent(Recurrence::all_to_all().bias(false))
+///     .recurrent_init(Init::Scaled { scale: 0.03 })
+///     .layer(20, Synaptic::spytorch(0.9, 0.95))
+///     .bias(false)
+///     .build()?;
+/// assert_eq!(network.num_parameters(), 700 * 256 + 256 * 256 + 256 * 20);
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkBuilder {
     inputs: usize,
-    layers: Vec<(usize, Neurons)>,
+    layers: Vec<Plan>,
     seed: u64,
+    /// A method that describes a layer, called before there was one.
+    early: Option<&'static str>,
+}
+
+/// What is known of a layer.
+#[derive(Debug, Clone, PartialEq)]
+struct Plan {
+    neurons: usize,
+    neuron: Neurons,
+    synapses: Synapses,
+    init: Init,
+    recurrent_init: Init,
 }
 
 impl NetworkBuilder {
@@ -25,12 +55,59 @@ impl NetworkBuilder {
             inputs,
             layers: Vec::new(),
             seed: 0,
+            early: None,
         }
     }
 
     /// Adds a layer of `neurons` neurons, connected to all of the layer below.
     pub fn layer(mut self, neurons: usize, neuron: impl Into<Neurons>) -> Self {
-        self.layers.push((neurons, neuron.into()));
+        self.layers.push(Plan {
+            neurons,
+            neuron: neuron.into(),
+            synapses: Synapses::default(),
+            init: Init::Linear,
+            recurrent_init: Init::Linear,
+        });
+        self
+    }
+
+    /// Connects the neurons of the layer to each other.
+    pub fn recurrent(self, recurrence: Recurrence) -> Self {
+        self.last("recurrent", |plan| {
+            plan.synapses.recurrence = Some(recurrence)
+        })
+    }
+
+    /// Sets whether the layer has biases; true by default. Those of recurrent synapses are set by
+    /// [`Recurrence::bias`].
+    pub fn bias(self, bias: bool) -> Self {
+        self.last("bias", |plan| plan.synapses.bias = bias)
+    }
+
+    /// Keeps the layer's weights from below, and their biases, as they are: they are not trained.
+    /// Recurrent weights are set by [`Recurrence::learn`].
+    pub fn fixed(self) -> Self {
+        self.last("fixed", |plan| plan.synapses.learn = false)
+    }
+
+    /// Sets how the layer's weights from below are drawn; [`Init::Linear`] by default. Biases are drawn as
+    /// by that in any case.
+    pub fn init(self, init: Init) -> Self {
+        self.last("init", |plan| plan.init = init)
+    }
+
+    /// Sets how the layer's recurrent weights are drawn; [`Init::Linear`] by default, or all 1 where every
+    /// neuron is connected to itself alone, as in snnTorch.
+    pub fn recurrent_init(self, init: Init) -> Self {
+        self.last("recurrent_init", |plan| plan.recurrent_init = init)
+    }
+
+    /// Changes the layer added last.
+    fn last(mut self, method: &'static str, change: impl FnOnce(&mut Plan)) -> Self {
+        match self.layers.last_mut() {
+            Some(plan) => change(plan),
+            None => drop(self.early.get_or_insert(method)),
+        }
         self
     }
 
@@ -40,19 +117,23 @@ impl NetworkBuilder {
         self
     }
 
-    /// Checks the structure and initializes the parameters as `torch.nn.Linear` does: weight and
-    /// bias from `U(−1/√in, 1/√in)`, drawn by ChaCha8 from the seed, layer by layer, weight before
-    /// bias. They are drawn as doubles and rounded, so `f32` and `f64` networks with the same seed
-    /// agree.
+    /// Checks the structure and initializes the parameters, by default as `torch.nn.Linear` does: weight
+    /// and bias from `U(−1/√in, 1/√in)`, drawn by ChaCha8 from the seed, layer by layer, weight before
+    /// bias, recurrent weights after them. They are drawn as doubles and rounded, so `f32` and `f64`
+    /// networks with the same seed agree.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a size is 0 or too large, the network has no layer, or a
-    /// setting of a neuron is out of range; [`Error::OutOfMemory`] if the weights cannot be
-    /// allocated; [`Error::Shape`] if per-neuron values do not match the layer. The message names
+    /// setting of a neuron or of the synapses is out of range; [`Error::OutOfMemory`] if the weights cannot
+    /// be allocated; [`Error::Shape`] if per-neuron values do not match the layer. The message names
     /// the layer, counted from 1.
     pub fn build<F: Float>(self) -> Result<Network<F>> {
         if self.inputs == 0 {
             return Err(Error::parameter("number of inputs", 0, "at least 1"));
+        }
+        if let Some(method) = self.early {
+            let expected = "after a layer, whose synapses it describes";
+            return Err(Error::parameter(method, "before any layer", expected));
         }
         if self.layers.is_empty() {
             return Err(Error::parameter("number of layers", 0, "at least 1"));
@@ -60,42 +141,84 @@ impl NetworkBuilder {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut inputs = self.inputs;
         let mut layers = Vec::with_capacity(self.layers.len());
-        for (k, (neurons, neuron)) in self.layers.into_iter().enumerate() {
-            let place = format!("layer {}", k + 1);
-            if neurons == 0 {
-                return Err(Error::parameter(
-                    format!("{place}: number of neurons"),
-                    0,
-                    "at least 1",
-                ));
-            }
-            let weights = inputs.checked_mul(neurons);
-            if inputs.max(neurons) > MAX_NEURONS || weights.is_none_or(|n| n > MAX_WEIGHTS) {
-                let size = format!("{inputs} x {neurons}");
-                return Err(Error::parameter(
-                    format!("{place}: size"),
-                    size,
-                    "at most 2^31 neurons and 2^33 weights",
-                ));
-            }
-            // They are drawn as doubles.
-            memory::check::<f64>(&format!("{place}: weights"), [[2, inputs, neurons, 1]])?;
-            neuron.check(&place, neurons)?;
-            let bound = 1.0 / (inputs as f64).sqrt();
-            let uniform = Uniform::new_inclusive(-bound, bound).map_err(|e| {
-                Error::parameter(format!("{place}: weight bound"), bound, e.to_string())
-            })?;
-            layers.push(Layer {
-                weight: Array2::random_using((neurons, inputs), uniform, &mut rng)
-                    .mapv_into_any(F::from_f64),
-                bias: Array1::random_using(neurons, uniform, &mut rng).mapv_into_any(F::from_f64),
-                constants: Layer::initial(&neuron),
-                neuron,
-            });
+        for (plan, k) in self.layers.into_iter().zip(1..) {
+            let neurons = plan.neurons;
+            layers.push(plan.build(&format!("layer {k}"), inputs, &mut rng)?);
             inputs = neurons;
         }
         Ok(Network::from_layers(layers))
     }
+}
+
+impl Plan {
+    /// The layer; `place` is its name in messages.
+    fn build<F: Float>(self, place: &str, inputs: usize, rng: &mut ChaCha8Rng) -> Result<Layer<F>> {
+        let Plan {
+            neurons,
+            neuron,
+            synapses,
+            init,
+            recurrent_init,
+        } = self;
+        if neurons == 0 {
+            let what = format!("{place}: number of neurons");
+            return Err(Error::parameter(what, 0, "at least 1"));
+        }
+        let all_to_all = synapses
+            .recurrence
+            .is_some_and(|r| r.pattern != Pattern::OneToOne);
+        check_size(place, inputs, neurons)?;
+        if all_to_all {
+            check_size(&format!("{place}, recurrent"), neurons, neurons)?;
+        }
+        neuron.check(place, neurons)?;
+        init.check(place)?;
+        recurrent_init.check(&format!("{place}, recurrent"))?;
+        let weight = init.matrix((neurons, inputs), rng)?;
+        let bias = match synapses.bias {
+            true => Some(init::biases(neurons, inputs, rng)?),
+            false => None,
+        };
+        let recurrent = match synapses.recurrence {
+            None => None,
+            Some(recurrence) => Some(match recurrence.pattern {
+                Pattern::AllToAll { diagonal } => {
+                    let mut weight = recurrent_init.matrix((neurons, neurons), rng)?;
+                    if !diagonal {
+                        weight.diag_mut().fill(F::zero());
+                    }
+                    let bias = match recurrence.bias {
+                        true => Some(init::biases(neurons, neurons, rng)?),
+                        false => None,
+                    };
+                    Recurrent::AllToAll { weight, bias }
+                }
+                Pattern::OneToOne if recurrent_init == Init::Linear => {
+                    Recurrent::OneToOne(Init::Constant(1.0).vector(neurons, rng)?)
+                }
+                Pattern::OneToOne => Recurrent::OneToOne(recurrent_init.vector(neurons, rng)?),
+            }),
+        };
+        let tensors = LayerTensors {
+            weight,
+            bias,
+            recurrent,
+            constants: Vec::new(),
+        };
+        Ok(Layer::of(synapses, neuron, tensors))
+    }
+}
+
+/// Checks the size of a matrix of weights.
+fn check_size(place: &str, inputs: usize, neurons: usize) -> Result<()> {
+    let weights = inputs.checked_mul(neurons);
+    if inputs.max(neurons) > MAX_NEURONS || weights.is_none_or(|n| n > MAX_WEIGHTS) {
+        let size = format!("{inputs} x {neurons}");
+        let expected = "at most 2^31 neurons and 2^33 weights";
+        return Err(Error::parameter(format!("{place}: size"), size, expected));
+    }
+    // They are drawn as doubles.
+    memory::check::<f64>(&format!("{place}: weights"), [[2, inputs, neurons, 1]])
 }
 
 /// Neuron indices have 32 bits.

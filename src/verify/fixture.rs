@@ -32,6 +32,7 @@ use crate::{
     data::{Batch, Dataset},
     files,
     neuron::{Neuron, synaptic},
+    synapses::Recurrence,
     tensors,
 };
 
@@ -411,6 +412,15 @@ fn described(meta: &mut Metadata, parameters: &Tensors) -> Checked<Network<f64>>
         let weight = parameters.get(&name).ok_or_else(|| missing(&name))?;
         expect_shape(&name, &[neurons, below], weight.shape())?;
         builder = builder.layer(neurons, equations);
+        // Which other tensors there are says how the layer is connected.
+        let has = |name: String| parameters.contains_key(&name);
+        if has(tensors::recurrent_weight(k)) {
+            let all = Recurrence::all_to_all();
+            builder = builder.recurrent(all.bias(has(tensors::recurrent_bias(k))));
+        } else if has(tensors::recurrent_each(k)) {
+            builder = builder.recurrent(Recurrence::one_to_one());
+        }
+        builder = builder.bias(has(tensors::bias(k)));
     }
     let content = |e: Error| Wrong::new("network", e.to_string(), "settings in range");
     let mut network: Network<f64> = builder.build().map_err(content)?;
@@ -440,6 +450,7 @@ fn is_parameter(name: &str) -> bool {
     numbered("fc", &|end| ["weight", "bias"].contains(&end))
         || numbered("lif", &|end| {
             constants.iter().any(|known| known.name == end)
+                || ["recurrent.weight", "recurrent.bias", "recurrent.V"].contains(&end)
         })
 }
 

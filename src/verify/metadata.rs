@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::{
     Dynamics, Loss, PerNeuron, Reset, Surrogate,
+    loss::Inverse,
     neuron::{Neuron, Neurons, leaky, synaptic},
 };
 
@@ -97,6 +98,20 @@ impl Entry for f64 {
 }
 
 impl Entry for usize {
+    const EXPECTED: &'static str = "a whole number";
+    fn parse(value: &Value) -> Option<Self> {
+        value.as_u64()?.try_into().ok()
+    }
+}
+
+impl Entry for i64 {
+    const EXPECTED: &'static str = "a whole number, which may be negative";
+    fn parse(value: &Value) -> Option<Self> {
+        value.as_i64()
+    }
+}
+
+impl Entry for u32 {
     const EXPECTED: &'static str = "a whole number";
     fn parse(value: &Value) -> Option<Self> {
         value.as_u64()?.try_into().ok()
@@ -310,11 +325,33 @@ impl Metadata {
         let (correct_rate, incorrect_rate) =
             (number("correct_rate", 1.0)?, number("incorrect_rate", 0.0)?);
         let (on_target, off_target) = (number("on_target", 1.0)?, number("off_target", 0.0)?);
+        let first = self.optional("window_first")?.unwrap_or(0);
+        let end = self.optional("window_end")?.unwrap_or(usize::MAX);
+        let [on_step, off_step] = [self.optional("on_step")?, self.optional("off_step")?];
+        let tolerance = self.optional("tolerance")?;
         let losses = [
             ("ce_membrane", Loss::CrossEntropyMembrane),
             ("ce_count", Loss::CrossEntropyCount),
             ("ce_rate", Loss::CrossEntropyRate),
             ("ce_max_membrane", Loss::CrossEntropyMaxMembrane),
+            ("ce_last_membrane", Loss::CrossEntropyLastMembrane),
+            (
+                "ce_mean_membrane",
+                Loss::CrossEntropyMeanMembrane { first, end },
+            ),
+            ("ce_temporal", Loss::CrossEntropyFirstSpike(Inverse::Negate)),
+            (
+                "ce_temporal_reciprocal",
+                Loss::CrossEntropyFirstSpike(Inverse::Reciprocal),
+            ),
+            (
+                "mse_temporal",
+                Loss::MseFirstSpike {
+                    on_target: on_step.unwrap_or(0),
+                    off_target: off_step.unwrap_or(-1),
+                    tolerance: tolerance.unwrap_or(0),
+                },
+            ),
             (
                 "mse_count",
                 Loss::MseCount {

@@ -10,21 +10,14 @@ use crate::{Float, Layer, Network, Objective, Optimizer, PerNeuron, Reset, neuro
 /// The network in double precision. A decay or threshold that is not learnt is what the program wrote,
 /// not what single precision made of it.
 pub(super) fn widened<F: Float>(network: &Network<F>) -> Network<f64> {
-    let widen = |layer: &Layer<F>| {
-        let (neuron, to) = (layer.neuron.clone(), |x: &F| x.as_f64());
-        Layer {
-            weight: layer.weight.map(to),
-            bias: layer.bias.map(to),
-            constants: (neuron.each().zip(&layer.constants))
-                .map(|((_, value, learnt), now)| match learnt {
-                    true => now.map(to),
-                    false => value.values().iter().copied().collect(),
-                })
-                .collect(),
-            neuron,
+    let mut wide = network.cast::<f64>();
+    for layer in wide.layers_mut() {
+        let each = layer.neuron.each().zip(&mut layer.constants);
+        for ((_, value, _), now) in each.filter(|((.., learnt), _)| !learnt) {
+            *now = value.values().iter().copied().collect();
         }
-    };
-    Network::from_layers(network.layers().iter().map(widen).collect())
+    }
+    wide
 }
 
 /// Each setting that the file states otherwise, in a line.

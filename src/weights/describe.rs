@@ -21,6 +21,7 @@ use safetensors::SafeTensors;
 use crate::{
     Dynamics, Error, Float, Layer, Network, PerNeuron, Reset, Surrogate, files,
     neuron::{Neuron, Neurons, leaky, synaptic},
+    synapses::{Pattern, Recurrence, Synapses},
 };
 
 const DYNAMICS: [Dynamics; 3] = [
@@ -48,12 +49,15 @@ fn choices<T: ToString>(values: &[T]) -> String {
     names.join(", ")
 }
 
-/// The sizes of a network, and all settings of its neurons, as `{prefix}1.beta` ….
+/// The sizes of a network, and all settings of its neurons and synapses, as `{prefix}1.beta` ….
 pub(crate) fn describe<F: Float>(network: &Network<F>, prefix: &str) -> BTreeMap<String, String> {
     let mut map = BTreeMap::from([(SIZES.into(), sizes(&network.sizes()))]);
     for (layer, k) in network.layers().iter().zip(1..) {
         for (name, value) in settings(layer) {
             map.insert(format!("{prefix}{k}.{name}"), value);
+        }
+        for (name, value) in connections(layer.synapses) {
+            map.insert(format!("{prefix}{k}.{name}"), value.into());
         }
     }
     map
@@ -76,6 +80,79 @@ fn settings<F: Float>(layer: &Layer<F>) -> Vec<(String, String)> {
     settings.extend(rules.map(|(name, value)| (name.into(), value)));
     settings
 }
+
+/// The settings of synapses that differ from those of a linear layer, by name: files of the first version
+/// have no others.
+fn connections(synapses: Synapses) -> Vec<(&'static str, &'static str)> {
+    let truth = |value: bool| if value { "true" } else { "false" };
+    let mut settings = Vec::new();
+    if !synapses.bias {
+        settings.push((BIAS, "false"));
+    }
+    if !synapses.learn {
+        settings.push((LEARN, "false"));
+    }
+    let Some(recurrence) = synapses.recurrence else {
+        return settings;
+    };
+    settings.push((LEARN_RECURRENT, truth(recurrence.learn)));
+    match recurrence.pattern {
+        Pattern::OneToOne => settings.push((RECURRENT, ONE_TO_ONE)),
+        Pattern::AllToAll { diagonal } => {
+            settings.push((RECURRENT, ALL_TO_ALL));
+            settings.push((RECURRENT_BIAS, truth(recurrence.bias)));
+            settings.push((RECURRENT_DIAGONAL, truth(diagonal)));
+        }
+    }
+    settings
+}
+
+/// The synapses of layer `k`, from 1.
+fn synapses(fields: &mut Fields, prefix: &str, k: usize) -> Result<Synapses, Unfit> {
+    let name = |field: &str| format!("{prefix}{k}.{field}");
+    let mut truth = |field: &str| -> Result<Option<bool>, Unfit> {
+        let name = name(field);
+        match fields.0.contains_key(&name) {
+            true => fields.parse(&name, "true or false").map(Some),
+            false => Ok(None),
+        }
+    };
+    let (bias, learn) = (truth(BIAS)?.unwrap_or(true), truth(LEARN)?.unwrap_or(true));
+    let recurrent = name(RECURRENT);
+    let recurrence = match fields.0.contains_key(&recurrent) {
+        false => None,
+        true => {
+            let patterns = |text: &str| match text {
+                ALL_TO_ALL => Some(Recurrence::all_to_all()),
+                ONE_TO_ONE => Some(Recurrence::one_to_one()),
+                _ => None,
+            };
+            let expected = "all_to_all or one_to_one";
+            let mut recurrence = fields.get(&recurrent, expected, patterns)?;
+            let mut truth = |field| fields.parse(&name(field), "true or false");
+            recurrence = recurrence.learn(truth(LEARN_RECURRENT)?);
+            if recurrence.pattern != Pattern::OneToOne {
+                let (bias, diagonal) = (truth(RECURRENT_BIAS)?, truth(RECURRENT_DIAGONAL)?);
+                recurrence = recurrence.bias(bias).diagonal(diagonal);
+            }
+            Some(recurrence)
+        }
+    };
+    Ok(Synapses {
+        bias,
+        learn,
+        recurrence,
+    })
+}
+
+const BIAS: &str = "bias";
+const LEARN: &str = "learn_weight";
+const RECURRENT: &str = "recurrent";
+const LEARN_RECURRENT: &str = "learn_recurrent";
+const RECURRENT_BIAS: &str = "recurrent_bias";
+const RECURRENT_DIAGONAL: &str = "recurrent_diagonal";
+const ALL_TO_ALL: &str = "all_to_all";
+const ONE_TO_ONE: &str = "one_to_one";
 
 /// The settings shared by all neurons of a layer, by name.
 pub(crate) fn rules(neuron: &Neurons) -> Vec<(&'static str, String)> {
@@ -114,6 +191,8 @@ pub(crate) struct Described {
     pub sizes: Vec<usize>,
     /// The neurons of each layer, their settings in range.
     pub neurons: Vec<Neurons>,
+    /// The synapses of each layer.
+    pub synapses: Vec<Synapses>,
 }
 
 impl Described {
@@ -136,8 +215,15 @@ impl Described {
         let sizes = fields.get(SIZES, expected, sizes)?;
         let layers = sizes.iter().skip(1).zip(1..);
         let neurons = layers.map(|(&neurons, k)| neuron(fields, prefix, (k, neurons), known));
-        let neurons = neurons.collect::<Result<_, Unfit>>()?;
-        Ok(Described { sizes, neurons })
+        let neurons = neurons.collect::<Result<Vec<_>, Unfit>>()?;
+        let layers = 1..=neurons.len();
+        let synapses = layers.map(|k| self::synapses(fields, prefix, k));
+        let synapses = synapses.collect::<Result<_, Unfit>>()?;
+        Ok(Described {
+            sizes,
+            neurons,
+            synapses,
+        })
     }
 }
 

@@ -73,43 +73,49 @@ impl<'a> Source<'a> {
 
     /// The network that the file describes.
     pub fn build<F: Float>(&self) -> Result<Network<F>> {
-        let Some(Described { sizes, neurons }) = &self.described else {
+        let Some(Described {
+            sizes,
+            neurons,
+            synapses,
+        }) = &self.described
+        else {
             let expected = "the description of a network; for a file without one, build the network and use \
                             Network::load_safetensors";
             return Err(files::format_error(
                 self.path, "metadata", expected, "missing",
             ));
         };
-        let names = (1..=neurons.len()).flat_map(|k| [tensors::weight(k), tensors::bias(k)]);
-        self.check_names(names.collect(), neurons.len(), false)?;
-        let layers = (sizes.windows(2).zip(neurons).zip(1..)).filter_map(|((pair, neuron), k)| {
+        let layers = sizes.windows(2).zip(neurons.iter().zip(synapses)).zip(1..);
+        let layers = layers.filter_map(|((pair, (neuron, synapses)), k)| {
             let &[inputs, neurons] = pair else {
                 return None;
             };
-            Some(self.layer(k, (inputs, neurons), neuron))
+            let mut shapes = tensors::shapes(inputs, neurons, *synapses, neuron);
+            // Learned constants may be in the description instead.
+            shapes.constants.clear();
+            Some((k, shapes, *synapses, neuron))
+        });
+        let names = layers.clone().flat_map(|(k, shapes, ..)| {
+            let named = shapes.named(k, drop, drop).into_iter();
+            named.map(|(name, ())| name)
+        });
+        self.check_names(names.collect(), neurons.len(), false)?;
+        // Zeros, if the file has tensors of their shapes.
+        let layers = layers.map(|(k, shapes, synapses, neuron)| {
+            let matrix = |file: &mut &Self, name: String, shape: [usize; 2]| {
+                file.floats(&name, &shape).map(|_| Array2::zeros(shape))
+            };
+            let vector = |file: &mut &Self, name: String, len: usize| {
+                file.floats(&name, &[len]).map(|_| Array1::zeros(len))
+            };
+            let zeros = shapes.read(k, &mut &*self, matrix, vector)?;
+            Ok(Layer::of(synapses, neuron.clone(), zeros))
         });
         let layers = layers.collect::<Fit<Vec<_>>>();
         let layers = layers.map_err(|unfit| unfit.of(self.path))?;
         let mut network = Network::from_layers(layers);
         self.load_into(&mut network, Mismatch::TakeOver)?;
         Ok(network)
-    }
-
-    /// Layer `k` with zero weights, of the file's shape.
-    fn layer<F: Float>(
-        &self,
-        k: usize,
-        (inputs, neurons): (usize, usize),
-        neuron: &Neurons,
-    ) -> Fit<Layer<F>> {
-        self.floats(&tensors::weight(k), &[neurons, inputs])?;
-        self.floats(&tensors::bias(k), &[neurons])?;
-        Ok(Layer {
-            weight: Array2::zeros((neurons, inputs)),
-            bias: Array1::zeros(neurons),
-            constants: Layer::initial(neuron),
-            neuron: neuron.clone(),
-        })
     }
 
     /// Replaces all parameters of a network, and handles its neurons according to `mismatch`. On
@@ -135,6 +141,7 @@ impl<'a> Source<'a> {
         (network.check_constants()).map_err(|e| unfit(out_of_range(e)))
     }
 
+    /// Checks that the described layers have the network's sizes and synapses.
     fn check_sizes<F: Float>(&self, network: &Network<F>) -> Fit<()> {
         let have = network.sizes();
         match &self.described {
@@ -143,7 +150,20 @@ impl<'a> Source<'a> {
                 expected: format!("{}, as in the network", describe::sizes(&have)),
                 found: format!("{} in the file", shortened(&describe::sizes(sizes))),
             }),
-            _ => Ok(()),
+            Some(Described { synapses, .. }) => {
+                let layers = network.layers().iter().zip(synapses).zip(1..);
+                let mut differing =
+                    layers.filter(|((layer, found), _)| layer.synapses() != **found);
+                match differing.next() {
+                    None => Ok(()),
+                    Some(((layer, found), k)) => Err(Unfit {
+                        what: format!("synapses of layer {k}"),
+                        expected: format!("{}, as in the network", layer.synapses()),
+                        found: format!("{found} in the file"),
+                    }),
+                }
+            }
+            None => Ok(()),
         }
     }
 
@@ -309,7 +329,9 @@ impl<'a> Source<'a> {
     fn assign<F: Float>(&self, name: &str, mut tensor: ArrayViewMutD<'_, F>) -> Fit<()> {
         // snnTorch's threshold may be a whole number.
         let constant = match place(name) {
-            Some((LIF, ..)) => self.constant(name, tensor.len())?,
+            Some((LIF, _, end)) if !end.starts_with("recurrent.") => {
+                self.constant(name, tensor.len())?
+            }
             _ => None,
         };
         let values: Vec<F> = match constant {

@@ -4,7 +4,8 @@ use ndarray::ArrayViewMut2;
 
 use super::{
     infer,
-    layer::{Kept, NeuronLayer},
+    layer::{NeuronLayer, Vector, pack_all, states, vectors_of},
+    layout::LayerState,
     parallel,
     pass::{AdjointSource, Kit, Model},
     simd::{F32x16, Isa},
@@ -18,7 +19,6 @@ use crate::{
     engine::driver::{Backend, Mode, Norms},
     optim::Update,
     state::Carry,
-    tensors::Tensors,
 };
 
 /// Layers in the kernels' layout, and all reusable memory.
@@ -37,12 +37,12 @@ pub(in crate::engine) struct Cpu {
 impl Cpu {
     /// `kept` is what the optimizer keeps; empty before the first update.
     pub fn new(isa: Isa, network: Network, kept: &[Gradients]) -> Self {
-        let layers = kernel_layers(&network);
+        let layers = NeuronLayer::all(&network, true);
         let finite = network.check_finite("").is_ok();
         Cpu {
             template: network,
             kit: Kit::new(isa),
-            learning: Learning::new(&layers, pack(&layers, kept), finite),
+            learning: Learning::new(&layers, kept, finite),
             layers,
             work: Workspace::default(),
             note: None,
@@ -136,23 +136,19 @@ impl Cpu {
     /// The last batch's gradients, or the sum, as tensors.
     fn exported(&self, sum: bool) -> Gradients {
         let grads = self.learning.grads(sum);
-        self.export(|k| &grads.params[k], |layer, k| grads.learnt(layer, k))
+        self.export(&grads.params, |layer, k| grads.learnt(layer, k))
     }
 
-    /// Tensors of all layers from numbers in the kernels' layout, and `constants` of each layer.
-    fn export<'a>(
-        &'a self,
-        packed: impl Fn(usize) -> &'a [F32x16],
-        constants: impl Fn(&NeuronLayer, usize) -> Vec<(usize, ndarray::Array1<f32>)>,
+    /// Tensors of all layers from those of all matrices in the kernels' layout, and the vectors of each layer.
+    fn export<P: std::borrow::Borrow<Vec<F32x16>>>(
+        &self,
+        matrices: &[P],
+        vectors: impl Fn(&NeuronLayer, usize) -> Vec<(Vector, ndarray::Array1<f32>)>,
     ) -> Gradients {
+        let mut packed = matrices.iter().map(|packed| packed.borrow().as_slice());
         let layers = self.layers.iter().enumerate().map(|(k, layer)| {
-            let (weight, bias) = layer.unpack(packed(k));
-            let named = |(i, values)| (layer.neuron.constants()[i], values);
-            Tensors {
-                weight,
-                bias,
-                constants: constants(layer, k).into_iter().map(named).collect(),
-            }
+            let own = |state: &LayerState| state.unpack(packed.next().unwrap_or_default());
+            layer.tensors(own, vectors(layer, k))
         });
         Gradients {
             layers: layers.collect(),
@@ -176,42 +172,50 @@ impl Backend<f32> for Cpu {
     }
 
     fn network(&mut self) -> Result<Network> {
-        let layers = self.layers.iter().map(|state| {
-            let (weight, bias) = state.unpack(&state.params);
-            Layer {
-                weight,
-                bias,
-                constants: state.values.clone(),
-                neuron: state.neuron.clone(),
-            }
+        let packed: Vec<_> = states(&self.layers).map(|state| &state.params).collect();
+        let vectors = |layer: &NeuronLayer, _| {
+            let vectors = layer.numbered();
+            vectors
+                .map(|(i, vector, _)| (vector, layer.values[i].clone()))
+                .collect()
+        };
+        let tensors = self.export(&packed, vectors).layers.into_iter();
+        let layers = self.layers.iter().zip(tensors).map(|(layer, tensors)| {
+            let mut built = Layer::of(layer.synapses, layer.neuron.clone(), tensors);
+            let constants = layer.neuron.constants().len();
+            built.constants = layer.values[..constants].to_vec();
+            built
         });
         Ok(Network::from_layers(layers.collect()))
     }
 
     fn set_network(&mut self, network: Network) -> Result<()> {
-        self.layers = kernel_layers(&network);
+        self.layers = NeuronLayer::all(&network, true);
         self.learning.finite = network.check_finite("").is_ok();
         self.template = network;
         Ok(())
     }
 
     fn kept(&mut self, count: usize) -> Result<Vec<Gradients>> {
-        let kept = &self.learning.kept;
+        let Learning {
+            kept, kept_vectors, ..
+        } = &self.learning;
         let export = |number: usize| {
-            let learnt = |layer: &NeuronLayer, k: usize| {
-                let pick = |(i, _): (usize, _)| {
-                    let values = kept[k].constants.get(i)?.get(number)?;
-                    Some((i, values.clone()))
+            let vectors = |layer: &NeuronLayer, k: usize| {
+                let pick = |(i, vector, _): (usize, _, _)| {
+                    let values = kept_vectors[k].get(i)?.get(number)?;
+                    Some((vector, values.clone()))
                 };
-                layer.learnt().filter_map(pick).collect()
+                layer.numbered().filter_map(pick).collect()
             };
-            self.export(|k| &kept[k].params[number], learnt)
+            let packed: Vec<_> = kept.iter().map(|kept| &kept.params[number]).collect();
+            self.export(&packed, vectors)
         };
         Ok((0..count).map(export).collect())
     }
 
     fn set_kept(&mut self, kept: &[Gradients]) -> Result<()> {
-        self.learning.kept = pack(&self.layers, kept);
+        self.learning.set_kept(&self.layers, kept);
         Ok(())
     }
 
@@ -305,10 +309,9 @@ impl Backend<f32> for Cpu {
 
     fn set_sum(&mut self, gradients: &Gradients) -> Result<()> {
         let sum: &mut Grads = &mut self.learning.sum;
+        sum.params = pack_all(&self.layers, &gradients.layers);
         for (k, (layer, tensors)) in self.layers.iter().zip(&gradients.layers).enumerate() {
-            sum.params[k] = layer.pack(&tensors.weight, &tensors.bias);
-            let learnt = tensors.constants.iter().map(|(_, values)| values);
-            sum.set_learnt(layer, k, learnt);
+            sum.set_learnt(layer, k, vectors_of(tensors));
         }
         sum.bound = f64::INFINITY;
         Ok(())
@@ -333,18 +336,4 @@ impl Backend<f32> for Cpu {
             self.work.spare.extend(vectors);
         }
     }
-}
-
-/// The layers of a network in the kernels' layout.
-fn kernel_layers(network: &Network) -> Vec<NeuronLayer> {
-    let layers = network.layers().iter().enumerate();
-    layers
-        .map(|(k, layer)| NeuronLayer::new(layer, k > 0))
-        .collect()
-}
-
-/// What the optimizer keeps, in the kernels' layout.
-fn pack(layers: &[NeuronLayer], kept: &[Gradients]) -> Vec<Kept> {
-    let pack = |(k, layer)| Kept::pack(layer, kept.iter().map(|kept: &Gradients| &kept.layers[k]));
-    layers.iter().enumerate().map(pack).collect()
 }

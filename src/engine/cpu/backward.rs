@@ -6,6 +6,8 @@
 //! the neuron's own ([`Neuron::adjoint`]), on vectors; with the arctan, one division for each
 //! vector and step.
 
+use std::ops::Range;
+
 use super::{
     forward::{block_of, constants, load, state, zeros},
     layout::LayerState,
@@ -33,6 +35,8 @@ pub(crate) enum FromAbove<'a> {
 pub(crate) struct Backward<'a> {
     pub layer: &'a LayerState,
     pub num_steps: usize,
+    /// The steps to run: all of them, or one of a recurrent layer.
+    pub steps: Range<usize>,
     /// As written by [`Forward`].
     pub trace: &'a [F32x16],
     /// As [`Forward`] began with it.
@@ -45,7 +49,12 @@ pub(crate) struct Backward<'a> {
     /// Whether `out` gets `Σ_t a_t`, `[block][vectors]`, instead of `a_t`, `[block][T][vectors]`.
     pub summed: bool,
     pub out: &'a mut [F32x16],
-    /// `∂L/∂` the constants of this sample, a row each; empty if none is learned.
+    /// What a recurrent layer's step passes back to the state before it, `[block][number][vectors]`: the
+    /// gradient with respect to the state after these steps, overwritten with that before them. Empty for
+    /// all steps at once.
+    pub passed: &'a mut [F32x16],
+    /// `∂L/∂` the constants of this sample, a row each; empty if none is learned. The sums of a recurrent
+    /// layer's steps are added.
     pub learnt: &'a mut [Vec<F32x16>],
 }
 
@@ -222,13 +231,22 @@ impl Backward<'_> {
         s: S,
         place: Place,
     ) {
-        let vector = place.block * self.layer.vectors + place.at;
+        let vectors = self.layer.vectors;
+        let vector = place.block * vectors + place.at;
+        let (by_step, state_len) = (!self.passed.is_empty(), N::State::<()>::LEN * vectors);
+        let after = block_of(self.passed, place.block, state_len);
         let mut carried = Carried::<N, S, G> {
-            h: zeros(s),
-            kept: self.kept::<N, S, G>(s, place, self.num_steps - 1),
+            h: state::<N, S, G>(s, after, vectors, place.at),
+            kept: self.kept::<N, S, G>(s, place, self.steps.end - 1),
             sum: [s.splat(0.0); G],
             learnt: zeros(s),
         };
+        if LEARN && by_step {
+            for (g, sums) in carried.learnt.iter_mut().enumerate() {
+                let sum = |i: usize| Num(Vectors(s), s.load(&self.learnt[i][vector + g]));
+                *sums = N::Constants::from_fn(sum);
+            }
+        }
         let constants = constants::<N, S, G>(self.layer, vector, s);
         // A macro, since a closure is not always inlined into vector code.
         macro_rules! step {
@@ -245,8 +263,9 @@ impl Backward<'_> {
                 );
             }};
         }
-        let mut left = self.num_steps;
-        while left > M {
+        // Step 0 reads another state before it, and is apart.
+        let (mut left, first) = (self.steps.end, self.steps.start.max(1));
+        while left >= first + M {
             // Unrolled by hand, since the compiler keeps a loop, and with it `e`, in memory.
             let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
             step!(false, left - 1, e[0]);
@@ -259,18 +278,28 @@ impl Backward<'_> {
             left -= M;
         }
         if M > 1 {
-            while left > 1 {
+            while left > first {
                 left -= 1;
                 let [e] = self.arriving::<S, G, 1>(s, left, place.block, place.at);
                 step!(false, left, e);
             }
         }
-        // The gradient of a first spike that reads the state at the start reaches only the constants.
-        let [e] = match neuron.spikes_first() && !LEARN {
-            true => [[s.splat(0.0); G]],
-            false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
-        };
-        step!(true, 0, e);
+        if self.steps.start == 0 {
+            // The gradient of a first spike that reads the state at the start reaches only the constants.
+            let [e] = match neuron.spikes_first() && !LEARN {
+                true => [[s.splat(0.0); G]],
+                false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
+            };
+            step!(true, 0, e);
+        }
+        if by_step {
+            let passed = &mut self.passed[place.block * state_len..][..state_len];
+            for (i, row) in passed.chunks_exact_mut(vectors).enumerate() {
+                for g in 0..G {
+                    s.store(carried.h[g].as_ref()[i].1, &mut row[place.at + g]);
+                }
+            }
+        }
         if self.summed {
             let out = &mut self.out[vector..][..G];
             for (out, sum) in out.iter_mut().zip(carried.sum) {

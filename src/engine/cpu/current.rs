@@ -189,6 +189,8 @@ pub(super) struct InputGrad<'a> {
     pub block: usize,
     /// `[block][T][vectors]`.
     pub a: &'a [F32x16],
+    /// Whether to add to `out`.
+    pub add: bool,
     pub out: &'a mut [F32x16],
 }
 
@@ -212,7 +214,10 @@ impl BlockKernel for InputGrad<'_> {
             let row = width;
             (Rows { values, row }, panel)
         });
-        let mut start = Start::Row(&[F32x16::ZERO; L]);
+        let mut start = match self.add {
+            true => Start::Continue,
+            false => Start::Row(&[F32x16::ZERO; L]),
+        };
         let each = DEPTH / (4 * LANES);
         for first in (0..self.layer.blocks).step_by(each) {
             let segments = segments.clone().skip(first).take(each);

@@ -9,6 +9,8 @@
 //!
 //! The equations are the neuron's own ([`Neuron::step`]), on vectors.
 
+use std::ops::Range;
+
 use super::{
     layout::LayerState,
     simd::{F32x16, Kernel, LANES, Simd},
@@ -22,8 +24,10 @@ pub(crate) struct Forward<'a> {
     /// The first block.
     pub block: usize,
     pub num_steps: usize,
-    /// The current of the `n`th block at step `t` starts at `n·block_stride + t·stride`; a `stride` of
-    /// 0 is one that is the same at every step.
+    /// The steps to run: all of them, or one of a recurrent layer.
+    pub steps: Range<usize>,
+    /// The current of the `n`th block at the `t`th of these steps starts at `n·block_stride + t·stride`; a
+    /// `stride` of 0 is one that is the same at every step.
     pub current: &'a [F32x16],
     pub block_stride: usize,
     pub stride: usize,
@@ -31,9 +35,9 @@ pub(crate) struct Forward<'a> {
     pub trace: &'a mut [F32x16],
     /// `[block][T]`.
     pub words: &'a mut [u64],
-    /// The layer's state before the first step, `[block][number][vectors]`; empty at rest.
+    /// The layer's state before these steps, `[block][number][vectors]`; empty at rest.
     pub start: &'a [F32x16],
-    /// The same after the last step, or empty if not needed.
+    /// The same after them, or empty if not needed.
     pub end: &'a mut [F32x16],
 }
 
@@ -46,11 +50,13 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
     fn run<S: Simd>(self, s: S) {
         let ForwardOf(forward, neuron) = self;
         let (vectors, steps) = (forward.layer.vectors, forward.num_steps);
-        let block_trace = steps * N::Kept::<()>::LEN * vectors;
+        let step_trace = N::Kept::<()>::LEN * vectors;
+        let block_trace = steps * step_trace;
         let state = N::State::<()>::LEN * vectors;
-        forward.words.fill(0);
         let traced = !forward.trace.is_empty();
         for (n, words) in forward.words.chunks_exact_mut(steps).enumerate() {
+            let words = &mut words[forward.steps.clone()];
+            words.fill(0);
             let live = forward.layer.live_bits(forward.block + n);
             let mut at = 0;
             while at < vectors {
@@ -64,6 +70,7 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
                     live,
                     trace: if traced {
                         &mut forward.trace[n * block_trace..][..block_trace]
+                            [forward.steps.start * step_trace..]
                     } else {
                         &mut []
                     },

@@ -35,10 +35,9 @@ impl Inference {
     }
 
     fn on(network: &Network, isa: Isa) -> Self {
-        let layers = network.layers().iter();
         Inference {
             kit: Kit::new(isa),
-            layers: layers.map(|layer| NeuronLayer::new(layer, false)).collect(),
+            layers: NeuronLayer::all(network, false),
             workspaces: Pool::default(),
         }
     }
@@ -89,7 +88,7 @@ pub(super) fn classify(
     read_out: ReadOut,
     classes: &mut [usize],
 ) -> Option<()> {
-    each_sample(model, work, input, |b, sample| {
+    each_sample(model, work, input, read_out, |b, sample| {
         (_, classes[b]) = sample.answer(read_out);
     })
 }
@@ -102,7 +101,7 @@ pub(super) fn scores(
     read_out: ReadOut,
     mut scores: ArrayViewMut2<'_, f32>,
 ) -> Option<()> {
-    each_sample(model, work, input, |b, sample| {
+    each_sample(model, work, input, read_out, |b, sample| {
         let (found, _) = sample.answer(read_out);
         let row = scores.row_mut(b);
         row.into_iter()
@@ -116,6 +115,7 @@ fn each_sample(
     model: Model<'_>,
     work: &mut Workspace,
     input: Input<'_>,
+    read_out: ReadOut,
     mut take: impl FnMut(usize, &SampleTrace) + Send,
 ) -> Option<()> {
     with_source(input, |source| {
@@ -123,7 +123,8 @@ fn each_sample(
         enter(source.worth(), || {
             for first in (0..source.batch).step_by(part) {
                 let count = part.min(source.batch - first);
-                forward_part(model, work, source, first, count, &mut [], None)?;
+                let samples = (first, count);
+                forward_part(model, work, source, samples, read_out, &mut [], None)?;
                 let samples = work.samples[..count].iter();
                 samples.zip(first..).for_each(|(sample, b)| take(b, sample));
             }
@@ -173,7 +174,16 @@ pub(super) fn record(
         let part = model.part(source, false);
         for (n, views) in samples.chunks_mut(part).enumerate() {
             let carry = carry.as_mut().map(Carry::reborrow);
-            forward_part(model, work, source, n * part, views.len(), views, carry)?;
+            let samples = (n * part, views.len());
+            forward_part(
+                model,
+                work,
+                source,
+                samples,
+                ReadOut::default(),
+                views,
+                carry,
+            )?;
         }
         drop(samples);
         let output = traces.pop().flatten();
@@ -187,8 +197,8 @@ fn forward_part(
     model: Model<'_>,
     work: &mut Workspace,
     source: Source<'_>,
-    first: usize,
-    count: usize,
+    (first, count): (usize, usize),
+    read_out: ReadOut,
     views: &mut [Vec<Option<View<'_>>>],
     carry: Option<Carry<'_>>,
 ) -> Option<()> {
@@ -203,6 +213,10 @@ fn forward_part(
         goal,
         backward: false,
         start: carry.as_ref().map(|carry| carry.start),
+        read_outs: match read_out.of_spikes() {
+            true => [read_out, ReadOut::Membrane],
+            false => [ReadOut::SpikeCount, read_out],
+        },
     };
     work.pass(model, pass, views)?;
     work.leave(model, pass, carry.map(|carry| carry.end));

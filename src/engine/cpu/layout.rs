@@ -121,13 +121,14 @@ impl LayerState {
         (&rows[..self.inputs], &rows[self.inputs])
     }
 
-    /// `[out, in]` and `[out]` into blocks.
-    pub fn pack(&self, weight: &Array2<f32>, bias: &Array1<f32>) -> Vec<F32x16> {
+    /// `[out, in]` and `[out]` into blocks; without biases, they are 0.
+    pub fn pack(&self, weight: &Array2<f32>, bias: Option<&Array1<f32>>) -> Vec<F32x16> {
         let mut packed = vec![F32x16::ZERO; self.blocks * self.block_len()];
         for n in 0..self.neurons {
             let (block, lane, at) = self.place(n);
             let column = &mut packed[block * self.block_len()..][..self.block_len()];
-            for (i, &w) in weight.row(n).iter().chain([&bias[n]]).enumerate() {
+            let bias = bias.map(|bias| &bias[n]);
+            for (i, &w) in weight.row(n).iter().chain(bias).enumerate() {
                 column[i * self.vectors + lane].0[at] = w;
             }
         }

@@ -5,7 +5,7 @@
 //! cache. (Custom losses get the whole batch and take a different path.)
 
 use super::simd::{F32x16, Kernel, LANES, Simd, flatten, flatten_mut};
-use crate::Loss;
+use crate::{Loss, ReadOut};
 
 /// The output layer of one sample, rows `[T][row]`; `run` overwrites one of the two with its
 /// adjoint and says which.
@@ -83,6 +83,24 @@ impl Kernel for SampleLoss<'_> {
                     mem[when[c] * width + c] = flatten(max)[c];
                 }
             }
+            Loss::CrossEntropyLastMembrane | Loss::CrossEntropyMeanMembrane { .. } => {
+                let (first, end) = match *self.loss {
+                    Loss::CrossEntropyMeanMembrane { first, end } => (first, end.min(steps)),
+                    _ => (steps - 1, steps),
+                };
+                let per_step = 1.0 / (end - first) as f32;
+                let mean = count;
+                column_sums(s, &self.mem[first * row..end * row], mean);
+                scale(s, mean, per_step);
+                share.loss = cross_entropy(s, mean, row, classes, target, 1.0 / batch);
+                scale(s, mean, per_step);
+                for (t, mem) in self.mem.chunks_exact_mut(row).enumerate() {
+                    match (first..end).contains(&t) {
+                        true => mem.copy_from_slice(mean),
+                        false => mem.fill(F32x16::ZERO),
+                    }
+                }
+            }
             Loss::MseCount {
                 correct_rate,
                 incorrect_rate,
@@ -105,7 +123,11 @@ impl Kernel for SampleLoss<'_> {
                     .sum();
                 share.loss = per_element * sum;
             }
-            Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_) => {} // computed from a recording
+            Loss::CrossEntropyFirstSpike(_)
+            | Loss::MseFirstSpike { .. }
+            | Loss::Mse(_)
+            | Loss::Mae(_)
+            | Loss::Custom(_) => {} // computed from a recording
         }
         share
     }
@@ -190,20 +212,52 @@ fn squares(
     sum
 }
 
-/// The class with the largest sum over rows `[T][row]`, ties to the lowest index.
+/// Multiplies a row.
+#[inline(always)]
+fn scale<S: Simd>(s: S, row: &mut [F32x16], factor: f32) {
+    let factor = s.splat(factor);
+    row.iter_mut()
+        .for_each(|x| s.store(s.mul(s.load(x), factor), x));
+}
+
+/// The class with the largest score by rows `[T][row]`, ties to the lowest index.
 pub(super) struct Argmax<'a> {
     pub rows: &'a [F32x16],
+    pub read_out: ReadOut,
     pub classes: usize,
-    /// One row; overwritten with the sums.
-    pub sums: &'a mut [F32x16],
+    /// One row; overwritten with the scores.
+    pub scores: &'a mut [F32x16],
 }
 
 impl Kernel for Argmax<'_> {
     type Out = usize;
     #[inline(always)]
     fn run<S: Simd>(self, s: S) -> usize {
-        column_sums(s, self.rows, self.sums);
-        let scores = &flatten(self.sums)[..self.classes];
+        let row = self.scores.len();
+        let steps = self.rows.len() / row;
+        match self.read_out.summed(steps) {
+            Some(window) => {
+                let rows = &self.rows[window.start * row..window.end * row];
+                column_sums(s, rows, self.scores);
+            }
+            None if self.read_out == ReadOut::FirstSpike => {
+                let width = row * LANES;
+                let (spk, scores) = (flatten(self.rows), flatten_mut(self.scores));
+                for (n, score) in scores.iter_mut().enumerate() {
+                    let first = (0..steps).find(|t| spk[t * width + n] > 0.0);
+                    *score = -(first.unwrap_or(steps - 1) as f32);
+                }
+            }
+            None => {
+                self.scores.copy_from_slice(&self.rows[..row]);
+                for rows in self.rows.chunks_exact(row) {
+                    for (max, u) in self.scores.iter_mut().zip(rows) {
+                        s.store(s.max(s.load(u), s.load(max)), max);
+                    }
+                }
+            }
+        }
+        let scores = &flatten(self.scores)[..self.classes];
         scores
             .iter()
             .enumerate()

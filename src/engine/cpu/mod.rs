@@ -9,6 +9,7 @@
 //!    group) runs forward through all layers and all steps, through the loss, and backward, before
 //!    the next one starts. Membranes stay in registers, a sample's trace in L2. Nothing of size
 //!    `[T, B, N]` exists, unless a custom loss needs it.
+//!    A [recurrent] layer runs step by step.
 //! 3. **Weights** ([`update`], [`weight_grad`], [`weights`]): gradients block by block, each passed to
 //!    the optimizer while it is in registers.
 //!
@@ -33,6 +34,7 @@ mod pass;
 mod planes;
 mod pool;
 mod read;
+mod recurrent;
 mod sample;
 mod simd;
 mod sink;

@@ -8,7 +8,8 @@ use super::{
     lists::Events,
     loss::LossShare,
     pool::Pool,
-    simd::{F32x16, Isa, flatten},
+    recurrent::{self, StepScratch},
+    simd::{F32x16, Isa, LANES, flatten},
     source::Source,
 };
 use crate::{Adjoints, Objective, ReadOut, Recording, State, Trace};
@@ -46,8 +47,13 @@ impl Model<'_> {
     /// Number of samples per part: as many as fit the budget, in parts of nearly equal size.
     pub fn part(self, source: Source<'_>, backward: bool) -> usize {
         let bytes = |(k, layer): (usize, &NeuronLayer)| {
-            let rows = if k == 0 { source.rows() } else { source.steps };
-            let words = layer.blocks * source.steps * size_of::<u64>();
+            let recurrent = layer.is_recurrent();
+            let rows = match k == 0 && !recurrent {
+                true => source.rows(),
+                false => source.steps,
+            };
+            let lists = 1 + usize::from(recurrent);
+            let words = lists * layer.blocks * source.steps * size_of::<u64>();
             words
                 + if backward {
                     rows * layer.shape().row() * size_of::<F32x16>()
@@ -64,7 +70,10 @@ impl Model<'_> {
     }
 
     /// Samples of a group: by the shapes alone.
-    pub fn group(self, source: Source<'_>, sparse: bool) -> usize {
+    pub fn group(self, source: Source<'_>, sparse: bool, backward: bool) -> usize {
+        if backward && self.layers.iter().any(|layer| layer.own.is_some()) {
+            return recurrent::GROUP;
+        }
         let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
         if wide || !(sparse || source.constant) {
             (100 / source.steps).clamp(1, 8)
@@ -86,6 +95,14 @@ pub(super) enum AdjointSource<'a> {
 }
 
 impl AdjointSource<'_> {
+    /// How answers are read from spikes, and from membranes.
+    pub fn read_outs(self) -> [ReadOut; 2] {
+        match self {
+            AdjointSource::Objective(objective) => objective.loss.read_outs(),
+            _ => [ReadOut::SpikeCount, ReadOut::Membrane],
+        }
+    }
+
     /// The activity penalty per hidden spike.
     pub fn activity_penalty(self) -> f64 {
         match self {
@@ -110,6 +127,8 @@ pub(super) struct Pass<'a> {
     pub backward: bool,
     /// The state of the batch before the first step, unless it is at rest.
     pub start: Option<&'a State>,
+    /// How answers are read from spikes, and from membranes.
+    pub read_outs: [ReadOut; 2],
 }
 
 impl Pass<'_> {
@@ -124,16 +143,21 @@ impl Pass<'_> {
 pub(super) struct SampleTrace {
     /// Of each layer, `[block][T]`.
     pub words: Vec<Vec<u64>>,
+    /// Of each recurrent layer, the same one step earlier: step `t` has the spikes of step `t − 1`.
+    pub earlier: Vec<Vec<u64>>,
     /// Of each layer, the state before the first step and after the last, `[block][number][vectors]`; empty
     /// if it starts at rest.
     pub start: Vec<Vec<F32x16>>,
     pub end: Vec<Vec<F32x16>>,
-    /// Of each layer, `a` as `[block][T][vectors]` (`T = 1`, `Σ_t a_t`, in the first for a static input).
+    /// Of each layer, `a` as `[block][T][vectors]` (`T = 1`, `Σ_t a_t`, in the first for a static input,
+    /// unless it is recurrent).
     pub a: Vec<Vec<F32x16>>,
+    /// `Σ_t a_t` of a recurrent first layer with a static input.
+    pub a_sum: Vec<F32x16>,
     /// Of each layer, `∂L/∂` each constant, a row each; empty where none is learned.
     pub learnt: Vec<Vec<Vec<F32x16>>>,
     pub share: LossShare,
-    /// Each output neuron's spike count and its membrane summed over time, a row each.
+    /// Each output neuron's scores by spikes and by membranes, a row each.
     pub scores: (Vec<F32x16>, Vec<F32x16>),
     /// Classes by one and by the other.
     pub answers: (usize, usize),
@@ -146,15 +170,42 @@ pub(super) struct SampleTrace {
 
 impl SampleTrace {
     /// Begins with the state of sample `b`, or at rest.
-    pub fn begin(&mut self, layers: &[NeuronLayer], start: Option<&State>, b: usize) {
+    pub fn begin(
+        &mut self,
+        layers: &[NeuronLayer],
+        num_steps: usize,
+        start: Option<&State>,
+        b: usize,
+    ) {
         self.start.resize_with(layers.len(), Vec::new);
         self.end.resize_with(layers.len(), Vec::new);
+        self.earlier.resize_with(layers.len(), Vec::new);
+        self.a_sum.clear();
         for (k, layer) in layers.iter().enumerate() {
+            if layer.is_recurrent() {
+                let words = &mut self.earlier[k];
+                words.resize(layer.blocks * num_steps, 0);
+                words
+                    .iter_mut()
+                    .step_by(num_steps)
+                    .for_each(|word| *word = 0);
+                let spikes = start.and_then(|start| start.layers[k].last());
+                for (n, _) in spikes.iter().flat_map(|spikes| {
+                    spikes
+                        .row(b)
+                        .into_iter()
+                        .enumerate()
+                        .filter(|(_, spike)| **spike > 0.0)
+                }) {
+                    let width = layer.vectors * LANES;
+                    words[n / width * num_steps] |= 1 << (n % width);
+                }
+            }
             let len = start.map_or(0, |_| layer.shape().row() * layer.states());
             self.start[k].resize(len, F32x16::ZERO);
             self.end[k].resize(len, F32x16::ZERO);
             let numbers = start.map_or(&[][..], |start| &start.layers[k]);
-            for (i, numbers) in numbers.iter().enumerate() {
+            for (i, numbers) in numbers.iter().take(layer.states()).enumerate() {
                 let row = numbers.slice(s![b..=b, ..]);
                 layer
                     .state_planes()
@@ -166,20 +217,36 @@ impl SampleTrace {
     /// Writes the state after the last step as that of sample `b`.
     pub fn leave(&self, layers: &[NeuronLayer], end: &mut State, b: usize) {
         for (k, (layer, numbers)) in layers.iter().zip(&mut end.layers).enumerate() {
-            for (i, numbers) in numbers.iter_mut().enumerate() {
+            let (own, last) = numbers.split_at_mut(layer.states());
+            for (i, numbers) in own.iter_mut().enumerate() {
                 let from = layer.state_planes().plane(&self.end[k], i);
                 for (n, to) in numbers.row_mut(b).iter_mut().enumerate() {
                     *to = from.entry(layer.vectors, 0, n);
                 }
             }
+            for spikes in last {
+                let (steps, width) = (self.words[k].len() / layer.blocks, layer.vectors * LANES);
+                for (n, to) in spikes.row_mut(b).iter_mut().enumerate() {
+                    let word = self.words[k][(n / width + 1) * steps - 1];
+                    *to = f32::from(u8::from(word >> (n % width) & 1 == 1));
+                }
+            }
         }
     }
 
-    /// The output neurons' scores by a read-out, with padding, and the class that they give.
+    /// The adjoints of the first layer's currents: of each row of its input.
+    pub fn first_a(&self) -> &[F32x16] {
+        match self.a_sum.is_empty() {
+            true => &self.a[0],
+            false => &self.a_sum,
+        }
+    }
+
+    /// The output neurons' scores by a read-out, one of the pass's, with padding, and the class that they give.
     pub fn answer(&self, read_out: ReadOut) -> (&[f32], usize) {
-        match read_out {
-            ReadOut::SpikeCount => (flatten(&self.scores.0), self.answers.0),
-            ReadOut::Membrane => (flatten(&self.scores.1), self.answers.1),
+        match read_out.of_spikes() {
+            true => (flatten(&self.scores.0), self.answers.0),
+            false => (flatten(&self.scores.1), self.answers.1),
         }
     }
 }
@@ -216,6 +283,7 @@ pub(super) struct Scratch {
     /// A dense sequence's rows, sample by sample.
     pub x: Vec<f32>,
     pub row: Vec<F32x16>,
+    pub step: StepScratch,
 }
 
 /// The memory for each sample of the group.
@@ -224,6 +292,9 @@ pub(super) struct SampleScratch {
     /// Of each layer, `[block][T][kept][vectors]`.
     pub trace: Vec<Vec<F32x16>>,
     pub events: Events,
+    /// A recurrent layer's currents from below, `[block][T][vectors]` (or without steps, if they are the
+    /// same at each).
+    pub currents: Vec<F32x16>,
     /// Rows `[T][row]` of the output layer; the loss leaves its adjoint in one of them.
     pub spk: Vec<F32x16>,
     pub mem: Vec<F32x16>,

@@ -19,6 +19,7 @@ use super::{
     pass::{AdjointSource, Model, Pass, SampleScratch, SampleTrace, Scratch, View},
     planes::{Planes, StridedView, place},
     read::InputLists,
+    recurrent,
     simd::{F32x16, LANES, flatten},
 };
 use crate::Recording;
@@ -53,7 +54,8 @@ impl GroupPass<'_> {
             }
         }
         for (n, sample) in samples.iter_mut().enumerate() {
-            sample.begin(self.model.layers, pass.start, pass.first + first + n);
+            let b = pass.first + first + n;
+            sample.begin(self.model.layers, pass.source.steps, pass.start, b);
             sample.largest = match pass.dense() {
                 true => self.model.kit.largest(pass.source, pass.first + first + n),
                 false => 0.0,
@@ -102,7 +104,11 @@ impl GroupPass<'_> {
         let traced = pass.backward || recorded || last;
         let dense = k == 0 && pass.dense();
         let Scratch {
-            slots, current, x, ..
+            slots,
+            current,
+            x,
+            step,
+            ..
         } = scratch;
         x.clear();
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
@@ -145,6 +151,7 @@ impl GroupPass<'_> {
         };
         let at_a_time = if dense { samples.len() } else { 1 };
         current.resize(at_a_time * steps * vectors, F32x16::ZERO);
+        let recurrent = layer.is_recurrent();
         for block in (0..layer.blocks).step_by(at_once) {
             if dense {
                 let (x, out) = (&x[..], &mut current[..]);
@@ -188,6 +195,17 @@ impl GroupPass<'_> {
                     false if dense => &current[n * steps * vectors..],
                     false => &current[..],
                 };
+                if recurrent {
+                    // Its steps follow when the currents of all blocks are known.
+                    let steps = if hoisted { 1 } else { steps };
+                    let to = &mut slot.currents;
+                    to.resize(layer.blocks * steps * vectors, F32x16::ZERO);
+                    for n in 0..at_once {
+                        to[(block + n) * steps * vectors..][..steps * vectors]
+                            .copy_from_slice(&current[n * block_stride..][..steps * vectors]);
+                    }
+                    continue;
+                }
                 let block_trace = steps * layer.kept() * vectors;
                 let trace = match traced {
                     true => &mut slot.trace[k][block * block_trace..][..at_once * block_trace],
@@ -197,6 +215,7 @@ impl GroupPass<'_> {
                     layer,
                     block,
                     num_steps: steps,
+                    steps: 0..steps,
                     current,
                     block_stride,
                     stride,
@@ -207,6 +226,12 @@ impl GroupPass<'_> {
                 };
                 let neurons = layer.neuron.run();
                 clock.time(Part::Forward, || neurons.forward(isa, forward));
+            }
+        }
+        if recurrent {
+            let samples = samples.iter_mut().zip(&mut *slots);
+            for (sample, slot) in samples {
+                recurrent::forward(model, k, steps, (sample, slot), step);
             }
         }
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut *slots).enumerate() {
@@ -271,17 +296,19 @@ impl GroupPass<'_> {
         let GroupPass { model, pass, .. } = self;
         let output = &model.layers[model.layers.len() - 1];
         let SampleScratch { spk, mem, .. } = slot;
-        let answer = |rows, sums: &mut Vec<F32x16>| {
-            sums.resize(output.shape().row(), F32x16::ZERO);
+        let answer = |rows, read_out, scores: &mut Vec<F32x16>| {
+            scores.resize(output.shape().row(), F32x16::ZERO);
             model.kit.isa.run(Argmax {
                 rows,
+                read_out,
                 classes: output.neurons,
-                sums,
+                scores,
             })
         };
+        let [of_spikes, of_membranes] = pass.read_outs;
         sample.answers = (
-            answer(spk, &mut sample.scores.0),
-            answer(mem, &mut sample.scores.1),
+            answer(spk, of_spikes, &mut sample.scores.0),
+            answer(mem, of_membranes, &mut sample.scores.1),
         );
         sample.share = LossShare::default();
         if let AdjointSource::Objective(objective) = pass.goal {
@@ -321,6 +348,9 @@ impl GroupPass<'_> {
                 spk,
                 words,
             });
+            if layer.is_recurrent() {
+                recurrent::delay(words, steps, &mut sample.earlier[k]);
+            }
             let planes = Planes::new(layer.vectors, steps, layer.kept());
             for (i, kept) in recorded.kept().iter().enumerate() {
                 planes.place(kept.index_axis(Axis(1), b), i, false, trace);
@@ -341,7 +371,8 @@ impl GroupPass<'_> {
         };
         let spikes = own.and_then(|own| own.spk.as_ref());
         let membrane = own.and_then(|own| own.mem.as_ref());
-        let wide = above.filter(|above| !above.narrow() || spikes.is_some());
+        let recurrent = layer.is_recurrent();
+        let wide = above.filter(|above| !above.narrow() || spikes.is_some() || recurrent);
         if let Some(above) = wide {
             for slot in scratch.slots.iter_mut().take(samples.len()) {
                 slot.e.resize(steps * row, F32x16::ZERO);
@@ -352,12 +383,18 @@ impl GroupPass<'_> {
                         layer: above,
                         block,
                         a: &sample.a[k + 1],
+                        add: false,
                         out: &mut slot.e[block * steps * vectors..][..steps * vectors],
                     };
                     clock.time(InputGrad, || isa.run(weight_t));
                 }
             }
         }
+        let activity_penalty = match above {
+            Some(_) => pass.goal.activity_penalty() as f32,
+            None => 0.0,
+        };
+        let mut by_step = Vec::new();
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
             let SampleScratch {
                 trace,
@@ -392,23 +429,21 @@ impl GroupPass<'_> {
                 None if own.is_some() || sample.share.by_membrane => FromAbove::Nothing,
                 None => FromAbove::Rows(StridedView::rows(spk, vectors, row)),
             };
-            let summed = k == 0 && pass.source.constant;
+            let summed = k == 0 && pass.source.constant && !recurrent;
             let out = &mut a[k];
             out.resize(if summed { row } else { steps * row }, F32x16::ZERO);
             let learnt = &mut sample.learnt[k];
-            if layer.learns {
+            if layer.learns_vectors() {
                 learnt.resize_with(layer.constants.len(), Vec::new);
-                learnt
-                    .iter_mut()
-                    .for_each(|sums| sums.resize(row, F32x16::ZERO));
+                for sums in &mut *learnt {
+                    sums.clear();
+                    sums.resize(row, F32x16::ZERO);
+                }
             }
-            let activity_penalty = match above {
-                Some(_) => pass.goal.activity_penalty() as f32,
-                None => 0.0,
-            };
             let back = Backward {
                 layer,
                 num_steps: steps,
+                steps: 0..steps,
                 trace: &trace[k],
                 start: &sample.start[k],
                 g,
@@ -416,11 +451,27 @@ impl GroupPass<'_> {
                 activity_penalty,
                 summed,
                 out,
-                learnt,
+                passed: &mut [],
+                learnt: match layer.learns {
+                    true => &mut learnt[..layer.neuron.constants().len()],
+                    false => &mut [],
+                },
             };
+            if recurrent {
+                by_step.push(back);
+                continue;
+            }
             let neurons = layer.neuron.run();
             clock.time(Part::Backward, || neurons.backward(isa, back));
-            sample.size += f64::from(isa.run(Size(out)));
+        }
+        if recurrent {
+            recurrent::backward(model, k, by_step, &mut scratch.step);
+        }
+        for sample in samples {
+            if recurrent {
+                recurrent::finish(layer, steps, k == 0 && pass.source.constant, k, sample);
+            }
+            sample.size += f64::from(isa.run(Size(&sample.a[k])));
         }
     }
 }

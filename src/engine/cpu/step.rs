@@ -97,6 +97,7 @@ impl Step<'_> {
                 goal,
                 backward,
                 start,
+                read_outs: goal.read_outs(),
             };
             let max = max.max(work.pass(model, pass, &mut [])?);
             work.leave(model, pass, end.as_deref_mut());

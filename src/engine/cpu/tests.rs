@@ -72,7 +72,7 @@ impl Integers {
         let bias: Vec<f32> = (0..neurons).map(|n| digit(31 * n)).collect();
         let mut layer = LayerState::new(inputs, neurons, false);
         let packed = Array2::from_shape_fn((neurons, inputs), |(n, i)| weight[n][i]);
-        layer.params = layer.pack(&packed, &Array1::from_vec(bias.clone()));
+        layer.params = layer.pack(&packed, Some(&Array1::from_vec(bias.clone())));
         layer.refresh_weight_t();
         Integers {
             weight,
@@ -545,6 +545,7 @@ fn adjoints_of_inputs() {
                 for block in 0..blocks {
                     let mut out = vectors(steps * l, 53);
                     isa.run(current::InputGrad {
+                        add: false,
                         layer,
                         block,
                         a: &a,
@@ -602,6 +603,7 @@ fn weight_gradients_from_sparse_rows() {
                         let before = vectors((inputs + 1) * l, 59);
                         let mut out = before.clone();
                         isa.run(weights::FromInput {
+                            bias: true,
                             vectors: l,
                             columns: &columns,
                             a: &a[block * count * l..][..count * l],

@@ -8,13 +8,17 @@
 //! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is copied
 //!   once for the strip; it and the sums of the tile (60 and 400 KB at most) stay in L2, and each
 //!   adjoint loaded from beyond L2 is used for 200 inputs.
-//! - above: a block of outputs times a block of 64 spiking inputs, whose sums (16 KB) stay in L1.
+//! - above, and recurrent weights: a block of outputs times a block of 64 spiking inputs, whose sums
+//!   (16 KB) stay in L1.
 
 use ndarray::Array1;
 
 use super::{
     clock::Part,
-    layer::{Kept, NeuronLayer},
+    layer::{
+        Kept, Matrix, NeuronLayer, Vector, matrices, pack_all, states, states_mut, vectors_of,
+    },
+    layout::LayerState,
     parallel::{for_each, threads},
     pass::{Kit, Pass, SampleTrace},
     pool::Pool,
@@ -24,6 +28,7 @@ use super::{
     workspace::Workspace,
 };
 use crate::{
+    Gradients,
     optim::{Update, Updates},
     tensors,
 };
@@ -43,9 +48,9 @@ fn slice(columns: usize) -> usize {
 /// Gradients of every layer.
 #[derive(Debug, Default)]
 pub(super) struct Grads {
-    /// Of each layer, as its `params`; made when first asked for.
+    /// Of each matrix, as its `params`; made when first asked for.
     pub params: Vec<Vec<F32x16>>,
-    /// Of each constant of each layer, neuron by neuron.
+    /// Of each vector of each layer, neuron by neuron.
     learnt: Vec<Vec<Vec<f64>>>,
     /// No gradient is larger; NaN or infinite if one may be.
     pub bound: f64,
@@ -54,8 +59,11 @@ pub(super) struct Grads {
 /// Gradients, what the optimizer keeps, and the memory for their sums.
 #[derive(Debug)]
 pub(super) struct Learning {
-    /// Of each layer.
+    matrices: Vec<Matrix>,
+    /// Of each matrix.
     pub kept: Vec<Kept>,
+    /// Of each layer, for each of its vectors, each number that is kept; empty before the first update.
+    pub kept_vectors: Vec<Vec<Vec<Array1<f32>>>>,
     /// Of the last batch.
     pub gradients: Grads,
     /// The weighted sum over the batches since the last update.
@@ -67,21 +75,21 @@ pub(super) struct Learning {
     scratch: Pool<GradScratch>,
 }
 
-/// A layer's tiles of `width` inputs (the bias is one more) each, part by part within blocks; for an
+/// A matrix's tiles of `width` inputs (the bias is one more) each, part by part within blocks; for an
 /// update, each has a share of `nonfinite`.
 fn tiles<'a>(
-    k: usize,
-    layer: &'a mut NeuronLayer,
+    matrix: usize,
+    state: &'a mut LayerState,
     kept: &'a mut Kept,
     gradients: &'a mut [F32x16],
     update: Option<LayerUpdate>,
     width: usize,
     nonfinite: &mut impl Iterator<Item = &'a mut F32x16>,
 ) -> Vec<Tile<'a>> {
-    let (vectors, block_len) = (layer.vectors, layer.block_len());
+    let (vectors, block_len) = (state.vectors, state.block_len());
     let parts = block_len.div_ceil(width * vectors);
     let tile = |(n, sink)| Tile {
-        layer: k,
+        matrix,
         block: n / parts,
         part: n % parts,
         sink,
@@ -97,7 +105,7 @@ fn tiles<'a>(
     };
     let [first, second] = &mut kept.params;
     let kept = or_empty(split(first)).zip(or_empty(split(second)));
-    let weights = split(&mut layer.params).zip(nonfinite);
+    let weights = split(&mut state.params).zip(nonfinite);
     let sinks =
         weights
             .zip(kept)
@@ -124,34 +132,40 @@ fn or_empty<'a>(
 
 impl Grads {
     fn new(layers: &[NeuronLayer]) -> Self {
-        let zeros = |layer: &NeuronLayer| vec![vec![0.0; layer.neurons]; layer.constants.len()];
+        let zeros = |layer: &NeuronLayer| vec![vec![0.0; layer.neurons]; layer.values.len()];
         Grads {
-            params: vec![Vec::new(); layers.len()],
+            params: vec![Vec::new(); matrices(layers).len()],
             learnt: layers.iter().map(zeros).collect(),
             bound: 0.0,
         }
     }
 
-    /// The gradients of the constants of layer `k` that are learned, by number, in their own shapes.
-    pub fn learnt(&self, layer: &NeuronLayer, k: usize) -> Vec<(usize, Array1<f32>)> {
+    /// The gradients of the vectors of layer `k` that its tensors have, in their own shapes.
+    pub fn learnt(&self, layer: &NeuronLayer, k: usize) -> Vec<(Vector, Array1<f32>)> {
         let own = |sums: &[f64], like: &Array1<f32>| match like.len() {
             1 => Array1::from_elem(1, sums.iter().sum::<f64>() as f32),
             _ => sums.iter().map(|&x| x as f32).collect(),
         };
-        let learnt = layer.learnt();
-        learnt
-            .map(|(i, _)| (i, own(&self.learnt[k][i], &layer.values[i])))
+        let vectors = layer.numbered();
+        vectors
+            .map(|(i, vector, learn)| {
+                let like = &layer.values[i];
+                match learn {
+                    true => (vector, own(&self.learnt[k][i], like)),
+                    false => (vector, Array1::zeros(like.len())),
+                }
+            })
             .collect()
     }
 
-    /// Sets the gradients of the constants of layer `k` that are learned, in their order.
+    /// Sets the gradients of the vectors of layer `k` that its tensors have, in their order.
     pub fn set_learnt<'a>(
         &mut self,
         layer: &NeuronLayer,
         k: usize,
         values: impl Iterator<Item = &'a Array1<f32>>,
     ) {
-        for ((i, _), values) in layer.learnt().zip(values) {
+        for ((i, ..), values) in layer.numbered().zip(values) {
             let sums = &mut self.learnt[k][i];
             sums.fill(0.0);
             let each = sums.iter_mut().zip(values);
@@ -162,8 +176,8 @@ impl Grads {
     /// The sum of the squares of each layer's gradients, in double precision: block by block, each in
     /// sixteen sums, so that the bits depend neither on threads nor on registers.
     pub fn squares(&self, layers: &[NeuronLayer]) -> Vec<f64> {
-        let of = |(k, layer): (usize, &NeuronLayer)| {
-            let blocks = self.params[k].chunks_exact(layer.block_len());
+        let of = |params: &[F32x16], state: &LayerState| {
+            let blocks = params.chunks_exact(state.block_len());
             let mut blocks: Vec<_> = blocks.map(|block| (block, 0.0)).collect();
             for_each(&mut blocks, |_, (block, sum)| {
                 let mut sums = [0.0_f64; LANES];
@@ -174,13 +188,19 @@ impl Grads {
                 }
                 *sum = sums.iter().sum();
             });
-            let mut squares = blocks.iter().map(|(_, sum)| sum).sum::<f64>();
-            for (_, gradient) in self.learnt(layer, k) {
-                squares += gradient.mapv(|x| f64::from(x) * f64::from(x)).sum();
-            }
-            squares
+            blocks.iter().map(|(_, sum)| sum).sum::<f64>()
         };
-        layers.iter().enumerate().map(of).collect()
+        let mut squares = vec![0.0; layers.len()];
+        let all = self.params.iter().zip(states(layers));
+        for (matrix, (params, state)) in matrices(layers).into_iter().zip(all) {
+            squares[matrix.layer] += of(params, state);
+        }
+        for (k, (layer, squares)) in layers.iter().zip(&mut squares).enumerate() {
+            for (_, gradient) in self.learnt(layer, k) {
+                *squares += gradient.mapv(|x| f64::from(x) * f64::from(x)).sum();
+            }
+        }
+        squares
     }
 
     /// Whether no gradient, `weight` times it or its square can have overflowed, as far as known without
@@ -222,15 +242,40 @@ impl Grads {
 
 impl Learning {
     /// `finite`: whether all parameters of the layers are.
-    pub fn new(layers: &[NeuronLayer], kept: Vec<Kept>, finite: bool) -> Self {
-        Learning {
-            kept,
+    pub fn new(layers: &[NeuronLayer], kept: &[Gradients], finite: bool) -> Self {
+        let mut learning = Learning {
+            matrices: matrices(layers),
+            kept: Vec::new(),
+            kept_vectors: Vec::new(),
             gradients: Grads::new(layers),
             sum: Grads::new(layers),
             finite,
             nonfinite: Vec::new(),
             scratch: Pool::default(),
+        };
+        learning.set_kept(layers, kept);
+        learning
+    }
+
+    /// Replaces what the optimizer keeps; empty before the first update.
+    pub fn set_kept(&mut self, layers: &[NeuronLayer], kept: &[Gradients]) {
+        self.kept = vec![Kept::default(); self.matrices.len()];
+        for (number, kept) in kept.iter().enumerate() {
+            let packed = pack_all(layers, &kept.layers);
+            for (to, from) in self.kept.iter_mut().zip(packed) {
+                to.params[number] = from;
+            }
         }
+        let of = |(k, layer): (usize, &NeuronLayer)| {
+            let mut vectors = vec![Vec::new(); layer.values.len()];
+            for tensors in kept {
+                for ((i, ..), values) in layer.numbered().zip(vectors_of(&tensors.layers[k])) {
+                    vectors[i].push(values.clone());
+                }
+            }
+            vectors
+        };
+        self.kept_vectors = layers.iter().enumerate().map(of).collect();
     }
 
     /// Adds `weight` times the last batch's gradients to the sum, which `first` starts anew.
@@ -254,21 +299,21 @@ impl Learning {
         pass: Pass<'_>,
         updates: Option<&Updates>,
     ) {
-        let widths: Vec<usize> = (layers.iter().enumerate())
-            .map(|(k, layer)| match k {
-                0 if pass.sparse => layer.inputs + 1,
-                0 => slice(layer.inputs + 1),
-                _ => layer.below.vectors * LANES,
+        let widths: Vec<usize> = (self.matrices.iter().zip(states(layers)))
+            .map(|(matrix, state)| match matrix.is_first() {
+                true if pass.sparse => state.inputs + 1,
+                true => slice(state.inputs + 1),
+                false => state.below.vectors * LANES,
             })
             .collect();
         let mut count = 0;
-        for (k, layer) in layers.iter().enumerate() {
-            let len = layer.params.len();
-            count += layer.blocks * (layer.inputs + 1).div_ceil(widths[k]);
+        for (m, state) in states(layers).enumerate() {
+            let len = state.params.len();
+            count += state.blocks * (state.inputs + 1).div_ceil(widths[m]);
             if let Some(updates) = updates {
-                self.kept[k].resize(len, updates.kept());
+                self.kept[m].resize(len, updates.kept());
             } else {
-                let gradients = &mut self.gradients.params[k];
+                let gradients = &mut self.gradients.params[m];
                 gradients.resize(len, F32x16::ZERO);
                 if pass.first == 0 {
                     gradients.fill(F32x16::ZERO);
@@ -280,30 +325,39 @@ impl Learning {
 
         let mut nonfinite = self.nonfinite.iter_mut();
         let mut rows: Vec<(usize, TileRow<'_>)> = Vec::new();
-        let shapes: Vec<_> = (layers.iter())
-            .map(|layer| (layer.vectors, layer.inputs, layer.neurons))
+        let shapes: Vec<_> = states(layers)
+            .map(|state| (state.vectors, state.inputs, state.neurons))
             .collect();
         let buffers = self.kept.iter_mut().zip(&mut self.gradients.params);
-        for (k, (layer, (kept, gradients))) in layers.iter_mut().zip(buffers).enumerate() {
-            let (width, update) = (widths[k], updates.map(|updates| of_layer(updates, k)));
-            let mut tiles = tiles(k, layer, kept, gradients, update, width, &mut nonfinite);
+        let all = self.matrices.iter().zip(states_mut(layers).zip(buffers));
+        for (m, (matrix, (state, (kept, gradients)))) in all.enumerate() {
+            if !matrix.learn {
+                continue;
+            }
+            let (width, update) = (
+                widths[m],
+                updates.map(|updates| of_matrix(updates, *matrix)),
+            );
+            let mut tiles = tiles(m, state, kept, gradients, update, width, &mut nonfinite);
             let first = rows.len();
-            if k == 0 && !pass.sparse {
+            if matrix.is_first() && !pass.sparse {
                 // Strips: some blocks of one part; at least four per thread, if there are enough.
                 let strip = (tiles.len() / (4 * threads())).clamp(1, STRIP);
                 let of = |tile: &Tile<'_>| (tile.part, tile.block / strip);
                 tiles.sort_by_key(of);
                 for tile in tiles {
                     match rows.last_mut() {
-                        Some((_, row)) if of(&row[0]) == of(&tile) => row.push(tile),
+                        Some((_, row)) if row[0].matrix == m && of(&row[0]) == of(&tile) => {
+                            row.push(tile)
+                        }
                         _ => rows.push((0, vec![tile])),
                     }
                 }
             } else {
                 rows.extend(tiles.into_iter().map(|tile| (0, vec![tile])));
             }
-            // The position of a row in its layer, so that a thread's share includes rows of each
-            // layer whose weights it used in the forward pass.
+            // The position of a row in its matrix, so that a thread's share includes rows of each
+            // matrix whose weights it used in the forward pass.
             let count = rows.len() - first;
             for (n, (place, _)) in rows[first..].iter_mut().enumerate() {
                 *place = (n << 16) / count;
@@ -312,11 +366,14 @@ impl Learning {
         rows.sort_by_key(|(place, _)| *place);
         let (isa, samples) = (kit.isa, &work.samples[..pass.count]);
         let (entries, pool, clock) = (&work.lists.columns, &self.scratch, &kit.clock);
+        let matrices = &self.matrices;
         for_each(&mut rows, |_, (_, row)| {
-            let (k, part) = (row[0].layer, row[0].part);
-            let (vectors, inputs, neurons) = shapes[k];
-            let columns = part * widths[k]..((part + 1) * widths[k]).min(inputs + 1);
+            let (m, part) = (row[0].matrix, row[0].part);
+            let (vectors, inputs, neurons) = shapes[m];
+            let columns = part * widths[m]..((part + 1) * widths[m]).min(inputs + 1);
+            let matrix = matrices[m];
             let strip = WeightGrad {
+                matrix,
                 pass,
                 samples,
                 isa,
@@ -326,18 +383,25 @@ impl Learning {
                 columns,
             };
             let row = std::mem::take(row);
-            pool.with(|scratch| match k {
-                0 if pass.sparse => {
+            pool.with(|scratch| match matrix.is_first() {
+                true if pass.sparse => {
                     clock.time(Part::FirstWeights, || strip.sparse(row, entries, scratch))
                 }
-                0 => clock.time(Part::FirstWeights, || strip.dense(row, scratch)),
-                _ => clock.time(Part::OtherWeights, || strip.spikes(row, k, scratch)),
+                true => clock.time(Part::FirstWeights, || strip.dense(row, scratch)),
+                false => clock.time(Part::OtherWeights, || strip.spikes(row, scratch)),
             });
         });
         if updates.is_some() {
             self.finite &= clean(&self.nonfinite);
-            for layer in &mut layers[1..] {
-                layer.refresh_weight_t();
+            self.refresh(layers);
+        }
+    }
+
+    /// Updates the transposed weights after those that are trained have changed.
+    fn refresh(&self, layers: &mut [NeuronLayer]) {
+        for (matrix, state) in self.matrices.iter().zip(states_mut(layers)) {
+            if matrix.learn && !matrix.is_first() {
+                state.refresh_weight_t();
             }
         }
     }
@@ -352,19 +416,23 @@ impl Learning {
 
     /// Updates from the last batch's gradients, or from the sum.
     pub fn apply(&mut self, isa: Isa, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
-        for (k, layer) in layers.iter_mut().enumerate() {
+        let all = self.matrices.iter().zip(states_mut(layers)).enumerate();
+        for (m, (matrix, state)) in all {
+            if !matrix.learn {
+                continue;
+            }
             let gradients = match sum {
-                true => &self.sum.params[k],
-                false => &self.gradients.params[k],
+                true => &self.sum.params[m],
+                false => &self.gradients.params[m],
             };
-            let kept = &mut self.kept[k];
-            kept.resize(layer.params.len(), updates.kept());
-            let (vectors, block_len) = (layer.vectors, layer.block_len());
+            let kept = &mut self.kept[m];
+            kept.resize(state.params.len(), updates.kept());
+            let (vectors, block_len) = (state.vectors, state.block_len());
             self.nonfinite.clear();
-            self.nonfinite.resize(layer.blocks, F32x16::ZERO);
+            self.nonfinite.resize(state.blocks, F32x16::ZERO);
             let mut nonfinite = self.nonfinite.iter_mut();
-            let (update, rows) = (Some(of_layer(updates, k)), layer.inputs + 1);
-            let tiles = tiles(k, layer, kept, &mut [], update, rows, &mut nonfinite);
+            let (update, rows) = (Some(of_matrix(updates, *matrix)), state.inputs + 1);
+            let tiles = tiles(m, state, kept, &mut [], update, rows, &mut nonfinite);
             let blocks = tiles.into_iter().zip(gradients.chunks_exact(block_len));
             let mut blocks: Vec<_> = blocks.map(|(tile, sums)| (Some(tile.sink), sums)).collect();
             for_each(&mut blocks, |_, (sink, sums)| {
@@ -377,10 +445,8 @@ impl Learning {
                 }
             });
             self.finite &= clean(&self.nonfinite);
-            if k > 0 {
-                layer.refresh_weight_t();
-            }
         }
+        self.refresh(layers);
         self.apply_learnt(layers, updates, sum);
     }
 
@@ -396,7 +462,7 @@ impl Learning {
     /// Adds the samples' gradients of the constants.
     pub fn collect_learnt(&mut self, layers: &[NeuronLayer], samples: &[SampleTrace]) {
         let layers = layers.iter().enumerate();
-        for (k, layer) in layers.filter(|(_, layer)| layer.learns) {
+        for (k, layer) in layers.filter(|(_, layer)| layer.learns_vectors()) {
             for sample in samples {
                 for (sums, from) in self.gradients.learnt[k].iter_mut().zip(&sample.learnt[k]) {
                     debug_assert_eq!(layer.neurons, sums.len());
@@ -413,31 +479,34 @@ impl Learning {
     pub fn learnt_size(&self, layers: &[NeuronLayer]) -> f64 {
         let size = |sums: &Vec<Vec<f64>>| sums.iter().flatten().map(|x| x.abs()).sum::<f64>();
         let layers = layers.iter().zip(&self.gradients.learnt);
-        let learnt = layers.filter(|(layer, _)| layer.learns);
+        let learnt = layers.filter(|(layer, _)| layer.learns_vectors());
         learnt.map(|(_, sums)| size(sums)).sum()
     }
 
     /// Updates learned constants and clamps them to their ranges.
     pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
         for (k, layer) in layers.iter_mut().enumerate() {
-            if !layer.learns {
+            if !layer.learns_vectors() {
                 continue;
             }
             let gradients = self.grads(sum).learnt(layer, k);
-            let kept = &mut self.kept[k].constants;
-            kept.resize(layer.values.len(), Vec::new());
-            for (i, gradient) in gradients {
-                let (constant, values) = (layer.neuron.constants()[i], &mut layer.values[i]);
+            let kept = &mut self.kept_vectors[k];
+            let numbered: Vec<_> = layer.numbered().collect();
+            for ((i, vector, learn), (_, gradient)) in numbered.into_iter().zip(gradients) {
+                let values = &mut layer.values[i];
                 kept[i].resize(updates.kept(), Array1::zeros(values.len()));
+                if !learn {
+                    continue;
+                }
                 let views = kept[i].iter_mut().map(|kept| kept.view_mut().into_dyn());
-                let update = updates.of(|| tensors::constant(k + 1, constant));
+                let update = updates.of(|| vector.name(k + 1));
                 update.apply(
                     values.view_mut().into_dyn(),
                     gradient.view().into_dyn(),
                     1.0,
                     views.collect(),
                 );
-                values.mapv_inplace(|x| constant.clamp(x));
+                values.mapv_inplace(|x| vector.clamp(x));
             }
             let kept = kept.iter().flatten().flatten();
             let constants = layer.values.iter().flatten().chain(kept);
@@ -447,11 +516,18 @@ impl Learning {
     }
 }
 
-/// The updates of layer `k`, from 0.
-fn of_layer(updates: &Updates, k: usize) -> LayerUpdate {
-    LayerUpdate {
-        weight: updates.of(|| tensors::weight(k + 1)),
-        bias: updates.of(|| tensors::bias(k + 1)),
+/// The updates of a matrix and its biases.
+fn of_matrix(updates: &Updates, matrix: Matrix) -> LayerUpdate {
+    let k = matrix.layer + 1;
+    match matrix.recurrent {
+        false => LayerUpdate {
+            weight: updates.of(|| tensors::weight(k)),
+            bias: updates.of(|| tensors::bias(k)),
+        },
+        true => LayerUpdate {
+            weight: updates.of(|| tensors::recurrent_weight(k)),
+            bias: updates.of(|| tensors::recurrent_bias(k)),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     dense::{Ahead, PIECE},
+    layer::Matrix,
     layout::live,
     lists::Pairs,
     pass::{Pass, SampleTrace},
@@ -23,9 +24,10 @@ pub(super) struct GradScratch {
     pub x: Vec<F32x16>,
 }
 
-/// A block of a layer's outputs times some of its inputs.
+/// A block of a matrix's outputs times some of its inputs.
 pub(super) struct Tile<'a> {
-    pub layer: usize,
+    /// Its number.
+    pub matrix: usize,
     pub block: usize,
     pub part: usize,
     pub sink: Sink<'a>,
@@ -36,6 +38,7 @@ pub(super) type TileRow<'a> = Vec<Tile<'a>>;
 
 /// Some inputs of a layer (the bias is one more), for the blocks of a row of tiles.
 pub(super) struct WeightGrad<'a> {
+    pub matrix: Matrix,
     pub pass: Pass<'a>,
     pub samples: &'a [SampleTrace],
     pub isa: Isa,
@@ -57,11 +60,12 @@ impl WeightGrad<'_> {
         for Tile { block, sink, .. } in tiles {
             a.clear();
             for sample in self.samples {
-                a.extend_from_slice(&sample.a[0][block * rows..][..rows]);
+                a.extend_from_slice(&sample.first_a()[block * rows..][..rows]);
             }
             self.isa.run(weights::FromInput {
                 vectors,
                 columns,
+                bias: self.matrix.bias,
                 a,
                 sink,
             });
@@ -100,7 +104,7 @@ impl WeightGrad<'_> {
             for (r, to) in here.zip(flatten_mut(x).chunks_exact_mut(width * LANES)) {
                 to[..real].copy_from_slice(row(r));
                 if bias {
-                    to[real] = 1.0;
+                    to[real] = f32::from(u8::from(self.matrix.bias));
                 }
             }
             let next = self.pieces(coming.clone());
@@ -145,7 +149,7 @@ impl WeightGrad<'_> {
             .map(|n| {
                 let first = rows.start.saturating_sub(n * steps);
                 Piece {
-                    a: &self.samples[n].a[0],
+                    a: self.samples[n].first_a(),
                     steps,
                     first,
                     count: steps.min(rows.end - n * steps) - first,
@@ -154,8 +158,13 @@ impl WeightGrad<'_> {
             .collect()
     }
 
-    /// From the spikes of the layer below layer `k`, the tiles' own.
-    pub fn spikes(self, tiles: TileRow<'_>, k: usize, GradScratch { sums, .. }: &mut GradScratch) {
+    /// From the spikes of the layer below, or, of a recurrent layer, its own of the step before.
+    pub fn spikes(self, tiles: TileRow<'_>, GradScratch { sums, .. }: &mut GradScratch) {
+        let Matrix {
+            layer: k,
+            recurrent,
+            ..
+        } = self.matrix;
         let (vectors, steps, rows) = (self.vectors, self.pass.source.steps, self.columns.clone());
         for Tile {
             block, part, sink, ..
@@ -167,8 +176,11 @@ impl WeightGrad<'_> {
             let words = part * steps..(part + 1) * steps;
             if rows.start < self.inputs {
                 let samples = self.samples.iter().map(|sample| {
-                    let words = &sample.words[k - 1][words.clone()];
-                    (words, &sample.a[k][own.clone()])
+                    let spikes = match recurrent {
+                        true => &sample.earlier[k],
+                        false => &sample.words[k - 1],
+                    };
+                    (&spikes[words.clone()], &sample.a[k][own.clone()])
                 });
                 if self.neurons <= weights::FEW {
                     self.isa.run(weights::FromSpikesToFew {
@@ -187,7 +199,13 @@ impl WeightGrad<'_> {
                     }
                 }
             }
-            if rows.contains(&self.inputs) {
+            if self.matrix.without_diagonal {
+                let width = vectors * LANES;
+                for i in rows.clone().filter(|i| i / width == block) {
+                    sums[(i - rows.start) * vectors + i % width / LANES].0[i % LANES] = 0.0;
+                }
+            }
+            if self.matrix.bias && rows.contains(&self.inputs) {
                 let sum = &mut sums[(self.inputs - rows.start) * vectors..][..vectors];
                 for sample in self.samples {
                     let a = &sample.a[k][own.clone()];

@@ -20,6 +20,8 @@ pub(super) struct FromInput<'a> {
     pub vectors: usize,
     /// Where each pair of inputs is active, and its values there.
     pub columns: &'a Pairs,
+    /// Whether there are biases.
+    pub bias: bool,
     /// The block's adjoints, `[r][vectors]`.
     pub a: &'a [F32x16],
     pub sink: Sink<'a>,
@@ -57,6 +59,7 @@ impl BlockKernel for FromInput<'_> {
         }
         // The bias is an input with the constant value 1.
         let mut sum = [s.splat(0.0); L];
+        let a = if self.bias { a } else { &[] };
         for a in a {
             for l in 0..L {
                 sum[l] = s.add(sum[l], s.load(&a[l]));

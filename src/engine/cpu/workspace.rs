@@ -30,7 +30,7 @@ impl Workspace {
         let count = self.samples.len().max(pass.count);
         self.samples.resize_with(count, SampleTrace::default);
         let samples = &mut self.samples[..pass.count];
-        let group = model.group(pass.source, pass.sparse);
+        let group = model.group(pass.source, pass.sparse, pass.backward);
         let lists = &self.lists;
         let walk = GroupPass { model, lists, pass };
         let scratch = &model.kit.scratch;

@@ -10,6 +10,7 @@ use ndarray::{Array1, Array2};
 use crate::{
     Error, Gradients, Network, Result,
     neuron::{Constant, Neurons, leaky, synaptic},
+    synapses::Synapses,
     tensors::{self, LayerTensors},
 };
 
@@ -104,6 +105,14 @@ impl Layout {
                     instead: "the CPU engine runs neurons of every kind".into(),
                 });
             };
+            if layer.synapses() != Synapses::default() {
+                return Err(Error::Unsupported {
+                    what: format!("synapses of layer {k}: {}", layer.synapses()),
+                    by: "the CUDA engine".into(),
+                    instead: "it has layers with trained weights from below and biases; the CPU engine has all"
+                        .into(),
+                });
+            }
             Ok(LayerLayout {
                 inputs: layer.inputs(),
                 neurons: layer.neurons(),
@@ -190,7 +199,7 @@ impl Layout {
         let mut row = vec![0.0; self.trained];
         for (place, layer) in self.layers.iter().zip(&tensors.layers) {
             put(&mut row, &place.weight, layer.weight.iter());
-            put(&mut row, &place.bias, layer.bias.iter());
+            put(&mut row, &place.bias, layer.bias.iter().flatten());
             for ((_, range), (_, values)) in place.learnt().zip(&layer.constants) {
                 put(&mut row, range, values.iter());
             }
@@ -207,7 +216,8 @@ impl Layout {
             let matrix = |range| matrix(range).expect("a weight's range is as long as its shape");
             let places = LayerTensors {
                 weight: place.weight.clone(),
-                bias: place.bias.clone(),
+                bias: Some(place.bias.clone()),
+                recurrent: None,
                 constants: place
                     .learnt()
                     .map(|(c, range)| (c, range.clone()))

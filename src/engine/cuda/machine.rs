@@ -204,7 +204,8 @@ impl Machine {
     pub fn parameters(&self, network: &mut Network) -> Result<()> {
         let tensors = self.row(&self.params)?;
         for (layer, now) in network.layers_mut().iter_mut().zip(tensors.layers) {
-            (layer.weight, layer.bias) = (now.weight, now.bias);
+            layer.weight = now.weight;
+            now.bias.into_iter().for_each(|bias| layer.bias = bias);
             layer.set_learnt(now.constants);
         }
         Ok(())

@@ -33,13 +33,13 @@ use super::driver::{Backend, Driver, Mode, Norms};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adjoints, Gradients, Input, Loss, Network, Objective, Optimizer, ReadOut, Record, Recording,
-    Result, Samples, State, StepReport, Targets, neuron::Neurons, state::Carry,
+    Adjoints, Gradients, Input, Layer, Loss, Network, Objective, Optimizer, ReadOut, Record,
+    Recording, Result, Samples, State, StepReport, Synapses, Targets, state::Carry,
 };
 
-/// Whether the engine has these neurons; others are [`Error::Unsupported`].
-pub(super) fn runs(neurons: &Neurons) -> bool {
-    Kind::of(neurons).is_some()
+/// Whether the engine has such a layer; others are [`Error::Unsupported`].
+pub(super) fn runs(layer: &Layer) -> bool {
+    Kind::of(layer.neuron()).is_some() && layer.synapses() == Synapses::default()
 }
 
 /// The CUDA engine behind the [`Engine`](crate::Engine) trait; feature `cuda`.
@@ -214,10 +214,14 @@ impl Backend<f32> for Cuda {
         classes: &mut [usize],
     ) -> Result<()> {
         let _entered = self.machine.enter()?;
-        let (by_count, by_membrane) = self.machine.classify(input)?;
         let found = match read_out {
-            ReadOut::SpikeCount => by_count,
-            ReadOut::Membrane => by_membrane,
+            ReadOut::SpikeCount => self.machine.classify(input)?.0,
+            ReadOut::Membrane => self.machine.classify(input)?.1,
+            _ => {
+                let recording = self.machine.record(input, &Record::Output, false, None)?;
+                classes.copy_from_slice(&recording.classify(read_out));
+                return Ok(());
+            }
         };
         for (class, found) in classes.iter_mut().zip(found) {
             *class = found as usize;
@@ -232,7 +236,7 @@ impl Backend<f32> for Cuda {
         mode: Mode<'_>,
         carry: Option<Carry<'_>>,
     ) -> Result<Option<StepReport>> {
-        let (Targets::Classes(targets), true) = (targets, objective.loss.is_fused()) else {
+        let (Targets::Classes(targets), true) = (targets, passes::computes(&objective.loss)) else {
             return Ok(None);
         };
         let _entered = self.machine.enter()?;
@@ -292,7 +296,7 @@ impl Backend<f32> for Cuda {
     /// Other losses are computed on the host: then there is nothing to send ahead.
     fn prefetch(&mut self, samples: Samples<'_>, objective: &Objective) -> Result<()> {
         let Samples { input, targets } = samples;
-        let (Targets::Classes(targets), true) = (targets, objective.loss.is_fused()) else {
+        let (Targets::Classes(targets), true) = (targets, passes::computes(&objective.loss)) else {
             return Ok(());
         };
         self.check_input(input)?;

@@ -103,6 +103,14 @@ pub(super) fn given<T: cust::memory::DeviceCopy>(there: bool, buffer: &Buffer<T>
     if there { buffer.arg() } else { NULL }
 }
 
+/// Whether the kernels compute a loss; the host computes the others from a recording.
+pub fn computes(loss: &Loss) -> bool {
+    !matches!(
+        loss,
+        Loss::CrossEntropyLastMembrane | Loss::CrossEntropyMeanMembrane { .. }
+    ) && loss.is_fused()
+}
+
 impl Machine {
     /// Refuses what the kernels' 32-bit indices cannot count.
     pub(super) fn check_sizes(&self, input: Input<'_>) -> Result<()> {
@@ -329,7 +337,7 @@ impl Machine {
                 on_target,
                 off_target,
             }) => (6, on_target as f32, off_target as f32, 2.0 * element, false),
-            Some(Loss::Mse(_) | Loss::Mae(_) | Loss::Custom(_)) => {
+            Some(_) => {
                 unreachable!("these losses are computed on the host")
             }
         };

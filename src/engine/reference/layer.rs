@@ -1,13 +1,15 @@
-//! The layer that a page of the reference runs: the neurons' equations in its precision.
+//! The layer that a page of the reference runs: the neurons' equations in its precision, and the terms of
+//! recurrent synapses.
 
 use std::marker::PhantomData;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 
 use crate::{
     Float, Layer,
     float::ByPrecision,
     neuron::rows::{Around, Arriving, Back, Rows, Spikes, StepMut},
+    tensors::{Recurrent, Tensors},
 };
 
 /// The equations of neurons in a precision.
@@ -28,20 +30,80 @@ impl<F: Float> Layer<F> {
         vec![Array2::zeros((batch, self.neurons())); self.states()]
     }
 
-    /// How many numbers the state of a neuron has.
+    /// How many numbers the state of a neuron has: its own, then, in a recurrent layer, its last spike.
     pub(crate) fn states(&self) -> usize {
-        self.neuron.run().states()
+        self.neuron.run().states() + usize::from(self.recurrent.is_some())
     }
 
-    /// See [`Rows::step`].
+    /// The recurrent terms of (1), `s_{t−1} Vᵀ + c`, from the state before step `t`.
+    pub(super) fn add_recurrent(&self, current: &mut Array2<F>, state: &[Array2<F>]) {
+        let Some((recurrent, spikes)) = self.recurrent.as_ref().zip(state.last()) else {
+            return;
+        };
+        match recurrent {
+            Recurrent::AllToAll { weight, bias } => {
+                *current += &spikes.dot(&weight.t());
+                bias.iter().for_each(|bias| *current += bias);
+            }
+            Recurrent::OneToOne(each) => *current += &(spikes * each),
+        }
+    }
+
+    /// The recurrent terms of (4), from `a_t` and `s_{t−1}`, and of (5), unless `t` is 0. Fixed weights, and
+    /// a diagonal that is not there, have gradients of 0.
+    pub(super) fn back_recurrent(
+        &self,
+        a: &Array2<F>,
+        earlier: ArrayView2<'_, F>,
+        gradient: &mut Tensors<F>,
+        e_earlier: Option<ArrayViewMut2<'_, F>>,
+    ) {
+        let Some((recurrent, recurrence)) = self.recurrent.as_ref().zip(self.synapses.recurrence)
+        else {
+            return;
+        };
+        let one = F::one();
+        match gradient.recurrent.as_mut().filter(|_| recurrence.learn) {
+            None => {}
+            Some(Recurrent::AllToAll { weight, bias }) => {
+                general_mat_mul(one, &a.t(), &earlier, one, weight);
+                if recurrence.without_diagonal() {
+                    weight.diag_mut().fill(F::zero());
+                }
+                bias.iter_mut()
+                    .for_each(|bias| *bias += &a.sum_axis(Axis(0)));
+            }
+            Some(Recurrent::OneToOne(each)) => *each += &(a * &earlier).sum_axis(Axis(0)),
+        }
+        match (recurrent, e_earlier) {
+            (_, None) => {}
+            (Recurrent::AllToAll { weight, .. }, Some(mut e)) => {
+                general_mat_mul(one, a, weight, one, &mut e);
+            }
+            (Recurrent::OneToOne(each), Some(mut e)) => e += &(a * each),
+        }
+    }
+
+    /// See [`Rows::step`]. The state ends with the step's spikes, if the layer is recurrent.
     pub(crate) fn step(
         &self,
         spikes: Spikes<'_, F>,
         state: &mut [Array2<F>],
         current: &Array2<F>,
-        out: StepMut<'_, F>,
+        mut out: StepMut<'_, F>,
     ) {
-        rows(self).step(spikes, &self.constants, state, current, out);
+        let (spk, mem) = (out.spk.view_mut(), out.mem);
+        let kept = out.kept;
+        rows(self).step(
+            spikes,
+            &self.constants,
+            state,
+            current,
+            StepMut { spk, mem, kept },
+        );
+        if let (Some(_), Some(last)) = (&self.recurrent, state.last_mut()) {
+            last.assign(&out.spk);
+        }
     }
 
     /// See [`Rows::adjoint`].

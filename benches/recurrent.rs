@@ -1,0 +1,102 @@
+//! Times the training step of recurrent networks, and where it goes.
+//!
+//! ```sh
+//! cargo bench --bench recurrent
+//! ```
+//!
+//! 700 inputs that fire at random, recurrent current-based neurons as in SpyTorch, 20 leaky integrators,
+//! cross entropy of the largest membrane, Adam, 128 samples: the shape of networks for spoken digits (SHD).
+//! The products of the recurrent weights with dense adjoints need `B·T·N²` multiply-adds per layer, the
+//! walks of spikes as many additions as there are spikes times neurons.
+
+use std::time::Instant;
+
+use ndarray::Array3;
+use spikegrad::{
+    Adam, CpuEngine, Engine, Init, Input, LeakyIntegrator, Loss, Network, Recurrence, Surrogate,
+    Synaptic,
+};
+
+const BATCH: usize = 128;
+const INPUTS: usize = 700;
+const CLASSES: usize = 20;
+
+fn main() {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return; // `cargo test` runs benches too
+    }
+    for (hidden, steps, density, layers) in [
+        (256, 100, 0.12, 1),
+        (256, 100, 0.02, 1),
+        (256, 250, 0.02, 1),
+        (1024, 100, 0.02, 1),
+        (256, 100, 0.02, 2),
+    ] {
+        time(hidden, steps, density, layers);
+    }
+}
+
+fn time(hidden: usize, steps: usize, density: f64, layers: usize) {
+    let (alpha, beta) = ((-1.0_f64 / 10.0).exp(), (-1.0_f64 / 20.0).exp());
+    let neuron = Synaptic::spytorch(alpha, beta)
+        .old_current(false)
+        .gain(1.0 - beta)
+        .surrogate(Surrogate::FastSigmoid { slope: 10.0 });
+    let mut builder = Network::builder(INPUTS);
+    for layer in 0..layers {
+        let scale = match layer {
+            0 => 0.5 / density.sqrt(),
+            _ => 3.0,
+        };
+        builder = builder
+            .layer(hidden, neuron.clone())
+            .bias(false)
+            .init(Init::Scaled { scale })
+            .recurrent(Recurrence::all_to_all().bias(false))
+            .recurrent_init(Init::Scaled { scale: 0.1 });
+    }
+    let network: Network = builder
+        .layer(CLASSES, LeakyIntegrator::new(beta).alpha(alpha).gain(1.0 - beta))
+        .bias(false)
+        .init(Init::Scaled { scale: 1.0 })
+        .build()
+        .expect("a valid network");
+    let mut seed = 1_u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 40) as f64 / (1 << 24) as f64
+    };
+    let x = Array3::from_shape_simple_fn((steps, BATCH, INPUTS), || {
+        f32::from(u8::from(random() < density))
+    });
+    let targets: Vec<usize> = (0..BATCH).map(|b| b % CLASSES).collect();
+    let mut engine = CpuEngine::new(network, Loss::CrossEntropyMaxMembrane, Adam::new(1e-3))
+        .expect("a valid engine");
+    let samples = || Input::sequence(x.view()).classes(&targets);
+    let mut rates = Vec::new();
+    for _ in 0..3 {
+        rates = engine.train_step(samples()).expect("a step").firing_rate;
+    }
+    engine.start_clock();
+    let mut times: Vec<f64> = Vec::new();
+    for _ in 0..9 {
+        let begin = Instant::now();
+        engine.train_step(samples()).expect("a step");
+        times.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let parts = engine.stop_clock();
+    times.sort_by(f64::total_cmp);
+    let rates: Vec<String> = rates.iter().map(|rate| format!("{:.1} %", 100.0 * rate)).collect();
+    println!(
+        "\n{layers} x {hidden} neurons, T = {steps}, {:.0} % of the inputs fire, layers {}: {:.1} ms a step",
+        100.0 * density,
+        rates.join(" "),
+        times[times.len() / 2]
+    );
+    for (name, seconds) in parts {
+        if seconds > 0.0 {
+            println!("  {name:<18} {:7.2} ms", seconds * 1e3 / 9.0 / threads);
+        }
+    }
+}
