@@ -51,6 +51,15 @@ pub(super) struct Grads {
     pub bound: f64,
 }
 
+/// Which gradients an update takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GradientsOf {
+    /// Those of the last batch.
+    LastBatch,
+    /// The weighted sum over the batches since the last update.
+    Sum,
+}
+
 /// Gradients, what the optimizer keeps, and the memory for their sums.
 #[derive(Debug)]
 pub(super) struct Learning {
@@ -342,20 +351,34 @@ impl Learning {
         }
     }
 
-    /// The last batch's gradients, or the sum.
-    pub fn grads(&self, sum: bool) -> &Grads {
-        match sum {
-            true => &self.sum,
-            false => &self.gradients,
+    /// The gradients that an update takes.
+    pub fn grads(&self, of: GradientsOf) -> &Grads {
+        match of {
+            GradientsOf::LastBatch => &self.gradients,
+            GradientsOf::Sum => &self.sum,
         }
     }
 
-    /// Updates from the last batch's gradients, or from the sum.
-    pub fn apply(&mut self, isa: Isa, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
+    /// Multiplies them by a factor.
+    pub fn scale(&mut self, of: GradientsOf, factor: f64) {
+        match of {
+            GradientsOf::LastBatch => self.gradients.scale(factor),
+            GradientsOf::Sum => self.sum.scale(factor),
+        }
+    }
+
+    /// Updates from these gradients.
+    pub fn apply(
+        &mut self,
+        isa: Isa,
+        layers: &mut [NeuronLayer],
+        updates: &Updates,
+        of: GradientsOf,
+    ) {
         for (k, layer) in layers.iter_mut().enumerate() {
-            let gradients = match sum {
-                true => &self.sum.params[k],
-                false => &self.gradients.params[k],
+            let gradients = match of {
+                GradientsOf::LastBatch => &self.gradients.params[k],
+                GradientsOf::Sum => &self.sum.params[k],
             };
             let kept = &mut self.kept[k];
             kept.resize(layer.params.len(), updates.kept());
@@ -381,7 +404,7 @@ impl Learning {
                 layer.refresh_weight_t();
             }
         }
-        self.apply_learnt(layers, updates, sum);
+        self.apply_learnt(layers, updates, of);
     }
 
     /// Resets the sums of the gradients of the constants.
@@ -418,12 +441,12 @@ impl Learning {
     }
 
     /// Updates learned constants and clamps them to their ranges.
-    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
+    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], updates: &Updates, of: GradientsOf) {
         for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns {
                 continue;
             }
-            let gradients = self.grads(sum).learnt(layer, k);
+            let gradients = self.grads(of).learnt(layer, k);
             let kept = &mut self.kept[k].constants;
             kept.resize(layer.values.len(), Vec::new());
             for (i, gradient) in gradients {
