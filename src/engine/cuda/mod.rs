@@ -295,8 +295,7 @@ impl Backend<f32> for Cuda {
         let (Targets::Classes(targets), true) = (targets, objective.loss.is_fused()) else {
             return Ok(());
         };
-        self.check_input(input)?;
-        samples.check_targets(&self.template)?;
+        self.check(samples, objective)?;
         let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
     }
