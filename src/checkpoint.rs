@@ -196,12 +196,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] with the first differing entry of
-    /// [`configuration`](Self::configuration) and both values.
+    /// [`configuration`](Self::configuration) and both values; one on which others depend comes first.
     pub fn check_same_run(&self, run: &Checkpoint) -> Result<()> {
         let (here, there) = (self.configuration(), run.configuration());
-        // Sizes come first: different sizes may mean different layers.
-        let sizes = SIZES.to_string();
-        let names = [&sizes].into_iter().chain(here.keys()).chain(there.keys());
+        // Those come first on which others depend: different sizes may mean different layers, and different
+        // rules have different settings.
+        let first = [SIZES, "optimizer", "schedule.warmup"].map(String::from);
+        let names = first.iter().chain(here.keys()).chain(there.keys());
         let none = "nothing".to_string();
         for name in names {
             let (here, there) = (here.get(name), there.get(name));

@@ -286,18 +286,13 @@ impl<F: Float> Loss<F> {
 
     /// Checks that the targets are of a kind that this loss compares with.
     pub(crate) fn check_kind(&self, targets: Targets<'_, F>) -> Result<()> {
-        let expected = match (self, targets) {
-            (Loss::Custom(_), _) => return Ok(()),
-            (
-                Loss::Mse(Quantity::Membrane) | Loss::Mae(Quantity::Membrane),
-                Targets::Classes(_),
-            ) => "values [T, B, N], or [B, N] for the last step",
-            (Loss::Mse(Quantity::Membrane) | Loss::Mae(Quantity::Membrane), _) => return Ok(()),
-            (Loss::Mse(_) | Loss::Mae(_), Targets::Values(_)) => return Ok(()),
-            (Loss::Mse(_) | Loss::Mae(_), _) => "values [B, N], to compare with spikes",
-            (_, targets) => return targets.classes().map(drop),
-        };
-        Err(Error::parameter("targets", targets.kind(), expected))
+        match self {
+            Loss::Custom(_) => Ok(()),
+            Loss::Mse(quantity) | Loss::Mae(quantity) => {
+                values::Comparison::new(*quantity, targets).map(drop)
+            }
+            _ => targets.classes().map(drop),
+        }
     }
 
     /// Whether the fast engines compute it themselves, sample by sample. They record the whole batch for

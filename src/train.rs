@@ -54,11 +54,12 @@ pub struct Trainer {
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
-    /// Parts in which each batch is computed, one after another; 1 by default. The gradients of the
-    /// parts are [accumulated](Engine::accumulate), each weighted by its share of the samples, before
-    /// the batch's one update. More parts need less memory. The loss must be a mean over samples, as
-    /// all built-in losses are; an activity penalty is a sum, and refused. Gradients accumulated by
-    /// the program are discarded, and reports have no gradient norms.
+    /// Parts in which each batch is computed, one after another; 1 by default. They are of one size, but for
+    /// the last, so there can be fewer: 8 samples in 5 parts are 4 of 2. The gradients of the parts are
+    /// [accumulated](Engine::accumulate), each weighted by its share of the samples, before the batch's one
+    /// update. More parts need less memory. The loss must be a mean over samples, as all built-in losses are;
+    /// an activity penalty is a sum, and refused. Gradients accumulated by the program are discarded, and
+    /// reports have no gradient norms.
     pub accumulate: usize,
     /// Truncated backpropagation through time: windows of so many steps, each with an update of its own
     /// whose gradients stop where the window begins, as snnTorch's `backprop.TBPTT` has it. The state of

@@ -275,6 +275,13 @@ fn another_configuration_is_named() {
         message,
         "adam.lr is 0.02; expected 0.01, as in the checkpoint"
     );
+    let message = change(&|c| c.optimizer = Sgd::new(0.01).into());
+    assert_eq!(
+        message,
+        "optimizer is sgd; expected adam, as in the checkpoint"
+    );
+    let message = change(&|c| c.optimizer.schedule = Schedule::cosine(9).warmup(2));
+    assert!(message.starts_with("schedule.warmup is 2; expected 0"));
     assert!(
         change(&|c| c.trainer.batch_size = 2).starts_with("trainer.batch_size is 2; expected 4")
     );

@@ -242,12 +242,14 @@ fn killed_at_any_moment_it_goes_on_to_the_same_bits() {
 mod mnist {
     use super::*;
 
-    const OPTIONS: &str = "--epochs 2 --limit 512 --batch-size 16 --hidden 64 --steps 5 --quiet";
-    const FILES: [&str; 7] = [
+    const OPTIONS: &str = "--epochs 2 --limit 512 --batch-size 16 --hidden 64 --steps 5 --quiet --optimizer sgd \
+                           --schedule cosine --warmup 5 --truncate 3 --keep-best --early-stopping 1";
+    const FILES: [&str; 8] = [
         "history.csv",
         "loss.svg",
         "accuracy.svg",
         "gradients.svg",
+        "learning_rate.svg",
         "raster.svg",
         "traces.svg",
         "model.safetensors",
@@ -255,7 +257,10 @@ mod mnist {
 
     fn run(checkpoints: Option<&Path>, out: &Path) -> Child {
         let mut command = example::example();
-        command.args(OPTIONS.split(' ')).arg("--out").arg(out);
+        command
+            .args(OPTIONS.split_whitespace())
+            .arg("--out")
+            .arg(out);
         if let Some(dir) = checkpoints {
             command
                 .args(["--resume", "--checkpoint-every", "1", "--checkpoint"])

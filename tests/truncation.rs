@@ -303,6 +303,59 @@ fn a_trainers_windows_are_a_loop() {
     assert_eq!(history.batches.len(), 5);
 }
 
+/// Step by step, in every order of events, a stream has the spikes, the membranes and the end of the whole, to
+/// the bit; and so has a predictor's.
+fn steps_make_the_whole(name: &str, make: &Make) {
+    const STEPS: usize = 9;
+    for dynamics in [
+        Dynamics::FireThenIntegrate,
+        Dynamics::IntegrateThenFire,
+        Dynamics::IntegrateFireReset,
+    ] {
+        let hidden = Leaky::new(0.9).threshold(2.5).dynamics(dynamics);
+        let output = Synaptic::new(0.7, 0.9).threshold(0.1).dynamics(dynamics);
+        let builder = Network::builder(9).layer(20, hidden).layer(2, output);
+        let mut network: Network = builder.seed(1).build().unwrap();
+        for (_, mut values) in network.parameters_mut() {
+            values.mapv_inplace(f32::abs); // it shall fire
+        }
+        let x = Array3::from_shape_fn((STEPS, 3, 9), |(t, b, n)| {
+            ((t * 7 + b * 3 + n * 5) % 11) as f32 / 11.0
+        });
+        let loss = Loss::CrossEntropyMembrane;
+        let mut engine = make(network.clone(), loss.into(), Adam::new(1e-2).into());
+        let mut end = State::rest(&network, 3).unwrap();
+        let whole = engine
+            .forward_from(&mut end, Input::sequence(x.view()), &Record::All)
+            .unwrap();
+        let from_rest = engine.forward(Input::sequence(x.view()), &Record::All);
+        assert!(from_rest.unwrap() == whole, "{name}: {dynamics:?}");
+        let predictor = Predictor::new(&network);
+        let mut states = [(); 2].map(|()| State::rest(&network, 3).unwrap());
+        for t in 0..STEPS {
+            let step = x.slice(s![t..t + 1, .., ..]);
+            let input = Input::sequence(step);
+            let found = engine.forward_from(&mut states[0], input, &Record::All);
+            let found = found.unwrap();
+            for k in 1..=2 {
+                let (all, one) = (whole.trace(k).unwrap(), found.trace(k).unwrap());
+                let of = s![t..t + 1, .., ..];
+                assert_eq!(one.spk, all.spk.slice(of), "{name}: {dynamics:?}, step {t}");
+                assert_eq!(one.mem, all.mem.slice(of), "{name}: {dynamics:?}, step {t}");
+            }
+            let predicted = predictor.forward_from(&mut states[1], input, &Record::All);
+            assert!(name != "cpu" || predicted.unwrap() == found);
+        }
+        for k in 1..=2 {
+            let rate = whole.trace(k).unwrap().firing_rate();
+            assert!(rate > 0.05 && rate < 0.95, "layer {k}: {rate}");
+        }
+        assert_eq!(states[0], end, "{name}: {dynamics:?}");
+        assert!(name != "cpu" || states[1] == end);
+    }
+}
+on_every_engine!(steps_make_the_whole);
+
 /// A stream of 100,000 steps of one sample, in windows: states stay finite, memory stays that of a window
 /// (the whole would have a recording of 32 MB a layer), and the end has the bits of any other cut.
 #[test]

@@ -76,7 +76,8 @@ pub struct Args {
     #[command(flatten)]
     pub optimizer: Options,
 
-    /// Parts in which each batch is computed, one after another, to need less memory
+    /// Parts of one size in which each batch is computed, one after another, to need less memory; fewer
+    /// where the batch cannot be divided so
     #[arg(long, value_name = "N", default_value = "1", value_parser = between(1, MAX_BATCH),
           allow_negative_numbers = true)]
     pub accumulate: usize,
@@ -128,7 +129,8 @@ pub struct Args {
     pub checkpoint_every: Option<usize>,
 
     /// Goes on from the checkpoint in --checkpoint, or starts afresh if there is none yet. --epochs may
-    /// be raised, with a constant --schedule; --threads, --device, --out, --quiet and --checkpoint-every may differ
+    /// be raised, with a constant --schedule; --early-stopping, --threads, --device, --out, --quiet and
+    /// --checkpoint-every may differ
     #[arg(long, requires = "checkpoint")]
     pub resume: bool,
 

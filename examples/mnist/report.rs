@@ -93,7 +93,8 @@ impl<'a> Report<'a> {
         self.say(&format!(
             "network   {sizes}, beta {beta}, threshold {threshold}, {num_steps} steps"
         ));
-        let parts = match accumulate {
+        // As many as there are of one size.
+        let parts = match batch_size.div_ceil(batch_size.div_ceil(accumulate)) {
             1 => String::new(),
             parts => format!(" in {parts} parts"),
         };

@@ -101,10 +101,12 @@ impl Checkpoints {
                     value,
                     expected,
                 } => format!(
-                    "{} {value}; expected {expected} in {dir}: give that again, or take another folder for \
-                 --checkpoint (--epochs may be raised, and --threads, --device, \
+                    "{} {}; expected {} in {dir}: give that again, or take another folder for \
+                 --checkpoint (--epochs may be raised, and --early-stopping, --threads, --device, \
                  --out, --quiet and --checkpoint-every may differ)",
-                    option(&name)
+                    option(&name),
+                    as_given(&name, &value),
+                    as_given(&name, &expected),
                 ),
                 error => error.to_string(),
             })?;
@@ -242,6 +244,14 @@ fn option(name: &str) -> String {
         _ => name,
     };
     format!("{option} is")
+}
+
+/// A value of the configuration as the option takes it.
+fn as_given(name: &str, value: &str) -> String {
+    match name.ends_with(".decoupled") {
+        true => value.replace("true", "adamw").replace("false", "adam"),
+        false => value.into(),
+    }
 }
 
 /// The CRC-32 of all pixels and labels.

@@ -64,6 +64,13 @@ pub(crate) trait Backend<F: Float>: Send {
         input.check_shape(self.structure())
     }
 
+    /// Checks that a batch fits.
+    fn check(&self, samples: Samples<'_, F>, objective: &Objective<F>) -> Result<()> {
+        self.check_input(samples.input)?;
+        objective.loss.check_kind(samples.targets)?;
+        samples.check_targets(self.structure())
+    }
+
     /// Runs the network; `back` says whether [`run_back`](Self::run_back) on the same input
     /// follows.
     ///
@@ -147,7 +154,7 @@ pub(crate) trait Backend<F: Float>: Send {
         drop(recording);
     }
 
-    /// Starts copying a coming batch to the device.
+    /// Starts copying a coming batch, which has not been [checked](Self::check), to the device.
     fn prefetch(&mut self, samples: Samples<'_, F>, objective: &Objective<F>) -> Result<()> {
         let _ = (samples, objective);
         Ok(())
@@ -193,9 +200,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
     }
 
     fn check(&self, samples: Samples<'_, F>) -> Result<()> {
-        self.backend.check_input(samples.input)?;
-        self.objective.loss.check_kind(samples.targets)?;
-        samples.check_targets(self.backend.structure())
+        self.backend.check(samples, &self.objective)
     }
 
     /// Reports by name what is not finite before or after an update: parameters, and what the

@@ -31,8 +31,8 @@ pub use reference::ReferenceEngine;
 ///
 /// A method that fails leaves parameters, optimizer and accumulated gradients unchanged. There is one
 /// exception: an update with a far too large learning rate can make a parameter infinite (on a GPU, or
-/// with weight decay, also a second moment of Adam). It fails with an [`Error::NonFinite`] that names the tensor and the update, and the
-/// network is then unusable.
+/// with weight decay, also a second moment of Adam). It fails with an [`Error::NonFinite`] that names the
+/// tensor and the update, and the network is then unusable.
 ///
 /// # Threads
 /// An engine is `Send`; its methods take `&mut self`. To predict from several threads, make a
@@ -158,9 +158,9 @@ pub trait Engine<F: Float = f32>: Send {
     /// batch alone, as [`evaluate`](Self::evaluate) does.
     ///
     /// With `weight = 1.0`, [`update`](Self::update) then makes the update of
-    /// [`train_step`](Self::train_step), to the bit (on a GPU with clipping, to rounding). A batch too large for memory can be computed in
-    /// parts: the losses are means over samples, so the weight of a part is its share of them. (The
-    /// activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and weighted too.) The
+    /// [`train_step`](Self::train_step), to the bit (on a GPU with clipping, to rounding). A batch too large
+    /// for memory can be computed in parts: the losses are means over samples, so the weight of a part is its
+    /// share of them. (The activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and weighted too.) The
     /// sums are then rounded in another order, so the gradients agree to about 1e-6 of the largest.
     ///
     /// ```

@@ -1,9 +1,33 @@
 //! Losses that compare the output layer with values: regression.
 
-use ndarray::{Array3, ArrayViewD, Axis, Zip};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewD, Axis, Zip};
 
 use super::{Adjoints, Quantity, classes::every_step};
 use crate::{Error, Float, Recording, Result, Targets};
+
+/// What is compared with values.
+pub(super) enum Comparison<'a, F: Float> {
+    /// The membranes of each step, with values `[T, B, N]`.
+    EachMembrane(ArrayView3<'a, F>),
+    /// The last membranes, with values `[B, N]`.
+    LastMembrane(ArrayView2<'a, F>),
+    /// The spike counts, or the rates, with values `[B, N]`.
+    Spikes(ArrayView2<'a, F>),
+}
+
+impl<'a, F: Float> Comparison<'a, F> {
+    /// Refuses targets of a kind that the quantity is not compared with.
+    pub fn new(quantity: Quantity, targets: Targets<'a, F>) -> Result<Self> {
+        let expected = match (quantity, targets) {
+            (Quantity::Membrane, Targets::Sequence(y)) => return Ok(Comparison::EachMembrane(y)),
+            (Quantity::Membrane, Targets::Values(y)) => return Ok(Comparison::LastMembrane(y)),
+            (_, Targets::Values(y)) => return Ok(Comparison::Spikes(y)),
+            (Quantity::Membrane, _) => "values [T, B, N], or [B, N] for the last step",
+            _ => "values [B, N], to compare with spikes",
+        };
+        Err(Error::parameter("targets", targets.kind(), expected))
+    }
+}
 
 /// `mean (p − y)²`; its derivative by `p` is `2 (p − y)/n`.
 pub(super) fn mse<F: Float>(
@@ -53,20 +77,20 @@ fn compare<F: Float>(
         });
         sum / n
     };
-    match (quantity, targets) {
-        (Quantity::Membrane, Targets::Sequence(y)) => {
+    match Comparison::new(quantity, targets)? {
+        Comparison::EachMembrane(y) => {
             let mut p = mem.clone();
             let value = mean(p.view_mut().into_dyn(), y.into_dyn());
             Ok((value, Adjoints::output(layers, None, Some(p))))
         }
-        (Quantity::Membrane, Targets::Values(y)) => {
+        Comparison::LastMembrane(y) => {
             let mut p = recording.values(quantity);
             let value = mean(p.view_mut().into_dyn(), y.into_dyn());
             let mut g = Array3::zeros(mem.raw_dim());
             g.index_axis_mut(Axis(0), num_steps - 1).assign(&p);
             Ok((value, Adjoints::output(layers, None, Some(g))))
         }
-        (Quantity::SpikeCount | Quantity::SpikeRate, Targets::Values(y)) => {
+        Comparison::Spikes(y) => {
             let mut p = recording.values(quantity);
             let scale = match quantity {
                 Quantity::SpikeRate => per_step,
@@ -76,10 +100,6 @@ fn compare<F: Float>(
             p.mapv_inplace(|adjoint| adjoint * scale);
             let e = every_step(p.view(), num_steps);
             Ok((value, Adjoints::output(layers, Some(e), None)))
-        }
-        (_, targets) => {
-            let expected = "values that the loss compares with";
-            Err(Error::parameter("targets", targets.kind(), expected))
         }
     }
 }

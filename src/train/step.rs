@@ -31,8 +31,9 @@ impl Trainer {
         states.collect()
     }
 
-    /// Trains on a batch after `done` updates of the run, for the number of the update in an error. The report of several windows is that of all their steps, but for the
-    /// correct answers and gradient norms, which are the last's.
+    /// Trains on a batch after `done` updates of the run, for the number of the update in an error. The report
+    /// of several windows is that of all their steps, but for the correct answers and gradient norms, which
+    /// are the last's.
     pub(super) fn train_on(
         &self,
         engine: &mut dyn Engine,

@@ -10,7 +10,7 @@ use super::{
     pass::{AdjointSource, Kit, Model},
     simd::{F32x16, Isa},
     step::{Done, Step, Then},
-    update::{Grads, Learning},
+    update::{GradientsOf, Grads, Learning},
     workspace::Workspace,
 };
 use crate::{
@@ -98,23 +98,22 @@ impl Cpu {
             && !updated
             && report.loss.is_finite()
         {
-            let norms = self.update_from(optimizer, false)?;
+            let norms = self.update_from(optimizer, GradientsOf::LastBatch)?;
             report.gradient_norms = measure.then_some(norms);
         }
         Ok(report)
     }
 
-    /// Updates from the last batch's gradients, or from the sum, clipped if enabled. Returns each
-    /// layer's norm before clipping.
-    fn update_from(&mut self, optimizer: &Optimizer, sum: bool) -> Result<Vec<f64>> {
-        let squares = self.learning.grads(sum).squares(&self.layers);
+    /// Updates from these gradients, clipped if enabled. Returns each layer's norm before clipping.
+    fn update_from(&mut self, optimizer: &Optimizer, of: GradientsOf) -> Result<Vec<f64>> {
+        let squares = self.learning.grads(of).squares(&self.layers);
         let norm = squares.iter().sum::<f64>().sqrt();
         if !norm.is_finite() {
-            self.exported(sum).check_finite()?;
+            self.exported(of).check_finite()?;
         }
         let (factor, updates) = (optimizer.clip_factor(norm), optimizer.next_updates());
         if norm * factor >= Update::SAFE {
-            let (gradients, network) = (self.exported(sum), self.network()?);
+            let (gradients, network) = (self.exported(of), self.network()?);
             let kept = match optimizer.step {
                 0 => Vec::new(),
                 _ => self.kept(optimizer.rule.kept().len())?,
@@ -123,19 +122,16 @@ impl Cpu {
             updates.check_second(&network, &gradients, factor, &kept, n)?;
         }
         if factor < 1.0 {
-            match sum {
-                true => self.learning.sum.scale(factor),
-                false => self.learning.gradients.scale(factor),
-            }
+            self.learning.scale(of, factor);
         }
         self.learning
-            .apply(self.kit.isa, &mut self.layers, &updates, sum);
+            .apply(self.kit.isa, &mut self.layers, &updates, of);
         Ok(squares.into_iter().map(f64::sqrt).collect())
     }
 
-    /// The last batch's gradients, or the sum, as tensors.
-    fn exported(&self, sum: bool) -> Gradients {
-        let grads = self.learning.grads(sum);
+    /// These gradients, as tensors.
+    fn exported(&self, of: GradientsOf) -> Gradients {
+        let grads = self.learning.grads(of);
         self.export(&grads.params, |layer, k| grads.learnt(layer, k))
     }
 
@@ -290,21 +286,21 @@ impl Backend<f32> for Cpu {
     }
 
     fn gradients(&mut self) -> Result<Gradients> {
-        let gradients = self.exported(false);
+        let gradients = self.exported(GradientsOf::LastBatch);
         gradients.check_finite()?;
         Ok(gradients)
     }
 
     fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
         if !self.learning.gradients.is_safe(weight) {
-            self.exported(false).check_finite()?;
+            self.exported(GradientsOf::LastBatch).check_finite()?;
         }
         self.learning.accumulate(weight, first);
         Ok(())
     }
 
     fn sum(&mut self) -> Result<Gradients> {
-        Ok(self.exported(true))
+        Ok(self.exported(GradientsOf::Sum))
     }
 
     fn set_sum(&mut self, gradients: &Gradients) -> Result<()> {
@@ -319,11 +315,11 @@ impl Backend<f32> for Cpu {
 
     fn update(&mut self, optimizer: &Optimizer) -> Result<()> {
         if optimizer.clip_norm.is_some() || !self.learning.sum.is_safe(1.0) {
-            return self.update_from(optimizer, true).map(|_| ());
+            return self.update_from(optimizer, GradientsOf::Sum).map(|_| ());
         }
         let updates = optimizer.next_updates();
         self.learning
-            .apply(self.kit.isa, &mut self.layers, &updates, true);
+            .apply(self.kit.isa, &mut self.layers, &updates, GradientsOf::Sum);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::{
     parallel::enter,
     pass::{AdjointSource, Kit, Model, Pass, SampleTrace},
     source::{Source, with_source},
-    update::Learning,
+    update::{GradientsOf, Learning},
     workspace::Workspace,
 };
 use crate::{
@@ -114,7 +114,7 @@ impl Step<'_> {
                 match then {
                     Then::Update(updates) if whole && safe => {
                         learning.weights(kit, layers, work, pass, Some(updates));
-                        learning.apply_learnt(layers, updates, false);
+                        learning.apply_learnt(layers, updates, GradientsOf::LastBatch);
                         updated = true;
                     }
                     _ => learning.weights(kit, layers, work, pass, None),
@@ -124,7 +124,7 @@ impl Step<'_> {
                     && safe
                     && first + count == source.batch
                 {
-                    learning.apply(kit.isa, layers, updates, false);
+                    learning.apply(kit.isa, layers, updates, GradientsOf::LastBatch);
                     updated = true;
                 }
             }

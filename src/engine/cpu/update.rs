@@ -56,6 +56,15 @@ pub(super) struct Grads {
     pub bound: f64,
 }
 
+/// Which gradients an update takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GradientsOf {
+    /// Those of the last batch.
+    LastBatch,
+    /// The weighted sum over the batches since the last update.
+    Sum,
+}
+
 /// Gradients, what the optimizer keeps, and the memory for their sums.
 #[derive(Debug)]
 pub(super) struct Learning {
@@ -406,24 +415,38 @@ impl Learning {
         }
     }
 
-    /// The last batch's gradients, or the sum.
-    pub fn grads(&self, sum: bool) -> &Grads {
-        match sum {
-            true => &self.sum,
-            false => &self.gradients,
+    /// The gradients that an update takes.
+    pub fn grads(&self, of: GradientsOf) -> &Grads {
+        match of {
+            GradientsOf::LastBatch => &self.gradients,
+            GradientsOf::Sum => &self.sum,
         }
     }
 
-    /// Updates from the last batch's gradients, or from the sum.
-    pub fn apply(&mut self, isa: Isa, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
+    /// Multiplies them by a factor.
+    pub fn scale(&mut self, of: GradientsOf, factor: f64) {
+        match of {
+            GradientsOf::LastBatch => self.gradients.scale(factor),
+            GradientsOf::Sum => self.sum.scale(factor),
+        }
+    }
+
+    /// Updates from these gradients.
+    pub fn apply(
+        &mut self,
+        isa: Isa,
+        layers: &mut [NeuronLayer],
+        updates: &Updates,
+        of: GradientsOf,
+    ) {
         let all = self.matrices.iter().zip(states_mut(layers)).enumerate();
         for (m, (matrix, state)) in all {
             if !matrix.learn {
                 continue;
             }
-            let gradients = match sum {
-                true => &self.sum.params[m],
-                false => &self.gradients.params[m],
+            let gradients = match of {
+                GradientsOf::LastBatch => &self.gradients.params[m],
+                GradientsOf::Sum => &self.sum.params[m],
             };
             let kept = &mut self.kept[m];
             kept.resize(state.params.len(), updates.kept());
@@ -447,7 +470,7 @@ impl Learning {
             self.finite &= clean(&self.nonfinite);
         }
         self.refresh(layers);
-        self.apply_learnt(layers, updates, sum);
+        self.apply_learnt(layers, updates, of);
     }
 
     /// Resets the sums of the gradients of the constants.
@@ -484,12 +507,12 @@ impl Learning {
     }
 
     /// Updates learned constants and clamps them to their ranges.
-    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], updates: &Updates, sum: bool) {
+    pub fn apply_learnt(&mut self, layers: &mut [NeuronLayer], updates: &Updates, of: GradientsOf) {
         for (k, layer) in layers.iter_mut().enumerate() {
             if !layer.learns_vectors() {
                 continue;
             }
-            let gradients = self.grads(sum).learnt(layer, k);
+            let gradients = self.grads(of).learnt(layer, k);
             let kept = &mut self.kept_vectors[k];
             let numbered: Vec<_> = layer.numbered().collect();
             for ((i, vector, learn), (_, gradient)) in numbered.into_iter().zip(gradients) {

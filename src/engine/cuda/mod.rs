@@ -299,8 +299,7 @@ impl Backend<f32> for Cuda {
         let (Targets::Classes(targets), true) = (targets, passes::computes(&objective.loss)) else {
             return Ok(());
         };
-        self.check_input(input)?;
-        samples.check_targets(&self.template)?;
+        self.check(samples, objective)?;
         let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
     }
