@@ -43,7 +43,8 @@ impl NetworkBuilder {
     /// Checks the structure and initializes the parameters as `torch.nn.Linear` does: weight and
     /// bias from `U(−1/√in, 1/√in)`, drawn by ChaCha8 from the seed, layer by layer, weight before
     /// bias. They are drawn as doubles and rounded, so `f32` and `f64` networks with the same seed
-    /// agree.
+    /// agree. Constants that are [drawn](crate::Draw) come from a second stream of the seed, layer by
+    /// layer, in the order of the neuron's constants.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a size is 0 or too large, the network has no layer, or a
@@ -58,9 +59,12 @@ impl NetworkBuilder {
             return Err(Error::parameter("number of layers", 0, "at least 1"));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        // A stream of its own: the weights are the same with and without drawn constants.
+        let mut of_constants = ChaCha8Rng::seed_from_u64(self.seed);
+        of_constants.set_stream(1);
         let mut inputs = self.inputs;
         let mut layers = Vec::with_capacity(self.layers.len());
-        for (k, (neurons, neuron)) in self.layers.into_iter().enumerate() {
+        for (k, (neurons, mut neuron)) in self.layers.into_iter().enumerate() {
             let place = format!("layer {}", k + 1);
             if neurons == 0 {
                 return Err(Error::parameter(
@@ -81,6 +85,8 @@ impl NetworkBuilder {
             // They are drawn as doubles.
             memory::check::<f64>(&format!("{place}: weights"), [[2, inputs, neurons, 1]])?;
             neuron.check(&place, neurons)?;
+            neuron.draw(neurons, &mut of_constants);
+            neuron.check_together(&place, neurons)?;
             let bound = 1.0 / (inputs as f64).sqrt();
             let uniform = Uniform::new_inclusive(-bound, bound).map_err(|e| {
                 Error::parameter(format!("{place}: weight bound"), bound, e.to_string())
