@@ -56,14 +56,19 @@ fn time(hidden: usize, steps: usize, density: f64, layers: usize) {
             .recurrent_init(Init::Scaled { scale: 0.1 });
     }
     let network: Network = builder
-        .layer(CLASSES, LeakyIntegrator::new(beta).alpha(alpha).gain(1.0 - beta))
+        .layer(
+            CLASSES,
+            LeakyIntegrator::new(beta).alpha(alpha).gain(1.0 - beta),
+        )
         .bias(false)
         .init(Init::Scaled { scale: 1.0 })
         .build()
         .expect("a valid network");
     let mut seed = 1_u64;
     let mut random = || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 40) as f64 / (1 << 24) as f64
     };
     let x = Array3::from_shape_simple_fn((steps, BATCH, INPUTS), || {
@@ -87,7 +92,10 @@ fn time(hidden: usize, steps: usize, density: f64, layers: usize) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let parts = engine.stop_clock();
     times.sort_by(f64::total_cmp);
-    let rates: Vec<String> = rates.iter().map(|rate| format!("{:.1} %", 100.0 * rate)).collect();
+    let rates: Vec<String> = rates
+        .iter()
+        .map(|rate| format!("{:.1} %", 100.0 * rate))
+        .collect();
     println!(
         "\n{layers} x {hidden} neurons, T = {steps}, {:.0} % of the inputs fire, layers {}: {:.1} ms a step",
         100.0 * density,

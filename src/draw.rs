@@ -8,10 +8,13 @@ use rand_chacha::rand_core::RngCore;
 /// A number from the standard normal distribution, by Box and Muller's formula. Its functions are those of
 /// `libm`, which have the same bits everywhere.
 pub(crate) fn normal(rng: &mut impl RngCore) -> f64 {
-    // From (0, 1] and [0, 1), in steps of 2⁻⁵³.
-    let mut unit = || (rng.next_u64() >> 11) as f64 * f64::EPSILON / 2.0;
-    let (radius, angle) = (1.0 - unit(), unit());
+    let (radius, angle) = (1.0 - unit(rng), unit(rng)); // the first is not 0
     (-2.0 * libm::log(radius)).sqrt() * libm::cos(std::f64::consts::TAU * angle)
+}
+
+/// A number from `[0, 1)`, a multiple of 2⁻⁵³.
+pub(crate) fn unit(rng: &mut impl RngCore) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]

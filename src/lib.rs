@@ -193,7 +193,10 @@ pub use loss::{Adjoints, LayerAdjoint, Loss, Objective, Quantity};
 pub use metrics::{ReadOut, StepReport};
 pub use ndarray;
 pub use network::{Gradients, Init, Layer, Network, NetworkBuilder};
-pub use neuron::{Dynamics, Leaky, PerNeuron, Reset, Synaptic};
+pub use neuron::{
+    AdLif, Adaptive, Alpha, Draw, Dynamics, Encoder, Lapicque, Leaky, LeakyIntegrator, Lsnn,
+    PerNeuron, Reset, Synaptic, decay,
+};
 pub use optim::{Adam, Adamax, Optimizer, Schedule, Sgd};
 pub use predictor::Predictor;
 pub use recording::{Record, Recording, Trace};

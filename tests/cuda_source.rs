@@ -99,6 +99,9 @@ impl Arithmetic for Text<'_> {
     fn fire(self, _: impl Shape, u: usize, theta: usize) -> usize {
         self.put(Value::Line("bool", "$0 > $1", vec![u, theta]))
     }
+    fn silent(self) -> usize {
+        self.put(Value::Line("bool", "false", Vec::new()))
+    }
     fn gate(self, s: usize, a: usize) -> usize {
         self.float("$0 ? $1 : 0.0f", [s, a])
     }

@@ -120,7 +120,8 @@ impl NetworkBuilder {
     /// Checks the structure and initializes the parameters, by default as `torch.nn.Linear` does: weight
     /// and bias from `U(−1/√in, 1/√in)`, drawn by ChaCha8 from the seed, layer by layer, weight before
     /// bias, recurrent weights after them. They are drawn as doubles and rounded, so `f32` and `f64`
-    /// networks with the same seed agree.
+    /// networks with the same seed agree. Constants that are [drawn](crate::Draw) come from a second stream of
+    /// the seed, layer by layer, in the order of the neuron's constants.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a size is 0 or too large, the network has no layer, or a
@@ -139,11 +140,18 @@ impl NetworkBuilder {
             return Err(Error::parameter("number of layers", 0, "at least 1"));
         }
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        // A stream of its own: the weights are the same with and without drawn constants.
+        let mut of_constants = ChaCha8Rng::seed_from_u64(self.seed);
+        of_constants.set_stream(1);
         let mut inputs = self.inputs;
         let mut layers = Vec::with_capacity(self.layers.len());
         for (plan, k) in self.layers.into_iter().zip(1..) {
             let neurons = plan.neurons;
-            layers.push(plan.build(&format!("layer {k}"), inputs, &mut rng)?);
+            layers.push(plan.build(
+                &format!("layer {k}"),
+                inputs,
+                [&mut rng, &mut of_constants],
+            )?);
             inputs = neurons;
         }
         Ok(Network::from_layers(layers))
@@ -152,10 +160,15 @@ impl NetworkBuilder {
 
 impl Plan {
     /// The layer; `place` is its name in messages.
-    fn build<F: Float>(self, place: &str, inputs: usize, rng: &mut ChaCha8Rng) -> Result<Layer<F>> {
+    fn build<F: Float>(
+        self,
+        place: &str,
+        inputs: usize,
+        [rng, of_constants]: [&mut ChaCha8Rng; 2],
+    ) -> Result<Layer<F>> {
         let Plan {
             neurons,
-            neuron,
+            mut neuron,
             synapses,
             init,
             recurrent_init,
@@ -172,6 +185,8 @@ impl Plan {
             check_size(&format!("{place}, recurrent"), neurons, neurons)?;
         }
         neuron.check(place, neurons)?;
+        neuron.draw(neurons, of_constants);
+        neuron.check_together(place, neurons)?;
         init.check(place)?;
         recurrent_init.check(&format!("{place}, recurrent"))?;
         let weight = init.matrix((neurons, inputs), rng)?;

@@ -46,14 +46,37 @@ pub trait Arithmetic: Copy {
     fn abs(self, a: Self::V) -> Self::V;
     /// `e^a`.
     fn exp(self, a: Self::V) -> Self::V;
+    /// `ln a`, for `a` from 1e-6 to 1. By default from the other operations, to a relative error of
+    /// about `ε/|ln a|`, with `ε` the rounding of a number.
+    #[inline(always)]
+    fn ln(self, a: Self::V) -> Self::V {
+        let x = Num(self, a);
+        // y = 16 (w + w³/3 + w⁵/5) with w = tanh(ln x/16), then Halley's steps of e^y = x.
+        let root = x.sqrt().sqrt().sqrt();
+        let w = (root - 1.0) / (root + 1.0);
+        let square = w * w;
+        let mut y = 16.0 * w * square.mul_add(square.mul_add(0.2, 1.0 / 3.0), 1.0);
+        for _ in 0..2 {
+            let power = y.exp();
+            y = y + 2.0 * (x - power) / (x + power);
+        }
+        y.1
+    }
     /// `x > y ? a : b`.
     fn select(self, x: Self::V, y: Self::V, a: Self::V, b: Self::V) -> Self::V;
     /// The spike of a membrane `u` and a threshold: `u > theta`, or soft, `σ(u − theta)`.
     fn fire(self, surrogate: impl Shape, u: Self::V, theta: Self::V) -> Self::S;
+    /// No spike.
+    fn silent(self) -> Self::S;
     /// The spike as a constant of the backward pass.
     #[inline(always)]
     fn detach(self, s: Self::S) -> Self::S {
         s
+    }
+    /// The number as a constant of the backward pass.
+    #[inline(always)]
+    fn hold(self, a: Self::V) -> Self::V {
+        a
     }
     /// `s·a`.
     fn gate(self, s: Self::S, a: Self::V) -> Self::V;
@@ -170,6 +193,24 @@ impl<A: Arithmetic> Num<A> {
         Num(self.0, self.0.exp(self.1))
     }
 
+    /// `ln self`, for numbers from 1e-6 to 1.
+    #[inline(always)]
+    pub fn ln(self) -> Self {
+        Num(self.0, self.0.ln(self.1))
+    }
+
+    /// The spike of a neuron that never fires.
+    #[inline(always)]
+    pub fn silent(self) -> Spike<A> {
+        Spike(self.0, self.0.silent())
+    }
+
+    /// The number as a constant of the backward pass: no gradient passes through it.
+    #[inline(always)]
+    pub fn detach(self) -> Self {
+        Num(self.0, self.0.hold(self.1))
+    }
+
     /// `a` where `self > y`, else `b`.
     #[inline(always)]
     pub fn select_above(self, y: impl Operand<A>, a: impl Operand<A>, b: impl Operand<A>) -> Self {
@@ -277,6 +318,10 @@ macro_rules! numbers {
             a.exp_portable()
         }
         #[inline(always)]
+        fn ln(self, a: $F) -> $F {
+            a.ln_portable()
+        }
+        #[inline(always)]
         fn select(self, x: $F, y: $F, a: $F, b: $F) -> $F {
             if x > y { a } else { b }
         }
@@ -289,6 +334,10 @@ impl<F: Float> Arithmetic for Scalar<F> {
     #[inline(always)]
     fn fire(self, _: impl Shape, u: F, theta: F) -> bool {
         u > theta
+    }
+    #[inline(always)]
+    fn silent(self) -> bool {
+        false
     }
     #[inline(always)]
     fn gate(self, s: bool, a: F) -> F {
@@ -306,7 +355,7 @@ pub struct Relaxed<'a, F> {
     held: Option<&'a Held<F>>,
 }
 
-/// The detached spikes of one forward pass of a relaxed network, in the order in which the neurons
+/// The detached spikes and numbers of one forward pass of a relaxed network, in the order in which the neurons
 /// request them.
 #[derive(Debug)]
 pub struct Held<F> {
@@ -354,8 +403,14 @@ impl<F: Float> Arithmetic for Relaxed<'_, F> {
     fn fire(self, surrogate: impl Shape, u: F, theta: F) -> F {
         surrogate.soft_spike(u - theta)
     }
+    fn silent(self) -> F {
+        F::zero()
+    }
     fn detach(self, s: F) -> F {
         self.held.map_or(s, |held| held.hold(s))
+    }
+    fn hold(self, a: F) -> F {
+        self.detach(a)
     }
     fn gate(self, s: F, a: F) -> F {
         s * a

@@ -9,6 +9,13 @@
 //! |---|---|
 //! | [`leaky`] | leaky integrate-and-fire, in three orders of events |
 //! | [`synaptic`] | the same, driven by a decaying synaptic current |
+//! | [`integrator`] | a membrane that never spikes: a read-out |
+//! | [`encoder`] | leaky, its current scaled and shifted by constants |
+//! | [`lapicque`] | leaky, from a resistance and a capacitance |
+//! | [`alpha`] | two synaptic currents of opposite sign, whose sum is the membrane |
+//! | [`adaptive`] | a threshold that rises with each spike: Bellec's and Yin's orders |
+//! | [`lsnn`] | the same behind a synapse: Norse's |
+//! | [`adlif`] | a second variable that follows the membrane and jumps with each spike |
 //!
 //! # Symbols
 //!
@@ -17,24 +24,68 @@
 //! the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0, or
 //! where a pass before it ended ([`State`](crate::State)).
 
+pub mod adaptive;
+pub mod adlif;
+pub mod alpha;
 mod arithmetic;
 mod constants;
+pub mod encoder;
+pub mod integrator;
+pub mod lapicque;
 pub mod leaky;
+pub mod lsnn;
 mod neurons;
 pub(crate) mod rows;
 pub mod synaptic;
 
+pub use adaptive::Adaptive;
+pub use adlif::AdLif;
+pub use alpha::Alpha;
 pub(crate) use arithmetic::Held;
 pub use arithmetic::{Arithmetic, Num, Operand, Relaxed, Scalar, Shape, Spike};
-pub use constants::{Constant, MIN_THRESHOLD, PerNeuron};
+pub use constants::{Constant, Draw, MIN_THRESHOLD, PerNeuron, decay};
+pub use encoder::Encoder;
+pub use integrator::LeakyIntegrator;
+pub use lapicque::Lapicque;
 pub use leaky::{Dynamics, Leaky, Reset};
-
+pub use lsnn::Lsnn;
 pub use neurons::Neurons;
 pub use synaptic::Synaptic;
 
 use std::fmt::Debug;
 
 use crate::Result;
+
+/// Setters of a description: of settings, of constants, and of whether a constant is trained, by its
+/// number.
+macro_rules! setters {
+    (
+        settings { $($setting:ident: $type:ty = $what:literal;)* }
+        constants { $($name:ident, $learn:ident: $at:literal = $symbol:literal;)* }
+    ) => {
+        $(
+            #[doc = concat!("Sets ", $what, ".")]
+            pub fn $setting(mut self, $setting: $type) -> Self {
+                self.$setting = $setting;
+                self
+            }
+        )*
+        $(
+            #[doc = concat!("Sets ", $symbol, ": one value for the layer, one for each neuron, or a [`Draw`](super::Draw).")]
+            pub fn $name(mut self, $name: impl Into<PerNeuron>) -> Self {
+                self.$name = $name.into();
+                self
+            }
+
+            #[doc = concat!("Trains ", $symbol, " along with the weights, clamped to its range after each update.")]
+            pub fn $learn(mut self, learn: bool) -> Self {
+                self.learn[$at] = learn;
+                self
+            }
+        )*
+    };
+}
+use setters;
 
 /// The equations of a neuron: one step forward and its adjoint.
 ///
@@ -94,6 +145,16 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) naming the setting.
     fn check(self, place: &str) -> Result<()> {
         let _ = place;
+        Ok(())
+    }
+
+    /// Checks what the initial constants of one neuron must satisfy together, in the order of
+    /// [`CONSTANTS`](Self::CONSTANTS); each is in its range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`](crate::Error::InvalidParameter) naming the constant.
+    fn check_constants(self, place: &str, constants: &[f64]) -> Result<()> {
+        let _ = (place, constants);
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
+use rand_chacha::rand_core::RngCore;
+
 use super::{Constant, List, Neuron, PerNeuron, rows::Rows};
 use crate::{Error, Result, engine::Kernels};
 
@@ -52,7 +54,21 @@ impl Neurons {
         }
     }
 
-    /// Sets a constant: one value for the layer, or a `Vec` with one per neuron.
+    /// Neurons of this crate, all constants given.
+    pub(super) fn given<N: Neuron, const C: usize>(
+        rule: N,
+        values: [PerNeuron; C],
+        learn: [bool; C],
+    ) -> Self {
+        let each = N::CONSTANTS.iter().zip(values.into_iter().zip(learn));
+        each.fold(Neurons::new(rule), |neurons, (constant, (value, learn))| {
+            let neurons = neurons.constant(constant.name, value);
+            neurons.learn(constant.name, learn)
+        })
+    }
+
+    /// Sets a constant: one value for the layer, a `Vec` with one per neuron, or a
+    /// [`Draw`](super::Draw) of one per neuron.
     pub fn constant(mut self, name: &str, value: impl Into<PerNeuron>) -> Self {
         if let Some(given) = self.find(name) {
             given.value = value.into();
@@ -133,6 +149,11 @@ impl Neurons {
         self.equations.check(place)?;
         for (constant, value, _) in self.each() {
             let name = format!("{place}: {}", constant.name);
+            if let PerNeuron::Drawn(draw) = value
+                && !draw.fits(constant)
+            {
+                return Err(Error::parameter(name, draw, constant.expected));
+            }
             if let PerNeuron::Each(each) = value
                 && each.len() != neurons
             {
@@ -144,6 +165,29 @@ impl Neurons {
             }
         }
         Ok(())
+    }
+
+    /// Checks what several constants must satisfy together, once all are values.
+    pub(crate) fn check_together(&self, place: &str, neurons: usize) -> Result<()> {
+        let values: Vec<&[f64]> = self.each().map(|(_, value, _)| value.values()).collect();
+        // Of shared values alone, one neuron tells of all.
+        let most = values.iter().map(|values| values.len()).max().unwrap_or(0);
+        for n in 0..most.min(neurons) {
+            let one = |values: &&[f64]| values.get(n).or(values.first()).copied();
+            let constants: Vec<f64> = values.iter().filter_map(one).collect();
+            self.equations.check_constants(place, &constants)?;
+        }
+        Ok(())
+    }
+
+    /// Draws the constants that are to be drawn.
+    pub(crate) fn draw(&mut self, neurons: usize, rng: &mut impl RngCore) {
+        for (constant, given) in self.equations.constants().iter().zip(&mut self.given) {
+            if let PerNeuron::Drawn(draw) = given.value {
+                let values = (0..neurons).map(|_| draw.value(*constant, rng));
+                given.value = PerNeuron::Each(values.collect());
+            }
+        }
     }
 }
 
@@ -185,6 +229,7 @@ pub(crate) trait Equations:
     fn constants(&self) -> &'static [Constant];
     fn settings(&self) -> Vec<(&'static str, String)>;
     fn check(&self, place: &str) -> Result<()>;
+    fn check_constants(&self, place: &str, constants: &[f64]) -> Result<()>;
     /// Number of values in the state.
     fn states(&self) -> usize;
     /// Number of values kept of a step.
@@ -209,6 +254,9 @@ impl<N: Neuron> Equations for N {
     }
     fn check(&self, place: &str) -> Result<()> {
         Neuron::check(*self, place)
+    }
+    fn check_constants(&self, place: &str, constants: &[f64]) -> Result<()> {
+        Neuron::check_constants(*self, place, constants)
     }
     fn states(&self) -> usize {
         N::State::<()>::LEN

@@ -38,6 +38,8 @@ use super::{
     Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike,
     UNCOMMON, Visit, leaky,
 };
+#[cfg(feature = "safetensors")]
+use super::{encoder, lapicque};
 use crate::{Result, Surrogate};
 
 /// Description of a layer of current-based leaky integrate-and-fire neurons.
@@ -218,7 +220,10 @@ impl Neurons {
     #[cfg(feature = "safetensors")]
     pub(crate) fn membrane(&self) -> Option<leaky::Rule> {
         let leaky = self.equations::<leaky::Rule>().copied();
-        leaky.or_else(|| Some(self.equations::<Rule>()?.membrane))
+        leaky
+            .or_else(|| Some(self.equations::<Rule>()?.membrane))
+            .or_else(|| Some(self.equations::<lapicque::Rule>()?.membrane))
+            .or_else(|| Some(self.equations::<encoder::Rule>()?.membrane))
     }
 }
 
@@ -226,13 +231,7 @@ impl From<Synaptic> for Neurons {
     fn from(neuron: Synaptic) -> Self {
         let rule = neuron.rule();
         let values = [neuron.alpha, neuron.beta, neuron.gain, neuron.threshold];
-        let mut neurons = Neurons::new(rule);
-        for ((constant, value), learn) in Rule::CONSTANTS.iter().zip(values).zip(neuron.learn) {
-            neurons = neurons
-                .constant(constant.name, value)
-                .learn(constant.name, learn);
-        }
-        neurons
+        Neurons::given(rule, values, neuron.learn)
     }
 }
 
@@ -265,9 +264,9 @@ impl Rule {
 impl Neuron for Rule {
     const NAME: &'static str = "synaptic";
     const CONSTANTS: &'static [Constant] = &[
-        Constant::new("alpha", 0.0, 1.0, "a decay from 0 to 1"),
+        Constant::SYNAPSE,
         Constant::DECAY,
-        Constant::new("gain", f64::NEG_INFINITY, f64::INFINITY, "a finite number"),
+        Constant::finite("gain"),
         Constant::THRESHOLD,
     ];
 

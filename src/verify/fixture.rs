@@ -31,7 +31,6 @@ use crate::{
     Adam, Error, Float, Loss, Network, Objective, Result,
     data::{Batch, Dataset},
     files,
-    neuron::{Neuron, synaptic},
     synapses::Recurrence,
     tensors,
 };
@@ -403,7 +402,7 @@ fn described(meta: &mut Metadata, parameters: &Tensors) -> Checked<Network<f64>>
             "at least 2: inputs, then the neurons of each layer",
         ));
     };
-    let equations = meta.neurons(neurons.len())?;
+    let equations = meta.neurons(neurons)?;
     let mut builder = Network::builder(inputs);
     let layers = neurons.iter().zip(&sizes).zip(equations);
     for (((&neurons, &below), equations), k) in layers.zip(1_usize..) {
@@ -445,13 +444,8 @@ fn is_parameter(name: &str) -> bool {
             .and_then(|rest| rest.split_once('.'));
         rest.is_some_and(|(k, end)| k.parse::<usize>().is_ok() && known(end))
     };
-    // A leaky neuron has two of these.
-    let constants = synaptic::Rule::CONSTANTS;
-    numbered("fc", &|end| ["weight", "bias"].contains(&end))
-        || numbered("lif", &|end| {
-            constants.iter().any(|known| known.name == end)
-                || ["recurrent.weight", "recurrent.bias", "recurrent.V"].contains(&end)
-        })
+    // The network says which of them it has.
+    numbered("fc", &|end| ["weight", "bias"].contains(&end)) || numbered("lif", &|_| true)
 }
 
 fn classes(targets: &ArrayD<f64>) -> Checked<Vec<usize>> {

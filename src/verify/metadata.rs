@@ -20,6 +20,7 @@ use crate::{
     Dynamics, Loss, PerNeuron, Reset, Surrogate,
     loss::Inverse,
     neuron::{Neuron, Neurons, leaky, synaptic},
+    weights::describe::{self, Fields},
 };
 
 /// What is wrong with an entry or a tensor: what it is, what was found, what was expected.
@@ -50,7 +51,8 @@ const MAX_TEXT: usize = 1 << 20;
 const SHOWN: usize = 80;
 
 /// The keys that describe the network. A file has all that are needed, or none of them.
-const STRUCTURE: [&str; 17] = [
+const STRUCTURE: [&str; 18] = [
+    "layers",
     "sizes",
     "neuron",
     "syn_alpha",
@@ -161,6 +163,16 @@ impl Entry for Vec<PerNeuron> {
     }
 }
 
+/// The entries of weights files for the neurons of each layer, without the layer's prefix.
+impl Entry for Vec<BTreeMap<String, String>> {
+    const EXPECTED: &'static str = "a list of objects of strings, one for each layer";
+    fn parse(value: &Value) -> Option<Self> {
+        let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.into()));
+        let layer = |layer: &Value| layer.as_object()?.iter().map(text).collect();
+        value.as_array()?.iter().map(layer).collect()
+    }
+}
+
 impl Metadata {
     pub fn new(strings: Option<&HashMap<String, String>>) -> Result<Self, Wrong> {
         let mut entries = BTreeMap::new();
@@ -241,8 +253,12 @@ impl Metadata {
         Ok(entries)
     }
 
-    /// The neurons of each of `layers` layers, one after another.
-    pub fn neurons(&mut self, layers: usize) -> Result<impl Iterator<Item = Neurons>, Wrong> {
+    /// The neurons of each layer, whose numbers of neurons are `sizes`.
+    pub fn neurons(&mut self, sizes: &[usize]) -> Result<Vec<Neurons>, Wrong> {
+        if let Some(described) = self.optional::<Vec<BTreeMap<String, String>>>("layers")? {
+            return by_layer(described, sizes);
+        }
+        let layers = sizes.len();
         let membrane = self.rule()?;
         let kinds = [(leaky::Rule::NAME, false), (synaptic::Rule::NAME, true)];
         let mut common = match self.choice("neuron", &kinds)? {
@@ -259,13 +275,14 @@ impl Metadata {
             let of_layers = self.per_layer(key(constant.name), layers)?;
             values.push((constant.name, of_layers.into_iter()));
         }
-        Ok((0..layers).map(move |_| {
+        let neurons = (0..layers).map(|_| {
             let values = values.iter_mut();
             let values = values.filter_map(|(name, values)| Some((*name, values.next()?)));
             values.fold(common.clone(), |neurons, (name, value)| {
                 neurons.constant(name, value)
             })
-        }))
+        });
+        Ok(neurons.collect())
     }
 
     /// How the membranes of every layer fire and reset.
@@ -385,6 +402,35 @@ impl Metadata {
             None => Ok(()),
         }
     }
+}
+
+/// Neurons of any kind, described as in weights files.
+fn by_layer(
+    described: Vec<BTreeMap<String, String>>,
+    sizes: &[usize],
+) -> Result<Vec<Neurons>, Wrong> {
+    if described.len() != sizes.len() {
+        let found = format!("a list of {}", described.len());
+        let expected = format!("{}, one for each layer", sizes.len());
+        return Err(Wrong::new("metadata layers", found, expected));
+    }
+    let layers = described.into_iter().zip(sizes).zip(1..);
+    let layers = layers.map(|((entries, &neurons), k)| {
+        let entries = entries.into_iter();
+        let mut fields = Fields(
+            entries
+                .map(|(name, text)| (format!("{k}.{name}"), text))
+                .collect(),
+        );
+        let what = |name: &str| format!("metadata layers, {name}");
+        let read = describe::neuron(&mut fields, "", (k, neurons), &[]);
+        let read = read.map_err(|e| Wrong::new(what(&e.what), e.found, e.expected))?;
+        match fields.0.keys().next() {
+            Some(name) => Err(Wrong::new(what(name), "unknown", "a setting of the neuron")),
+            None => Ok(read),
+        }
+    });
+    layers.collect()
 }
 
 fn one_of<T>(choices: &[(&str, T)]) -> String {

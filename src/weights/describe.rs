@@ -20,7 +20,10 @@ use safetensors::SafeTensors;
 
 use crate::{
     Dynamics, Error, Float, Layer, Network, PerNeuron, Reset, Surrogate, files,
-    neuron::{Neuron, Neurons, leaky, synaptic},
+    neuron::{
+        Neuron, Neurons, adaptive, adlif, alpha, encoder, integrator, lapicque, leaky, lsnn,
+        synaptic,
+    },
     synapses::{Pattern, Recurrence, Synapses},
 };
 
@@ -176,7 +179,9 @@ fn constant<F: Float>(built: &PerNeuron, now: &Array1<F>, learnt: bool) -> Strin
     match built {
         built if learnt || same => per_neuron(built),
         PerNeuron::Shared(_) => now.iter().map(|x| number(x.as_f64())).collect(),
-        PerNeuron::Each(_) => format!("{:?}", now.mapv(F::as_f64).to_vec()),
+        PerNeuron::Each(_) | PerNeuron::Drawn(_) => {
+            format!("{:?}", now.mapv(F::as_f64).to_vec())
+        }
     }
 }
 
@@ -228,7 +233,7 @@ impl Described {
 }
 
 /// The neurons of layer `k`, from 1.
-fn neuron(
+pub(crate) fn neuron(
     fields: &mut Fields,
     prefix: &str,
     (k, neurons): (usize, usize),
@@ -237,11 +242,10 @@ fn neuron(
     let name = |field: &str| format!("{prefix}{k}.{field}");
     let mut described = match fields.0.remove(&name(KIND)) {
         None => Neurons::new(leaky_rule(fields, &name)?),
-        Some(kind) if kind == synaptic::Rule::NAME => Neurons::new(synaptic::Rule {
-            membrane: leaky_rule(fields, &name)?,
-            old_current: fields.parse(&name("old_current"), "true or false")?,
-        }),
-        Some(kind) => own(fields, &name, &kind, known)?,
+        Some(kind) => match of_this_crate(fields, &name, &kind)? {
+            Some(neurons) => neurons,
+            None => own(fields, &name, &kind, known)?,
+        },
     };
     for constant in described.constants() {
         let numbers = "a number, or [one, per, neuron]";
@@ -252,10 +256,82 @@ fn neuron(
             .constant(constant.name, value)
             .learn(constant.name, learn);
     }
+    let place = format!("layer {k}");
     described
-        .check(&format!("layer {k}"), neurons)
+        .check(&place, neurons)
+        .and_then(|()| described.check_together(&place, neurons))
         .map_err(out_of_range)?;
     Ok(described)
+}
+
+/// The names of this crate's neurons.
+const KINDS: [&str; 9] = [
+    LEAKY,
+    synaptic::Rule::NAME,
+    integrator::Rule::NAME,
+    encoder::Rule::NAME,
+    lapicque::Rule::NAME,
+    alpha::Rule::NAME,
+    adaptive::Rule::NAME,
+    lsnn::Rule::NAME,
+    adlif::Rule::NAME,
+];
+
+/// Neurons of this crate, by the name of their kind; their constants are not yet given.
+fn of_this_crate(
+    fields: &mut Fields,
+    name: &impl Fn(&str) -> String,
+    kind: &str,
+) -> Result<Option<Neurons>, Unfit> {
+    let mut flag = |field: &str| fields.parse(&name(field), "true or false");
+    Ok(Some(match kind {
+        LEAKY => Neurons::new(leaky_rule(fields, name)?),
+        synaptic::Rule::NAME => Neurons::new(synaptic::Rule {
+            old_current: flag("old_current")?,
+            membrane: leaky_rule(fields, name)?,
+        }),
+        integrator::Rule::NAME => Neurons::new(integrator::Rule {
+            old_current: flag("old_current")?,
+        }),
+        encoder::Rule::NAME => Neurons::new(encoder::Rule {
+            normalized: flag("normalized")?,
+            membrane: leaky_rule(fields, name)?,
+        }),
+        lapicque::Rule::NAME => Neurons::new(lapicque::Rule {
+            membrane: leaky_rule(fields, name)?,
+        }),
+        alpha::Rule::NAME => Neurons::new(alpha::Rule {
+            reset: reset(fields, name)?,
+            surrogate: surrogate(fields, name)?,
+        }),
+        adaptive::Rule::NAME => Neurons::new(adaptive::Rule {
+            old_membrane: flag("old_membrane")?,
+            scaled: flag("scaled")?,
+            normalized: flag("normalized")?,
+            detach_reset: flag("detach_reset")?,
+            detach_adaptation: flag("detach_adaptation")?,
+            surrogate: surrogate(fields, name)?,
+        }),
+        lsnn::Rule::NAME => Neurons::new(lsnn::Rule {
+            detach_reset: flag("detach_reset")?,
+            surrogate: surrogate(fields, name)?,
+        }),
+        adlif::Rule::NAME => Neurons::new(adlif::Rule {
+            surrogate: surrogate(fields, name)?,
+        }),
+        _ => return Ok(None),
+    }))
+}
+
+fn reset(fields: &mut Fields, name: &impl Fn(&str) -> String) -> Result<Reset, Unfit> {
+    fields.get(&name("reset"), &choices(&RESETS), |text| {
+        named(&RESETS, text)
+    })
+}
+
+fn surrogate(fields: &mut Fields, name: &impl Fn(&str) -> String) -> Result<Surrogate, Unfit> {
+    let expected = "a surrogate's name and its sharpness";
+    fields.get(&name("surrogate"), expected, parse_surrogate)
 }
 
 /// The settings of leaky neurons.
@@ -264,15 +340,9 @@ fn leaky_rule(fields: &mut Fields, name: &impl Fn(&str) -> String) -> Result<lea
         dynamics: fields.get(&name("dynamics"), &choices(&DYNAMICS), |text| {
             named(&DYNAMICS, text)
         })?,
-        reset: fields.get(&name("reset"), &choices(&RESETS), |text| {
-            named(&RESETS, text)
-        })?,
+        reset: reset(fields, name)?,
         detach_reset: fields.parse(&name("detach_reset"), "true or false")?,
-        surrogate: fields.get(
-            &name("surrogate"),
-            "a surrogate's name and its sharpness",
-            parse_surrogate,
-        )?,
+        surrogate: surrogate(fields, name)?,
     })
 }
 
@@ -289,9 +359,7 @@ fn own(
             what: name(KIND),
             expected: format!(
                 "one of the neurons known to this program: {}",
-                [&[LEAKY, synaptic::Rule::NAME], &names[..]]
-                    .concat()
-                    .join(", ")
+                [&KINDS, &names[..]].concat().join(", ")
             ),
             found: shortened(kind),
         });
@@ -306,7 +374,8 @@ fn own(
 fn per_neuron(values: &PerNeuron) -> String {
     match values {
         PerNeuron::Shared(value) => number(*value),
-        PerNeuron::Each(values) => format!("{values:?}"),
+        // A network's are drawn.
+        PerNeuron::Each(_) | PerNeuron::Drawn(_) => format!("{:?}", values.values()),
     }
 }
 

@@ -123,9 +123,9 @@ pub(super) fn take_over<F: Float>(
         }
         layer.neuron = neuron.into();
     }
-    layer
-        .neuron
-        .check(&format!("layer {k}"), layer.neurons())
+    let (place, neurons) = (format!("layer {k}"), layer.neurons());
+    (layer.neuron.check(&place, neurons))
+        .and_then(|()| layer.neuron.check_together(&place, neurons))
         .map_err(super::describe::out_of_range)
 }
 

@@ -56,6 +56,11 @@ impl<S: Simd> Arithmetic for Vectors<S> {
         self.0.gt(u, theta)
     }
     #[inline(always)]
+    fn silent(self) -> S::M {
+        let zero = self.0.splat(0.0);
+        self.0.gt(zero, zero)
+    }
+    #[inline(always)]
     fn gate(self, s: S::M, a: S::V) -> S::V {
         self.0.keep(s, a)
     }
