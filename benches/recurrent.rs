@@ -4,7 +4,7 @@
 //! cargo bench --bench recurrent
 //! ```
 //!
-//! 700 inputs that fire at random, recurrent current-based neurons as in SpyTorch, 20 leaky integrators,
+//! 700 inputs that fire at random, recurrent current-based neurons, 20 leaky integrators,
 //! cross entropy of the largest membrane, Adam, 128 samples: the shape of networks for spoken digits (SHD).
 //! The products of the recurrent weights with dense adjoints need `B·T·N²` multiply-adds per layer, the
 //! walks of spikes as many additions as there are spikes times neurons.
@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use ndarray::Array3;
 use spikegrad::{
-    Adam, CpuEngine, Engine, Init, Input, LeakyIntegrator, Loss, Network, Recurrence, Surrogate,
-    Synaptic,
+    Adam, CpuEngine, Engine, Init, Input, LeakyIntegrator, Loss, Network, Recurrence, Reset,
+    Surrogate, Synaptic,
 };
 
 const BATCH: usize = 128;
@@ -38,8 +38,8 @@ fn main() {
 
 fn time(hidden: usize, steps: usize, density: f64, layers: usize) {
     let (alpha, beta) = ((-1.0_f64 / 10.0).exp(), (-1.0_f64 / 20.0).exp());
-    let neuron = Synaptic::spytorch(alpha, beta)
-        .old_current(false)
+    let neuron = Synaptic::new(alpha, beta)
+        .reset(Reset::Zero)
         .gain(1.0 - beta)
         .surrogate(Surrogate::FastSigmoid { slope: 10.0 });
     let mut builder = Network::builder(INPUTS);

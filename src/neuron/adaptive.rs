@@ -47,7 +47,9 @@
 //! and efficient time-domain classification with adaptive spiking recurrent neural networks*, Nature
 //! Machine Intelligence 3, 2021, and its code (`mem_update_adp`).
 
-use super::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, setters};
+use super::{
+    Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, UNCOMMON, Visit, setters,
+};
 use crate::{Result, Surrogate};
 
 /// Description of a layer of leaky integrate-and-fire neurons with an adaptive threshold.
@@ -197,6 +199,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 3];
     /// The same, and the input current.
     type Kept<V: Copy> = [V; 4];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

@@ -33,7 +33,10 @@
 //! Source: Bittar and Garner, *A surrogate gradient spiking baseline for speech command recognition*,
 //! Frontiers in Neuroscience 16, 2022, and its code sparch (`adLIFLayer`).
 
-use super::{Adjoint, Arithmetic, Constant, Draw, Neuron, Neurons, Num, PerNeuron, Spike, setters};
+use super::{
+    Adjoint, Arithmetic, Constant, Draw, Neuron, Neurons, Num, PerNeuron, Spike, UNCOMMON, Visit,
+    setters,
+};
 use crate::{Result, Surrogate};
 
 /// Description of a layer of sparch's adLIF neurons.
@@ -164,6 +167,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 2];
     /// The same, and the input current.
     type Kept<V: Copy> = [V; 3];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

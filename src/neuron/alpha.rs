@@ -45,7 +45,8 @@
 //! Source: snnTorch 1.0 (`snntorch.Alpha`).
 
 use super::{
-    Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Reset, Spike, setters,
+    Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Reset, Spike, UNCOMMON, Visit,
+    setters,
 };
 use crate::{Error, Result, Surrogate};
 
@@ -141,6 +142,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 3];
     /// The same.
     type Kept<V: Copy> = [V; 3];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

@@ -29,8 +29,8 @@
 //! Source: Zenke's SpyTorch, tutorial 5.
 
 use super::{
-    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike, leaky,
-    setters, synaptic,
+    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike,
+    UNCOMMON, Visit, leaky, setters, synaptic,
 };
 use crate::{Result, Surrogate};
 
@@ -177,6 +177,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 1];
     /// The membrane as [`synaptic`] keeps it, and `I_t + b`.
     type Kept<V: Copy> = [V; 2];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

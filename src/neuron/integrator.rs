@@ -33,7 +33,9 @@
 //!
 //! No gradient reaches the layer above, or comes from it: there is no spike.
 
-use super::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, setters};
+use super::{
+    Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, UNCOMMON, Visit, setters,
+};
 
 /// Description of a layer of leaky integrators: membranes without spikes, to be read out.
 ///
@@ -129,6 +131,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 2];
     /// The same.
     type Kept<V: Copy> = [V; 2];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

@@ -28,8 +28,8 @@
 //! Source: snnTorch 1.0 (`snntorch.Lapicque`).
 
 use super::{
-    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike, leaky,
-    setters, synaptic,
+    Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike,
+    UNCOMMON, Visit, leaky, setters, synaptic,
 };
 use crate::{Result, Surrogate};
 
@@ -163,6 +163,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 1];
     /// The membrane as [`synaptic`] keeps it, and the input current.
     type Kept<V: Copy> = [V; 2];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

@@ -35,7 +35,9 @@
 //!
 //! Source: Norse 1.1 (`lsnn_step`, `lsnn_feed_forward_step`).
 
-use super::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, setters};
+use super::{
+    Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, PerNeuron, Spike, UNCOMMON, Visit, setters,
+};
 use crate::{Result, Surrogate};
 
 /// Description of a layer of Norse's LSNN neurons.
@@ -152,6 +154,11 @@ impl Neuron for Rule {
     type State<V: Copy> = [V; 3];
     /// `u`, `i`, `d`: before the reset.
     type Kept<V: Copy> = [V; 3];
+
+    /// One kernel for all settings, with and without learned constants.
+    fn specialize<W: Visit<Self>>(self, visit: W) -> W::Out {
+        visit.visit::<UNCOMMON>(self)
+    }
 
     #[inline(always)]
     fn step<A: Arithmetic>(

@@ -400,6 +400,7 @@ impl Neuron for Rule {
         match COMMON.iter().position(|&common| self.like(common) == self) {
             Some(0) => visit.visit::<1>(self),
             Some(1) => visit.visit::<2>(self),
+            Some(2) => visit.visit::<3>(self),
             _ => visit.visit::<UNCOMMON>(self),
         }
     }
@@ -418,9 +419,9 @@ impl Neuron for Rule {
     }
 }
 
-/// The rules with specialized loops, for any sharpness of the surrogate: snnTorch's `Synaptic` and
-/// SpyTorch's neuron.
-const COMMON: [Rule; 2] = {
+/// The rules with specialized loops, for any sharpness of the surrogate: snnTorch's `Synaptic`, SpyTorch's
+/// neuron, and snnTorch's with the reset to zero and the surrogate that recurrent networks mostly have.
+const COMMON: [Rule; 3] = {
     use {Dynamics::*, Reset::*, Surrogate::*};
     let (arctan, fast_sigmoid) = (Arctan { alpha: 2.0 }, FastSigmoid { slope: 25.0 });
     [
@@ -431,6 +432,10 @@ const COMMON: [Rule; 2] = {
         Rule {
             membrane: leaky::Rule::new(FireThenIntegrate, Zero, true, fast_sigmoid),
             old_current: true,
+        },
+        Rule {
+            membrane: leaky::Rule::new(IntegrateThenFire, Zero, true, fast_sigmoid),
+            old_current: false,
         },
     ]
 };

@@ -23,6 +23,8 @@ pub(super) struct FromSparse<'a> {
     /// The first block.
     pub block: usize,
     pub inputs: &'a [Sparse],
+    /// Stretches of inputs to process at once.
+    pub at_once: usize,
     pub rows: usize,
     /// `[block][row][vectors]`.
     pub out: &'a mut [F32x16],
@@ -41,31 +43,40 @@ impl BlockKernel for FromSparse<'_> {
         let (first, second) = out.split_at_mut(self.rows);
         let panel = |n| self.layer.panel::<L>(self.block + n);
         if second.is_empty() {
-            walk::<S, L, 1>(s, self.inputs, [panel(0)], [first]);
+            walk::<S, L, 1>(s, self.inputs, self.at_once, [panel(0)], [first]);
         } else if S::ACCUMULATORS >= 8 {
-            walk::<S, L, 2>(s, self.inputs, [panel(0), panel(1)], [first, second]);
+            walk::<S, L, 2>(
+                s,
+                self.inputs,
+                self.at_once,
+                [panel(0), panel(1)],
+                [first, second],
+            );
         } else {
-            walk::<S, L, 1>(s, self.inputs, [panel(0)], [first]);
-            walk::<S, L, 1>(s, self.inputs, [panel(1)], [second]);
+            walk::<S, L, 1>(s, self.inputs, self.at_once, [panel(0)], [first]);
+            walk::<S, L, 1>(s, self.inputs, self.at_once, [panel(1)], [second]);
         }
     }
 }
 
 /// The blocks' weights are processed in stretches of [`STRETCH`] inputs, which stay in L1 while all
-/// rows process their entries there. Per entry: one index, one value, `B · L` vectors of weights,
+/// rows process their entries there; where rows have few, in several at once, from L2. Per entry: one index, one value, `B · L` vectors of weights,
 /// as many fused multiply-adds, of which eight (two blocks) hide each other's latency; per row and
 /// stretch, the sums are loaded and stored.
 #[inline(always)]
 fn walk<S: Simd, const L: usize, const B: usize>(
     s: S,
     inputs: &[Sparse],
+    at_once: usize,
     panels: [(&[[F32x16; L]], &[F32x16; L]); B],
     out: [&mut [[F32x16; L]]; B],
 ) {
-    for stretch in 0..panels[0].0.len().div_ceil(STRETCH) {
-        let rows = inputs
-            .iter()
-            .flat_map(|part| (0..part.rows()).map(move |r| part.stretch(r, stretch)));
+    for stretch in (0..panels[0].0.len().div_ceil(STRETCH)).step_by(at_once) {
+        let stretches = stretch..stretch + at_once;
+        let rows = inputs.iter().flat_map(|part| {
+            let stretches = stretches.clone();
+            (0..part.rows()).map(move |r| part.stretches(r, stretches.clone()))
+        });
         for (r, (index, value)) in rows.enumerate() {
             let mut sum = [[s.splat(0.0); L]; B];
             for b in 0..B {

@@ -2,10 +2,15 @@
 //!
 //! A list is built once and used by every block of outputs. Rebuilding it reuses its memory.
 
+use std::ops::Range;
+
 use super::simd::{F32x16, Kernel, LANES, Simd, flatten};
 
 /// Number of inputs whose weights for two blocks, 512 bytes each, stay in L1.
 pub(super) const STRETCH: usize = 64;
+
+/// Entries of a row that are worth a piece of its own.
+const ENTRIES: usize = 15;
 
 /// The non-zero entries of a matrix `[rows, columns]`, row by row.
 #[derive(Clone, Debug, Default)]
@@ -17,16 +22,76 @@ pub(super) struct Sparse {
     stretches: usize,
     /// Masks of the nonzero columns, sixteen columns each, row by row.
     masks: Vec<u16>,
+    /// The entries again, stretch by stretch, and where each stretch begins.
+    places: Vec<u32>,
+    values: Vec<f32>,
+    starts: Vec<usize>,
     pub seen: InputStats,
 }
 
 impl Sparse {
-    /// The entries of one row in one stretch of columns.
+    /// The entries of one row in some stretches of columns.
     #[inline(always)]
-    pub fn stretch(&self, r: usize, stretch: usize) -> (&[u32], &[f32]) {
-        let cuts = &self.cuts[r * (self.stretches + 1) + stretch..][..2];
-        let range = cuts[0] as usize..cuts[1] as usize;
+    pub fn stretches(&self, r: usize, stretches: Range<usize>) -> (&[u32], &[f32]) {
+        let cuts = &self.cuts[r * (self.stretches + 1)..][..self.stretches + 1];
+        let last = stretches.end.min(self.stretches);
+        let range = cuts[stretches.start] as usize..cuts[last] as usize;
         (&self.index[range.clone()], &self.value[range])
+    }
+
+    /// How many stretches of a sequence's rows to process at once: as many as have [`ENTRIES`] in a row,
+    /// since what a row costs beside its entries it costs in each.
+    pub fn at_once(&self) -> usize {
+        let pieces = self.rows() * self.stretches;
+        (ENTRIES * pieces).div_ceil(self.seen.active.max(1)).max(1)
+    }
+
+    /// Sorts the entries by stretches, in each row by row, for [`by_stretch`](Self::by_stretch).
+    pub fn sort(&mut self) {
+        let Sparse {
+            index,
+            value,
+            cuts,
+            stretches,
+            places,
+            values,
+            starts,
+            seen,
+            ..
+        } = self;
+        let entries = &value[..seen.active];
+        let binary = entries.iter().all(|&x| x == 1.0);
+        places.resize(seen.active, 0);
+        values.resize(if binary { 0 } else { seen.active }, 0.0);
+        starts.clear();
+        let mut at = 0;
+        for stretch in 0..*stretches {
+            starts.push(at);
+            for (t, cuts) in cuts.chunks_exact(*stretches + 1).enumerate() {
+                let from = cuts[stretch] as usize..cuts[stretch + 1] as usize;
+                let to = at..at + from.len();
+                for (place, &i) in places[to.clone()].iter_mut().zip(&index[from.clone()]) {
+                    *place = (t * STRETCH) as u32 | i % STRETCH as u32;
+                }
+                if !binary {
+                    values[to.clone()].copy_from_slice(&value[from]);
+                }
+                at = to.end;
+            }
+        }
+        starts.push(at);
+    }
+
+    /// After [`sort`](Self::sort): of each entry of a stretch, [`STRETCH`] times its row plus its column in
+    /// the stretch; and the values, or nothing if all are 1.
+    #[inline(always)]
+    pub fn by_stretch(&self, stretch: usize) -> (&[u32], &[f32]) {
+        let range = self.starts[stretch]..self.starts[stretch + 1];
+        let values = match self.values.is_empty() {
+            true => &[],
+            false => &self.values[range.clone()],
+        };
+        (&self.places[range], values)
     }
 
     pub fn rows(&self) -> usize {
@@ -151,6 +216,7 @@ impl<'a, I: Iterator<Item = &'a [f32]>> Kernel for ReadRows<'_, I> {
             masks,
             stretches,
             seen,
+            ..
         } = self.sparse;
         cuts.clear();
         masks.clear();

@@ -71,8 +71,11 @@ impl Model<'_> {
 
     /// Samples of a group: by the shapes alone.
     pub fn group(self, source: Source<'_>, sparse: bool, backward: bool) -> usize {
-        if backward && self.layers.iter().any(|layer| layer.own.is_some()) {
-            return recurrent::GROUP;
+        let recurrent = self.layers.iter().filter(|layer| layer.own.is_some());
+        if let Some(neurons) = recurrent.map(|layer| layer.neurons).max()
+            && backward
+        {
+            return recurrent::group(neurons);
         }
         let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
         if wide || !(sparse || source.constant) {

@@ -8,7 +8,7 @@ use super::{
     clock::Part,
     current::{self, DENSE},
     dense::NOTHING,
-    lists::{InputStats, Pairs, ReadRows, Scan, SortPairs, Sparse},
+    lists::{InputStats, Pairs, ReadRows, STRETCH, Scan, SortPairs, Sparse},
     parallel::{for_each_chunk, join},
     pass::{AdjointSource, Kit, Model},
     simd::F32x16,
@@ -70,6 +70,12 @@ impl InputLists {
                     },
                     sparse: &mut part[0],
                 });
+                // A sequence's gradients come from the lists of its steps.
+                let fits = source.rows() <= u32::MAX as usize / STRETCH;
+                let wanted = backward && !source.constant && fits;
+                if wanted && part[0].seen.sparse(source.rows() * source.features) {
+                    part[0].sort();
+                }
             });
         });
         let parts = &*parts;
@@ -78,13 +84,15 @@ impl InputLists {
         if seen.largest.is_infinite() {
             return None;
         }
-        let sparse = listed && seen.sparse(count * source.rows() * source.features);
+        // Of a longer sequence, places in the lists would not fit 32 bits.
+        let fits = source.constant || source.rows() <= u32::MAX as usize / STRETCH;
+        let sparse = listed && fits && seen.sparse(count * source.rows() * source.features);
 
         let layer = &model.layers[0];
         let (columns, currents) = (&mut self.columns, &mut self.currents);
         let known = matches!(goal, AdjointSource::Adjoints(..));
         let sort = || {
-            if backward && sparse {
+            if backward && sparse && source.constant {
                 clock.time(Part::Lists, || {
                     isa.run(SortPairs {
                         rows: (0..groups).flat_map(rows),
@@ -110,6 +118,7 @@ impl InputLists {
                             layer,
                             block,
                             inputs: parts,
+                            at_once: 1,
                             rows: count,
                             out,
                         });

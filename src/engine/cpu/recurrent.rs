@@ -5,7 +5,7 @@
 //! neurons run one step, with the kernels of [`forward`](mod@super::forward).
 //!
 //! Back, the adjoints `a_{t+1}` send `a_{t+1} V` to the spikes of step `t`. They are dense, so this is a
-//! matrix product, and the samples of a group share each load of `V` ([`GROUP`] rows of a tile); then the
+//! matrix product, and the samples of a group share each load of `V` (the rows of a tile); then the
 //! kernels of [`backward`](mod@super::backward) run step `t`, sample by sample.
 //!
 //! Every sum has the same order for any group, thread and instruction set: a current is
@@ -25,8 +25,10 @@ use super::{
     simd::{BlockKernel, F32x16, Kernel, LANES, Simd},
 };
 
-/// Samples of a group: the rows of a tile of the product with `V`.
-pub(super) const GROUP: usize = 6;
+/// Samples of a group: the rows of a tile of the product with `V`; two tiles if `V` comes from beyond L2.
+pub(super) fn group(neurons: usize) -> usize {
+    if neurons < 512 { 6 } else { 12 }
+}
 
 /// The memory of one thread for the steps of a recurrent layer.
 #[derive(Debug, Default)]

@@ -185,6 +185,7 @@ impl GroupPass<'_> {
                         layer,
                         block,
                         inputs,
+                        at_once: inputs[0].at_once(),
                         rows: steps,
                         out,
                     };

@@ -280,7 +280,7 @@ fn rows_are_listed() {
                         let active = part.iter().enumerate().filter(|(_, x)| **x != 0.0);
                         let (index, value): (Vec<u32>, Vec<f32>) =
                             active.map(|(i, &x)| ((n * STRETCH + i) as u32, x)).unzip();
-                        let found = sparse.stretch(r, n);
+                        let found = sparse.stretches(r, n..n + 1);
                         assert_eq!(
                             found,
                             (&index[..], &value[..]),
@@ -441,6 +441,7 @@ fn currents_from_sparse_rows() {
                         for blocks in 1..=(layer.blocks - block).min(2) {
                             let mut out = vectors(blocks * count * layer.vectors, 41);
                             isa.run(current::FromSparse {
+                                at_once: 2,
                                 layer,
                                 block,
                                 inputs: &parts,

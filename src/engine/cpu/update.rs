@@ -3,8 +3,11 @@
 //!
 //! A tile owns some weights, a block of outputs times some inputs, so no sum crosses threads:
 //!
-//! - first layer, sparse input: a block of outputs, all inputs. The block's adjoints of all samples
-//!   (32 KB for 128 static ones) are packed into L1, and each gradient goes from registers to its sink.
+//! - first layer, sparse static input: a block of outputs, all inputs. The block's adjoints of all samples
+//!   (32 KB for 128 of them) are packed into L1, and each gradient goes from registers to its sink.
+//! - first layer, sparse sequence: a block of outputs, as many inputs as leave enough tiles for all
+//!   threads. Sample by sample, the adjoints of a block (256 bytes a step) stay in L1 or L2 while the entries
+//!   of one stretch of inputs after the other, whose sums (16 KB) stay in L1, are walked.
 //! - first layer, dense input: [`SLICE`] inputs times [`STRIP`] blocks. A stretch of rows is copied
 //!   once for the strip; it and the sums of the tile (60 and 400 KB at most) stay in L2, and each
 //!   adjoint loaded from beyond L2 is used for 200 inputs.
@@ -19,6 +22,7 @@ use super::{
         Kept, Matrix, NeuronLayer, Vector, matrices, pack_all, states, states_mut, vectors_of,
     },
     layout::LayerState,
+    lists::STRETCH,
     parallel::{for_each, threads},
     pass::{Kit, Pass, SampleTrace},
     pool::Pool,
@@ -310,7 +314,12 @@ impl Learning {
     ) {
         let widths: Vec<usize> = (self.matrices.iter().zip(states(layers)))
             .map(|(matrix, state)| match matrix.is_first() {
-                true if pass.sparse => state.inputs + 1,
+                true if pass.sparse && pass.source.constant => state.inputs + 1,
+                true if pass.sparse => {
+                    let stretches = (state.inputs + 1).div_ceil(STRETCH);
+                    let parts = (4 * threads()).div_ceil(state.blocks).min(stretches);
+                    stretches.div_ceil(parts) * STRETCH
+                }
                 true => slice(state.inputs + 1),
                 false => state.below.vectors * LANES,
             })
@@ -374,7 +383,7 @@ impl Learning {
         }
         rows.sort_by_key(|(place, _)| *place);
         let (isa, samples) = (kit.isa, &work.samples[..pass.count]);
-        let (entries, pool, clock) = (&work.lists.columns, &self.scratch, &kit.clock);
+        let (lists, pool, clock) = (&work.lists, &self.scratch, &kit.clock);
         let matrices = &self.matrices;
         for_each(&mut rows, |_, (_, row)| {
             let (m, part) = (row[0].matrix, row[0].part);
@@ -393,8 +402,13 @@ impl Learning {
             };
             let row = std::mem::take(row);
             pool.with(|scratch| match matrix.is_first() {
-                true if pass.sparse => {
+                true if pass.sparse && pass.source.constant => {
+                    let entries = &lists.columns;
                     clock.time(Part::FirstWeights, || strip.sparse(row, entries, scratch))
+                }
+                true if pass.sparse => {
+                    let entries = &lists.parts;
+                    clock.time(Part::FirstWeights, || strip.lists(row, entries, scratch))
                 }
                 true => clock.time(Part::FirstWeights, || strip.dense(row, scratch)),
                 false => clock.time(Part::OtherWeights, || strip.spikes(row, scratch)),

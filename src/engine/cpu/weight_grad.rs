@@ -6,7 +6,7 @@ use super::{
     dense::{Ahead, PIECE},
     layer::Matrix,
     layout::live,
-    lists::Pairs,
+    lists::{Pairs, STRETCH, Sparse},
     pass::{Pass, SampleTrace},
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
     sink::{self, Sink},
@@ -49,7 +49,47 @@ pub(super) struct WeightGrad<'a> {
 }
 
 impl WeightGrad<'_> {
-    /// From lists of a sparse input.
+    /// From the lists of a sparse sequence, one of each sample's steps.
+    pub fn lists(
+        self,
+        tiles: TileRow<'_>,
+        lists: &[Sparse],
+        GradScratch { sums, .. }: &mut GradScratch,
+    ) {
+        let (vectors, steps, columns) =
+            (self.vectors, self.pass.source.steps, self.columns.clone());
+        let inputs = self.inputs.div_ceil(STRETCH);
+        let stretches = columns.start / STRETCH..columns.end.div_ceil(STRETCH).min(inputs);
+        for Tile { block, sink, .. } in tiles {
+            sums.clear();
+            sums.resize(
+                columns.len().next_multiple_of(STRETCH) * vectors,
+                F32x16::ZERO,
+            );
+            for (sample, list) in self.samples.iter().zip(lists) {
+                let a = &sample.a[0][block * steps * vectors..][..steps * vectors];
+                self.isa.run(weights::FromLists {
+                    vectors,
+                    list,
+                    stretches: stretches.clone(),
+                    a,
+                    sums,
+                });
+                if self.matrix.bias && columns.contains(&self.inputs) {
+                    let sum = &mut sums[(self.inputs - columns.start) * vectors..][..vectors];
+                    self.isa.run(weights::FromBias { a, sum });
+                }
+            }
+            let sums = &sums[..columns.len() * vectors];
+            self.isa.run(sink::Deliver {
+                vectors,
+                sums,
+                sink,
+            });
+        }
+    }
+
+    /// From lists of a sparse static input.
     pub fn sparse(
         self,
         tiles: TileRow<'_>,

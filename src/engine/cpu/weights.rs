@@ -5,9 +5,11 @@
 //! to a [`Sink`] at once: to Adam, so that it is never stored, or to a buffer. No two tasks touch
 //! the same weight, and each sum runs over the batch in order: no reduction crosses threads.
 
+use std::ops::Range;
+
 use super::{
     dense::{Ahead, Columns, Start, product},
-    lists::Pairs,
+    lists::{Pairs, STRETCH, Sparse},
     simd::{BlockKernel, F32x16, Kernel, LANES, Simd},
     sink::Sink,
 };
@@ -66,6 +68,60 @@ impl BlockKernel for FromInput<'_> {
             }
         }
         self.sink.put::<S, L>(s, inputs, sum);
+    }
+}
+
+/// Gradients of one block from the steps of one sample of a sparse sequence, added to `sums`.
+pub(super) struct FromLists<'a> {
+    pub vectors: usize,
+    /// The sample's entries, a row for each step, sorted.
+    pub list: &'a Sparse,
+    /// Stretches of inputs.
+    pub stretches: Range<usize>,
+    /// The block's adjoints, `[T][vectors]`.
+    pub a: &'a [F32x16],
+    /// `[stretch][STRETCH][vectors]`, from the first stretch on.
+    pub sums: &'a mut [F32x16],
+}
+
+impl BlockKernel for FromLists<'_> {
+    type Out = ();
+
+    fn vectors(&self) -> usize {
+        self.vectors
+    }
+
+    /// Per entry: one place, one value unless all are 1; `L` vectors of `a` and `L` sums in L1 are loaded, and
+    /// the sums stored. No branch depends on the data.
+    #[inline(always)]
+    fn run_block<S: Simd, const L: usize>(self, s: S) {
+        let (sums, _) = self.sums.as_chunks_mut::<L>();
+        let (sums, _) = sums.as_chunks_mut::<STRETCH>();
+        let (a, _) = self.a.as_chunks::<L>();
+        for (stretch, sums) in self.stretches.zip(sums) {
+            let (places, values) = self.list.by_stretch(stretch);
+            if values.is_empty() {
+                for &place in places {
+                    let (a, sum) = (
+                        &a[place as usize / STRETCH],
+                        &mut sums[place as usize % STRETCH],
+                    );
+                    for l in 0..L {
+                        s.store(s.add(s.load(&sum[l]), s.load(&a[l])), &mut sum[l]);
+                    }
+                }
+            }
+            for (&place, &x) in places.iter().zip(values) {
+                let (a, sum) = (
+                    &a[place as usize / STRETCH],
+                    &mut sums[place as usize % STRETCH],
+                );
+                let x = s.splat(x);
+                for l in 0..L {
+                    s.store(s.fma(x, s.load(&a[l]), s.load(&sum[l])), &mut sum[l]);
+                }
+            }
+        }
     }
 }
 
