@@ -347,9 +347,10 @@ impl Device {
             #[cfg(feature = "cuda")]
             Device::Auto if network.layers().iter().any(|l| !cuda::runs(l.neuron())) => {
                 let engine = CpuEngine::new(network, objective, optimizer)?;
-                let note = "the CUDA engine supports Leaky, Synaptic, Lapicque and LeakyIntegrator \
+                let note =
+                    "the CUDA engine supports Leaky, Synaptic, Lapicque and LeakyIntegrator \
                             neurons only"
-                    .into();
+                        .into();
                 Ok(Box::new(engine.with_note(note)))
             }
             #[cfg(feature = "cuda")]
