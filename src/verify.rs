@@ -33,6 +33,7 @@
 mod compare;
 mod compute;
 mod fixture;
+mod kinds;
 mod metadata;
 mod report;
 mod rounding;

@@ -4,8 +4,8 @@ use std::thread;
 
 use ndarray::Array2;
 use spikegrad::{
-    Adam, CpuEngine, Dynamics, Engine, Input, Leaky, Loss, Network, Record, ReferenceEngine,
-    Surrogate, Synaptic, neuron::Neurons,
+    AdLif, Adam, Adaptive, Alpha, CpuEngine, Dynamics, Encoder, Engine, Input, Leaky, Loss,
+    Network, Record, ReferenceEngine, Surrogate, Synaptic, neuron::Neurons,
 };
 
 /// The library is compiled with this test, at the level of its profile: 0 in a debug build, more in the
@@ -31,7 +31,7 @@ fn a_slow_build_says_so() {
 /// optimized, each vector of a kernel has a place of its own on it.
 #[test]
 fn half_a_megabyte_of_stack_is_enough() {
-    let neurons: [fn() -> Neurons; 5] = [
+    let neurons: [fn() -> Neurons; 9] = [
         || Leaky::new(0.9).into(),
         || Leaky::spikingjelly(2.0).into(),
         || {
@@ -41,6 +41,10 @@ fn half_a_megabyte_of_stack_is_enough() {
                 .into()
         },
         || Synaptic::new(0.8, 0.9).into(),
+        || Encoder::new(0.9).into(),
+        || Alpha::new(0.9, 0.8).into(),
+        || Adaptive::bellec(0.9, 0.9).learn_beta(true).into(),
+        || AdLif::sparch().into(),
         || Leaky::new(0.9).surrogate(Surrogate::Triangular).into(),
     ];
     for isa in CpuEngine::instruction_sets() {

@@ -256,6 +256,22 @@ fn wrong_files_are_clear_errors() {
             "metadata syn_alpha is unknown",
         ),
         (
+            good.clone().meta("layers", "[{}]"),
+            "metadata layers is a list of 1; expected 2, one for each layer",
+        ),
+        (
+            good.clone().meta("layers", "[{\"beta\": 0.5}, {}]"),
+            "metadata layers is [{\"beta\":0.5},{}]; expected a list of objects of strings",
+        ),
+        (
+            good.clone().meta("layers", "[{\"neuron\": \"lsnn\"}, {}]"),
+            "metadata layers, 1.detach_reset is nothing; expected an entry of that name",
+        ),
+        (
+            good.clone().meta("layers", "[{\"neuron\": \"cell\"}, {}]"),
+            "metadata layers, 1.neuron is cell; expected one of the neurons known to this program: leaky",
+        ),
+        (
             synaptic.clone().meta("gain", "[0.5]"),
             "metadata gain is a list of 1; expected 2",
         ),

@@ -153,6 +153,8 @@ fn py_constant<'py>(py: Python<'py>, value: &PerNeuron) -> PyResult<Bound<'py, P
     match value {
         PerNeuron::Shared(value) => Ok(value.into_pyobject(py)?.into_any()),
         PerNeuron::Each(values) => Ok(PyTuple::new(py, values)?.into_any()),
+        // A network's constants are drawn.
+        PerNeuron::Drawn(draw) => Ok(draw.to_string().into_pyobject(py)?.into_any()),
     }
 }
 

@@ -347,7 +347,10 @@ impl Device {
             #[cfg(feature = "cuda")]
             Device::Auto if network.layers().iter().any(|layer| !cuda::runs(layer)) => {
                 let engine = CpuEngine::new(network, objective, optimizer)?;
-                let note = "the CUDA engine supports Leaky and Synaptic neurons only".into();
+                let note =
+                    "the CUDA engine supports Leaky, Synaptic, Lapicque and LeakyIntegrator \
+                            neurons only"
+                        .into();
                 Ok(Box::new(engine.with_note(note)))
             }
             #[cfg(feature = "cuda")]

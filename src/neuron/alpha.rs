@@ -52,8 +52,9 @@ use crate::{Error, Result, Surrogate};
 
 /// Description of a layer of alpha neurons.
 ///
-/// The defaults are snnTorch's: threshold 1, reset to zero, arctan surrogate. `α` must be above `β`; if
-/// both are trained and meet, the gain `τ` is infinite, and training ends with an error.
+/// The defaults are snnTorch's: threshold 1, reset to zero, arctan surrogate. `α` must be above `β` at the
+/// start. Nothing keeps them apart if they are trained: the gain `τ` grows as they come close, and an
+/// infinite one ends training with an error.
 ///
 /// ```
 /// use spikegrad::{Alpha, Network};

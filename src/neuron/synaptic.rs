@@ -38,8 +38,6 @@ use super::{
     Adjoint, Arithmetic, Constant, Dynamics, Neuron, Neurons, Num, PerNeuron, Reset, Spike,
     UNCOMMON, Visit, leaky,
 };
-#[cfg(feature = "safetensors")]
-use super::{encoder, lapicque};
 use crate::{Result, Surrogate};
 
 /// Description of a layer of current-based leaky integrate-and-fire neurons.
@@ -214,16 +212,6 @@ impl Neurons {
             surrogate: rule.membrane.surrogate,
             old_current: rule.old_current,
         })
-    }
-
-    /// How the membrane fires and resets, where these are neurons of this crate.
-    #[cfg(feature = "safetensors")]
-    pub(crate) fn membrane(&self) -> Option<leaky::Rule> {
-        let leaky = self.equations::<leaky::Rule>().copied();
-        leaky
-            .or_else(|| Some(self.equations::<Rule>()?.membrane))
-            .or_else(|| Some(self.equations::<lapicque::Rule>()?.membrane))
-            .or_else(|| Some(self.equations::<encoder::Rule>()?.membrane))
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array1, ArrayD, Zip};
 
-use super::{Fixture, fixture::Source};
+use super::{Fixture, fixture::Source, kinds};
 use crate::{
     Dynamics, Engine, Input, Layer, Network, Objective, Optimizer, Record, Recording,
     ReferenceEngine, Reset,
@@ -146,7 +146,7 @@ pub(super) fn largest<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
 /// Whether a membrane that a spike read comes within rounding of its threshold.
 fn comes_near(network: &Network<f64>, recording: &Recording<f64>) -> bool {
     network.layers().iter().enumerate().any(|(k, layer)| {
-        let subtracts = layer.neuron().membrane().is_some_and(|membrane| {
+        let subtracts = kinds::membrane(layer.neuron()).is_some_and(|membrane| {
             membrane.dynamics == Dynamics::IntegrateFireReset && membrane.reset == Reset::Subtract
         });
         recording.layer(k).is_some_and(|trace| {

@@ -4,7 +4,7 @@
 
 use std::fmt::Debug;
 
-use super::Fixture;
+use super::{Fixture, kinds};
 use crate::{Float, Layer, Network, Objective, Optimizer, PerNeuron, Reset, neuron::Neurons};
 
 /// The network in double precision. A decay or threshold that is not learnt is what the program wrote,
@@ -100,7 +100,8 @@ impl Differences {
         if own.name() != other.name() {
             return; // their settings and constants are not the same ones
         }
-        let resets = |neuron: &Neurons| neuron.membrane().is_none_or(|m| m.reset != Reset::None);
+        let resets =
+            |neuron: &Neurons| kinds::membrane(neuron).is_none_or(|m| m.reset != Reset::None);
         for ((setting, ours), (_, theirs)) in own.settings().iter().zip(other.settings()) {
             if *setting != "detach_reset" || resets(own) || resets(other) {
                 self.compare(&name(setting), ours, &theirs);

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use ndarray::{Array2, Array3, s};
 use spikegrad::{
-    Dynamics, Input, Leaky, Loss, Network, Objective, PerNeuron, Reset, Surrogate, Surrogate::*,
-    Synaptic, neuron::Neurons,
+    AdLif, Adaptive, Alpha, Draw, Dynamics, Encoder, Input, Lapicque, Leaky, LeakyIntegrator, Loss,
+    Lsnn, Network, Objective, PerNeuron, Reset, Surrogate, Surrogate::*, Synaptic, neuron::Neurons,
 };
 
 /// An input with a storage of its own.
@@ -290,6 +290,113 @@ fn both_kinds(current_first: bool) -> Case {
     )
 }
 
+/// A case of a neuron in two layers, the first wide, on a loss of spikes. All constants are learnt, those
+/// of the first layer by neuron where the neuron has them so.
+fn spiking<N: Into<Neurons>>(neuron: impl Fn(usize) -> N) -> Case {
+    let network = network(&[15, 70, 33], |k| {
+        learning(neuron(if k == 0 { 70 } else { 33 }))
+    });
+    with(
+        Loss::CrossEntropyCount,
+        0.001,
+        network,
+        sequence(11, 3, 15, 0.5, true),
+    )
+}
+
+/// All constants learnt.
+fn learning(neuron: impl Into<Neurons>) -> Neurons {
+    let neuron = neuron.into();
+    let names = neuron.constants().iter();
+    names.fold(neuron.clone(), |neuron, constant| {
+        neuron.learn(constant.name, true)
+    })
+}
+
+/// A case of a read-out without spikes, behind an encoder and a current-based layer.
+fn read_out(old: bool, loss: Loss) -> Case {
+    let neuron = |k: usize| match k {
+        0 => learning(
+            Encoder::new(0.7)
+                .gain(each(40, 3.0))
+                .bias(each(40, 0.1))
+                .threshold(0.5),
+        ),
+        1 => Synaptic::spytorch(0.6, 0.8).threshold(0.5).into(),
+        _ => learning(
+            LeakyIntegrator::new(each(20, 0.4))
+                .alpha(0.6)
+                .gain(0.5)
+                .old_current(old),
+        ),
+    };
+    let network = network(&[15, 40, 70, 20], neuron);
+    with(loss, 0.001, network, constant(3, 15, 12, 0.6))
+}
+
+fn encoder(dynamics: Dynamics, reset: Reset) -> Case {
+    let neuron = |n| {
+        let encoder = Encoder::new(each(n, 0.4))
+            .gain(each(n, 0.8))
+            .bias(each(n, -0.1));
+        encoder
+            .threshold(each(n, 0.4))
+            .dynamics(dynamics)
+            .reset(reset)
+    };
+    spiking(|n| {
+        neuron(n)
+            .detach_reset(false)
+            .normalized(false)
+            .surrogate(Sigmoid { slope: 5.0 })
+    })
+}
+
+fn lapicque(reset: Reset) -> Case {
+    spiking(|n| {
+        Lapicque::circuit(4.0, 1.5, 1.0)
+            .reset(reset)
+            .threshold(each(n, 0.4))
+    })
+}
+
+fn alpha(reset: Reset) -> Case {
+    spiking(|n| {
+        Alpha::new(each(n, 0.55), 0.4)
+            .reset(reset)
+            .threshold(each(n, 0.5))
+    })
+}
+
+fn adaptive(old: bool, detach: bool) -> Case {
+    let neuron = |n| match old {
+        true => Adaptive::bellec(each(n, 0.4), each(n, 0.5)),
+        false => Adaptive::yin(each(n, 0.4), each(n, 0.5)),
+    };
+    spiking(|n| {
+        let neuron = neuron(n).adaptation(0.5).threshold(each(n, 0.15));
+        neuron.detach_reset(detach).detach_adaptation(detach)
+    })
+}
+
+fn lsnn(detach: bool) -> Case {
+    spiking(|n| {
+        let neuron = Lsnn::new(each(n, 0.3), 0.6, each(n, 0.5)).adaptation(0.2);
+        neuron
+            .threshold(each(n, 0.2))
+            .detach_reset(detach)
+            .surrogate(FastSigmoid { slope: 5.0 })
+    })
+}
+
+fn adlif() -> Case {
+    let a = Draw::Uniform {
+        low: -0.2,
+        high: 0.2,
+    };
+    spiking(|_| AdLif::sparch().a(a).b(0.1).threshold(0.1))
+}
+
 /// Modules of this name, each with a case and its tests, and a list of them.
 macro_rules! cases {
     ($($name:ident: $case:expr;)*) => {
@@ -403,6 +510,20 @@ cases! {
         off_target: -0.25,
     });
     loss_of_ones_own: lossy(own_loss());
+    read_out_of_the_new_current: read_out(false, Loss::CrossEntropyMaxMembrane);
+    read_out_of_the_old_current: read_out(true, Loss::CrossEntropyMembrane);
+    encoder_zero: encoder(Dynamics::FireThenIntegrate, Reset::Zero);
+    encoder_subtract: encoder(Dynamics::IntegrateThenFire, Reset::Subtract);
+    lapicque_subtract: lapicque(Reset::Subtract);
+    lapicque_zero: lapicque(Reset::Zero);
+    alpha_zero: alpha(Reset::Zero);
+    alpha_subtract: alpha(Reset::Subtract);
+    adaptive_bellec: adaptive(true, false);
+    adaptive_yin: adaptive(false, false);
+    adaptive_yin_detached: adaptive(false, true);
+    lsnn_attached: lsnn(false);
+    lsnn_detached: lsnn(true);
+    adlif_sparch: adlif();
     both_kinds_of_neurons: both_kinds(false);
     both_kinds_of_neurons_a_current_first: both_kinds(true);
     loss_of_ones_own_few_outputs: with(

@@ -8,8 +8,8 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::{
-    Error, Gradients, Network, Result,
-    neuron::{Constant, Neurons, leaky, synaptic},
+    Error, Gradients, Network, Result, Surrogate,
+    neuron::{Constant, Dynamics, Neurons, Reset, integrator, lapicque, leaky, synaptic},
     synapses::Synapses,
     tensors::{self, LayerTensors},
 };
@@ -30,11 +30,43 @@ impl Kind {
         if let Some(&rule) = neurons.equations::<leaky::Rule>() {
             return Some((Kind::Leaky, rule));
         }
-        let rule = neurons.equations::<synaptic::Rule>()?;
-        let old_current = rule.old_current;
+        if let Some(rule) = neurons.equations::<synaptic::Rule>() {
+            let old_current = rule.old_current;
+            return Some((Kind::Synaptic { old_current }, rule.membrane));
+        }
+        // A current-based neuron whose threshold nothing reaches, without a reset: its surrogate is 0.
+        if let Some(rule) = neurons.equations::<integrator::Rule>() {
+            let old_current = rule.old_current;
+            return Some((Kind::Synaptic { old_current }, SILENT));
+        }
+        // A current-based neuron whose current ends with its step.
+        let rule = neurons.equations::<lapicque::Rule>()?;
+        let old_current = false;
         Some((Kind::Synaptic { old_current }, rule.membrane))
     }
+
+    /// Constants of the kernel that these neurons do not have, and their values: before their own, and
+    /// after them.
+    fn added(neurons: &Neurons) -> [Option<(Constant, f32)>; 2] {
+        match () {
+            () if neurons.equations::<integrator::Rule>().is_some() => {
+                [None, Some((Constant::THRESHOLD, f32::MAX))]
+            }
+            () if neurons.equations::<lapicque::Rule>().is_some() => {
+                [Some((Constant::SYNAPSE, 0.0)), None]
+            }
+            () => [None, None],
+        }
+    }
 }
+
+/// How a membrane that never fires is told to.
+const SILENT: leaky::Rule = leaky::Rule {
+    dynamics: Dynamics::IntegrateThenFire,
+    reset: Reset::None,
+    detach_reset: true,
+    surrogate: Surrogate::Arctan { alpha: 2.0 },
+};
 
 /// A constant of a layer's neurons: whether it is trained, and where its values lie in the row.
 #[derive(Debug)]
@@ -42,6 +74,8 @@ pub struct Held {
     pub constant: Constant,
     pub learnt: bool,
     pub values: Range<usize>,
+    /// The value of a constant that the kernel has and the neurons do not.
+    fixed: Option<f32>,
 }
 
 /// One layer's sizes and rule, and where its tensors lie in the row.
@@ -118,13 +152,7 @@ impl Layout {
                 neurons: layer.neurons(),
                 weight: next(&mut at, layer.weight.len()),
                 bias: next(&mut at, layer.bias.len()),
-                constants: (neuron.each())
-                    .map(|(constant, _, learnt)| Held {
-                        constant,
-                        learnt,
-                        values: 0..0,
-                    })
-                    .collect(),
+                constants: held(neuron),
                 kind,
                 rule,
             })
@@ -133,9 +161,14 @@ impl Layout {
         let (free, mut trained) = (at, at);
         for learnt in [true, false] {
             for (place, layer) in layers.iter_mut().zip(network.layers()) {
-                for (held, values) in place.constants.iter_mut().zip(&layer.constants) {
+                let mut values = layer.constants.iter();
+                for held in &mut place.constants {
+                    let len = match held.fixed {
+                        Some(_) => 1,
+                        None => values.next().map_or(0, Array1::len),
+                    };
                     if held.learnt == learnt {
-                        held.values = next(&mut at, values.len());
+                        held.values = next(&mut at, len);
                     }
                 }
             }
@@ -155,8 +188,12 @@ impl Layout {
         for (place, layer) in self.layers.iter().zip(network.layers()) {
             put(&mut row, &place.weight, layer.weight.iter());
             put(&mut row, &place.bias, layer.bias.iter());
-            for (held, values) in place.constants.iter().zip(&layer.constants) {
-                put(&mut row, &held.values, values.iter());
+            let mut values = layer.constants.iter();
+            for held in &place.constants {
+                match &held.fixed {
+                    Some(value) => put(&mut row, &held.values, [value].into_iter()),
+                    None => put(&mut row, &held.values, values.next().into_iter().flatten()),
+                }
             }
         }
         row
@@ -229,6 +266,25 @@ impl Layout {
             layers: layers.collect(),
         }
     }
+}
+
+/// The kernel's constants for neurons, in its order.
+fn held(neurons: &Neurons) -> Vec<Held> {
+    let [before, after] = Kind::added(neurons).map(|added| {
+        added.map(|(constant, value)| Held {
+            constant,
+            learnt: false,
+            values: 0..0,
+            fixed: Some(value),
+        })
+    });
+    let own = neurons.each().map(|(constant, _, learnt)| Held {
+        constant,
+        learnt,
+        values: 0..0,
+        fixed: None,
+    });
+    before.into_iter().chain(own).chain(after).collect()
 }
 
 fn put<'a>(row: &mut [f32], range: &Range<usize>, values: impl Iterator<Item = &'a f32>) {

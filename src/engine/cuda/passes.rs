@@ -234,6 +234,10 @@ impl Machine {
                 let values: Vec<f32> = number.iter().copied().collect();
                 gpu.upload(into, &values)?;
             }
+            // Neurons without a current of their own begin with none.
+            if start.is_some_and(|s| s.layers[k].len() == 1) && layer.kind != Kind::Leaky {
+                gpu.upload(&mut t.syn, &vec![0.0; cells])?;
+            }
             // Currents, and adjoints in their place.
             let rows = if k == 0 {
                 batch.sizes.rows()
