@@ -189,7 +189,7 @@ pub use engine::{CpuEngine, Device, Engine, ReferenceEngine};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use input::Input;
-pub use loss::{Adjoints, LayerAdjoint, Loss, Objective, Quantity};
+pub use loss::{Adjoints, LayerAdjoint, Loss, Objective, Quantity, RatePenalty};
 pub use metrics::{ReadOut, StepReport};
 pub use ndarray;
 pub use network::{Gradients, Init, Layer, Network, NetworkBuilder};

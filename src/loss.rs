@@ -34,16 +34,18 @@
 use std::any::Any;
 use std::{fmt, sync::Arc};
 
-use ndarray::Array3;
+use ndarray::{Array3, Axis, s};
 
 use crate::{Error, Float, ReadOut, Recording, Result, Targets};
 
 mod classes;
 mod first_spike;
+mod penalty;
 mod quantity;
 mod values;
 
 pub use first_spike::Inverse;
+pub use penalty::RatePenalty;
 pub use quantity::Quantity;
 
 /// The signature of a custom loss; see [`Loss::custom`].
@@ -81,7 +83,8 @@ pub enum Loss<F: Float = f32> {
     MseFirstSpike {
         /// Step of the correct class; 0 in snnTorch. Negative steps count from the end.
         on_target: i64,
-        /// Step of every other class; −1, the last step, in snnTorch.
+        /// Step of every other class. Give snnTorch 1.0 a positive one: for its default of −1, the last step
+        /// as it says, it takes 0.
         off_target: i64,
         /// A distance below it counts as 0; 0 in snnTorch.
         tolerance: u32,
@@ -164,9 +167,10 @@ impl<F: Float> fmt::Debug for Loss<F> {
     }
 }
 
-/// The training objective: a [`Loss`] and an L1 activity penalty on the spikes of hidden layers.
+/// The training objective: a [`Loss`], an L1 activity penalty on the spikes of hidden layers, and penalties on
+/// firing rates outside bounds.
 ///
-/// A [`Loss`] converts into an objective without a penalty.
+/// A [`Loss`] converts into an objective without penalties.
 #[derive(Debug, Clone)]
 pub struct Objective<F: Float = f32> {
     /// The loss on the output layer.
@@ -174,11 +178,17 @@ pub struct Objective<F: Float = f32> {
     /// `λ`: adds `λ Σ s` over all spikes of all hidden layers, snnTorch's `l1_rate_sparsity`
     /// applied to each. 0 disables the penalty.
     pub rate_l1: f64,
+    /// Penalties on firing rates outside bounds.
+    pub penalties: Vec<RatePenalty>,
 }
 
 impl<F: Float> From<Loss<F>> for Objective<F> {
     fn from(loss: Loss<F>) -> Self {
-        Objective { loss, rate_l1: 0.0 }
+        Objective {
+            loss,
+            rate_l1: 0.0,
+            penalties: Vec::new(),
+        }
     }
 }
 
@@ -292,6 +302,16 @@ impl<F: Float> Loss<F> {
                 values::Comparison::new(*quantity, targets).map(drop)
             }
             _ => targets.classes().map(drop),
+        }
+    }
+
+    /// Checks that it can read an output of `num_steps` steps.
+    pub(crate) fn check_steps(&self, num_steps: usize) -> Result<()> {
+        match *self {
+            Loss::CrossEntropyMeanMembrane { first, end } => {
+                classes::window(first, end, num_steps).map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -432,11 +452,17 @@ impl<F: Float> Loss<F> {
 }
 
 impl<F: Float> Objective<F> {
-    /// Computes value and adjoints of the loss plus the activity penalty.
+    /// Adds a penalty on firing rates outside bounds.
+    pub fn penalty(mut self, penalty: RatePenalty) -> Self {
+        self.penalties.push(penalty);
+        self
+    }
+
+    /// Computes value and adjoints of the loss plus the penalties.
     ///
     /// # Errors
-    /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] if `rate_l1` is negative or not finite,
-    /// or a hidden layer was not recorded.
+    /// As [`Loss::evaluate`]; [`Error::InvalidParameter`] if `rate_l1` is negative or not finite, a bound is
+    /// out of range, or a hidden layer was not recorded.
     pub fn evaluate<'a>(
         &self,
         recording: &Recording<F>,
@@ -444,14 +470,14 @@ impl<F: Float> Objective<F> {
     ) -> Result<(f64, Adjoints<F>)> {
         self.check()?;
         let (mut value, mut adjoints) = self.loss.evaluate(recording, targets)?;
-        if self.rate_l1 > 0.0 {
+        if self.rate_l1 > 0.0 || !self.penalties.is_empty() {
             let hidden = recording.num_layers() - 1;
             for (k, adjoint) in adjoints.layers.iter_mut().enumerate().take(hidden) {
                 let Some(trace) = recording.layer(k) else {
                     return Err(Error::parameter(
                         "record",
                         "missing hidden layers",
-                        "all layers, which rate_l1 requires",
+                        "all layers, which penalties on spikes require",
                     ));
                 };
                 let spk = adjoint
@@ -459,9 +485,27 @@ impl<F: Float> Objective<F> {
                     .get_or_insert_with(|| Array3::zeros(trace.spk.raw_dim()));
                 spk.mapv_inplace(|e| e + F::from_f64(self.rate_l1));
                 value += self.rate_l1 * trace.spk.iter().map(|s| s.as_f64()).sum::<f64>();
+                value += self.rates(&trace.spk, spk);
             }
         }
         Ok((value, adjoints))
+    }
+
+    /// The penalties on the rates of one layer; adds their adjoints to `e`.
+    fn rates(&self, spikes: &Array3<F>, e: &mut Array3<F>) -> f64 {
+        let (steps, batch, _) = spikes.dim();
+        let mut value = 0.0;
+        for b in 0..batch {
+            let counts = spikes.index_axis(Axis(1), b).sum_axis(Axis(0));
+            let counts: Vec<f64> = counts.iter().map(|count| count.as_f64()).collect();
+            for penalty in &self.penalties {
+                value += penalty.share(&counts, steps, batch, |n, adjoint| {
+                    let mut each = e.slice_mut(s![.., b, n]);
+                    each.mapv_inplace(|e| e + F::from_f64(adjoint));
+                });
+            }
+        }
+        value
     }
 
     /// The same objective in another precision, if the loss [supports it](Loss::cast).
@@ -470,6 +514,7 @@ impl<F: Float> Objective<F> {
         Some(Objective {
             loss: self.loss.cast()?,
             rate_l1: self.rate_l1,
+            penalties: self.penalties.clone(),
         })
     }
 
@@ -485,6 +530,7 @@ impl<F: Float> Objective<F> {
                 "a finite number of at least 0",
             ));
         }
+        self.penalties.iter().try_for_each(RatePenalty::check)?;
         self.loss.check()
     }
 }

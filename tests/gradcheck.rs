@@ -84,6 +84,7 @@ fn objectives() -> Vec<(&'static str, Objective<f64>)> {
             Objective {
                 loss: Loss::CrossEntropyMembrane,
                 rate_l1: 0.05,
+                penalties: Vec::new(),
             },
         ),
     ]
@@ -206,6 +207,7 @@ fn a_price_beside_a_loss_on_hidden_spikes() {
         let objective = Objective {
             loss: custom(),
             rate_l1: 0.5,
+            penalties: Vec::new(),
         };
         let report = gradcheck(&network, input, &[0, 2, 1], objective).unwrap();
         assert_passes(&format!("{dynamics:?}"), &report);

@@ -783,7 +783,13 @@ fn objectives_out_of_range() {
     }
     for rate_l1 in [-1e-9, f64::NAN, f64::INFINITY] {
         let loss = Loss::CrossEntropyMembrane;
-        bad.push((Objective { loss, rate_l1 }, "rate_l1"));
+        bad.push((
+            Objective {
+                rate_l1,
+                ..loss.into()
+            },
+            "rate_l1",
+        ));
     }
     for (objective, setting) in bad {
         let refused = [
@@ -959,6 +965,7 @@ fn batches_in_parts_are_checked() {
         let objective = Objective {
             loss: Loss::CrossEntropyMembrane,
             rate_l1,
+            penalties: Vec::new(),
         };
         let mut engine = CpuEngine::new(network, objective, Adam::new(1e-3)).unwrap();
         let trainer = Trainer {

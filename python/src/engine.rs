@@ -213,6 +213,7 @@ impl Engine {
                 let objective = Objective {
                     loss: config::loss::<f32>(&loss, &function)?,
                     rate_l1,
+                    penalties: Vec::new(),
                 };
                 own_read_out = objective.loss.read_out();
                 let optimizer = config::optimizer::<f32>(&optimizer)?;
@@ -229,6 +230,7 @@ impl Engine {
                 let objective = Objective {
                     loss: config::loss::<f64>(&loss, &function)?,
                     rate_l1,
+                    penalties: Vec::new(),
                 };
                 own_read_out = objective.loss.read_out();
                 let optimizer = config::optimizer::<f64>(&optimizer)?;

@@ -42,7 +42,10 @@ pub fn gradcheck<'py>(
         Python::attach(|py| py.check_signals()).map_err(keep)?;
         loss.evaluate(recording, targets)
     });
-    let objective = spikegrad::Objective { loss, rate_l1 };
+    let objective = spikegrad::Objective {
+        rate_l1,
+        ..loss.into()
+    };
     let (view, targets) = (input.view(), targets.view());
     let report = detached(py, || {
         spikegrad::gradcheck::gradcheck(&network.0, view, targets, objective)

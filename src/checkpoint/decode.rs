@@ -234,6 +234,10 @@ fn objective(fields: &mut Fields) -> Result<Option<Objective>, Unfit> {
     let objective = Objective {
         loss,
         rate_l1: fields.parse("objective.rate_l1", "a number")?,
+        penalties: match fields.0.contains_key(text::PENALTIES) {
+            true => fields.get(text::PENALTIES, "penalties on rates", text::parse_penalties)?,
+            false => Vec::new(),
+        },
     };
     objective.check().map_err(out_of_range)?;
     Ok(Some(objective))

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::{Checkpoint, optimizer};
 use crate::{
-    Loss, Objective, Trainer,
+    Loss, Objective, RatePenalty, Trainer,
     loss::{Inverse, Quantity},
     weights::describe::{describe, number},
 };
@@ -39,9 +39,20 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
     };
     let objective = checkpoint.objective.as_ref();
     match objective.and_then(|objective| Some((loss_text(&objective.loss)?, objective))) {
-        Some((loss, Objective { loss: _, rate_l1 })) => {
+        Some((
+            loss,
+            Objective {
+                loss: _,
+                rate_l1,
+                penalties,
+            },
+        )) => {
             put("objective.loss".into(), loss);
             put("objective.rate_l1".into(), number(*rate_l1));
+            if !penalties.is_empty() {
+                let penalties: Vec<String> = penalties.iter().map(penalty_text).collect();
+                put(PENALTIES.into(), penalties.join(", "));
+            }
         }
         None => put("objective.loss".into(), CUSTOM.into()),
     }
@@ -65,6 +76,45 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
         put(format!("{SETTING}{name}"), value.clone());
     }
     map
+}
+
+/// The penalties on rates, in files only if there are some.
+pub(super) const PENALTIES: &str = "objective.penalties";
+
+fn penalty_text(penalty: &RatePenalty) -> String {
+    let RatePenalty {
+        lower,
+        upper,
+        strength,
+        per_neuron,
+        squared,
+    } = penalty;
+    let per = if *per_neuron { "neuron" } else { "layer" };
+    let power = if *squared { 2 } else { 1 };
+    format!("{per} {power} {lower:?} {upper:?} {strength:?}")
+}
+
+/// Penalties on rates.
+pub(super) fn parse_penalties(text: &str) -> Option<Vec<RatePenalty>> {
+    let penalty = |text: &str| {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [per, power, lower, upper, strength] = words[..] else {
+            return None;
+        };
+        let (lower, upper) = (lower.parse().ok()?, upper.parse().ok()?);
+        let penalty = match per {
+            "neuron" => RatePenalty::per_neuron(lower, upper),
+            "layer" => RatePenalty::per_layer(lower, upper),
+            _ => return None,
+        };
+        let penalty = penalty.strength(strength.parse().ok()?);
+        match power {
+            "1" => Some(penalty.l1()),
+            "2" => Some(penalty),
+            _ => None,
+        }
+    };
+    text.split(", ").map(penalty).collect()
 }
 
 /// `None` for a custom loss.

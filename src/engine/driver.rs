@@ -68,6 +68,7 @@ pub(crate) trait Backend<F: Float>: Send {
     fn check(&self, samples: Samples<'_, F>, objective: &Objective<F>) -> Result<()> {
         self.check_input(samples.input)?;
         objective.loss.check_kind(samples.targets)?;
+        objective.loss.check_steps(samples.input.num_steps())?;
         samples.check_targets(self.structure())
     }
 

@@ -98,3 +98,117 @@ fn adjoints<F: Float>(
     }
     Adjoints::output(recording.num_layers(), Some(e), None)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, array};
+
+    use super::*;
+    use crate::{Loss, Trace};
+
+    const MSE: f64 = 0.1666666666666667;
+    const MSE_BACK: [[f64; 3]; 2] = [
+        [
+            0.026666666666666665,
+            -0.013333333333333332,
+            0.05333333333333333,
+        ],
+        [-0.026666666666666665, 0.0, 0.0],
+    ];
+    const TOLERANT: f64 = 0.06;
+    const TOLERANT_BACK: [[f64; 3]; 2] = [[0.0, 0.0, 0.04], [0.0; 3]];
+
+    /// Five steps, two samples, three classes; the last class of sample 1 never fires.
+    fn recording() -> Recording<f64> {
+        let spk = array![
+            [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]],
+            [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]],
+            [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]],
+            [[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]],
+            [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
+        ];
+        let mem = Array3::zeros(spk.raw_dim());
+        Recording::new(Vec::new(), Trace::new(spk, mem))
+    }
+
+    /// Values and adjoints that snnTorch 1.0 computes for targets `[1, 0]` in float64, for each neuron's step.
+    #[test]
+    fn losses_are_snntorchs() {
+        let ce = Loss::CrossEntropyFirstSpike;
+        let mse = |on_target, off_target, tolerance| Loss::MseFirstSpike {
+            on_target,
+            off_target,
+            tolerance,
+        };
+        let cases = [
+            (
+                ce(Inverse::Negate),
+                0.8235753653331326,
+                [
+                    [
+                        0.04501528658519022,
+                        -0.37763576447260117,
+                        0.3326204778874109,
+                    ],
+                    [
+                        -0.1065069789192008,
+                        0.05325348945960037,
+                        0.05325348945960037,
+                    ],
+                ],
+            ),
+            (
+                ce(Inverse::Reciprocal),
+                1.1315592048305287,
+                [
+                    [
+                        0.013454658442799474,
+                        -0.08923669808085835,
+                        0.23585486633823816,
+                    ],
+                    [
+                        -0.03535608150154341,
+                        0.006364094670277817,
+                        0.006364094670277817,
+                    ],
+                ],
+            ),
+            (mse(0, 4, 0), MSE, MSE_BACK),
+            (mse(0, -1, 0), MSE, MSE_BACK),
+            (mse(1, 3, 2), TOLERANT, TOLERANT_BACK),
+        ];
+        let recording = recording();
+        let first = recording.first_spikes();
+        assert_eq!(first, array![[2, 1, 0], [2, 4, 4]]);
+        for (loss, value, back) in cases {
+            let (found, adjoints) = loss.evaluate(&recording, &[1, 0]).expect("valid");
+            assert!((found - value).abs() < 1e-12, "{loss:?} {found}");
+            let spk = adjoints.layers[0].spk.as_ref().expect("of spikes");
+            for ((t, b, c), found) in spk.indexed_iter() {
+                let expected = if first[[b, c]] == t { back[b][c] } else { 0.0 };
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{loss:?} {t} {b} {c} {found}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn steps_beyond_the_end_are_refused() {
+        for (on_target, off_target) in [(5, -1), (0, -6)] {
+            let loss = Loss::MseFirstSpike {
+                on_target,
+                off_target,
+                tolerance: 0,
+            };
+            let error = loss
+                .evaluate(&recording(), &[1, 0])
+                .expect_err("a step too far");
+            assert!(
+                error.to_string().contains("expected a step below 5"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -240,6 +240,7 @@ impl Fixture {
         Objective {
             loss: loss.unwrap_or(Loss::CrossEntropyMembrane),
             rate_l1: self.rate_l1.unwrap_or(0.0),
+            penalties: Vec::new(),
         }
     }
 

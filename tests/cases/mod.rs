@@ -141,6 +141,7 @@ impl Case {
         Objective {
             loss,
             rate_l1: self.objective.rate_l1,
+            penalties: self.objective.penalties.clone(),
         }
     }
 
@@ -189,7 +190,10 @@ fn with(loss: Loss, rate_l1: f64, network: Network, data: Data) -> Case {
         label: String::new(),
         network,
         data,
-        objective: Objective { loss, rate_l1 },
+        objective: Objective {
+            rate_l1,
+            ..loss.into()
+        },
     }
 }
 

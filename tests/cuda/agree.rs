@@ -221,6 +221,7 @@ fn training_has_the_bits_of_the_cpu() {
         let objective = Objective {
             loss: loss.clone(),
             rate_l1: if k % 3 == 0 { 1e-4 } else { 0.0 },
+            penalties: Vec::new(),
         };
         let what = format!("{rule}, {loss:?}, {classes} classes");
         let mut cpu = Device::Cpu
@@ -422,7 +423,15 @@ fn losses_of_ones_own_agree_with_the_reference() {
                     "{rule}, {widths:?}, {name}, membranes {membranes}, spikes {spikes}, {rate_l1}"
                 );
                 let loss = reads_hidden_layers(membranes, spikes);
-                let gradient = same_gradients(&what, &network, &Objective { loss, rate_l1 }, input);
+                let gradient = same_gradients(
+                    &what,
+                    &network,
+                    &Objective {
+                        rate_l1,
+                        ..loss.into()
+                    },
+                    input,
+                );
                 assert!(!seen.contains(&gradient), "{what}: a term was lost");
                 seen.push(gradient);
             }
@@ -500,6 +509,7 @@ fn a_thousand_samples_agree_with_the_cpu() {
     let loss = || Objective {
         loss: Loss::CrossEntropyMembrane,
         rate_l1: 1e-2,
+        penalties: Vec::new(),
     };
     let mut cpu = Device::Cpu
         .engine(network.clone(), loss(), Adam::new(1e-3))

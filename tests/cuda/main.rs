@@ -83,6 +83,7 @@ fn objective() -> Objective {
     Objective {
         loss: Loss::CrossEntropyMembrane,
         rate_l1: 1e-3,
+        penalties: Vec::new(),
     }
 }
 

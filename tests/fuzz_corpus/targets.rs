@@ -460,7 +460,10 @@ fn objective(from: &mut Bytes<'_>) -> Objective {
         },
     };
     let rate_l1 = if from.below(4) == 0 { b } else { 0.0 };
-    Objective { loss, rate_l1 }
+    Objective {
+        rate_l1,
+        ..loss.into()
+    }
 }
 
 /// Takes numbers off the front; zeros once there is nothing left.

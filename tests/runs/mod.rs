@@ -59,6 +59,7 @@ pub fn engine() -> Box<dyn Engine> {
     let objective = Objective {
         loss: Loss::CrossEntropyMembrane,
         rate_l1: 1e-3,
+        penalties: Vec::new(),
     };
     let adam = Adam::new(0.01).betas(0.85, 0.99).eps(1e-7);
     Device::Cpu

@@ -12,7 +12,7 @@ use super::{
     forward::{block_of, constants, load, state, zeros},
     layout::LayerState,
     planes::StridedView,
-    simd::{F32x16, Kernel, LANES, Simd, flatten},
+    simd::{F32x16, Kernel, Simd, flatten},
     vectors::Vectors,
 };
 use crate::neuron::{List, Neuron, Num, UNCOMMON};
@@ -44,8 +44,8 @@ pub(crate) struct Backward<'a> {
     /// `∂L/∂` recorded membrane by the loss, if there is any.
     pub g: Option<StridedView<'a>>,
     pub e: FromAbove<'a>,
-    /// The activity penalty, added to every `e`.
-    pub activity_penalty: f32,
+    /// What a spike of each neuron costs, a row that is added to every `e`; empty if nothing.
+    pub penalty: &'a [F32x16],
     /// Whether `out` gets `Σ_t a_t`, `[block][vectors]`, instead of `a_t`, `[block][T][vectors]`.
     pub summed: bool,
     pub out: &'a mut [F32x16],
@@ -176,17 +176,9 @@ impl Backward<'_> {
         at: usize,
     ) -> [[S::V; G]; N] {
         let mut e = [[s.splat(0.0); G]; N];
-        if self.activity_penalty != 0.0 {
-            // Only for real neurons: penalized padding would be trained and eventually fire.
-            for g in 0..G {
-                let first = (block * self.layer.vectors + at + g) * LANES;
-                let real = self.layer.neurons.saturating_sub(first).min(LANES);
-                let activity_penalty = s.keep(
-                    s.mask(((1_u32 << real) - 1) as u16),
-                    s.splat(self.activity_penalty),
-                );
-                e.iter_mut().for_each(|e| e[g] = activity_penalty);
-            }
+        if !self.penalty.is_empty() {
+            let penalty: [S::V; G] = load(s, &self.penalty[block * self.layer.vectors + at..]);
+            e = [penalty; N];
         }
         match self.e {
             FromAbove::Nothing => {}

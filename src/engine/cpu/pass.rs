@@ -9,7 +9,7 @@ use super::{
     loss::LossShare,
     pool::Pool,
     recurrent::{self, StepScratch},
-    simd::{F32x16, Isa, LANES, flatten},
+    simd::{F32x16, Isa, LANES, flatten, flatten_mut},
     source::Source,
 };
 use crate::{Adjoints, Objective, ReadOut, Recording, State, Trace};
@@ -106,11 +106,53 @@ impl AdjointSource<'_> {
         }
     }
 
-    /// The activity penalty per hidden spike.
-    pub fn activity_penalty(self) -> f64 {
+    /// What a sample's hidden layer of these spike words costs, `batch` samples in all. `row`, unless it is
+    /// empty, gets the derivative with respect to each spike of each neuron, 0 in the padding.
+    pub fn penalties(
+        self,
+        layer: &NeuronLayer,
+        words: &[u64],
+        batch: usize,
+        row: &mut [F32x16],
+    ) -> f64 {
+        let AdjointSource::Objective(objective) = self else {
+            return 0.0;
+        };
+        // Padding would be trained, and eventually fire.
+        let mut row = flatten_mut(row)
+            .iter_mut()
+            .take(layer.neurons)
+            .collect::<Vec<_>>();
+        row.iter_mut().for_each(|e| **e = objective.rate_l1 as f32);
+        let spikes: u32 = words.iter().map(|word| word.count_ones()).sum();
+        let mut value = objective.rate_l1 * f64::from(spikes);
+        if objective.penalties.is_empty() {
+            return value;
+        }
+        let (steps, width) = (words.len() / layer.blocks, layer.vectors * LANES);
+        let mut counts = vec![0.0; layer.neurons];
+        for (counts, words) in counts.chunks_mut(width).zip(words.chunks_exact(steps)) {
+            for (n, count) in counts.iter_mut().enumerate() {
+                *count = words.iter().filter(|word| **word >> n & 1 == 1).count() as f64;
+            }
+        }
+        for penalty in &objective.penalties {
+            value += penalty.share(&counts, steps, batch, |n, adjoint| {
+                if let Some(e) = row.get_mut(n) {
+                    **e += adjoint as f32;
+                }
+            });
+        }
+        value
+    }
+
+    /// Whether hidden spikes cost anything.
+    pub fn penalizes(self) -> bool {
         match self {
-            AdjointSource::Objective(objective) => objective.rate_l1,
-            _ => 0.0,
+            AdjointSource::Objective(objective) => {
+                objective.rate_l1 != 0.0 || !objective.penalties.is_empty()
+            }
+            _ => false,
         }
     }
 }
@@ -165,6 +207,8 @@ pub(super) struct SampleTrace {
     /// Classes by one and by the other.
     pub answers: (usize, usize),
     pub spikes: Vec<u64>,
+    /// What its hidden spikes cost.
+    pub penalty: f64,
     /// `Σ |a|` over all layers.
     pub size: f64,
     /// The largest magnitude in its rows of a dense sequence; infinite if there is a NaN.
@@ -304,4 +348,6 @@ pub(super) struct SampleScratch {
     /// `[block][T][vectors]` of the current layer.
     pub e: Vec<F32x16>,
     pub g: Vec<F32x16>,
+    /// What each spike of the current layer's neurons costs, a row; empty if nothing.
+    pub penalty: Vec<F32x16>,
 }

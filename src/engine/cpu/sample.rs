@@ -312,6 +312,18 @@ impl GroupPass<'_> {
             answer(mem, of_membranes, &mut sample.scores.1),
         );
         sample.share = LossShare::default();
+        sample.penalty = 0.0;
+        if pass.goal.penalizes() {
+            for (layer, words) in model
+                .layers
+                .iter()
+                .zip(&sample.words[..model.layers.len() - 1])
+            {
+                sample.penalty += pass
+                    .goal
+                    .penalties(layer, words, pass.source.batch, &mut []);
+            }
+        }
         if let AdjointSource::Objective(objective) = pass.goal {
             row.resize(output.shape().row(), F32x16::ZERO);
             sample.share = model.kit.isa.run(SampleLoss {
@@ -391,10 +403,6 @@ impl GroupPass<'_> {
                 }
             }
         }
-        let activity_penalty = match above {
-            Some(_) => pass.goal.activity_penalty() as f32,
-            None => 0.0,
-        };
         let mut by_step = Vec::new();
         for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
             let SampleScratch {
@@ -403,8 +411,15 @@ impl GroupPass<'_> {
                 mem,
                 e,
                 g,
+                penalty,
                 ..
             } = slot;
+            penalty.clear();
+            if above.is_some() && pass.goal.penalizes() {
+                penalty.resize(row, F32x16::ZERO);
+                pass.goal
+                    .penalties(layer, &sample.words[k], pass.source.batch, penalty);
+            }
             let b = pass.first + first + n;
             if let Some(adjoint) = spikes {
                 e.resize(steps * row, F32x16::ZERO);
@@ -449,7 +464,7 @@ impl GroupPass<'_> {
                 start: &sample.start[k],
                 g,
                 e,
-                activity_penalty,
+                penalty,
                 summed,
                 out,
                 passed: &mut [],

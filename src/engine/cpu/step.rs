@@ -102,7 +102,7 @@ impl Step<'_> {
             let max = max.max(work.pass(model, pass, &mut [])?);
             work.leave(model, pass, end.as_deref_mut());
             for (sample, &target) in work.samples[..count].iter().zip(&targets[first..]) {
-                report.add(sample, target, goal.activity_penalty());
+                report.add(sample, target);
                 size += sample.size;
             }
             if backward {
@@ -154,9 +154,8 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, sample: &SampleTrace, target: usize, activity_penalty: f64) {
-        let hidden: u64 = sample.spikes[..sample.spikes.len() - 1].iter().sum();
-        self.loss += sample.share.loss + activity_penalty * hidden as f64;
+    fn add(&mut self, sample: &SampleTrace, target: usize) {
+        self.loss += sample.share.loss + sample.penalty;
         self.correct.0 += usize::from(sample.answers.0 == target);
         self.correct.1 += usize::from(sample.answers.1 == target);
         for (sum, spikes) in self.spikes.iter_mut().zip(&sample.spikes) {

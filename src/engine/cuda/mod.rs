@@ -236,7 +236,7 @@ impl Backend<f32> for Cuda {
         mode: Mode<'_>,
         carry: Option<Carry<'_>>,
     ) -> Result<Option<StepReport>> {
-        let (Targets::Classes(targets), true) = (targets, passes::computes(&objective.loss)) else {
+        let (Targets::Classes(targets), true) = (targets, passes::computes(objective)) else {
             return Ok(None);
         };
         let _entered = self.machine.enter()?;
@@ -296,7 +296,7 @@ impl Backend<f32> for Cuda {
     /// Other losses are computed on the host: then there is nothing to send ahead.
     fn prefetch(&mut self, samples: Samples<'_>, objective: &Objective) -> Result<()> {
         let Samples { input, targets } = samples;
-        let (Targets::Classes(targets), true) = (targets, passes::computes(&objective.loss)) else {
+        let (Targets::Classes(targets), true) = (targets, passes::computes(objective)) else {
             return Ok(());
         };
         self.check(samples, objective)?;

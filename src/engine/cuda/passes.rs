@@ -33,7 +33,7 @@ use super::{
     layout::{AdjointInputs, Kind, LayerLayout, words},
     machine::{Machine, Traces},
 };
-use crate::{Error, Input, Loss, Result, State, Surrogate, neuron::Shape};
+use crate::{Error, Input, Loss, Objective, Result, State, Surrogate, neuron::Shape};
 
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
@@ -103,12 +103,13 @@ pub(super) fn given<T: cust::memory::DeviceCopy>(there: bool, buffer: &Buffer<T>
     if there { buffer.arg() } else { NULL }
 }
 
-/// Whether the kernels compute a loss; the host computes the others from a recording.
-pub fn computes(loss: &Loss) -> bool {
-    !matches!(
-        loss,
+/// Whether the kernels compute an objective; the host computes the others from a recording.
+pub fn computes(objective: &Objective) -> bool {
+    let on_host = matches!(
+        objective.loss,
         Loss::CrossEntropyLastMembrane | Loss::CrossEntropyMeanMembrane { .. }
-    ) && loss.is_fused()
+    );
+    objective.loss.is_fused() && !on_host && objective.penalties.is_empty()
 }
 
 impl Machine {
