@@ -1,6 +1,6 @@
 //! The constants of neurons: their names, ranges, and values in a layer.
 
-use std::{f64::consts::TAU, fmt};
+use std::fmt;
 
 use rand_chacha::rand_core::RngCore;
 
