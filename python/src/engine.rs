@@ -624,6 +624,7 @@ impl Engine {
             seed,
             accumulate,
             truncate,
+            ..spikegrad::Trainer::default()
         };
         let fitted = Run {
             shared: shared.clone(),
