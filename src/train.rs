@@ -47,13 +47,17 @@ use crate::{
 pub struct Trainer {
     /// Passes over the training set; 5 by default.
     pub epochs: usize,
-    /// Samples per batch; 128 by default. The last partial batch of an epoch is dropped (each
-    /// epoch is shuffled anew).
+    /// Samples per batch; 128 by default. The last batch of an epoch may have fewer: see
+    /// [`drop_last`](Self::drop_last).
     pub batch_size: usize,
     /// Time steps `T` of a constant input; 25 by default. Sequences have their own.
     pub num_steps: usize,
     /// Seed of the shuffles; 0 by default.
     pub seed: u64,
+    /// Whether the last batch of an epoch is left out if it has fewer samples than the others; true by
+    /// default (each epoch is shuffled anew). PyTorch's `DataLoader` keeps it by default. Its update counts
+    /// as any other, and its loss in the epoch's mean.
+    pub drop_last: bool,
     /// Parts in which each batch is computed, one after another; 1 by default. They are of one size, but for
     /// the last, so there can be fewer: 8 samples in 5 parts are 4 of 2. The gradients of the parts are
     /// [accumulated](Engine::accumulate), each weighted by its share of the samples, before the batch's one
@@ -84,6 +88,7 @@ impl Default for Trainer {
             batch_size: 128,
             num_steps: 25,
             seed: 0,
+            drop_last: true,
             accumulate: 1,
             truncate: None,
         }
@@ -339,12 +344,31 @@ impl Trainer {
             let expected = format!("at most {}, the samples of a batch", self.batch_size);
             return Err(Error::parameter("accumulate", self.accumulate, expected));
         }
-        if samples < self.batch_size {
-            let expected = format!("at least one batch of {}", self.batch_size);
+        let least = if self.drop_last { self.batch_size } else { 1 };
+        if samples < least {
+            let expected = format!("at least one batch of {least}");
             let what = "number of training samples";
             return Err(Error::parameter(what, samples, expected));
         }
         Ok(())
+    }
+
+    /// Number of batches in an epoch of so many samples.
+    ///
+    /// ```
+    /// use spikegrad::Trainer;
+    ///
+    /// let trainer = Trainer { batch_size: 100, ..Trainer::default() };
+    /// assert_eq!(trainer.batches_per_epoch(1080), 10);
+    /// let trainer = Trainer { drop_last: false, ..trainer };
+    /// assert_eq!(trainer.batches_per_epoch(1080), 11);
+    /// ```
+    pub fn batches_per_epoch(&self, samples: usize) -> usize {
+        let batch_size = self.batch_size.max(1);
+        match self.drop_last {
+            true => samples / batch_size,
+            false => samples.div_ceil(batch_size),
+        }
     }
 
     /// Checks that no setting is zero; `prefix` precedes the setting's name.
@@ -472,7 +496,7 @@ impl Trainer {
     ) -> Result<()> {
         let samples = train.len();
         self.check_for(samples)?;
-        history.check(samples / self.batch_size)?;
+        history.check(self.batches_per_epoch(samples))?;
         let from = history.position();
         if from.epoch + usize::from(from.batch > 0) > self.epochs {
             let begun = from.epoch + usize::from(from.batch > 0);
@@ -489,7 +513,11 @@ impl Trainer {
             validation.check(&network, "validation")?;
         }
         history.warnings = self.warnings(&network, train, validation);
-        let starts = self.starts(&network)?;
+        let starts = self.starts(&network, self.batch_size)?;
+        let starts_of_last = match samples % self.batch_size {
+            0 => Vec::new(),
+            left => self.starts(&network, left)?,
+        };
         drop(network);
         let (mut batch, mut next) = (OwnedSamples::default(), OwnedSamples::default());
         let earlier = history.batches.iter();
@@ -502,7 +530,9 @@ impl Trainer {
             let spent: Duration = earlier.iter().map(|record| record.step_time).sum();
 
             let order = Order::new(samples, self.batch_size)?;
-            let order = order.shuffled(self.seed, epoch as u64).drop_last(true)?;
+            let order = order
+                .shuffled(self.seed, epoch as u64)
+                .drop_last(self.drop_last)?;
             let count = order.left();
             let mut order = order.skip_to(first)?;
             draw(train, &mut order, epoch, self.num_steps, &mut next)?;
@@ -515,7 +545,11 @@ impl Trainer {
                     engine.prefetch(next.samples(self.num_steps))?;
                 }
                 let learning_rate = engine.learning_rate();
-                let report = self.train_on(engine, &batch, &starts, updates)?;
+                let starts = match batch.batch() == self.batch_size {
+                    true => &starts,
+                    false => &starts_of_last,
+                };
+                let report = self.train_on(engine, &batch, starts, updates)?;
                 let num_steps = batch.num_steps(self.num_steps);
                 updates += self.updates_per_batch(num_steps);
                 let record = BatchRecord {

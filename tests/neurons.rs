@@ -65,6 +65,11 @@ fn variants(n: usize, theta: f64, surrogate: Surrogate) -> Vec<(String, Neurons)
                     .surrogate(surrogate)
                     .normalized(normalized);
                 let label = format!("encoder {label} normalized {normalized}");
+                let plain = (dynamics, reset, detach);
+                if plain == (Dynamics::FireThenIntegrate, Reset::Zero, true) {
+                    let late = encoder.clone().late_reset(true);
+                    add(format!("{label} late reset"), late.into());
+                }
                 add(label, encoder.into());
             }
         }
@@ -322,6 +327,13 @@ fn the_sources_recurrences() {
         u = (beta * u + (1.0 - beta) * gain * (x + bias)) * (1.0 - s);
         (s > 0.0, u)
     });
+    let (mut u, mut s) = (0.0, 0.0);
+    follows("encoder of tutorial 5", encoder().late_reset(true), |x| {
+        let new = (beta * u + (1.0 - beta) * gain * (x + bias)) * (1.0 - s);
+        s = number(u > 1.0);
+        u = new;
+        (s > 0.0, u)
+    });
     let mut u = 0.0;
     let encoder = encoder()
         .dynamics(Dynamics::IntegrateThenFire)
@@ -435,6 +447,7 @@ fn kinds() -> Vec<Neurons> {
             .normalized(false)
             .learn_bias(true)
             .into(),
+        Encoder::new(0.9).late_reset(true).into(),
         Lapicque::new(0.9)
             .reset(Reset::Zero)
             .learn_decay(true)
@@ -579,6 +592,10 @@ fn what_is_out_of_range_is_refused_by_name() {
             "layer 1: gain is NaN; expected a finite number",
         ),
         (
+            Encoder::new(0.9).reset(Reset::None).late_reset(true).into(),
+            "layer 1: late_reset is true; expected false, or true with FireThenIntegrate",
+        ),
+        (
             LeakyIntegrator::new(uniform(0.5, 1.5)).into(),
             "layer 1: beta is uniform from 0.5 to 1.5; expected a decay from 0 to 1",
         ),
@@ -668,6 +685,6 @@ fn firing_first_costs_a_step() {
             network.min_steps()
         })
         .collect();
-    // The encoder and Bellec's neuron.
-    assert_eq!(steps, [2, 1, 1, 2, 1, 1, 1]);
+    // The encoders and Bellec's neuron.
+    assert_eq!(steps, [2, 2, 1, 1, 2, 1, 1, 1]);
 }

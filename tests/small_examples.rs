@@ -102,3 +102,128 @@ fn regression_follows_the_tutorials_signal() {
     let svg = fs::read_to_string(path).expect("a plot");
     assert!(svg.contains("output membrane (last:") && svg.contains("target (last: 0.748)"));
 }
+
+/// A few epochs of both recipes: what they write, and that they learn. A run that is cut in two ends with the
+/// bits of a whole one.
+#[test]
+#[cfg(all(feature = "mnist", feature = "plot", feature = "safetensors"))]
+fn braille_reads_letters_and_resumes() {
+    if example::no_data() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_string();
+    let read = |out: &str, file: &str| fs::read(format!("{}/{file}", path(out))).expect("a file");
+    let text = |out: &str, file: &str| String::from_utf8(read(out, file)).expect("text");
+    let (whole, half, saved) = (path("whole"), path("half"), path("saved"));
+    let tutorial = |epochs: &str, rest: &[&str]| {
+        let options = ["--recipe", "tutorial", "--seed", "3", "--epochs", epochs];
+        run("braille", &[&options[..], rest].concat())
+    };
+    let printed = tutorial("4", &["--out", &whole]);
+    for line in [
+        "epoch   4/4  train loss ",
+        "letter, and what it is taken for",
+        "accuracy on 270 test sweeps ",
+    ] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    tutorial("2", &["--out", &half, "--checkpoint", &saved]);
+    let printed = tutorial(
+        "4",
+        &[
+            "--out",
+            &half,
+            "--checkpoint",
+            &saved,
+            "--resume",
+            "--quiet",
+        ],
+    );
+    assert_eq!(printed, "");
+    for file in [
+        "model.safetensors",
+        "history.csv",
+        "confusion.csv",
+        "raster.svg",
+        "membranes.svg",
+    ] {
+        assert!(read("whole", file) == read("half", file), "{file}");
+    }
+    for file in ["loss.svg", "accuracy.svg", "learning_rate.svg"] {
+        assert!(text("whole", file).starts_with("<svg"), "{file}");
+    }
+
+    // epoch, train_loss, train_accuracy, test_loss, test_accuracy
+    let history = text("whole", "history.csv");
+    let rows = history.lines().skip(1).map(|row| {
+        row.split(',')
+            .map(|x| x.parse().expect("a number"))
+            .collect()
+    });
+    let rows: Vec<Vec<f64>> = rows.collect();
+    let (first, last) = (&rows[0], &rows[3]);
+    assert!(
+        rows.len() == 4 && last[1] < first[1] && last[2] > first[2] && last[4] > 0.2,
+        "{history}"
+    );
+    let summary: serde_json::Value =
+        serde_json::from_str(&text("whole", "summary.json")).expect("JSON");
+    assert_eq!(summary["test_accuracy"], last[4]);
+    let constants = summary["time_constants_ms"].as_array().expect("a list");
+    assert!(
+        constants.len() == 5 && constants.iter().all(|c| c["learnt"] == false),
+        "{summary:#}"
+    );
+    let network = spikegrad::Network::load(path("whole/model.safetensors")).expect("a network");
+    assert_eq!(network.sizes(), [4, 128, 200, 28]);
+
+    // The own recipe learns time constants; several seeds have a folder each.
+    let seeds = path("seeds");
+    let printed = run(
+        "braille",
+        &["--epochs", "1", "--seeds", "2", "--out", &seeds],
+    );
+    assert!(printed.contains("2 seeds: mean accuracy "), "{printed}");
+    let summary: serde_json::Value =
+        serde_json::from_str(&text("seeds/seed-1", "summary.json")).expect("JSON");
+    assert!(
+        summary["time_constants_ms"]
+            .to_string()
+            .contains("\"learnt\":true"),
+        "{summary:#}"
+    );
+
+    for (arguments, code, says) in [
+        (
+            vec!["--epochs", "0"],
+            2,
+            "expected a whole number from 1 to 100000",
+        ),
+        (
+            vec!["--seeds", "2", "--checkpoint", &saved],
+            2,
+            "cannot be used with",
+        ),
+        (vec!["--data", &half], 1, "braille-taxels-idx3-ubyte.gz"),
+        (
+            vec!["--out", &whole, "--checkpoint", &saved],
+            1,
+            "--resume goes on from it",
+        ),
+        (
+            vec!["--out", &whole, "--checkpoint", &saved, "--resume"],
+            1,
+            "expected",
+        ),
+    ] {
+        let output = Command::new(built("braille")).args(&arguments).output();
+        let output = output.expect("it starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(
+            error.lines().count() == 1 && error.contains(says),
+            "{error}"
+        );
+    }
+}

@@ -82,6 +82,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         seed: args.seed,
         accumulate: args.accumulate,
         truncate: args.truncate,
+        ..Trainer::default()
     };
     trainer.check(&train)?;
 

@@ -86,6 +86,7 @@ impl<'a> Report<'a> {
             seed,
             accumulate,
             truncate,
+            drop_last: _,
         } = *self.trainer;
         let (beta, threshold) = (args.beta, args.threshold);
         let sizes = joined(&network.sizes());

@@ -626,6 +626,7 @@ impl Engine {
             seed,
             accumulate,
             truncate,
+            ..spikegrad::Trainer::default()
         };
         let fitted = Run {
             shared: shared.clone(),

@@ -21,7 +21,7 @@ use super::{
     Checkpoint, DIGITS, FORMAT, MEASURED, NORMS, RATES, STEPS, VERSION, encode,
     file_tensors::FileTensors,
     optimizer::optimizer,
-    text::{self, CUSTOM, LAYER, SETTING, TRUNCATE},
+    text::{self, CUSTOM, DROP_LAST, LAYER, SETTING, TRUNCATE},
 };
 use crate::{
     Error, History, Layer, Network, Objective, StepReport, Trainer, files,
@@ -144,6 +144,10 @@ fn of_version(
         batch_size: fields.at_least_1("trainer.batch_size", whole)?,
         num_steps: fields.at_least_1("trainer.num_steps", whole)?,
         seed: fields.parse("trainer.seed", "a whole number")?,
+        drop_last: match version > 1 && fields.0.contains_key(DROP_LAST) {
+            true => fields.parse(DROP_LAST, "true or false")?,
+            false => true,
+        },
         accumulate: match version {
             1 => 1,
             _ => fields.at_least_1("trainer.accumulate", whole)?,

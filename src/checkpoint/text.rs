@@ -27,6 +27,9 @@ pub(crate) const LAYER: &str = "layer";
 /// The windows of a run, in its files only if it has some.
 pub(super) const TRUNCATE: &str = "trainer.truncate";
 
+/// Whether the last short batch is left out, in a run's files only if it is not.
+pub(super) const DROP_LAST: &str = "trainer.drop_last";
+
 /// The prefix of the program's own settings.
 pub(super) const SETTING: &str = "setting.";
 
@@ -62,6 +65,7 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
         batch_size,
         num_steps,
         seed,
+        drop_last,
         accumulate,
         truncate,
     } = &checkpoint.trainer;
@@ -69,6 +73,9 @@ pub(super) fn configuration(checkpoint: &Checkpoint) -> BTreeMap<String, String>
     put("trainer.num_steps".into(), num_steps.to_string());
     put("trainer.seed".into(), seed.to_string());
     put("trainer.accumulate".into(), accumulate.to_string());
+    if !drop_last {
+        put(DROP_LAST.into(), drop_last.to_string());
+    }
     if let Some(steps) = truncate {
         put(TRUNCATE.into(), steps.to_string());
     }

@@ -20,13 +20,14 @@ impl Trainer {
         self.batch_size.div_ceil(self.accumulate.max(1)).max(1)
     }
 
-    /// The states with which the parts of a batch begin, where a batch is trained in windows.
-    pub(super) fn starts(&self, network: &Network) -> Result<Vec<State>> {
+    /// The states with which the parts of a batch of so many samples begin, where a batch is trained in
+    /// windows.
+    pub(super) fn starts(&self, network: &Network, samples: usize) -> Result<Vec<State>> {
         if self.truncate.is_none() {
             return Ok(Vec::new());
         }
-        let firsts = (0..self.batch_size).step_by(self.part());
-        let sizes = firsts.map(|first| self.part().min(self.batch_size - first));
+        let firsts = (0..samples).step_by(self.part());
+        let sizes = firsts.map(|first| self.part().min(samples - first));
         let states = sizes.map(|samples| State::rest(network, samples));
         states.collect()
     }

@@ -295,6 +295,7 @@ fn of_this_crate(
         }),
         encoder::Rule::NAME => Neurons::new(encoder::Rule {
             normalized: flag("normalized")?,
+            late_reset: flag("late_reset")?,
             membrane: leaky_rule(fields, name)?,
         }),
         lapicque::Rule::NAME => Neurons::new(lapicque::Rule {

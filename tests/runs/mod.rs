@@ -50,6 +50,7 @@ pub fn trainer() -> Trainer {
         batch_size: 4,
         num_steps: 6,
         seed: 11,
+        drop_last: true,
         accumulate: 1,
         truncate: None,
     }
