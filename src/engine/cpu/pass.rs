@@ -8,7 +8,6 @@ use super::{
     lists::Events,
     loss::LossShare,
     pool::Pool,
-    recurrent::{self, StepScratch},
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
     source::Source,
 };
@@ -75,7 +74,8 @@ impl Model<'_> {
         if let Some(neurons) = recurrent.map(|layer| layer.neurons).max()
             && backward
         {
-            return recurrent::group(neurons);
+            // The rows of a tile of the product with `V`; two tiles if `V` comes from beyond L2.
+            return if neurons < 512 { 6 } else { 12 };
         }
         let wide = self.layers[1..].iter().any(|layer| !layer.narrow());
         if wide || !(sparse || source.constant) {
@@ -350,4 +350,20 @@ pub(super) struct SampleScratch {
     pub g: Vec<F32x16>,
     /// What each spike of the current layer's neurons costs, a row; empty if nothing.
     pub penalty: Vec<F32x16>,
+}
+
+/// The memory of one thread for the steps of a recurrent layer.
+#[derive(Debug, Default)]
+pub(super) struct StepScratch {
+    /// One step's currents of a sample, `[block][vectors]`.
+    pub current: Vec<F32x16>,
+    /// The states before and after a step, `[block][number][vectors]`.
+    pub states: [Vec<F32x16>; 2],
+    /// The neurons that fired at the step before.
+    pub fired: Vec<u32>,
+    /// `a_{t+1}` and `e_t` of the group, `[block][sample][vectors]`.
+    pub a: Vec<F32x16>,
+    pub e: Vec<F32x16>,
+    /// What each sample's step passes back, `[block][number][vectors]`.
+    pub passed: Vec<Vec<F32x16>>,
 }

@@ -20,31 +20,10 @@ use super::{
     forward::Forward,
     layer::NeuronLayer,
     layout::LayerState,
-    pass::{Model, SampleScratch, SampleTrace},
+    pass::{Model, SampleScratch, SampleTrace, StepScratch},
     planes::StridedView,
     simd::{BlockKernel, F32x16, Kernel, LANES, Simd},
 };
-
-/// Samples of a group: the rows of a tile of the product with `V`; two tiles if `V` comes from beyond L2.
-pub(super) fn group(neurons: usize) -> usize {
-    if neurons < 512 { 6 } else { 12 }
-}
-
-/// The memory of one thread for the steps of a recurrent layer.
-#[derive(Debug, Default)]
-pub(super) struct StepScratch {
-    /// One step's currents of a sample, `[block][vectors]`.
-    current: Vec<F32x16>,
-    /// The states before and after a step, `[block][number][vectors]`.
-    states: [Vec<F32x16>; 2],
-    /// The neurons that fired at the step before.
-    fired: Vec<u32>,
-    /// `a_{t+1}` and `e_t` of the group, `[block][sample][vectors]`.
-    a: Vec<F32x16>,
-    e: Vec<F32x16>,
-    /// What each sample's step passes back, `[block][number][vectors]`.
-    passed: Vec<Vec<F32x16>>,
-}
 
 /// Runs all steps of layer `k` of one sample, whose currents from below are in `slot`.
 pub(super) fn forward(
