@@ -175,7 +175,8 @@ fn braille_reads_letters_and_resumes() {
         constants.len() == 5 && constants.iter().all(|c| c["learnt"] == false),
         "{summary:#}"
     );
-    let network = spikegrad::Network::load(path("whole/model.safetensors")).expect("a network");
+    let network: spikegrad::Network =
+        spikegrad::Network::load(path("whole/model.safetensors")).expect("a network");
     assert_eq!(network.sizes(), [4, 128, 200, 28]);
 
     // The own recipe learns time constants; several seeds have a folder each.
