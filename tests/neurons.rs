@@ -492,10 +492,14 @@ fn files_hold_all_of_it() {
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
-    for neurons in kinds() {
+    let kinds = kinds().into_iter().zip([true, false].into_iter().cycle());
+    // Encoders have constants named as the biases of synapses, which there may be or not.
+    let without = (Encoder::new(0.9).bias(0.3).into(), false);
+    for (neurons, bias) in kinds.chain([without]) {
         let name = neurons.name();
         let built = Network::builder(4)
             .layer(3, neurons)
+            .bias(bias)
             .layer(2, Leaky::new(0.9))
             .seed(5);
         let network: Network = built.build().unwrap();

@@ -148,7 +148,8 @@ fn synapses(fields: &mut Fields, prefix: &str, k: usize) -> Result<Synapses, Unf
     })
 }
 
-const BIAS: &str = "bias";
+/// Not `bias`: that is a constant of encoders.
+const BIAS: &str = "has_bias";
 const LEARN: &str = "learn_weight";
 const RECURRENT: &str = "recurrent";
 const LEARN_RECURRENT: &str = "learn_recurrent";
