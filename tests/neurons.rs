@@ -512,6 +512,7 @@ fn files_hold_all_of_it() {
         );
         let mut leaky: Network = Network::builder(4)
             .layer(3, Leaky::new(0.9))
+            .bias(bias)
             .layer(2, Leaky::new(0.9))
             .build()
             .unwrap();

@@ -169,6 +169,34 @@ fn engines_agree() {
     }
 }
 
+/// Sparse as a whole, although one sample is not, and the other way round.
+#[test]
+fn samples_of_any_density_agree() {
+    let network = small(Recurrence::all_to_all());
+    for dense in [vec![2], vec![0, 1, 3, 4, 5]] {
+        let mut x = sequence(9, 7);
+        for ((t, b, n), x) in x.indexed_iter_mut() {
+            let rare = (t + 2 * b + 3 * n) % 7 == 0;
+            *x = if dense.contains(&b) || rare {
+                0.5 + *x
+            } else {
+                0.0
+            };
+        }
+        let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-3));
+        let reference = ReferenceEngine::new(network.clone(), loss.clone(), adam).expect("valid");
+        let (_, expected) = gradients(reference, Input::sequence(x.view()));
+        let engine = CpuEngine::new(network.clone(), loss, adam).expect("valid");
+        let (_, found) = gradients(engine, Input::sequence(x.view()));
+        for ((name, found), (_, expected)) in found.iter().zip(&expected) {
+            let largest = expected.iter().fold(0.0_f64, |max, g| max.max(g.abs()));
+            for (a, b) in found.iter().zip(expected) {
+                assert!((a - b).abs() <= 1e-4 * largest, "{dense:?} {name}: {a} {b}");
+            }
+        }
+    }
+}
+
 #[test]
 #[cfg(feature = "rayon")]
 fn threads_do_not_show() {

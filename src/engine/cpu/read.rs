@@ -70,15 +70,8 @@ impl InputLists {
                     },
                     sparse: &mut part[0],
                 });
-                // A sequence's gradients come from the lists of its steps.
-                let fits = source.rows() <= u32::MAX as usize / STRETCH;
-                let wanted = backward && !source.constant && fits;
-                if wanted && part[0].seen.sparse(source.rows() * source.features) {
-                    part[0].sort();
-                }
             });
         });
-        let parts = &*parts;
         let seen = parts.iter().map(|part| part.seen);
         let seen = seen.fold(InputStats::default(), InputStats::and);
         if seen.largest.is_infinite() {
@@ -87,6 +80,14 @@ impl InputLists {
         // Of a longer sequence, places in the lists would not fit 32 bits.
         let fits = source.constant || source.rows() <= u32::MAX as usize / STRETCH;
         let sparse = listed && fits && seen.sparse(count * source.rows() * source.features);
+
+        // A sequence's gradients come from the lists of its steps.
+        if backward && sparse && !source.constant {
+            for_each_chunk(worth, parts, 1, |_, part| {
+                clock.time(Part::Lists, || part[0].sort());
+            });
+        }
+        let parts = &*parts;
 
         let layer = &model.layers[0];
         let (columns, currents) = (&mut self.columns, &mut self.currents);
