@@ -561,7 +561,7 @@ fn learnt_constants_stay_in_range() {
 fn what_is_out_of_range_is_refused_by_name() {
     let build = |neurons: Neurons| Network::builder(2).layer(3, neurons).build::<f32>();
     let uniform = |low, high| Draw::Uniform { low, high };
-    let cases: [(Neurons, &str); 11] = [
+    let cases: [(Neurons, &str); 12] = [
         (
             Alpha::new(0.8, 0.8).into(),
             "layer 1: alpha is 0.8; expected a decay above beta, 0.8",
