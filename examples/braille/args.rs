@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", default_value = "own")]
     pub recipe: Name,
 
-    /// Passes over the training sweeps [default: the recipe's]
+    /// Passes over the training sweeps [default: 100]
     #[arg(long, value_name = "N", value_parser = between(1, MAX_EPOCHS), allow_negative_numbers = true)]
     pub epochs: Option<u64>,
 

@@ -50,13 +50,13 @@ pub struct Recipe {
 
 impl Recipe {
     pub fn new(name: Name, epochs: Option<u64>) -> Recipe {
-        let (usual, standardize) = match name {
-            Name::Tutorial => (100, Over::All),
-            Name::Own => (60, Over::Training),
+        let standardize = match name {
+            Name::Tutorial => Over::All,
+            Name::Own => Over::Training,
         };
         Recipe {
             name,
-            epochs: epochs.map_or(usual, |epochs| epochs as usize),
+            epochs: epochs.map_or(100, |epochs| epochs as usize),
             batch_size: 100,
             standardize,
         }
