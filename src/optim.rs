@@ -100,6 +100,13 @@ impl Rule {
         };
         let check = || {
             finite_from_0("lr", self.lr())?;
+            let fits = F::from_f64(self.lr()).is_finite();
+            require(
+                "lr",
+                self.lr(),
+                fits,
+                &format!("a number that {} can hold", F::NAME),
+            )?;
             match self {
                 Rule::Sgd(sgd) => sgd.check(),
                 Rule::Adam(adam) => adam.check::<F>(),

@@ -543,6 +543,10 @@ fn bad_optimizers() -> Vec<(&'static str, Optimizer)> {
     let with = |curve: Curve| adam.schedule(curve.into());
     vec![
         ("Adam: lr is NaN", Adam::new(f64::NAN).into()),
+        (
+            "Adam: lr is 1000000000000000000000000000000000000000",
+            Adam::new(1e39).into(),
+        ),
         ("SGD: lr is -1", Sgd::new(-1.0).into()),
         ("SGD: momentum is 1;", Sgd::new(0.1).momentum(1.0).into()),
         ("above 0 for Nesterov", Sgd::new(0.1).nesterov(true).into()),
