@@ -148,7 +148,8 @@ fn synapses(fields: &mut Fields, prefix: &str, k: usize) -> Result<Synapses, Unf
     })
 }
 
-const BIAS: &str = "bias";
+// An encoder has a constant `bias`.
+const BIAS: &str = "fc_bias";
 const LEARN: &str = "learn_weight";
 const RECURRENT: &str = "recurrent";
 const LEARN_RECURRENT: &str = "learn_recurrent";

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use ndarray::Array2;
 use spikegrad::{
-    Adam, Device, Error, History, Input, Leaky, LeakyIntegrator, Loss, Network, Record, Recording, StepReport,
-    Trainer,
+    Adam, Device, Error, History, Input, Leaky, LeakyIntegrator, Loss, Network, Record, Recording,
+    StepReport, Trainer,
     data::{Data, Dataset},
     engine::reference::forward,
     plot::{Curves, Panel, Traces, accuracy, gradient_norms, gradients, loss, spread, traces},
