@@ -40,7 +40,8 @@ LOSSES = {
     "mse_membrane": (sg.MseMembrane(1.5, 0.5), sf.mse_membrane_loss(on_target=1.5, off_target=0.5), "mem"),
     "tutorial": (sg.CrossEntropyMembrane(), None, "mem"),
     "cross_entropy_temporal": (sg.CrossEntropyFirstSpike(), sf.ce_temporal_loss(), "spk"),
-    "mse_temporal": (sg.MseFirstSpike(), sf.mse_temporal_loss(), "spk"),
+    # With its defaults, 0 and -1, snnTorch aims every class at step 0.
+    "mse_temporal": (sg.MseFirstSpike(-1, 0), sf.mse_temporal_loss(on_target=-1, off_target=0), "spk"),
 }
 OPTIMIZERS = {
     "sgd": (sg.SGD(0.1, momentum=0.9, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.1, 0.9, weight_decay=0.01)),
