@@ -71,7 +71,7 @@ impl Sparse {
                 let from = cuts[stretch] as usize..cuts[stretch + 1] as usize;
                 let to = at..at + from.len();
                 for (place, &i) in places[to.clone()].iter_mut().zip(&index[from.clone()]) {
-                    *place = (t * STRETCH) as u32 | i % STRETCH as u32;
+                    *place = (t * STRETCH) as u32 | (i % STRETCH as u32);
                 }
                 if !binary {
                     values[to.clone()].copy_from_slice(&value[from]);
