@@ -14,7 +14,7 @@ use ndarray::{Array2, arr1};
 use safetensors::SafeTensors;
 use serde_json::{Map, Value, json};
 use spikegrad::{
-    Checkpoint, Dynamics, Error, Float, Input, Leaky, Mismatch, Network, Reset, Surrogate,
+    Checkpoint, Dynamics, Encoder, Error, Float, Input, Leaky, Mismatch, Network, Reset, Surrogate,
     engine::reference::forward,
 };
 use tempfile::{TempDir, tempdir};
@@ -158,6 +158,21 @@ fn a_file_is_its_network_again() {
     let double = Network::<f64>::load(&path).unwrap();
     assert_eq!(double.cast::<f32>(), network);
     check(double, &path);
+}
+
+/// A constant of the neurons has the name of a tensor of the layer.
+#[test]
+fn encoders_without_biases() {
+    let (_dir, path) = folder();
+    for bias in [false, true] {
+        let network: Network = Network::builder(3)
+            .layer(4, Encoder::new(0.9).bias(0.2).learn_bias(true))
+            .bias(bias)
+            .build()
+            .unwrap();
+        network.save_safetensors(&path).unwrap();
+        assert_eq!(Network::load(&path).unwrap(), network);
+    }
 }
 
 /// Decays of a network that was cast are those of its first precision; they are what counts.

@@ -1,6 +1,6 @@
 """Trains spiking neural networks by hand-derived backpropagation through time, on arrays of numpy.
 
-Build a :class:`Network` of :class:`Leaky` or :class:`Synaptic` layers, give it to an :class:`Engine`, and call
+Build a :class:`Network` of layers such as :class:`Leaky` or :class:`Synaptic`, recurrent or not, give it to an :class:`Engine`, and call
 ``train_step`` or ``fit``. :func:`from_snntorch` converts a network of snnTorch, :func:`to_snntorch` gives it back.
 """
 
@@ -19,6 +19,7 @@ from ._spikegrad import (
     __version__,
     _forked,
     _save_network,
+    decay,
     gradcheck,
     load,
 )
@@ -35,16 +36,35 @@ from .errors import (
 from .loss import (
     Adjoints,
     CrossEntropyCount,
+    CrossEntropyFirstSpike,
+    CrossEntropyLastMembrane,
     CrossEntropyMaxMembrane,
+    CrossEntropyMeanMembrane,
     CrossEntropyMembrane,
     CrossEntropyRate,
     Loss,
     Mae,
     Mse,
     MseCount,
+    MseFirstSpike,
     MseMembrane,
+    WindowMembrane,
 )
-from .neurons import Layer, Leaky, Synaptic
+from .neurons import (
+    Adaptive,
+    AdLif,
+    Alpha,
+    Draw,
+    Encoder,
+    Init,
+    Lapicque,
+    Layer,
+    Leaky,
+    LeakyIntegrator,
+    Lsnn,
+    Recurrence,
+    Synaptic,
+)
 from .optim import SGD, Adam, Adamax, AdamW, Optimizer, Schedule
 from .recording import (
     BatchRecord,
@@ -59,17 +79,25 @@ from .surrogate import Arctan, FastSigmoid, Sigmoid, StraightThrough, Surrogate,
 
 __all__ = [
     "SGD",
+    "AdLif",
     "Adam",
     "AdamW",
     "Adamax",
+    "Adaptive",
     "Adjoints",
+    "Alpha",
     "Arctan",
     "BatchRecord",
     "CrossEntropyCount",
+    "CrossEntropyFirstSpike",
+    "CrossEntropyLastMembrane",
     "CrossEntropyMaxMembrane",
+    "CrossEntropyMeanMembrane",
     "CrossEntropyMembrane",
     "CrossEntropyRate",
     "DeviceError",
+    "Draw",
+    "Encoder",
     "Engine",
     "EpochRecord",
     "Error",
@@ -78,13 +106,18 @@ __all__ = [
     "FormatError",
     "GradcheckReport",
     "History",
+    "Init",
     "InvalidInputError",
+    "Lapicque",
     "Layer",
     "Leaky",
+    "LeakyIntegrator",
     "Loss",
+    "Lsnn",
     "Mae",
     "Mse",
     "MseCount",
+    "MseFirstSpike",
     "MseMembrane",
     "Network",
     "NonFiniteError",
@@ -92,6 +125,7 @@ __all__ = [
     "OutOfMemoryError",
     "Predictor",
     "Recording",
+    "Recurrence",
     "Schedule",
     "Sigmoid",
     "State",
@@ -102,8 +136,10 @@ __all__ = [
     "TensorCheck",
     "Triangular",
     "UnsupportedError",
+    "WindowMembrane",
     "__version__",
     "datasets",
+    "decay",
     "from_snntorch",
     "gradcheck",
     "load",

@@ -12,12 +12,22 @@ import numpy as np
 
 from ._spikegrad import Engine, Network
 from .errors import UnsupportedError
-from .neurons import Layer, Leaky, Synaptic
+from .neurons import Alpha, Lapicque, Layer, Leaky, Recurrence, Synaptic
 from .surrogate import Arctan, FastSigmoid, Sigmoid, StraightThrough, Surrogate, Triangular
 
 __all__ = ["from_snntorch", "to_snntorch"]
 
 _RESETS = ("subtract", "zero", "none")  # snnTorch's numbers of them
+_KINDS = {  # of snnTorch's neurons, and the states of each in the order of its arguments
+    "leaky": ("mem",),
+    "synaptic": ("syn", "mem"),
+    "rleaky": ("spk", "mem"),
+    "rsynaptic": ("spk", "syn", "mem"),
+    "alpha": ("syn_exc", "syn_inh", "mem"),
+    "lapicque": ("mem",),
+    "tutorial": ("mem",),
+}
+_NEURONS = "Leaky, Synaptic, RLeaky, RSynaptic, Alpha or Lapicque of snntorch"
 
 
 def from_snntorch(module: Any, sample: Any = None, num_steps: int = 25) -> Network:
@@ -25,8 +35,8 @@ def from_snntorch(module: Any, sample: Any = None, num_steps: int = 25) -> Netwo
 
     Args:
         module: An ``nn.Sequential``, or a module whose children are called in the order in which they were added:
-            ``nn.Linear`` layers, each with a ``snntorch.Leaky`` or ``snntorch.Synaptic`` behind it (or the class
-            of tutorial 5). ``nn.Flatten``, ``nn.Identity`` and an ``nn.Dropout`` that is off may stand between.
+            ``nn.Linear`` layers, each with a ``Leaky``, ``Synaptic``, ``RLeaky``, ``RSynaptic``, ``Alpha`` or ``Lapicque``
+            of snnTorch behind it (or the class of tutorial 5). A linear layer that requires no gradient is ``fixed``. ``nn.Flatten``, ``nn.Identity`` and an ``nn.Dropout`` that is off may stand between.
         sample: An input ``[B, ...]`` or ``[T, B, N]`` on which the module is run, to compare its spikes with the network's. Of an
             ``nn.Sequential`` the parts are run in their order; any other module is called, and its parts must be
             given the sample, each other's answers and their own states, and the module must return some of these.
@@ -49,20 +59,16 @@ def from_snntorch(module: Any, sample: Any = None, num_steps: int = 25) -> Netwo
                 f"{pair.name} has {linear.in_features} inputs; expected {below.linear.out_features}, the neurons below"
             )
         layer, learnt = _layer(pair.neuron_name, pair.neuron, linear.out_features)
+        recurrent, within = _recurrence(pair.neuron_name, pair.neuron, linear.out_features)
+        changed: "dict[str, Any]" = {"bias": linear.bias is not None, "recurrent": recurrent}
+        layer = replace(layer, fixed=not _all_or_none(pair.name, linear.parameters()), **changed)
         layers.append(layer)
         state[f"fc{k}.weight"] = _numpy(pair.name, linear.weight)
-        if linear.bias is None:
-            warnings.warn(
-                f"{pair.name} has no bias; here it has zeros, which training changes: to keep them, give the optimizer "
-                f'the group (["fc{k}.bias"], ...) with lr=0',
-                stacklevel=2,
-            )
-            state[f"fc{k}.bias"] = np.zeros(linear.out_features)
-        else:
+        if linear.bias is not None:
             state[f"fc{k}.bias"] = _numpy(pair.name, linear.bias)
-        for constant, value in learnt.items():
+        for constant, value in {**learnt, **within}.items():
             state[f"lif{k}.{constant}"] = value
-        if layer.dynamics == "integrate_fire_reset" and layer.reset == "subtract":
+        if not getattr(pair.neuron, "reset_delay", True) and layer.reset == "subtract":
             warnings.warn(
                 f"{pair.neuron_name}: with reset_delay=False and reset by subtraction, snnTorch differs where a membrane "
                 "stays above the threshold after its reset; give a sample to compare the two",
@@ -97,13 +103,17 @@ def to_snntorch(network: Union[Network, Engine], init_hidden: bool = True, dtype
     parts: "OrderedDict[str, Any]" = OrderedDict()
     inputs, layers, state = network.inputs, network.layers, network.state_dict()
     for k, layer in enumerate(layers, start=1):
-        linear = torch.nn.Linear(inputs, layer.neurons, dtype=torch.float64)
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(state[f"fc{k}.weight"]))
-            linear.bias.copy_(torch.from_numpy(state[f"fc{k}.bias"]))
-        parts[f"fc{k}"] = linear
         constants = network.constants(k - 1)
-        parts[f"lif{k}"] = _neuron(f"lif{k}", layer, constants, init_hidden, k == len(layers))
+        neuron = _neuron(f"lif{k}", layer, constants, init_hidden, k == len(layers))
+        linear = torch.nn.Linear(inputs, layer.neurons, bias=f"fc{k}.bias" in state, dtype=torch.float64)
+        linear.requires_grad_(not layer.fixed)
+        if isinstance(layer.recurrent, Recurrence):
+            _recur(f"lif{k}", layer.recurrent, neuron, layer.neurons)
+        with torch.no_grad():
+            for part, prefix in ((linear, f"fc{k}."), (getattr(neuron, "recurrent", None), f"lif{k}.recurrent.")):
+                for name, parameter in part.named_parameters() if part is not None else ():
+                    parameter.copy_(torch.from_numpy(state[prefix + name]))
+        parts[f"fc{k}"], parts[f"lif{k}"] = linear, neuron
         inputs = layer.neurons
     return torch.nn.Sequential(parts).to(dtype or torch.float32)
 
@@ -144,10 +154,10 @@ def _pairs(module: Any) -> Iterator[_Pair]:
         else:
             raise UnsupportedError(
                 f"{name} is {type(child).__module__}.{type(child).__name__}; expected nn.Linear, nn.Flatten, "
-                "nn.Dropout, snntorch.Leaky or snntorch.Synaptic"
+                f"nn.Dropout, or {_NEURONS}"
             )
     if linear is not None:
-        raise UnsupportedError(f"{linear[0]} has no neurons behind it; expected snntorch.Leaky or snntorch.Synaptic")
+        raise UnsupportedError(f"{linear[0]} has no neurons behind it; expected {_NEURONS}")
     if not found:
         raise UnsupportedError("the module has no layers; expected nn.Linear, then neurons")
 
@@ -156,9 +166,12 @@ def _parts(module: Any) -> Iterator[Tuple[str, Any]]:
     """The modules in the order in which they are called, each once; containers are taken apart."""
     first: "dict[int, str]" = {}
     for name, part in _children(module, ""):
-        if id(part) in first:
-            raise UnsupportedError(f"{name} is {first[id(part)]} again; expected a module of its own for each layer")
-        first[id(part)] = name
+        within = getattr(part, "recurrent", None)
+        for one, called in ((part, name), (within, f"{name}.recurrent")):
+            if id(one) in first:
+                raise UnsupportedError(f"{called} is {first[id(one)]} again; expected a module of its own for each layer")
+            if one is not None:
+                first[id(one)] = called
         yield name, part
 
 
@@ -185,17 +198,16 @@ def _kind(module: Any) -> Optional[str]:
     """Which neuron a module is."""
     import snntorch
 
-    if type(module) is snntorch.Leaky:
-        return "leaky"
-    if type(module) is snntorch.Synaptic:
-        return "synaptic"
+    for known in ("Leaky", "Synaptic", "RLeaky", "RSynaptic", "Alpha", "Lapicque"):
+        if type(module) is getattr(snntorch, known):
+            return known.lower()
     if type(module).__name__ in ("LeakySurrogate", "TutorialLeaky"):
         return "tutorial"
     return None
 
 
-def _layer(name: str, neuron: Any, neurons: int) -> Tuple[Layer, "dict[str, Any]"]:
-    """The description of a layer, and the tensors of what is learned."""
+def _layer(name: str, neuron: Any, neurons: int) -> Tuple[Any, "dict[str, Any]"]:
+    """The description of a layer without its synapses, and the tensors of what is learned."""
     import torch
 
     kind = _kind(neuron)
@@ -204,7 +216,10 @@ def _layer(name: str, neuron: Any, neurons: int) -> Tuple[Layer, "dict[str, Any]
     _refuse(name, neuron)
     settings: "dict[str, Any]" = {}
     learnt = {}
-    decays = ("beta",) if kind == "leaky" else ("alpha", "beta")
+    decays: Tuple[str, ...] = ("beta",) if kind in ("leaky", "rleaky") else ("alpha", "beta")
+    if kind == "lapicque":
+        decays = ()
+        settings.update(_circuit(name, neuron, neurons))
     for constant in (*decays, "threshold"):
         tensor = getattr(neuron, constant)
         if tensor.requires_grad and not isinstance(tensor, torch.nn.Parameter):
@@ -225,14 +240,75 @@ def _layer(name: str, neuron: Any, neurons: int) -> Tuple[Layer, "dict[str, Any]
         settings[f"learn_{constant}"] = learn
         if learn:
             learnt[constant] = values
-    delayed = bool(neuron.reset_delay)
+    reset = _RESETS[int(neuron.reset_mechanism_val)]
+    settings.update(reset=reset, surrogate=_surrogate(name, neuron.spike_grad))
+    if kind == "alpha":
+        return Alpha(neurons, **settings), learnt
+    delayed = bool(getattr(neuron, "reset_delay", True))
+    if not delayed and kind == "rsynaptic":
+        raise UnsupportedError(f"{name}: reset_delay is False, which fails in snnTorch's RSynaptic; expected True")
     settings["dynamics"] = "integrate_then_fire" if delayed else "integrate_fire_reset"
     settings["detach_reset"] = delayed  # snnTorch detaches the delayed reset alone
-    settings["reset"] = _RESETS[int(neuron.reset_mechanism_val)]
-    if not delayed and settings["reset"] == "none":
+    if not delayed and reset == "none":
         settings.update(dynamics="integrate_then_fire", detach_reset=True)  # there is nothing to delay
-    settings["surrogate"] = _surrogate(name, neuron.spike_grad)
-    return (Leaky if kind == "leaky" else Synaptic)(neurons, **settings), learnt
+    if kind == "lapicque":
+        return Lapicque(neurons, **settings), learnt
+    if kind == "rleaky" and delayed and reset == "zero":
+        return Synaptic(neurons, alpha=0.0, **settings), learnt  # its reset clears the current of the same step
+    return (Leaky if kind in ("leaky", "rleaky") else Synaptic)(neurons, **settings), learnt
+
+
+def _circuit(name: str, neuron: Any, neurons: int) -> "dict[str, Any]":
+    """Decay and gain of a Lapicque neuron, which it computes from its circuit."""
+    import torch
+
+    if isinstance(neuron.beta, torch.nn.Parameter):
+        raise UnsupportedError(f"{name}: learn_beta=True has no counterpart, since its membrane does not read beta; expected False")
+    parts = [np.atleast_1d(_numpy(name, getattr(neuron, part))) for part in ("R", "C", "time_step")]
+    for part, values in zip(("R", "C", "time_step"), parts):
+        if values.shape not in ((1,), (neurons,)):
+            raise UnsupportedError(f"{name}: {part} has shape {list(values.shape)}; expected [], [1] or [{neurons}]")
+    r, c, step = parts
+    found = {"decay": 1.0 - step / (r * c), "gain": step / c + 0.0 * r}
+    if not ((found["decay"] >= -1) & (found["decay"] <= 1)).all():
+        raise UnsupportedError(f"{name}: 1 - time_step / (R * C) is {found['decay'].tolist()}; expected values from -1 to 1")
+    return {key: values if values.size > 1 else float(values[0]) for key, values in found.items()}
+
+
+def _recurrence(name: str, neuron: Any, neurons: int) -> "Tuple[Union[bool, Recurrence], dict[str, Any]]":
+    """The connections within a layer, and their tensors."""
+    import torch
+    from snntorch import _neurons
+
+    if _kind(neuron) not in ("rleaky", "rsynaptic"):
+        return False, {}
+    within, what = neuron.recurrent, f"{name}.recurrent"
+    if within._forward_hooks or within._forward_pre_hooks:
+        raise UnsupportedError(f"{what} has forward hooks, which have no counterpart")
+    if type(within) is torch.nn.Linear:
+        shape = [within.out_features, within.in_features]
+        if shape != [neurons, neurons]:
+            raise UnsupportedError(f"{what} has weights {shape}; expected {[neurons, neurons]}, the outputs of the linear layer before it")
+        learn = _all_or_none(what, within.parameters())
+        tensors = {f"recurrent.{key}": _numpy(what, tensor) for key, tensor in within.named_parameters()}
+        return Recurrence("all_to_all", bias=within.bias is not None, learn=learn), tensors
+    if type(within) not in (_neurons.rleaky.RecurrentOneToOne, _neurons.rsynaptic.RecurrentOneToOne):
+        raise UnsupportedError(f"{what} is {within}; expected nn.Linear (linear_features=...), or all_to_all=False")
+    values = np.atleast_1d(_numpy(what, torch.as_tensor(within.V)))
+    if values.shape not in ((1,), (neurons,)):
+        raise UnsupportedError(f"{name}: V has shape {list(values.shape)}; expected [], [1] or [{neurons}]")
+    learn = isinstance(within.V, torch.nn.Parameter) and within.V.requires_grad
+    if learn and values.size != neurons:
+        warnings.warn(f"{name}: V is one number; here it is one for each neuron, which training sets apart", stacklevel=3)
+    return Recurrence("one_to_one", learn=learn), {"recurrent.V": np.broadcast_to(values, neurons).copy()}
+
+
+def _all_or_none(what: str, parameters: Any) -> bool:
+    """Whether parameters are trained."""
+    required = [parameter.requires_grad for parameter in parameters]
+    if any(required) != all(required):
+        raise UnsupportedError(f"{what}: weight and bias do not both require a gradient; expected both, or neither")
+    return all(required)
 
 
 def _refuse(name: str, neuron: Any) -> None:
@@ -341,12 +417,18 @@ def _neuron(name: str, layer: Layer, constants: Any, init_hidden: bool, last: bo
     import torch
     from snntorch import surrogate as st
 
-    if not isinstance(layer, (Leaky, Synaptic)):
-        raise UnsupportedError(f"{name} is {layer!r}; expected Leaky or Synaptic")
-    if layer.dynamics == "fire_then_integrate":
-        plain = isinstance(layer, Leaky) and layer.reset == "subtract" and layer.detach_reset
+    if not isinstance(layer, (Leaky, Synaptic, Alpha, Lapicque)):
+        raise UnsupportedError(f"{name} is {layer!r}; expected Leaky, Synaptic, Alpha or Lapicque")
+    recurrent = isinstance(layer.recurrent, Recurrence)
+    if recurrent and not isinstance(layer, (Leaky, Synaptic)):
+        raise UnsupportedError(f"{name} is a recurrent {type(layer).__name__}; snnTorch has recurrent Leaky and Synaptic alone")
+    immediate = False
+    if isinstance(layer, Alpha):
+        pass
+    elif layer.dynamics == "fire_then_integrate":
+        plain = isinstance(layer, Leaky) and layer.reset == "subtract" and layer.detach_reset and not recurrent
         shared = all(len(constants[key]) == 1 for key in constants)
-        learnt = layer.learn_beta or layer.learn_threshold
+        learnt = any(getattr(layer, f"learn_{key}") for key in constants)
         if not plain or not shared or learnt or layer.surrogate != Arctan():
             raise UnsupportedError(
                 f"{name}: dynamics is fire_then_integrate, which snnTorch does not have (but for tutorial 5's class, with "
@@ -354,32 +436,91 @@ def _neuron(name: str, layer: Layer, constants: Any, init_hidden: bool, last: bo
             )
         numbers = (float(constants["beta"][0]), float(constants["threshold"][0]))
         return _tutorial_class()(*numbers, init_hidden=init_hidden, output=init_hidden and last)
-    immediate = layer.dynamics == "integrate_fire_reset"
-    if layer.reset != "none" and layer.detach_reset == immediate:
-        raise UnsupportedError(
-            f"{name}: detach_reset is {layer.detach_reset} with {layer.dynamics}; snnTorch detaches the delayed reset alone"
-        )
+    else:
+        immediate = layer.dynamics == "integrate_fire_reset" and layer.reset != "none"
+        if layer.reset != "none" and layer.detach_reset == immediate:
+            raise UnsupportedError(
+                f"{name}: detach_reset is {layer.detach_reset} with {layer.dynamics}; snnTorch detaches the delayed reset alone"
+            )
     tensors = {key: torch.from_numpy(value) for key, value in constants.items()}
     tensors = {key: value[0] if len(value) == 1 and not getattr(layer, f"learn_{key}") else value for key, value in tensors.items()}
     made = {Arctan: "atan", FastSigmoid: "fast_sigmoid", Sigmoid: "sigmoid", Triangular: "triangular"}
     function = getattr(st, made.get(type(layer.surrogate), "straight_through_estimator"))
     own = (getattr(layer.surrogate, key, None) for key in ("alpha", "slope"))
     slope = [number for number in own if number is not None]
-    settings = {
+    settings: "dict[str, Any]" = {
         "threshold": tensors["threshold"],
         "spike_grad": function(*slope),
         "init_hidden": init_hidden,
-        "learn_beta": layer.learn_beta,
         "learn_threshold": layer.learn_threshold,
         "reset_mechanism": layer.reset,
-        "reset_delay": not immediate,
         "output": init_hidden and last,
     }
+    if isinstance(layer, Lapicque):
+        return _lapicque(name, layer, tensors, immediate, settings)
+    settings["learn_beta"] = layer.learn_beta
+    if isinstance(layer, Alpha):
+        neuron = snntorch.Alpha(tensors["alpha"], tensors["beta"], **settings)
+        if layer.learn_alpha:  # its own learn_alpha=True fails
+            del neuron.alpha
+            neuron.alpha = torch.nn.Parameter(tensors["alpha"])
+        return neuron
+    settings["reset_delay"] = not immediate
+    # The recurrent weights are set afterwards.
+    within = {"linear_features": layer.neurons} if recurrent else {}
     if isinstance(layer, Leaky):
-        return snntorch.Leaky(tensors["beta"], **settings)
+        if recurrent and layer.reset == "zero" and not immediate:
+            raise UnsupportedError(
+                f"{name} is a recurrent Leaky with reset zero; snnTorch's RLeaky also clears the current of the same step, "
+                "which is Synaptic(alpha=0.0, reset='zero')"
+            )
+        return (snntorch.RLeaky if recurrent else snntorch.Leaky)(tensors["beta"], **within, **settings)
     if layer.old_current or layer.learn_gain or (constants["gain"] != 1).any():
         raise UnsupportedError(f"{name}: snnTorch's Synaptic reads the new current with gain 1")
-    return snntorch.Synaptic(tensors["alpha"], tensors["beta"], learn_alpha=layer.learn_alpha, **settings)
+    forgets = not layer.learn_alpha and layer.alpha == 0.0 and layer.reset == "zero"
+    if recurrent and forgets and not immediate:
+        return snntorch.RLeaky(tensors["beta"], **within, **settings)
+    if recurrent and immediate:
+        raise UnsupportedError(f"{name}: dynamics is {layer.dynamics}, which fails in snnTorch's RSynaptic; expected integrate_then_fire")
+    made_of = snntorch.RSynaptic if recurrent else snntorch.Synaptic
+    return made_of(tensors["alpha"], tensors["beta"], learn_alpha=layer.learn_alpha, **within, **settings)
+
+
+def _lapicque(name: str, layer: Lapicque, tensors: "dict[str, Any]", immediate: bool, settings: "dict[str, Any]") -> Any:
+    """A Lapicque neuron of snnTorch with a circuit of the layer's decay and gain."""
+    import snntorch
+    import torch
+
+    if immediate:
+        raise UnsupportedError(f"{name}: dynamics is {layer.dynamics}; expected integrate_then_fire, which snnTorch's Lapicque has")
+    decay, gain = tensors["decay"], tensors["gain"]
+    if layer.learn_decay or layer.learn_gain or bool((decay == 1).any()) or bool((gain <= 0).any()):
+        raise UnsupportedError(
+            f"{name}: decay and gain are learned, or no R and C give them; expected fixed ones, a decay below 1 and a gain above 0"
+        )
+    neuron = snntorch.Lapicque(R=1.0, C=2.0, **settings)
+    # It takes no circuits of several neurons.
+    neuron.R, neuron.C, neuron.time_step = gain / (1 - decay), 1 / gain, torch.tensor(1.0, dtype=gain.dtype)
+    neuron.beta = torch.exp(-1 / (neuron.R * neuron.C))
+    return neuron
+
+
+def _recur(name: str, recurrence: Recurrence, neuron: Any, neurons: int) -> None:
+    """Gives a neuron of snnTorch its connections, whose numbers are set afterwards."""
+    import torch
+    from snntorch import _neurons
+
+    if recurrence.pattern == "all_to_all":
+        if not recurrence.diagonal:
+            raise UnsupportedError(f"{name}: recurrent has no diagonal, and training in snnTorch would give it one; expected diagonal=True")
+        neuron.recurrent = torch.nn.Linear(neurons, neurons, bias=bool(recurrence.bias), dtype=torch.float64)
+    else:
+        module = _neurons.rleaky if _kind(neuron) == "rleaky" else _neurons.rsynaptic
+        neuron.all_to_all, neuron.linear_features = False, None
+        neuron.V = torch.nn.Parameter(torch.ones(neurons, dtype=torch.float64))
+        neuron.recurrent = module.RecurrentOneToOne(neuron.V)
+    neuron.recurrent.requires_grad_(recurrence.learn)
+    neuron.learn_recurrent = recurrence.learn
 
 
 def _tutorial_class() -> Any:
@@ -431,6 +572,8 @@ def _compare(pairs: List[_Pair], module: Any, network: Network, sample: Any, num
         x = given.double().cpu().numpy()
         spikes = [_spikes_of(network, k, x, factor) for factor in (1.0, 1.0 - rounding, 1.0 + rounding)]
         unsure = (spikes[0] != spikes[1]) | (spikes[0] != spikes[2])
+        if network.layers[k].recurrent:  # what one neuron does, the others see
+            unsure = unsure | unsure.any(axis=2, keepdims=True)
         differ = (theirs.double().cpu().numpy() != spikes[0]) & ~np.maximum.accumulate(unsure, axis=0)
         if differ.any():
             count, total = int(differ.sum()), differ.size
@@ -445,7 +588,8 @@ def _spikes_of(network: Network, k: int, x: Any, factor: float) -> Any:
     now["threshold"] = np.multiply(now["threshold"], factor)
     fixed = {f"learn_{name}": False for name in now}
     alone = Network(x.shape[2], [replace(layer, **now, **fixed)])
-    alone = alone.with_state_dict({f"fc1.{name}": state[f"fc{k + 1}.{name}"] for name in ("weight", "bias")})
+    own = {name: tensor for name, tensor in state.items() if name.startswith((f"fc{k + 1}.", f"lif{k + 1}.recurrent."))}
+    alone = alone.with_state_dict({name.replace(str(k + 1), "1", 1): tensor for name, tensor in own.items()})
     return Engine(alone, precision="float64").forward(x).spk[0]
 
 
@@ -471,10 +615,9 @@ def _run_parts(pairs: List[_Pair], steps: Any) -> List[Tuple[Any, Any]]:
             seen[k][0].append(spk)
             cur = pair.linear(spk)
             if not states[k]:
-                count = 2 if _kind(pair.neuron) == "synaptic" else 1
-                states[k] = tuple(torch.zeros_like(cur) for _ in range(count))
+                states[k] = tuple(torch.zeros_like(cur) for _ in _KINDS[_kind(pair.neuron) or "leaky"])
             spk, *rest = _step(pair.neuron, cur, states[k])
-            states[k] = tuple(rest)
+            states[k] = tuple(state.to(x.dtype) for state in rest)
             seen[k][1].append(spk)
     return [(torch.stack(given), torch.stack(spikes)) for given, spikes in seen]
 
@@ -502,8 +645,9 @@ class _Watch:
         self.handed.append(tuple(state for state in both[1:] if state is not None))
         answers = answer if isinstance(answer, tuple) else (answer,)
         self.spikes.append(answers[0])
-        kept = ("syn", "mem") if _kind(neuron) == "synaptic" else ("mem",)
-        self.states.append(answers[1:] or tuple(getattr(neuron, name) for name in kept))
+        names = _KINDS[_kind(neuron) or "leaky"]
+        answers = answers if names[0] == "spk" else answers[1:]
+        self.states.append(answers if len(answers) == len(names) else tuple(getattr(neuron, name) for name in names))
 
 
 def _run_module(
@@ -555,7 +699,7 @@ def _copy_at_rest(module: Any, pairs: List[_Pair]) -> Any:
 
     kept = []
     for pair in pairs:
-        for name in ("syn", "mem", "reset"):
+        for name in (*_KINDS[_kind(pair.neuron) or "leaky"], "reset"):
             value = getattr(pair.neuron, name, None)
             if isinstance(value, torch.Tensor):
                 kept.append((pair.neuron, name, value))
@@ -585,7 +729,7 @@ def _tensors(returned: Any) -> Iterator[Any]:
 
 def _step(neuron: Any, cur: Any, states: Tuple[Any, ...]) -> Tuple[Any, ...]:
     """One step from given states: its spikes and the states after it. What the module itself keeps stays."""
-    names = ("syn", "mem")[-len(states) :]
+    names = _KINDS[_kind(neuron) or "leaky"]
     kept = {name: getattr(neuron, name) for name in (*names, "reset") if hasattr(neuron, name)}
     try:
         if getattr(neuron, "init_hidden", False):
@@ -594,7 +738,8 @@ def _step(neuron: Any, cur: Any, states: Tuple[Any, ...]) -> Tuple[Any, ...]:
             answer = neuron(cur)
             spk = answer[0] if isinstance(answer, tuple) else answer
             return (spk, *(getattr(neuron, name) for name in names))
-        return tuple(neuron(cur, *states))
+        answer = neuron(cur, *states)
+        return tuple(answer) if names[0] != "spk" else (answer[0], *answer)
     finally:
         for name, value in kept.items():
             setattr(neuron, name, value)

@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, Iterable, List, Literal, Optional, Seque
 import numpy as np
 import numpy.typing as npt
 
-from .loss import Loss
+from .loss import Loss, WindowMembrane
 from .neurons import Layer
 from .optim import Optimizer, Schedule
 from .recording import BatchRecord, EpochRecord, GradcheckReport, History, Recording, StepReport
@@ -13,7 +13,9 @@ _Path = Union[str, os.PathLike[str]]
 _Float = npt.NDArray[np.floating[Any]]
 _Tensors = Dict[str, _Float]
 _Precision = Literal["float32", "float64"]
-_ReadOut = Literal["spike_count", "membrane"]
+_ReadOut = Union[
+    Literal["spike_count", "membrane", "max_membrane", "last_membrane", "first_spike"], WindowMembrane
+]
 _Record = Union[Literal["all", "output"], Sequence[int]]
 _Split = Tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
@@ -149,7 +151,7 @@ class Engine:
 
 @final
 class Predictor:
-    def __new__(cls, network: Network, *, read_out: _ReadOut = "membrane") -> Predictor: ...
+    def __new__(cls, network: Network, *, read_out: Optional[_ReadOut] = None) -> Predictor: ...
     @property
     def network(self) -> Network: ...
     def forward(
@@ -179,6 +181,10 @@ def gradcheck(
     rate_l1: float = 0.0,
 ) -> GradcheckReport: ...
 def load(path: _Path) -> Network: ...
+def decay(tau: float, dt: float) -> float: ...
+def _fluctuation_driven(
+    inputs: int, rate: float, decays: Tuple[float, float, float], threshold: float, xi: float
+) -> Tuple[float, float]: ...
 def _forked() -> None: ...
 def schedule_rate(schedule: Schedule, base: float, made: int) -> float: ...
 def _save_network(network: Network, path: _Path, precision: str = "float32") -> None: ...
@@ -209,4 +215,4 @@ def _restore_engine(
     state: Dict[str, Any],
     accumulated: Dict[str, Any],
 ) -> Engine: ...
-def _restore_predictor(network: Network, by_count: bool) -> Predictor: ...
+def _restore_predictor(network: Network, read_out: _ReadOut) -> Predictor: ...

@@ -15,7 +15,10 @@ from .recording import Recording
 __all__ = [
     "Adjoints",
     "CrossEntropyCount",
+    "CrossEntropyFirstSpike",
+    "CrossEntropyLastMembrane",
     "CrossEntropyMaxMembrane",
+    "CrossEntropyMeanMembrane",
     "CrossEntropyMembrane",
     "CrossEntropyRate",
     "Custom",
@@ -23,7 +26,9 @@ __all__ = [
     "Mae",
     "Mse",
     "MseCount",
+    "MseFirstSpike",
     "MseMembrane",
+    "WindowMembrane",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -86,6 +91,61 @@ class CrossEntropyMaxMembrane(Loss):
     """Cross entropy of the largest membrane over time: ``ce_max_membrane_loss``."""
 
     kind: ClassVar[str] = "cross_entropy_max_membrane"
+
+
+@dataclass(frozen=True)
+class CrossEntropyLastMembrane(Loss):
+    """Cross entropy of the membrane of the last step."""
+
+    kind: ClassVar[str] = "cross_entropy_last_membrane"
+
+
+@dataclass(frozen=True)
+class CrossEntropyMeanMembrane(Loss):
+    """Cross entropy of the membrane's mean over the steps from ``first`` to before ``end``; ``None`` is all that
+    there are."""
+
+    first: int = 0
+    end: Optional[int] = None
+    kind: ClassVar[str] = "cross_entropy_mean_membrane"
+
+
+@dataclass(frozen=True)
+class CrossEntropyFirstSpike(Loss):
+    """Cross entropy of the inverted steps of the first spikes: ``ce_temporal_loss``.
+
+    Args:
+        inverse: ``"negate"``, minus the step, or ``"reciprocal"``, one over the step plus 1.
+    """
+
+    inverse: str = "negate"
+    kind: ClassVar[str] = "cross_entropy_first_spike"
+
+
+@dataclass(frozen=True)
+class MseFirstSpike(Loss):
+    """Mean squared error of the steps of the first spikes, over T, from those at which a class should fire:
+    ``mse_temporal_loss``. Negative steps count from the end; a distance below ``tolerance`` is 0."""
+
+    on_target: int = 0
+    off_target: int = -1
+    tolerance: int = 0
+    kind: ClassVar[str] = "mse_first_spike"
+
+
+@dataclass(frozen=True)
+class WindowMembrane:
+    """The read-out by the membrane summed over the steps from ``first`` to before ``end``; ``None`` is all that there
+    are.
+
+    >>> import numpy as np, spikegrad as sg
+    >>> predictor = sg.Predictor(sg.Network(4, [sg.Leaky(2, beta=0.95)]), read_out=WindowMembrane(5))
+    >>> predictor.scores(np.ones((3, 4), np.float32), num_steps=10).shape
+    (3, 2)
+    """
+
+    first: int = 0
+    end: Optional[int] = None
 
 
 @dataclass(frozen=True)

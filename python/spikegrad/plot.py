@@ -117,7 +117,7 @@ def traces(
     target: Optional[int] = None,
     title: str = "",
 ) -> Svg:
-    """The membranes of one sample, with their thresholds.
+    """The membranes of one sample, with their thresholds if they have some.
 
     Args:
         recording: What ``forward`` returned.
@@ -134,7 +134,7 @@ def traces(
         shown = sorted([*shown, target])
     index = layer % len(recording.mem)
     network = network.network if isinstance(network, Engine) else network
-    threshold = network.constants(index)["threshold"]
+    threshold = network.constants(index).get("threshold", np.zeros(0))
     each = threshold[shown] if len(threshold) > 1 else threshold
     kind = "output" if index + 1 == len(recording.mem) else "neuron"
     values = np.ascontiguousarray(mem[:, sample, shown], dtype=np.float32)

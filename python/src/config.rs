@@ -8,10 +8,13 @@ use pyo3::{
     types::{PyDict, PyList, PyTuple},
 };
 use spikegrad::{
-    Adam, Adamax, Adjoints, Dynamics, LayerAdjoint, Leaky, Loss, Optimizer, PerNeuron, Quantity,
-    Recording, Reset, Schedule, Sgd, Surrogate, Synaptic, Targets,
+    AdLif, Adam, Adamax, Adaptive, Adjoints, Alpha, Draw, Dynamics, Encoder, Init, Lapicque, Layer,
+    LayerAdjoint, Leaky, LeakyIntegrator, Loss, Lsnn, NetworkBuilder, Optimizer, PerNeuron,
+    Quantity, ReadOut, Recording, Recurrence, Reset, Schedule, Sgd, Surrogate, Synaptic, Targets,
+    loss::Inverse,
     neuron::Neurons,
     optim::{Rule, schedule::Curve},
+    synapses::Pattern,
 };
 
 use crate::{
@@ -45,9 +48,25 @@ fn get<'py, T: FromPyObjectOwned<'py>>(given: &Bound<'py, PyAny>, name: &str) ->
 
 fn per_neuron(given: &Bound<'_, PyAny>, name: &str) -> PyResult<PerNeuron> {
     let value = given.getattr(name)?;
-    match value.cast::<PyTuple>() {
-        Ok(each) => Ok(PerNeuron::Each(each.extract()?)),
-        Err(_) => Ok(PerNeuron::Shared(value.extract()?)),
+    if let Ok(each) = value.cast::<PyTuple>() {
+        return Ok(PerNeuron::Each(each.extract()?));
+    }
+    if value.hasattr("distribution")? {
+        return Ok(PerNeuron::Drawn(draw(&value)?));
+    }
+    Ok(PerNeuron::Shared(value.extract()?))
+}
+
+fn draw(given: &Bound<'_, PyAny>) -> PyResult<Draw> {
+    let (name, numbers): (String, (f64, f64)) =
+        (get(given, "distribution")?, get(given, "numbers")?);
+    match (name.as_str(), numbers) {
+        ("uniform", (low, high)) => Ok(Draw::Uniform { low, high }),
+        ("normal", (mean, sd)) => Ok(Draw::Normal { mean, sd }),
+        _ => {
+            let expected = "uniform or normal, made by a class method of Draw";
+            Err(unknown(given.py(), "distribution", &name, expected))
+        }
     }
 }
 
@@ -95,33 +114,58 @@ fn reset(given: &Bound<'_, PyAny>) -> PyResult<Reset> {
     one.ok_or_else(|| unknown(given.py(), "reset", &found, "subtract, zero or none"))
 }
 
-/// The neurons of a layer, and their number.
-pub fn layer(given: &Bound<'_, PyAny>) -> PyResult<(usize, Neurons)> {
+/// The equations of a layer, with the settings of its description.
+fn equations(given: &Bound<'_, PyAny>) -> PyResult<Neurons> {
     let kind = kind(given, "a layer, as Leaky(10, beta=0.95)")?;
-    let neurons = get(given, "neurons")?;
-    let described: Neurons = match kind.as_str() {
-        "leaky" => Leaky::new(per_neuron(given, "beta")?)
-            .threshold(per_neuron(given, "threshold")?)
+    let surrogate = || surrogate(&given.getattr("surrogate")?);
+    // Every constant is set afterwards.
+    Ok(match kind.as_str() {
+        "leaky" => Leaky::new(0.0)
             .dynamics(dynamics(given)?)
             .reset(reset(given)?)
             .detach_reset(get(given, "detach_reset")?)
-            .surrogate(surrogate(&given.getattr("surrogate")?)?)
-            .learn_beta(get(given, "learn_beta")?)
-            .learn_threshold(get(given, "learn_threshold")?)
+            .surrogate(surrogate()?)
             .into(),
-        "synaptic" => Synaptic::new(per_neuron(given, "alpha")?, per_neuron(given, "beta")?)
-            .gain(per_neuron(given, "gain")?)
-            .threshold(per_neuron(given, "threshold")?)
+        "synaptic" => Synaptic::new(0.0, 0.0)
             .dynamics(dynamics(given)?)
             .reset(reset(given)?)
             .detach_reset(get(given, "detach_reset")?)
-            .surrogate(surrogate(&given.getattr("surrogate")?)?)
+            .surrogate(surrogate()?)
             .old_current(get(given, "old_current")?)
-            .learn_alpha(get(given, "learn_alpha")?)
-            .learn_beta(get(given, "learn_beta")?)
-            .learn_gain(get(given, "learn_gain")?)
-            .learn_threshold(get(given, "learn_threshold")?)
             .into(),
+        "leaky_integrator" => LeakyIntegrator::new(0.0)
+            .old_current(get(given, "old_current")?)
+            .into(),
+        "encoder" => Encoder::new(0.0)
+            .dynamics(dynamics(given)?)
+            .reset(reset(given)?)
+            .detach_reset(get(given, "detach_reset")?)
+            .surrogate(surrogate()?)
+            .normalized(get(given, "normalized")?)
+            .into(),
+        "lapicque" => Lapicque::new(0.5)
+            .dynamics(dynamics(given)?)
+            .reset(reset(given)?)
+            .detach_reset(get(given, "detach_reset")?)
+            .surrogate(surrogate()?)
+            .into(),
+        "alpha" => Alpha::new(0.0, 0.0)
+            .reset(reset(given)?)
+            .surrogate(surrogate()?)
+            .into(),
+        "adaptive" => Adaptive::yin(0.0, 0.0)
+            .old_membrane(get(given, "old_membrane")?)
+            .scaled(get(given, "scaled")?)
+            .normalized(get(given, "normalized")?)
+            .detach_reset(get(given, "detach_reset")?)
+            .detach_adaptation(get(given, "detach_adaptation")?)
+            .surrogate(surrogate()?)
+            .into(),
+        "lsnn" => Lsnn::new(0.0, 0.0, 0.0)
+            .detach_reset(get(given, "detach_reset")?)
+            .surrogate(surrogate()?)
+            .into(),
+        "adlif" => AdLif::new(0.0, 0.0).surrogate(surrogate()?).into(),
         other => {
             return Err(unknown(
                 given.py(),
@@ -130,22 +174,153 @@ pub fn layer(given: &Bound<'_, PyAny>) -> PyResult<(usize, Neurons)> {
                 "a layer of this package",
             ));
         }
-    };
-    Ok((neurons, described))
+    })
 }
 
-fn py_surrogate<'py>(py: Python<'py>, surrogate: Surrogate) -> PyResult<Bound<'py, PyAny>> {
+/// Adds a layer to a network; `number` is that of the layer, from 1.
+pub fn layer(
+    builder: NetworkBuilder,
+    given: &Bound<'_, PyAny>,
+    number: usize,
+) -> PyResult<NetworkBuilder> {
+    let mut described = equations(given)?;
+    for constant in described.constants() {
+        let name = constant.name;
+        described = described
+            .constant(name, per_neuron(given, name)?)
+            .learn(name, get(given, &format!("learn_{name}"))?);
+    }
+    let mut builder = builder
+        .layer(get(given, "neurons")?, described)
+        .bias(get(given, layer_bias(&kind(given, "a layer")?))?);
+    if get(given, "fixed")? {
+        builder = builder.fixed();
+    }
+    let place = format!("layer {number}");
+    let (init, within) = (given.getattr("init")?, given.getattr("recurrent_init")?);
+    if !init.is_none() {
+        builder = builder.init(self::init(&init, &format!("{place}: init"))?);
+    }
+    let recurrent = given.getattr("recurrent")?;
+    let there = !matches!(recurrent.extract::<bool>(), Ok(false));
+    if there {
+        builder = builder.recurrent(recurrence(&recurrent, &place)?);
+    }
+    if !within.is_none() {
+        if !there {
+            let message = format!(
+                "{place}: recurrent_init is {within}; expected None, since recurrent is False"
+            );
+            return Err(invalid(given.py(), message));
+        }
+        let what = format!("{place}: recurrent_init");
+        builder = builder.recurrent_init(self::init(&within, &what)?);
+    }
+    Ok(builder)
+}
+
+/// The field that says whether a layer has biases. An encoder's `bias` is a constant of its neurons.
+fn layer_bias(kind: &str) -> &'static str {
+    match kind {
+        "encoder" => "fc_bias",
+        _ => "bias",
+    }
+}
+
+/// The names of [`Pattern`].
+const PATTERNS: [&str; 2] = ["all_to_all", "one_to_one"];
+
+/// The connections within a layer.
+fn recurrence(given: &Bound<'_, PyAny>, place: &str) -> PyResult<Recurrence> {
+    if !given.hasattr("pattern")? {
+        let message = format!(
+            "{place}: recurrent is {given}; expected False, True or a Recurrence, as Recurrence(bias=False)"
+        );
+        return Err(pyo3::exceptions::PyTypeError::new_err(message));
+    }
+    let pattern: String = get(given, "pattern")?;
+    let made = match pattern.as_str() {
+        "all_to_all" => Recurrence::all_to_all(),
+        "one_to_one" => Recurrence::one_to_one(),
+        other => {
+            let what = format!("{place}: pattern");
+            return Err(unknown(given.py(), &what, other, &PATTERNS.join(" or ")));
+        }
+    };
+    Ok(made
+        .bias(get(given, "bias")?)
+        .diagonal(get(given, "diagonal")?)
+        .learn(get(given, "learn")?))
+}
+
+/// How weights are drawn; `what` names the setting.
+fn init(given: &Bound<'_, PyAny>, what: &str) -> PyResult<Init> {
+    if !given.hasattr("scheme")? {
+        let message = format!("{what} is {given}; expected None or an Init, as Init.scaled(1.0)");
+        return Err(pyo3::exceptions::PyTypeError::new_err(message));
+    }
+    let name: String = get(given, "scheme")?;
+    let numbers: Vec<f64> = get(given, "numbers")?;
+    Ok(match (name.as_str(), &numbers[..]) {
+        ("linear", []) => Init::Linear,
+        ("uniform", &[bound]) => Init::Uniform { bound },
+        ("normal", &[mean, sd]) => Init::Normal { mean, sd },
+        ("scaled", &[scale]) => Init::Scaled { scale },
+        ("orthogonal", &[gain]) => Init::Orthogonal { gain },
+        ("constant", &[value]) => Init::Constant(value),
+        ("tiled", []) => Init::Tiled,
+        _ => {
+            let expected = "one made by a class method of Init";
+            return Err(unknown(given.py(), what, &name, expected));
+        }
+    })
+}
+
+/// The mean and the deviation of weights that let a membrane fluctuate below its threshold.
+#[pyfunction]
+pub fn _fluctuation_driven(
+    inputs: usize,
+    rate: f64,
+    decays: [f64; 3],
+    threshold: f64,
+    xi: f64,
+) -> (f64, f64) {
+    match Init::fluctuation_driven(inputs, rate, decays, threshold, xi) {
+        Init::Normal { mean, sd } => (mean, sd),
+        _ => (f64::NAN, f64::NAN),
+    }
+}
+
+/// The decay per step of a time constant, ``exp(-dt / tau)``, both in one unit; the same bits on every machine.
+///
+/// >>> round(decay(20e-3, dt=1e-3), 4)
+/// 0.9512
+#[pyfunction]
+pub fn decay(tau: f64, dt: f64) -> f64 {
+    spikegrad::decay(tau, dt)
+}
+
+/// The surrogate of a setting, as ``arctan 2.0``.
+fn py_surrogate<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     let module = py.import("spikegrad.surrogate")?;
-    match surrogate {
-        Surrogate::Arctan { alpha } => module.getattr("Arctan")?.call1((alpha,)),
-        Surrogate::FastSigmoid { slope } => module.getattr("FastSigmoid")?.call1((slope,)),
-        Surrogate::Sigmoid { slope } => module.getattr("Sigmoid")?.call1((slope,)),
-        Surrogate::Triangular => module.getattr("Triangular")?.call0(),
-        Surrogate::StraightThrough => module.getattr("StraightThrough")?.call0(),
-        other => Err(invalid(
-            py,
-            format!("surrogate {other} has no class in this package"),
-        )),
+    let (name, number) = match text.split_once(' ') {
+        Some((name, number)) => (name, number.parse::<f64>().ok()),
+        None => (text, None),
+    };
+    let class = match name {
+        "arctan" => "Arctan",
+        "fast_sigmoid" => "FastSigmoid",
+        "sigmoid" => "Sigmoid",
+        "triangular" => "Triangular",
+        "straight_through" => "StraightThrough",
+        other => {
+            let message = format!("surrogate {other} has no class in this package");
+            return Err(invalid(py, message));
+        }
+    };
+    match number {
+        Some(number) => module.getattr(class)?.call1((number,)),
+        None => module.getattr(class)?.call0(),
     }
 }
 
@@ -158,44 +333,49 @@ fn py_constant<'py>(py: Python<'py>, value: &PerNeuron) -> PyResult<Bound<'py, P
     }
 }
 
-/// The description of a layer of `neurons` neurons.
-pub fn py_layer<'py>(
-    py: Python<'py>,
-    neurons: usize,
-    described: &Neurons,
-) -> PyResult<Bound<'py, PyAny>> {
+fn py_recurrence<'py>(py: Python<'py>, recurrence: Recurrence) -> PyResult<Bound<'py, PyAny>> {
+    let (pattern, diagonal) = match recurrence.pattern {
+        Pattern::AllToAll { diagonal } => (PATTERNS[0], diagonal),
+        Pattern::OneToOne => (PATTERNS[1], true),
+        other => {
+            let message = format!("recurrence {other:?} has no name in this package");
+            return Err(invalid(py, message));
+        }
+    };
+    let fields = (pattern, recurrence.bias, diagonal, recurrence.learn);
+    py.import("spikegrad.neurons")?
+        .getattr("Recurrence")?
+        .call1(fields)
+}
+
+/// The description of a layer.
+pub fn py_layer<'py>(py: Python<'py>, layer: &Layer<f64>) -> PyResult<Bound<'py, PyAny>> {
+    let described = layer.neuron();
+    let name = described.name();
+    let class = match name {
+        "leaky" => "Leaky",
+        "synaptic" => "Synaptic",
+        "leaky_integrator" => "LeakyIntegrator",
+        "encoder" => "Encoder",
+        "lapicque" => "Lapicque",
+        "alpha" => "Alpha",
+        "adaptive" => "Adaptive",
+        "lsnn" => "Lsnn",
+        "adlif" => "AdLif",
+        other => {
+            let message = format!("neurons '{other}' have no class in this package");
+            return Err(invalid(py, message));
+        }
+    };
     let settings = PyDict::new(py);
-    settings.set_item("neurons", neurons)?;
-    let rule = |dynamics: Dynamics, reset: Reset, detach: bool, surrogate: Surrogate| {
-        settings.set_item("dynamics", dynamics.to_string())?;
-        settings.set_item("reset", reset.to_string())?;
-        settings.set_item("detach_reset", detach)?;
-        settings.set_item("surrogate", py_surrogate(py, surrogate)?)
-    };
-    let class = if let Some(leaky) = described.leaky() {
-        rule(
-            leaky.dynamics,
-            leaky.reset,
-            leaky.detach_reset,
-            leaky.surrogate,
-        )?;
-        "Leaky"
-    } else if let Some(synaptic) = described.synaptic() {
-        rule(
-            synaptic.dynamics,
-            synaptic.reset,
-            synaptic.detach_reset,
-            synaptic.surrogate,
-        )?;
-        settings.set_item("old_current", synaptic.old_current)?;
-        "Synaptic"
-    } else {
-        let name = described.name();
-        return Err(invalid(
-            py,
-            format!("neurons '{name}' have no class in this package"),
-        ));
-    };
+    settings.set_item("neurons", layer.neurons())?;
+    for (name, text) in described.settings() {
+        match (name, text.parse::<bool>()) {
+            (_, Ok(flag)) => settings.set_item(name, flag)?,
+            ("surrogate", _) => settings.set_item(name, py_surrogate(py, &text)?)?,
+            _ => settings.set_item(name, text)?,
+        }
+    }
     for constant in described.constants() {
         let name = constant.name;
         if let Some(value) = described.initial(name) {
@@ -203,9 +383,80 @@ pub fn py_layer<'py>(
         }
         settings.set_item(format!("learn_{name}"), described.learns(name))?;
     }
+    let synapses = layer.synapses();
+    settings.set_item(layer_bias(name), synapses.bias)?;
+    settings.set_item("fixed", !synapses.learn)?;
+    if let Some(recurrence) = synapses.recurrence {
+        settings.set_item("recurrent", py_recurrence(py, recurrence)?)?;
+    }
     py.import("spikegrad.neurons")?
         .getattr(class)?
         .call((), Some(&settings))
+}
+
+/// The steps of a window, `first` and `end`; `None` is the end of the steps.
+fn window(given: &Bound<'_, PyAny>) -> PyResult<(usize, usize)> {
+    let (first, end): (i64, Option<i64>) = (get(given, "first")?, get(given, "end")?);
+    let from = usize::try_from(first).map_err(|_| {
+        invalid(
+            given.py(),
+            format!("first is {first}; expected a step, from 0"),
+        )
+    })?;
+    let Some(end) = end else {
+        return Ok((from, usize::MAX));
+    };
+    match usize::try_from(end) {
+        Ok(to) if to > from => Ok((from, to)),
+        _ => {
+            let message = format!("end is {end}; expected None or a step after first, {first}");
+            Err(invalid(given.py(), message))
+        }
+    }
+}
+
+/// The read-outs with a name alone.
+const READ_OUTS: [(&str, ReadOut); 5] = [
+    ("spike_count", ReadOut::SpikeCount),
+    ("membrane", ReadOut::Membrane),
+    ("max_membrane", ReadOut::MaxMembrane),
+    ("last_membrane", ReadOut::LastMembrane),
+    ("first_spike", ReadOut::FirstSpike),
+];
+
+/// The read-out of a name or of a `WindowMembrane`; `own` if there is none.
+pub fn read_out(given: Option<&Bound<'_, PyAny>>, own: ReadOut) -> PyResult<ReadOut> {
+    let Some(given) = given else {
+        return Ok(own);
+    };
+    if given.hasattr("first")? && given.hasattr("end")? {
+        let (first, end) = window(given)?;
+        return Ok(ReadOut::WindowMembrane { first, end });
+    }
+    let name = given.to_string();
+    let known = READ_OUTS.into_iter().find(|(known, _)| *known == name);
+    known.map(|(_, read_out)| read_out).ok_or_else(|| {
+        let names = READ_OUTS.map(|(name, _)| name).join(", ");
+        let expected = format!("{names} or a WindowMembrane");
+        unknown(given.py(), "read_out", &name, &expected)
+    })
+}
+
+/// A read-out as the package's.
+pub fn py_read_out(py: Python<'_>, read_out: ReadOut) -> PyResult<Bound<'_, PyAny>> {
+    if let ReadOut::WindowMembrane { first, end } = read_out {
+        let end = (end != usize::MAX).then_some(end);
+        let class = py.import("spikegrad.loss")?.getattr("WindowMembrane")?;
+        return class.call1((first, end));
+    }
+    let known = READ_OUTS.into_iter().find(|(_, known)| *known == read_out);
+    match known {
+        Some((name, _)) => Ok(name.into_pyobject(py)?.into_any()),
+        None => Err(invalid(
+            py,
+            format!("read-out {read_out:?} has no name in this package"),
+        )),
+    }
 }
 
 /// The function of a loss of one's own. An engine lets go of it where it is part of a cycle that nobody else
@@ -235,6 +486,27 @@ pub fn loss<F: Number>(given: &Bound<'_, PyAny>, custom: &Function) -> PyResult<
         "cross_entropy_count" => Loss::CrossEntropyCount,
         "cross_entropy_rate" => Loss::CrossEntropyRate,
         "cross_entropy_max_membrane" => Loss::CrossEntropyMaxMembrane,
+        "cross_entropy_last_membrane" => Loss::CrossEntropyLastMembrane,
+        "cross_entropy_mean_membrane" => {
+            let (first, end) = window(given)?;
+            Loss::CrossEntropyMeanMembrane { first, end }
+        }
+        "cross_entropy_first_spike" => {
+            let found: String = get(given, "inverse")?;
+            Loss::CrossEntropyFirstSpike(match found.as_str() {
+                "negate" => Inverse::Negate,
+                "reciprocal" => Inverse::Reciprocal,
+                _ => {
+                    let expected = "negate or reciprocal";
+                    return Err(unknown(given.py(), "inverse", &found, expected));
+                }
+            })
+        }
+        "mse_first_spike" => Loss::MseFirstSpike {
+            on_target: get(given, "on_target")?,
+            off_target: get(given, "off_target")?,
+            tolerance: get(given, "tolerance")?,
+        },
         "mse_count" => Loss::MseCount {
             correct_rate: get(given, "correct_rate")?,
             incorrect_rate: get(given, "incorrect_rate")?,

@@ -340,28 +340,30 @@ impl Engine {
         })
     }
 
-    /// Each sample's class, ``[B]``, by ``"spike_count"`` or by ``"membrane"`` summed over time; by default what
-    /// fits the loss.
+    /// Each sample's class, ``[B]``, the neuron with the largest score by a read-out: ``"spike_count"``,
+    /// ``"membrane"`` summed over time, ``"max_membrane"``, ``"last_membrane"``, ``"first_spike"`` or a
+    /// :class:`WindowMembrane`; by default what fits the loss.
     #[pyo3(signature = (x, num_steps=None, *, read_out=None))]
     fn classify<'py>(
         &self,
         x: &Bound<'py, PyAny>,
         num_steps: Option<usize>,
-        read_out: Option<&str>,
+        read_out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let by = run::read_out(x.py(), read_out, self.read_out)?;
+        let by = config::read_out(read_out, self.read_out)?;
         with_core!(&self.core, shared => run::classify(shared, x, num_steps, by))
     }
 
-    /// Each sample's scores, ``[B, N]``: the spike counts, or the membranes summed over time.
+    /// Each sample's scores, ``[B, N]``: the spike counts, the membranes summed over time or over a window, the
+    /// largest or the last of them, or minus the steps of the first spikes.
     #[pyo3(signature = (x, num_steps=None, *, read_out=None))]
     fn scores<'py>(
         &self,
         x: &Bound<'py, PyAny>,
         num_steps: Option<usize>,
-        read_out: Option<&str>,
+        read_out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let by = run::read_out(x.py(), read_out, self.read_out)?;
+        let by = config::read_out(read_out, self.read_out)?;
         with_core!(&self.core, shared => run::scores(shared, x, num_steps, by))
     }
 

@@ -22,7 +22,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _spikegrad {
     #[pymodule_export]
-    use super::config::schedule_rate;
+    use super::config::{_fluctuation_driven, decay, schedule_rate};
     #[pymodule_export]
     use super::engine::{_restore_engine, Engine};
     #[pymodule_export]

@@ -14,13 +14,14 @@ use crate::{
     state::State,
 };
 
-/// A feed-forward network of spiking neurons: its structure and its parameters, in double precision. An engine
+/// A network of spiking neurons, layer upon layer, any of them recurrent: its structure and its parameters, in double precision. An engine
 /// rounds them to its own.
 ///
 /// Args:
 ///     inputs: Number of inputs.
 ///     layers: The layers from the input up, as ``[Leaky(1000, beta=0.95), Leaky(10, beta=0.95)]``.
-///     seed: Seed of the weights, which are drawn as ``torch.nn.Linear`` draws them.
+///     seed: Seed of the weights, which are drawn as ``torch.nn.Linear`` draws them unless a layer has an ``init``,
+///         and of drawn constants.
 ///
 /// >>> import spikegrad as sg
 /// >>> net = sg.Network(784, [sg.Leaky(1000, beta=0.95), sg.Leaky(10, beta=0.95)], seed=0)
@@ -37,9 +38,8 @@ impl Network {
     fn new(inputs: usize, layers: &Bound<'_, PyAny>, seed: u64) -> PyResult<Self> {
         let py = layers.py();
         let mut builder = spikegrad::Network::builder(inputs).seed(seed);
-        for given in layers.try_iter()? {
-            let (neurons, described) = layer(&given?)?;
-            builder = builder.layer(neurons, described);
+        for (given, number) in layers.try_iter()?.zip(1..) {
+            builder = layer(builder, &given?, number)?;
         }
         Ok(Network(py.detach(|| builder.build()).or_raise(py)?))
     }
@@ -74,11 +74,12 @@ impl Network {
         self.0.min_steps()
     }
 
-    /// The descriptions of the layers, with the initial values of their constants.
+    /// The descriptions of the layers, with the initial values of their constants. How the weights were drawn is
+    /// not kept: ``init`` and ``recurrent_init`` are ``None``.
     #[getter]
     fn layers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let layers = self.0.layers().iter();
-        let layers = layers.map(|layer| py_layer(py, layer.neurons(), layer.neuron()));
+        let layers = layers.map(|layer| py_layer(py, layer));
         PyList::new(py, layers.collect::<PyResult<Vec<_>>>()?)
     }
 
@@ -106,7 +107,8 @@ impl Network {
     }
 
     /// A copy of every trained tensor under PyTorch's names: ``fc1.weight`` ``[out, in]``, ``fc1.bias``, and
-    /// what is learned of the neurons, as ``lif1.beta``.
+    /// what is learned of the neurons, as ``lif1.beta``. Of recurrent layers ``lif1.recurrent.weight`` and ``.bias``,
+    /// or ``lif1.recurrent.V`` where each neuron is connected to itself alone.
     fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         dict(py, self.0.parameters())
     }

@@ -4,7 +4,7 @@ use numpy::PyArray1;
 use pyo3::{prelude::*, types::PyTuple};
 use spikegrad::ReadOut;
 
-use crate::{errors::OrRaise, fork, network::Network, run, state::State};
+use crate::{config, errors::OrRaise, fork, network::Network, run, state::State};
 
 /// Runs a network forward on the CPU, in single precision, from any number of threads at once. It keeps the
 /// parameters that it was made with.
@@ -36,9 +36,13 @@ impl Predictor {
 #[pymethods]
 impl Predictor {
     #[new]
-    #[pyo3(signature = (network, *, read_out="membrane"))]
-    fn new(py: Python<'_>, network: &Network, read_out: &str) -> PyResult<Self> {
-        let read_out = run::read_out(py, Some(read_out), ReadOut::Membrane)?;
+    #[pyo3(signature = (network, *, read_out=None))]
+    fn new(
+        py: Python<'_>,
+        network: &Network,
+        read_out: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let read_out = config::read_out(read_out, ReadOut::Membrane)?;
         Self::of(py, network, read_out)
     }
 
@@ -66,9 +70,9 @@ impl Predictor {
         &self,
         x: &Bound<'py, PyAny>,
         num_steps: Option<usize>,
-        read_out: Option<&str>,
+        read_out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let by = run::read_out(x.py(), read_out, self.read_out)?;
+        let by = config::read_out(read_out, self.read_out)?;
         run::classify(&self.predictor, x, num_steps, by)
     }
 
@@ -78,9 +82,9 @@ impl Predictor {
         &self,
         x: &Bound<'py, PyAny>,
         num_steps: Option<usize>,
-        read_out: Option<&str>,
+        read_out: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let by = run::read_out(x.py(), read_out, self.read_out)?;
+        let by = config::read_out(read_out, self.read_out)?;
         run::scores(&self.predictor, x, num_steps, by)
     }
 
@@ -105,8 +109,8 @@ impl Predictor {
         let restore = py
             .import("spikegrad._spikegrad")?
             .getattr("_restore_predictor")?;
-        let by_count = self.read_out == ReadOut::SpikeCount;
-        (restore, (self.network(), by_count)).into_pyobject(py)
+        let read_out = config::py_read_out(py, self.read_out)?;
+        (restore, (self.network(), read_out)).into_pyobject(py)
     }
 }
 
@@ -115,12 +119,7 @@ impl Predictor {
 pub fn _restore_predictor(
     py: Python<'_>,
     network: &Network,
-    by_count: bool,
+    read_out: &Bound<'_, PyAny>,
 ) -> PyResult<Predictor> {
-    let read_out = if by_count {
-        ReadOut::SpikeCount
-    } else {
-        ReadOut::Membrane
-    };
-    Predictor::of(py, network, read_out)
+    Predictor::new(py, network, Some(read_out))
 }

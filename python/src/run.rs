@@ -102,19 +102,6 @@ impl Runner<f32> for spikegrad::Predictor {
     }
 }
 
-/// The read-out of a name; `own` if there is none.
-pub fn read_out(py: Python<'_>, given: Option<&str>, own: ReadOut) -> PyResult<ReadOut> {
-    match given {
-        None => Ok(own),
-        Some("spike_count") => Ok(ReadOut::SpikeCount),
-        Some("membrane") => Ok(ReadOut::Membrane),
-        Some(other) => {
-            let message = format!("read_out is '{other}'; expected spike_count or membrane");
-            Err(invalid(py, message))
-        }
-    }
-}
-
 /// The layers to record: all by default, `"all"`, `"output"`, or numbers from 0.
 fn record(given: Option<&Bound<'_, PyAny>>) -> PyResult<Record> {
     let Some(given) = given else {

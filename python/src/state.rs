@@ -128,7 +128,7 @@ impl State {
     }
 
     /// A copy of the numbers of each layer, ``[B, N]`` each: of ``Leaky`` the membrane, of ``Synaptic`` the
-    /// membrane and the current.
+    /// membrane and the current, and so on. Of a recurrent layer the spikes of the last step come last.
     #[getter]
     fn layers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         // Nothing of Python runs while the lock is held.

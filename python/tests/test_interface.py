@@ -189,6 +189,23 @@ BAD = [
     (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, dynamics="no")]), ValueError, "dynamics is 'no'"),
     (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, surrogate="atan")]), TypeError, "not a Surrogate"),
     (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, surrogate=sg.Arctan(-1.0))]), ValueError, "arctan alpha"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, recurrent="yes")]), TypeError, "layer 1: recurrent is yes; expected False, True or a"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, recurrent=sg.Recurrence("ring"))]), ValueError, "layer 1: pattern is 'ring'; expected all_to_all"),
+    (lambda e, x, y: sg.Recurrence("one_to_one", bias=True), ValueError, "bias is True with pattern one_to_one"),
+    (lambda e, x, y: sg.Recurrence("one_to_one", diagonal=False), ValueError, "diagonal is False with pattern one_to_one"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, init="zeros")]), TypeError, "layer 1: init is zeros; expected None or an Init"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, init=sg.Init("zeros"))]), ValueError, "layer 1: init is 'zeros'"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, init=sg.Init.scaled(-1.0))]), ValueError, "layer 1: initial weights.* is -1"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, 0.9, recurrent_init=sg.Init.tiled())]), ValueError, "layer 1: recurrent_init is .*; expected None"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, sg.Draw.uniform(0.5, 1.5))]), ValueError, "layer 1: beta is uniform from 0.5 to 1.5"),
+    (lambda e, x, y: sg.Network(3, [sg.Leaky(2, sg.Draw("beta", (0, 1)))]), ValueError, "distribution is 'beta'; expected uniform or normal"),
+    (lambda e, x, y: sg.Network(3, [sg.Alpha(2, 0.5, 0.6)]), ValueError, "layer 1: alpha is 0.5; expected a decay above beta"),
+    (lambda e, x, y: sg.Network(3, [sg.AdLif(2, 0.5, 0.98)]), ValueError, "layer 1: alpha is 0.5"),
+    (lambda e, x, y: sg.Network(3, [sg.Lapicque(2, -2.0, 0.1)]), ValueError, "layer 1: decay is -2"),
+    (lambda e, x, y: e.scores(x, T, read_out=sg.WindowMembrane(-1)), ValueError, "first is -1; expected a step, from 0"),
+    (lambda e, x, y: e.scores(x, T, read_out=sg.WindowMembrane(3, 3)), ValueError, "end is 3; expected None or a step after first, 3"),
+    (lambda e, x, y: sg.Engine(e.network, loss=sg.CrossEntropyMeanMembrane(4, 2)), ValueError, "end is 2"),
+    (lambda e, x, y: sg.Engine(e.network, loss=sg.CrossEntropyFirstSpike("square")), ValueError, "inverse is 'square'; expected negate"),
     (lambda e, x, y: sg.Engine(e.network, device="tpu"), ValueError, "device is tpu"),
     (lambda e, x, y: sg.Engine(e.network, device="cuda:99"), RuntimeError, "cuda:99"),
     (lambda e, x, y: sg.Engine(e.network, precision="float16"), ValueError, "precision is 'float16'"),
@@ -404,6 +421,133 @@ def test_gradcheck(small):
     report = sg.gradcheck(net, x[:2], y[:2], sg.CrossEntropyRate(), num_steps=4)
     assert report.passed and report.max_error < 1e-6 and "fc1.weight" in str(report)
     assert [tensor.name for tensor in report.tensors] == list(net.state_dict())
+
+
+# --- layers, losses and read-outs ------------------------------------------------------------------
+
+LAYERS = [
+    lambda n, **more: sg.Leaky(n, 0.9, learn_beta=True, **more),
+    lambda n, **more: sg.Synaptic(n, alpha=0.8, beta=0.9, reset="zero", surrogate=sg.Sigmoid(4.0), **more),
+    lambda n, **more: sg.LeakyIntegrator(n, alpha=0.8, beta=0.9, gain=0.1, learn_alpha=True, **more),
+    lambda n, **more: sg.LeakyIntegrator.spytorch(n, 0.8, 0.9, **more),
+    lambda n, **more: sg.Encoder(n, 0.9, gain=[1.0 + i for i in range(n)], bias=0.2, learn_gain=True, learn_bias=True, **more),
+    lambda n, **more: sg.Lapicque.circuit(n, 5.0, 4.0, learn_decay=True, surrogate=sg.Triangular(), **more),
+    lambda n, **more: sg.Lapicque.snntorch(n, 0.9, dynamics="integrate_fire_reset", detach_reset=False, **more),
+    lambda n, **more: sg.Alpha(n, 0.9, 0.5, reset="subtract", learn_threshold=True, **more),
+    lambda n, **more: sg.Adaptive.bellec(n, 0.9, 0.95, adaptation=0.5, learn_rho=True, **more),
+    lambda n, **more: sg.Adaptive.yin(n, 0.9, 0.95, detach_reset=True, surrogate=sg.StraightThrough(), **more),
+    lambda n, **more: sg.Lsnn(n, 0.8, 0.9, 0.99, adaptation=0.3, detach_reset=True, **more),
+    lambda n, **more: sg.AdLif(n, 0.9, 0.98, a=0.5, b=1.0, learn_a=True, **more),
+]
+SYNAPSES = [
+    {},
+    {"recurrent": True},
+    {"recurrent": sg.Recurrence(bias=False, diagonal=False, learn=False), "fixed": True},
+    {"recurrent": sg.Recurrence("one_to_one")},
+]
+
+
+@pytest.mark.parametrize("synapses", SYNAPSES, ids=["none", "all", "fixed", "one"])
+@pytest.mark.parametrize("make", LAYERS)
+def test_every_layer_round_trips(make, synapses, tmp_path):
+    for without in ({}, {"fc_bias": False} if make(1).kind == "encoder" else {"bias": False}):
+        layers = [make(4, **synapses, **without), make(3, threshold=0.5) if hasattr(make(1), "threshold") else make(3)]
+        net = sg.Network(5, layers, seed=1)
+        assert net.layers == layers and ("fc1.bias" in net.state_dict()) is not bool(without)
+        sg.save(net, tmp_path / "model.safetensors", precision="float64")
+        loaded = sg.load(tmp_path / "model.safetensors")
+        assert loaded == net and loaded.layers == layers
+        assert pickle.loads(pickle.dumps(net)) == net and eval(repr(net), vars(sg)).layers == layers
+        # It runs, and goes on from a state.
+        x = np.random.default_rng(0).uniform(0, 4, (T, 6, 5)).astype(np.float32)
+        engine = engine_of(net, loss=sg.CrossEntropyMembrane())
+        whole, state = engine.forward(x), engine.rest(6)
+        parts = [engine.forward(x[:5], state=state), engine.forward(x[5:], state=pickle.loads(pickle.dumps(state)))]
+        for k in range(2):
+            assert np.array_equal(np.concatenate([part.mem[k] for part in parts]), whole.mem[k])
+        before = engine.state_dict()
+        engine.train_step(x, np.arange(6) % 3)
+        same = [name for name, tensor in engine.state_dict().items() if np.array_equal(tensor, before[name])]
+        if "fixed" in synapses:
+            assert {"fc1.weight", "lif1.recurrent.weight"} <= set(same)
+            assert not np.diag(before["lif1.recurrent.weight"]).any()
+        else:
+            assert "fc2.bias" not in same
+        assert "<svg" in str(sg.plot.traces(whole, net))
+
+
+def test_constants_and_weights_are_drawn():
+    def built(**settings):
+        return sg.Network(6, [sg.Leaky(4, recurrent=True, **settings)], seed=7)
+
+    drawn = built(beta=sg.Draw.normal(0.9, 0.01))
+    assert len(set(drawn.layers[0].beta)) == 4 and drawn == built(beta=sg.Draw.normal(0.9, 0.01))
+    assert drawn.layers == built(beta=drawn.layers[0].beta).layers
+    orthogonal = built(beta=0.9, init=sg.Init.orthogonal(2.0), recurrent_init=sg.Init.orthogonal()).state_dict()
+    for name, gain in (("fc1.weight", 4.0), ("lif1.recurrent.weight", 1.0)):
+        assert np.allclose(orthogonal[name] @ orthogonal[name].T, gain * np.eye(4))
+    weights = {
+        sg.Init.constant(0.3): lambda w: (w == 0.3).all(),
+        sg.Init.tiled(): lambda w: np.array_equal(w, np.eye(4, 6)),
+        sg.Init.uniform(0.01): lambda w: (abs(w) <= 0.01).all() and w.any(),
+        sg.Init.scaled(0.1): lambda w: 0 < w.std() < 0.1,
+        sg.Init.normal(5.0, 0.1): lambda w: (abs(w - 5) < 1).all(),
+        sg.Init.linear(): lambda w: np.array_equal(w, built(beta=0.9).state_dict()["fc1.weight"]),
+        sg.Init.fluctuation_driven(6, 0.1, beta=0.9, alpha=0.8): lambda w: w.any(),
+    }
+    for init, holds in weights.items():
+        net = built(beta=0.9, init=init)
+        assert holds(net.state_dict()["fc1.weight"]) and net.layers[0].init is None
+    adlif = sg.Network(6, [sg.AdLif.sparch(4, recurrent=sg.Recurrence(diagonal=False))])
+    assert {"lif1.alpha", "lif1.beta", "lif1.a", "lif1.b"} <= set(adlif.state_dict())
+    assert sg.decay(20.0, 1.0) == pytest.approx(np.exp(-0.05), rel=1e-15)
+
+
+def test_losses_and_read_outs(small):
+    net, x, y = small
+    recording = engine_of(net, precision="float64").forward(x, T)
+    mem, spk = recording.mem[-1], recording.spk[-1]
+    first = np.where(spk.any(axis=0), spk.argmax(axis=0), T - 1)
+    expected = {
+        "spike_count": spk.sum(axis=0),
+        "membrane": mem.sum(axis=0),
+        "max_membrane": mem.max(axis=0),
+        "last_membrane": mem[-1],
+        "first_spike": -first,
+        sg.WindowMembrane(4, 9): mem[4:9].sum(axis=0),
+        sg.WindowMembrane(4): mem[4:].sum(axis=0),
+    }
+
+    def cross_entropy(z):
+        return np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(y)), y])
+
+    losses = {
+        sg.CrossEntropyMaxMembrane(): ("max_membrane", cross_entropy(mem.max(axis=0))),
+        sg.CrossEntropyLastMembrane(): ("last_membrane", cross_entropy(mem[-1])),
+        sg.CrossEntropyMeanMembrane(4, 9): (sg.WindowMembrane(4, 9), cross_entropy(mem[4:9].mean(axis=0))),
+        sg.CrossEntropyMeanMembrane(): ("membrane", cross_entropy(mem.mean(axis=0))),
+        sg.CrossEntropyFirstSpike(): ("first_spike", cross_entropy(-first)),
+        sg.CrossEntropyFirstSpike("reciprocal"): ("first_spike", cross_entropy(1 / (first + 1))),
+    }
+    for precision, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+        engine = engine_of(net, precision=precision)
+        for read_out, scores in expected.items():
+            assert np.allclose(engine.scores(x, T, read_out=read_out), scores, atol=10 * tolerance)
+        for loss, (read_out, value) in losses.items():
+            engine = engine_of(net, loss=loss, precision=precision)
+            assert engine.evaluate(x, y, T).loss == pytest.approx(value, rel=tolerance)
+            # The loss has its read-out.
+            assert np.allclose(engine.scores(x, T), expected[read_out], atol=10 * tolerance)
+            assert pickle.loads(pickle.dumps(engine)).loss == loss
+    for loss in list(losses)[:4]:
+        assert sg.gradcheck(net, x[:2], y[:2], loss, num_steps=10).passed
+    aims = np.where(np.arange(3) == y[:, None], 2, T - 1)
+    engine = engine_of(net, loss=sg.MseFirstSpike(on_target=2), precision="float64")
+    assert engine.evaluate(x, y, T).loss == pytest.approx((((first - aims) / T) ** 2).mean())
+    for read_out, scores in expected.items():
+        predictor = pickle.loads(pickle.dumps(sg.Predictor(net, read_out=read_out)))
+        assert np.allclose(predictor.scores(x, T), scores, atol=1e-4)
+        assert np.array_equal(predictor.classify(x, T), predictor.scores(x, T).argmax(axis=1))
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Drawn networks of snnTorch, converted both ways, beside snnTorch itself."""
 
+import dataclasses
 import os
 import warnings
 
@@ -38,6 +39,9 @@ LOSSES = {
     "mse_count": (sg.MseCount(0.8, 0.2), sf.mse_count_loss(correct_rate=0.8, incorrect_rate=0.2), "spk"),
     "mse_membrane": (sg.MseMembrane(1.5, 0.5), sf.mse_membrane_loss(on_target=1.5, off_target=0.5), "mem"),
     "tutorial": (sg.CrossEntropyMembrane(), None, "mem"),
+    "cross_entropy_temporal": (sg.CrossEntropyFirstSpike(), sf.ce_temporal_loss(), "spk"),
+    # With its defaults, 0 and -1, snnTorch aims every class at step 0.
+    "mse_temporal": (sg.MseFirstSpike(-1, 0), sf.mse_temporal_loss(on_target=-1, off_target=0), "spk"),
 }
 OPTIMIZERS = {
     "sgd": (sg.SGD(0.1, momentum=0.9, weight_decay=0.01), lambda p: torch.optim.SGD(p, 0.1, 0.9, weight_decay=0.01)),
@@ -60,7 +64,7 @@ def neurons(draw, width):
     # One surrogate is finite near the threshold alone: snnTorch's sigmoid overflows far below it.
     name = draw(st.sampled_from(sorted(SURROGATES)))
     slope = draw(st.floats(0.5, 3.0))
-    delay = draw(st.booleans())
+    kind = draw(st.sampled_from([snn.Leaky, snn.Synaptic, snn.RLeaky, snn.RSynaptic, snn.Alpha, snn.Lapicque]))
     shared = dict(
         beta=constant(0.05, 0.95),
         threshold=constant(0.5, 1.5),
@@ -68,13 +72,38 @@ def neurons(draw, width):
         learn_beta=draw(st.booleans()),
         learn_threshold=draw(st.booleans()),
         reset_mechanism=draw(st.sampled_from(["subtract", "zero", "none"])),
-        reset_delay=delay,
         init_hidden=draw(st.booleans()),
         output=draw(st.booleans()),
     )
-    if draw(st.booleans()):
-        return snn.Leaky(**shared)
-    return snn.Synaptic(alpha=constant(0.05, 0.95), learn_alpha=draw(st.booleans()), **shared)
+    if kind is snn.Lapicque:
+        del shared["beta"], shared["learn_beta"]
+        circuit = draw(st.sampled_from([("beta",), ("R", "C"), ("beta", "R"), ("beta", "C")]))
+        ranges = {"beta": (0.3, 0.95), "R": (1.0, 5.0), "C": (1.0, 5.0)}
+        shared.update({part: torch.tensor(draw(st.floats(*ranges[part])), dtype=torch.float64) for part in circuit})
+        return snn.Lapicque(time_step=draw(st.sampled_from([1.0, 0.5])), **shared)
+    if kind is snn.Alpha:
+        cell = snn.Alpha(alpha=constant(0.6, 0.95), **{**shared, "beta": constant(0.05, 0.5)})
+        if draw(st.booleans()):  # its own learn_alpha=True fails
+            alpha = cell.alpha
+            del cell.alpha
+            cell.alpha = torch.nn.Parameter(alpha)
+        return cell
+    if kind in (snn.Synaptic, snn.RSynaptic):
+        shared.update(alpha=constant(0.05, 0.95), learn_alpha=draw(st.booleans()))
+    if kind is not snn.RSynaptic:  # where reset_delay=False fails
+        shared["reset_delay"] = draw(st.booleans())
+    if kind in (snn.RLeaky, snn.RSynaptic):
+        shared["learn_recurrent"] = draw(st.booleans())
+        if draw(st.booleans()):
+            count = 1 if width == 1 or not shared["learn_recurrent"] and draw(st.booleans()) else width
+            V = torch.tensor(draw(st.lists(st.floats(-2, 2), min_size=count, max_size=count)), dtype=torch.float64)
+            shared.update(all_to_all=False, V=V)
+        else:
+            shared["linear_features"] = width
+    cell = kind(**shared)
+    if "linear_features" in shared and draw(st.booleans()):
+        cell.recurrent = torch.nn.Linear(width, width, bias=False).requires_grad_(shared["learn_recurrent"])
+    return cell
 
 
 @st.composite
@@ -91,7 +120,13 @@ def modules(draw):
         with torch.no_grad():
             for parameter in linear.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 2 / inputs**0.5 + 0.2)
-        parts += [linear, draw(neurons(outputs))]
+        linear.requires_grad_(draw(st.integers(0, 5)) > 0)
+        cell = draw(neurons(outputs))
+        if isinstance(getattr(cell, "recurrent", None), torch.nn.Linear):
+            with torch.no_grad():
+                for parameter in cell.recurrent.parameters():
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator) / outputs**0.5)
+        parts += [linear, cell]
         if draw(st.booleans()):
             parts.append(torch.nn.Dropout(0.3))
     module = torch.nn.Sequential(*parts).eval()
@@ -101,9 +136,12 @@ def modules(draw):
     return module, x, y, num_steps
 
 
+STATES = {"Leaky": 1, "Synaptic": 2, "RLeaky": 2, "RSynaptic": 3, "Alpha": 3, "Lapicque": 1}
+
+
 def pairs(module):
     linear = [part for part in module if isinstance(part, torch.nn.Linear)]
-    return linear, [part for part in module if isinstance(part, (snn.Leaky, snn.Synaptic))]
+    return linear, [part for part in module if part._get_name() in STATES]
 
 
 def run(module, x, num_steps):
@@ -120,17 +158,19 @@ def run(module, x, num_steps):
             # Its own states would keep the graph of the run before.
             cell.init_hidden, cell.output = False, True
             if states[k] is None:
-                states[k] = [torch.zeros_like(cur)] * (2 if isinstance(cell, snn.Synaptic) else 1)
-            spk, *states[k] = cell(cur, *states[k])
+                states[k] = [torch.zeros_like(cur)] * STATES[cell._get_name()]
+            answer = cell(cur, *states[k])
+            spk, states[k] = answer[0], answer if hasattr(cell, "recurrent") else answer[1:]
             cell.init_hidden, cell.output = hidden, output
             spikes[k].append(spk)
             membranes[k].append(states[k][-1])
             # The membrane that was compared, before an immediate reset.
             compared = states[k][-1]
-            if not cell.reset_delay and cell.reset_mechanism == "subtract":
+            delay = getattr(cell, "reset_delay", True)
+            if not delay and cell.reset_mechanism == "subtract":
                 compared = compared + spk * cell.threshold
                 assume(bool((states[k][-1] < cell.threshold).all()))  # where snnTorch's rule is another
-            if cell.reset_delay or cell.reset_mechanism != "zero":
+            if delay or cell.reset_mechanism != "zero":
                 nearest = min(nearest, float((compared - cell.threshold).detach().abs().min()))
     return [torch.stack(s) for s in spikes], [torch.stack(m) for m in membranes], nearest
 
@@ -143,16 +183,18 @@ def value(name, spikes, membranes, y):
     return loss(spikes[-1] if kind == "spk" else membranes[-1], y)
 
 
-def parameters(module):
-    """What is trained, under our names."""
+def parameters(module, fixed=False):
+    """What is trained, or all there is, under our names."""
     named = {}
     for k, (linear, cell) in enumerate(zip(*pairs(module)), start=1):
         named[f"fc{k}.weight"] = linear.weight
         if linear.bias is not None:
             named[f"fc{k}.bias"] = linear.bias
         for name, parameter in cell.named_parameters():
-            named[f"lif{k}.{name}"] = parameter
-    return named
+            named[f"lif{k}.{'recurrent.V' if name == 'V' else name}"] = parameter
+        if isinstance(getattr(cell, "V", None), torch.Tensor):
+            named[f"lif{k}.recurrent.V"] = cell.V
+    return {name: tensor for name, tensor in named.items() if fixed or tensor.requires_grad}
 
 
 def far(found, expected, scale=1e-6):
@@ -176,7 +218,7 @@ def single(module, x, y, num_steps, loss):
 
 def converted(module):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of missing biases, and of reset_delay=False
+        warnings.simplefilter("ignore")  # of reset_delay=False
         return sg.from_snntorch(module)
 
 
@@ -192,9 +234,10 @@ def test_converted_networks_agree(drawn, loss, optimizer):
         expected = value(loss, spikes, membranes, y)
         assume(bool(torch.isfinite(expected)))
         trained = parameters(module)
+        assume(expected.requires_grad)
         grads = torch.autograd.grad(expected, list(trained.values()), allow_unused=True)
     net = converted(module)
-    assert set(trained) <= set(net.state_dict())
+    assert set(net.state_dict()) == set(parameters(module, fixed=True))
     own_loss = LOSSES[loss][0]
     # Terms of size 1 that cancel leave their rounding: `floor * tolerance` is that of the precision.
     for precision, tolerance, floor in (("float64", 1e-9, 1e-6), ("float32", 1e-4, 1e-3)):
@@ -207,6 +250,7 @@ def test_converted_networks_agree(drawn, loss, optimizer):
             near(recording.mem[k], membranes[k].detach().numpy(), tolerance / 10, f"membranes of layer {k}")
         found, gradients = engine.gradients(x.numpy(), y.numpy(), num_steps)
         assert abs(found - float(expected.detach())) <= tolerance * max(abs(float(expected.detach())), 1e-3)
+        assert not any(gradients[name].any() for name in set(gradients) - set(trained))
         # Of the layer's largest entry: a shared constant sums over all its neurons and steps, which can cancel.
         for name, grad in zip(trained, grads):
             own, k = gradients[name], name[len("fc")] if name.startswith("fc") else name[len("lif")]
@@ -232,14 +276,14 @@ def test_five_updates_agree(drawn, loss, optimizer):
         module, x = module.double(), x.double()
         net = converted(module)
         trained = parameters(module)
-        assume(len(trained) == len(net.state_dict()))  # a missing bias is trained here alone
+        assume(trained)
         engine = sg.Engine(net, LOSSES[loss][0], settings_, precision="float64")
         stepper = make(list(trained.values()))
         for _ in range(5):
             spikes, membranes, nearest = run(module, x, num_steps)
             assume(nearest > 1e-7)
             expected = value(loss, spikes, membranes, y)
-            assume(bool(torch.isfinite(expected)))
+            assume(bool(torch.isfinite(expected)) and expected.requires_grad)
             stepper.zero_grad()
             expected.backward()
             # Adam's first steps have the size of the rate, whatever rounding has made of a gradient of 0.
@@ -252,11 +296,13 @@ def test_five_updates_agree(drawn, loss, optimizer):
             assert abs(report.loss - float(expected.detach())) <= 1e-8 * max(abs(float(expected.detach())), 1e-3)
             # The ranges to which the library clamps are snnTorch's, but it clamps as it runs.
             for name, parameter in trained.items():
-                if name.startswith("lif"):
+                if name.startswith("lif") and ".recurrent." not in name:
                     high = np.inf if name.endswith("threshold") else 1.0
                     assume(bool(((parameter > 1e-3) & (parameter < high)).all()))
+        every = parameters(module, fixed=True)
         for name, tensor in engine.state_dict().items():
-            near(tensor, trained[name].detach().numpy(), 1e-7, name)
+            last = every[name].detach().numpy()
+            near(tensor, np.broadcast_to(last, tensor.shape) if last.size == 1 else last, 1e-7, name)
 
 
 @settings(DRAWN, max_examples=max(EXAMPLES // 10, 10))
@@ -271,7 +317,12 @@ def test_there_and_back(drawn):
         assert converted(back).state_dict().keys() == net.state_dict().keys()
         for name, tensor in converted(back).state_dict().items():
             assert np.array_equal(tensor, net.state_dict()[name])
-        assert converted(back).layers == net.layers
+        for layer, again in zip(net.layers, converted(back).layers):
+            if isinstance(layer, sg.Lapicque):  # decay and gain go through R and C
+                near(np.array(again.decay), np.array(layer.decay), 1e-12, "decay")
+                near(np.array(again.gain), np.array(layer.gain), 1e-12, "gain")
+                again = dataclasses.replace(again, decay=layer.decay, gain=layer.gain)
+            assert again == layer
         # And the same numbers, called step by step as they come.
         expected, _, nearest = run(module, x.double(), num_steps)
         assume(nearest > 1e-9)
@@ -280,6 +331,68 @@ def test_there_and_back(drawn):
                 part.reset_mem()
         steps = [back(x.double()) for _ in range(num_steps)]
         assert np.array_equal(torch.stack([spk for spk, *_ in steps]).detach(), expected[-1].detach())
+
+
+def test_recurrent_samples_are_compared():
+    torch.manual_seed(0)
+    hidden = [
+        snn.RLeaky(0.9, linear_features=9),
+        snn.RLeaky(0.9, all_to_all=False, V=torch.rand(9), reset_mechanism="zero"),
+        snn.RSynaptic(0.8, 0.9, linear_features=9, init_hidden=True),
+        snn.Alpha(0.9, 0.5, reset_mechanism="subtract"),
+        snn.Lapicque(0.9),
+    ]
+    sample = torch.rand(5, 4) * 4
+    for cell in hidden:
+        parts = torch.nn.Linear(4, 9, bias=False), cell, torch.nn.Linear(9, 2), snn.Leaky(0.9)
+        net = sg.from_snntorch(torch.nn.Sequential(*parts), sample=sample)
+        assert net.layers[0].bias is False and "fc1.bias" not in net.state_dict()
+        if hasattr(cell, "recurrent") and cell.all_to_all:
+            with torch.no_grad():
+                cell.recurrent.weight += 5.0
+            found = sg.Engine(net, device="cpu").forward(sample.numpy(), 20).spk[0]
+            other = sg.from_snntorch(torch.nn.Sequential(*parts), sample=sample)
+            assert not np.array_equal(sg.Engine(other, device="cpu").forward(sample.numpy(), 20).spk[0], found)
+
+    class Recurrent(torch.nn.Module):
+        """A forward of its own, in snnTorch's way."""
+
+        def __init__(self):
+            super().__init__()
+            self.fc1, self.lif1 = torch.nn.Linear(4, 9), snn.RSynaptic(0.8, 0.9, linear_features=9)
+            self.fc2, self.lif2 = torch.nn.Linear(9, 2), snn.RLeaky(0.9, all_to_all=False, V=torch.ones(2))
+
+        def forward(self, x):
+            spk1, syn1, mem1 = self.lif1.init_rsynaptic()
+            spk2, mem2 = self.lif2.init_rleaky()
+            recorded = []
+            for _ in range(10):
+                spk1, syn1, mem1 = self.lif1(self.fc1(x), spk1, syn1, mem1)
+                spk2, mem2 = self.lif2(self.fc2(spk1), self.spikes(spk2), mem2)
+                recorded.append(mem2)
+            return torch.stack(recorded)
+
+        def spikes(self, spk):
+            return spk
+
+    class Silent(Recurrent):
+        def spikes(self, spk):
+            return spk + 0.5
+
+    assert sg.from_snntorch(Recurrent(), sample=sample).layers[1].recurrent == sg.Recurrence("one_to_one")
+    with pytest.raises(sg.UnsupportedError, match="not given the state"):
+        sg.from_snntorch(Silent(), sample=sample)
+    shared = torch.nn.Linear(4, 4)
+    first, second = snn.RLeaky(0.9, linear_features=4), snn.RLeaky(0.9, linear_features=4)
+    first.recurrent = second.recurrent = shared
+    with pytest.raises(sg.UnsupportedError, match="module 3.recurrent is module 1.recurrent again"):
+        sg.from_snntorch(torch.nn.Sequential(torch.nn.Linear(4, 4), first, torch.nn.Linear(4, 4), second))
+    shared.register_forward_hook(lambda module, args, answer: answer * 2)
+    with pytest.raises(sg.UnsupportedError, match="recurrent has forward hooks"):
+        sg.from_snntorch(torch.nn.Sequential(torch.nn.Linear(4, 4), first))
+    with pytest.warns(UserWarning, match="V is one number"):
+        net = sg.from_snntorch(torch.nn.Sequential(torch.nn.Linear(4, 3), snn.RLeaky(0.9, all_to_all=False, V=0.5)))
+    assert np.array_equal(net.state_dict()["lif1.recurrent.V"], [0.5, 0.5, 0.5])
 
 
 def test_sample_is_compared():
@@ -528,6 +641,12 @@ def one(*parts):
     return torch.nn.Sequential(*parts)
 
 
+def half_frozen():
+    linear = torch.nn.Linear(2, 2)
+    linear.bias.requires_grad_(False)
+    return linear
+
+
 @pytest.mark.parametrize(
     "module, named",
     [
@@ -546,8 +665,14 @@ def one(*parts):
         (one(torch.nn.Linear(2, 2), snn.Leaky(0.9, spike_grad=lambda x: x)), "surrogate"),
         (one(torch.nn.Linear(2, 2), snn.Leaky(torch.ones(3) * 0.9)), "beta has shape"),
         (one(torch.nn.Linear(2, 2), snn.Leaky(1.5, learn_beta=True)), "beta is"),
-        (one(torch.nn.Linear(2, 2), snn.RLeaky(0.9, linear_features=2)), "RLeaky"),
-        (one(torch.nn.Linear(2, 2), snn.Alpha(0.9, 0.8)), "Alpha"),
+        (one(torch.nn.Linear(2, 2), snn.SLSTM(2, 2)), "SLSTM"),
+        (one(torch.nn.Linear(2, 2), snn.RLeaky(0.9, linear_features=3)), "recurrent has weights"),
+        (one(torch.nn.Linear(2, 2), snn.RLeaky(0.9, conv2d_channels=2, kernel_size=3)), "recurrent is Conv2d"),
+        (one(torch.nn.Linear(2, 2), snn.RLeaky(0.9, all_to_all=False, V=torch.ones(3))), "V has shape"),
+        (one(torch.nn.Linear(2, 2), snn.RSynaptic(0.9, 0.9, linear_features=2, reset_delay=False)), "reset_delay is False"),
+        (one(torch.nn.Linear(2, 2), snn.Lapicque(0.9, learn_beta=True)), "learn_beta=True"),
+        (one(torch.nn.Linear(2, 2), snn.Lapicque(R=0.1, C=0.1)), "R \\* C"),
+        (one(half_frozen(), snn.Leaky(0.9)), "do not both require"),
         (one(torch.nn.Linear(2, 2), torch.nn.ReLU(), snn.Leaky(0.9)), "ReLU"),
         (one(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5), snn.Leaky(0.9)), "training mode"),
         (one(torch.nn.Flatten(0), torch.nn.Linear(2, 2), snn.Leaky(0.9)), "Flatten"),
@@ -567,6 +692,15 @@ def test_what_has_no_counterpart_is_named(module, named):
         (sg.Synaptic.spytorch(2, 0.9, 0.8), "fire_then_integrate"),
         (sg.Synaptic(2, 0.9, 0.8, gain=0.5), "gain 1"),
         (sg.Synaptic(2, 0.9, 0.8, old_current=True), "new current"),
+        (sg.Leaky.snntorch(2, 0.9, reset="zero", recurrent=True), "Synaptic\\(alpha=0.0"),
+        (sg.Synaptic(2, 0.9, 0.8, recurrent=sg.Recurrence(diagonal=False)), "no diagonal"),
+        (sg.Synaptic(2, 0.9, 0.8, recurrent=True, dynamics="integrate_fire_reset", detach_reset=False), "fails in snnTorch's RSynaptic"),
+        (sg.Lapicque(2, 0.9, 0.1, learn_gain=True), "decay and gain"),
+        (sg.Lapicque(2, 1.0, 0.1), "decay and gain"),
+        (sg.Lapicque(2, 0.9, 0.1, recurrent=True), "recurrent Lapicque"),
+        (sg.Alpha(2, 0.9, 0.8, recurrent=True), "recurrent Alpha"),
+        (sg.LeakyIntegrator(2, 0.9), "LeakyIntegrator"),
+        (sg.AdLif.sparch(2), "AdLif"),
     ],
 )
 def test_what_snntorch_lacks_is_named(layer, named):

@@ -44,7 +44,8 @@ pub struct Traces {
     pub names: Vec<String>,
     /// Membrane potentials, in the unit of the threshold, `[T, n]`, of 1 to 20 neurons.
     pub mem: Array2<f32>,
-    /// The threshold of all neurons (length 1), or of each (`[n]`).
+    /// The threshold of all neurons (length 1), or of each (`[n]`); empty if they have none, as a
+    /// [`LeakyIntegrator`](crate::LeakyIntegrator) has none.
     pub threshold: Vec<f32>,
     /// The neuron to draw with emphasis: its column of `mem`.
     pub target: Option<usize>,
@@ -115,7 +116,7 @@ impl Traces {
 ///
 /// # Errors
 /// - [`Error::Shape`] if `mem` has no step, no neuron or more than 20, there is not a name for each
-///   neuron, or `threshold` is neither of length 1 nor `n`.
+///   neuron, or `threshold` has another length than 0, 1 or `n`.
 /// - [`Error::NonFinite`] if a membrane or a threshold is NaN or infinite.
 /// - [`Error::Target`] if `target` is not below `n`.
 pub fn traces(data: &Traces) -> Result<String> {
@@ -149,11 +150,13 @@ pub fn traces(data: &Traces) -> Result<String> {
         })
         .collect();
     let label = if common { "threshold" } else { "thresholds" };
-    entries.push(Entry {
-        dashed: true,
-        breaks: true,
-        ..Entry::new(label.into(), style(&canvas::INK, 1.4))
-    });
+    if !data.threshold.is_empty() {
+        entries.push(Entry {
+            dashed: true,
+            breaks: true,
+            ..Entry::new(label.into(), style(&canvas::INK, 1.4))
+        });
+    }
 
     let top = if data.title.is_empty() { 16.0 } else { 44.0 };
     let plot_height = legend::height(&entries, RIGHT).max(320.0);
@@ -167,7 +170,10 @@ pub fn traces(data: &Traces) -> Result<String> {
         let (low, high) = all.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| {
             (l.min(v), h.max(v))
         });
-        let room = 0.05 * (high - low);
+        let room = match high > low {
+            true => 0.05 * (high - low),
+            false => 1.0_f64.max(0.05 * high.abs()),
+        };
         // A single step gets room on both sides.
         let side = if steps == 1 { 0.5 } else { 0.0 };
         let x = Axis::new("time step", -side, (steps - 1) as f64 + side, 10, 1.0);
@@ -187,7 +193,7 @@ pub fn traces(data: &Traces) -> Result<String> {
         let chart = canvas::panel(area, frame, &x, &y)?;
 
         let shown = if common { 1 } else { neurons };
-        for (n, value) in data.threshold[..shown].iter().enumerate() {
+        for (n, value) in data.threshold.iter().take(shown).enumerate() {
             let (colour, width) = match common {
                 true => (canvas::INK, 1.4),
                 false => (colour(n), 1.2),
@@ -237,8 +243,8 @@ fn check(data: &Traces) -> Result<()> {
             &[data.names.len()],
         ));
     }
-    if data.threshold.len() != 1 && data.threshold.len() != neurons {
-        let expected = format!("[1] or [n = {neurons}]");
+    if data.threshold.len() > 1 && data.threshold.len() != neurons {
+        let expected = format!("[0], [1] or [n = {neurons}]");
         return Err(Error::shape("threshold", expected, &[data.threshold.len()]));
     }
     for ((t, n), &value) in data.mem.indexed_iter() {

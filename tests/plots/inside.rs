@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use ndarray::Array2;
 use spikegrad::{
-    Adam, Device, Error, History, Input, Leaky, Loss, Network, Record, Recording, StepReport,
-    Trainer,
+    Adam, Device, Error, History, Input, Leaky, LeakyIntegrator, Loss, Network, Record, Recording,
+    StepReport, Trainer,
     data::{Data, Dataset},
     engine::reference::forward,
     plot::{Curves, Panel, Traces, accuracy, gradient_norms, gradients, loss, spread, traces},
@@ -92,6 +92,20 @@ fn traces_of_any_layer_have_their_names_and_thresholds() {
         ("output 2", &[0.25][..])
     );
     assert_eq!(output.label, "layer 2 (output)");
+
+    // Membranes without a threshold, flat or not.
+    let silent: Network<f64> = Network::builder(4)
+        .layer(3, LeakyIntegrator::new(0.9))
+        .build()
+        .unwrap();
+    let x = Array2::from_shape_fn((2, 4), |(b, _)| b as f64);
+    let of_silent = forward(&silent, Input::constant(x.view(), 12)).unwrap();
+    for sample in 0..2 {
+        let plain = Traces::layer(&of_silent, &silent, 1, sample, &[0, 2]).unwrap();
+        assert!(plain.threshold.is_empty());
+        let svg = check("without_threshold", traces(&plain));
+        assert!(svg.contains("output 2") && !svg.contains("threshold"));
+    }
 
     let other: Network<f64> = (Network::builder(4).layer(5, Leaky::new(0.9)))
         .layer(3, Leaky::new(0.9))
