@@ -349,7 +349,7 @@ class LeakyIntegrator(Layer):
 class Encoder(Layer):
     """Neurons that turn measurements into spikes: leaky, with the input ``gain * (I + bias)``.
 
-    The defaults are those of the first layer of SpyTorch's tutorial 5.
+    The defaults are those of the first layer of SpyTorch's tutorial 5, but for its late reset.
 
     Args:
         neurons: Number of neurons.
@@ -364,6 +364,8 @@ class Encoder(Layer):
         detach_reset: Whether no gradient passes through the reset.
         surrogate: Replaces the derivative of a spike.
         normalized: Whether the membrane reads its input times ``1 - beta``.
+        late_reset: Whether a spike resets the membrane one step late, as tutorial 5 computes it. True needs the
+            defaults of ``dynamics``, ``reset`` and ``detach_reset``.
         learn_beta: Whether ``beta`` is trained, and so on.
 
     >>> Encoder(24, beta=0.95, gain=Draw.uniform(0.5, 1.5), learn_gain=True, init=Init.tiled(), fixed=True).reset
@@ -380,6 +382,7 @@ class Encoder(Layer):
     detach_reset: bool = True
     surrogate: Surrogate = FastSigmoid(20.0)
     normalized: bool = True
+    late_reset: bool = False
     learn_beta: bool = False
     learn_gain: bool = False
     learn_bias: bool = False

@@ -142,6 +142,7 @@ fn equations(given: &Bound<'_, PyAny>) -> PyResult<Neurons> {
             .detach_reset(get(given, "detach_reset")?)
             .surrogate(surrogate()?)
             .normalized(get(given, "normalized")?)
+            .late_reset(get(given, "late_reset")?)
             .into(),
         "lapicque" => Lapicque::new(0.5)
             .dynamics(dynamics(given)?)
