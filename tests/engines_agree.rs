@@ -1218,7 +1218,8 @@ fn infinite_parameters_are_reported(name: &str, make: &Make) {
     use spikegrad::Error;
     let case = &cases::main_job_small::case();
     for clip in [None, Some(1.0)] {
-        let mut adam = Optimizer::from(Adam::new(1e39));
+        // Weights times 1 − lr · weight_decay.
+        let mut adam = Optimizer::from(Adam::adamw(3e38).weight_decay(1e3));
         adam.clip_norm = clip;
         let mut engine = make(case.network.clone(), case.objective.clone(), adam);
         let error = engine
