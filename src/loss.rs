@@ -32,7 +32,7 @@
 
 #[cfg(feature = "safetensors")]
 use std::any::Any;
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use ndarray::{Array3, Axis, s};
 
@@ -308,8 +308,10 @@ impl<F: Float> Loss<F> {
     /// Checks that it can read an output of `num_steps` steps.
     pub(crate) fn check_steps(&self, num_steps: usize) -> Result<()> {
         match *self {
-            Loss::CrossEntropyMeanMembrane { first, end } => {
-                classes::window(first, end, num_steps).map(drop)
+            Loss::CrossEntropyMeanMembrane { first, .. } if first >= num_steps => {
+                let expected = format!("less than {num_steps}, the number of steps");
+                let what = "first step of the window";
+                Err(Error::parameter(what, first, expected))
             }
             _ => Ok(()),
         }
@@ -366,11 +368,13 @@ impl<F: Float> Loss<F> {
     /// The read-outs by which a [`StepReport`](crate::StepReport) counts correct answers: of spikes and of
     /// membranes, the loss's own and the usual other one.
     pub(crate) fn read_outs(&self) -> [ReadOut; 2] {
-        let own = self.read_out().unwrap_or_default();
-        match own.of_spikes() {
-            true => [own, ReadOut::Membrane],
-            false => [ReadOut::SpikeCount, own],
-        }
+        self.read_out().unwrap_or_default().with_other()
+    }
+
+    /// The steps of `num_steps` that its read-out sums; all of them if it does not sum.
+    pub(crate) fn window(&self, num_steps: usize) -> Range<usize> {
+        let read_out = self.read_out().unwrap_or_default();
+        read_out.summed(num_steps).unwrap_or(0..num_steps)
     }
 
     /// Checks the settings: rates in `[0, 1]`, finite potentials.

@@ -42,6 +42,14 @@ impl ReadOut {
         matches!(self, ReadOut::SpikeCount | ReadOut::FirstSpike)
     }
 
+    /// One read-out of spikes and one of membranes: this one and the usual other.
+    pub(crate) fn with_other(self) -> [ReadOut; 2] {
+        match self.of_spikes() {
+            true => [self, ReadOut::Membrane],
+            false => [ReadOut::SpikeCount, self],
+        }
+    }
+
     /// The steps of `num_steps` whose membranes or spikes it sums; `None` where it does not sum.
     pub(crate) fn summed(self, num_steps: usize) -> Option<Range<usize>> {
         match self {
@@ -134,7 +142,7 @@ impl StepReport {
         recording: &Recording<F>,
         targets: impl Into<Targets<'a, F>>,
     ) -> Result<Self> {
-        let read_outs = [ReadOut::SpikeCount, ReadOut::Membrane];
+        let read_outs = ReadOut::default().with_other();
         Self::by(read_outs, loss, recording, targets.into())
     }
 

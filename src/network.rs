@@ -362,7 +362,8 @@ impl<F: Float> Network<F> {
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] for an unknown name, a decay outside `[0, 1]` or a threshold
-    /// below 1e-6, or a neuron's weight to itself where there is none; [`Error::Shape`] for a wrong shape; [`Error::NonFinite`] for NaN or infinity.
+    /// below 1e-6, or a neuron's weight to itself where there is none; [`Error::Shape`] for a wrong shape;
+    /// [`Error::NonFinite`] for NaN or infinity.
     pub fn set_parameter(&mut self, name: &str, values: ArrayViewD<'_, F>) -> Result<()> {
         let range = self.range(name);
         let layers = (1..).zip(&self.layers);

@@ -160,8 +160,9 @@ pub trait Engine<F: Float = f32>: Send {
     /// With `weight = 1.0`, [`update`](Self::update) then makes the update of
     /// [`train_step`](Self::train_step), to the bit (on a GPU with clipping, to rounding). A batch too large
     /// for memory can be computed in parts: the losses are means over samples, so the weight of a part is its
-    /// share of them. (The activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and weighted too.) The
-    /// sums are then rounded in another order, so the gradients agree to about 1e-6 of the largest.
+    /// share of them. (The activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and
+    /// weighted too.) The sums are then rounded in another order, so the gradients agree to about 1e-6 of
+    /// the largest.
     ///
     /// ```
     /// # use ndarray::{Array2, Axis};
@@ -232,8 +233,8 @@ pub trait Engine<F: Float = f32>: Send {
 
     /// Sets whether the reports of later training steps include each layer's gradient norm
     /// ([`StepReport::gradient_norms`]); off by default. Those of [`accumulate`](Self::accumulate) do not:
-    /// [`gradients_mut`](Self::gradients_mut) gives the gradients themselves. The trained weights have the same bits
-    /// either way. Measuring slows a step down: the CPU engine writes all gradients to memory, and
+    /// [`gradients_mut`](Self::gradients_mut) gives the gradients themselves. The trained weights have the
+    /// same bits either way. Measuring slows a step down: the CPU engine writes all gradients to memory, and
     /// a GPU copies them to the host. Measuring one batch in fifty costs next to nothing:
     ///
     /// ```

@@ -68,12 +68,9 @@ pub(super) fn evaluate<F: Float>(
             }
             Ok((value, Adjoints::output(layers, None, Some(g))))
         }
-        Loss::CrossEntropyLastMembrane => {
-            Ok(mean_membrane(recording, targets, num_steps - 1..num_steps))
-        }
-        Loss::CrossEntropyMeanMembrane { first, end } => {
-            let window = window(first, end, num_steps)?;
-            Ok(mean_membrane(recording, targets, window))
+        Loss::CrossEntropyLastMembrane | Loss::CrossEntropyMeanMembrane { .. } => {
+            loss.check_steps(num_steps)?;
+            Ok(mean_membrane(recording, targets, loss.window(num_steps)))
         }
         Loss::MseCount {
             correct_rate,
@@ -138,19 +135,6 @@ fn mean_membrane<F: Float>(
         value,
         Adjoints::output(recording.num_layers(), None, Some(g)),
     )
-}
-
-/// The steps of a window, at most to the last of `num_steps`.
-pub(crate) fn window(first: usize, end: usize, num_steps: usize) -> Result<Range<usize>> {
-    if first >= num_steps {
-        let expected = format!("less than {num_steps}, the number of steps");
-        return Err(Error::parameter(
-            "first step of the window",
-            first,
-            expected,
-        ));
-    }
-    Ok(first..end.min(num_steps))
 }
 
 /// Mean cross entropy of logits `[B, C]`, which are overwritten with the adjoint `(softmax −

@@ -60,9 +60,9 @@ impl BlockKernel for FromSparse<'_> {
 }
 
 /// The blocks' weights are processed in stretches of [`STRETCH`] inputs, which stay in L1 while all
-/// rows process their entries there; where rows have few, in several at once, from L2. Per entry: one index, one value, `B · L` vectors of weights,
-/// as many fused multiply-adds, of which eight (two blocks) hide each other's latency; per row and
-/// stretch, the sums are loaded and stored.
+/// rows process their entries there; where rows have few, in several at once, from L2. Per entry: one
+/// index, one value, `B · L` vectors of weights, as many fused multiply-adds, of which eight (two blocks)
+/// hide each other's latency; per row and stretch, the sums are loaded and stored.
 #[inline(always)]
 fn walk<S: Simd, const L: usize, const B: usize>(
     s: S,

@@ -213,10 +213,7 @@ fn forward_part(
         goal,
         backward: false,
         start: carry.as_ref().map(|carry| carry.start),
-        read_outs: match read_out.of_spikes() {
-            true => [read_out, ReadOut::Membrane],
-            false => [ReadOut::SpikeCount, read_out],
-        },
+        read_outs: read_out.with_other(),
     };
     work.pass(model, pass, views)?;
     work.leave(model, pass, carry.map(|carry| carry.end));

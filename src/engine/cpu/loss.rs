@@ -84,18 +84,15 @@ impl Kernel for SampleLoss<'_> {
                 }
             }
             Loss::CrossEntropyLastMembrane | Loss::CrossEntropyMeanMembrane { .. } => {
-                let (first, end) = match *self.loss {
-                    Loss::CrossEntropyMeanMembrane { first, end } => (first, end.min(steps)),
-                    _ => (steps - 1, steps),
-                };
-                let per_step = 1.0 / (end - first) as f32;
+                let window = self.loss.window(steps);
+                let per_step = 1.0 / window.len() as f32;
                 let mean = count;
-                column_sums(s, &self.mem[first * row..end * row], mean);
+                column_sums(s, &self.mem[window.start * row..window.end * row], mean);
                 scale(s, mean, per_step);
                 share.loss = cross_entropy(s, mean, row, classes, target, 1.0 / batch);
                 scale(s, mean, per_step);
                 for (t, mem) in self.mem.chunks_exact_mut(row).enumerate() {
-                    match (first..end).contains(&t) {
+                    match window.contains(&t) {
                         true => mem.copy_from_slice(mean),
                         false => mem.fill(F32x16::ZERO),
                     }

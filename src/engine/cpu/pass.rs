@@ -102,16 +102,16 @@ impl AdjointSource<'_> {
     pub fn read_outs(self) -> [ReadOut; 2] {
         match self {
             AdjointSource::Objective(objective) => objective.loss.read_outs(),
-            _ => [ReadOut::SpikeCount, ReadOut::Membrane],
+            _ => ReadOut::default().with_other(),
         }
     }
 
-    /// What a sample's hidden layer of these spike words costs, `batch` samples in all. `row`, unless it is
-    /// empty, gets the derivative with respect to each spike of each neuron, 0 in the padding.
+    /// What a sample's hidden layer of these spike words costs, with so many spikes, `batch` samples in all.
+    /// `row`, zeros or empty, gets the derivative with respect to each spike of each neuron.
     pub fn penalties(
         self,
         layer: &NeuronLayer,
-        words: &[u64],
+        (words, spikes): (&[u64], u64),
         batch: usize,
         row: &mut [F32x16],
     ) -> f64 {
@@ -119,13 +119,11 @@ impl AdjointSource<'_> {
             return 0.0;
         };
         // Padding would be trained, and eventually fire.
-        let mut row = flatten_mut(row)
-            .iter_mut()
-            .take(layer.neurons)
-            .collect::<Vec<_>>();
-        row.iter_mut().for_each(|e| **e = objective.rate_l1 as f32);
-        let spikes: u32 = words.iter().map(|word| word.count_ones()).sum();
-        let mut value = objective.rate_l1 * f64::from(spikes);
+        let row = flatten_mut(row);
+        let neurons = layer.neurons.min(row.len());
+        let row = &mut row[..neurons];
+        row.fill(objective.rate_l1 as f32);
+        let mut value = objective.rate_l1 * spikes as f64;
         if objective.penalties.is_empty() {
             return value;
         }
@@ -139,7 +137,7 @@ impl AdjointSource<'_> {
         for penalty in &objective.penalties {
             value += penalty.share(&counts, steps, batch, |n, adjoint| {
                 if let Some(e) = row.get_mut(n) {
-                    **e += adjoint as f32;
+                    *e += adjoint as f32;
                 }
             });
         }
@@ -348,8 +346,8 @@ pub(super) struct SampleScratch {
     /// `[block][T][vectors]` of the current layer.
     pub e: Vec<F32x16>,
     pub g: Vec<F32x16>,
-    /// What each spike of the current layer's neurons costs, a row; empty if nothing.
-    pub penalty: Vec<F32x16>,
+    /// What each spike of each layer's neurons costs, a row; empty if nothing.
+    pub penalty: Vec<Vec<F32x16>>,
 }
 
 /// The memory of one thread for the steps of a recurrent layer.

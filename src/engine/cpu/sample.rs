@@ -47,6 +47,8 @@ impl GroupPass<'_> {
         scratch.slots.resize_with(slots, SampleScratch::default);
         for (slot, sample) in scratch.slots.iter_mut().zip(&mut *samples) {
             slot.trace.resize_with(layers, Vec::new);
+            slot.penalty.resize_with(layers, Vec::new);
+            slot.penalty.iter_mut().for_each(Vec::clear);
             sample.words.resize_with(layers, Vec::new);
             sample.spikes.resize(layers, 0);
             for (words, layer) in sample.words.iter_mut().zip(self.model.layers) {
@@ -286,7 +288,8 @@ impl GroupPass<'_> {
         layer.neuron.run().unroll(self.model.kit.isa, unroll);
     }
 
-    /// The sample's answers and its loss, whose adjoint stays in `slot.mem` or `slot.spk`.
+    /// The sample's answers and its loss, whose adjoint stays in `slot.mem` or `slot.spk`, and what its
+    /// hidden spikes cost.
     fn loss(
         self,
         n: usize,
@@ -296,7 +299,9 @@ impl GroupPass<'_> {
     ) {
         let GroupPass { model, pass, .. } = self;
         let output = &model.layers[model.layers.len() - 1];
-        let SampleScratch { spk, mem, .. } = slot;
+        let SampleScratch {
+            spk, mem, penalty, ..
+        } = slot;
         let answer = |rows, read_out, scores: &mut Vec<F32x16>| {
             scores.resize(output.shape().row(), F32x16::ZERO);
             model.kit.isa.run(Argmax {
@@ -314,14 +319,14 @@ impl GroupPass<'_> {
         sample.share = LossShare::default();
         sample.penalty = 0.0;
         if pass.goal.penalizes() {
-            for (layer, words) in model
-                .layers
-                .iter()
-                .zip(&sample.words[..model.layers.len() - 1])
-            {
-                sample.penalty += pass
-                    .goal
-                    .penalties(layer, words, pass.source.batch, &mut []);
+            let hidden = &model.layers[..model.layers.len() - 1];
+            for (k, (layer, row)) in hidden.iter().zip(penalty).enumerate() {
+                if pass.backward {
+                    row.resize(layer.shape().row(), F32x16::ZERO);
+                }
+                let spikes = (&sample.words[k][..], sample.spikes[k]);
+                let batch = pass.source.batch;
+                sample.penalty += pass.goal.penalties(layer, spikes, batch, row);
             }
         }
         if let AdjointSource::Objective(objective) = pass.goal {
@@ -414,12 +419,6 @@ impl GroupPass<'_> {
                 penalty,
                 ..
             } = slot;
-            penalty.clear();
-            if above.is_some() && pass.goal.penalizes() {
-                penalty.resize(row, F32x16::ZERO);
-                pass.goal
-                    .penalties(layer, &sample.words[k], pass.source.batch, penalty);
-            }
             let b = pass.first + first + n;
             if let Some(adjoint) = spikes {
                 e.resize(steps * row, F32x16::ZERO);
@@ -464,7 +463,7 @@ impl GroupPass<'_> {
                 start: &sample.start[k],
                 g,
                 e,
-                penalty,
+                penalty: &penalty[k],
                 summed,
                 out,
                 passed: &mut [],
