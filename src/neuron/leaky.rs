@@ -343,6 +343,15 @@ impl Rule {
         self.surrogate.slope(u - theta)
     }
 
+    /// The membrane that the spike of a step reads: the one before the step, or the step's own.
+    #[inline(always)]
+    pub(super) fn read<A: Arithmetic>(self, before: Num<A>, u: Num<A>) -> Num<A> {
+        match self.dynamics {
+            Dynamics::FireThenIntegrate => before,
+            Dynamics::IntegrateThenFire | Dynamics::IntegrateFireReset => u,
+        }
+    }
+
     /// The reset signal of a spike.
     #[inline(always)]
     pub(super) fn signal<A: Arithmetic>(self, s: Spike<A>) -> Spike<A> {
@@ -430,6 +439,7 @@ impl Neuron for Rule {
         let zero = h.literal(0.0);
         let resets_to_zero = matches!(self.reset, Reset::Zero);
         let subtracts = matches!(self.reset, Reset::Subtract);
+        let slope = self.slope(self.read(before, u), theta);
         match self.dynamics {
             Dynamics::FireThenIntegrate => {
                 let (a, r) = (h, self.fire(before, theta));
@@ -440,7 +450,6 @@ impl Neuron for Rule {
                 } else {
                     e
                 };
-                let slope = self.slope(before, theta);
                 let du_dbeta = self.fall(r, self.keep(r, before), theta);
                 let du_dtheta = if subtracts { -(r * beta) } else { zero };
                 Adjoint {
@@ -450,8 +459,8 @@ impl Neuron for Rule {
                 }
             }
             Dynamics::IntegrateThenFire => {
-                let (slope_u, r) = (self.slope(u, theta), self.fire(before, theta));
-                let a = slope_u.mul_add(e, h);
+                let r = self.fire(before, theta);
+                let a = slope.mul_add(e, h);
                 let back = beta * self.keep(r, a);
                 // [ρ]: the gradient through an attached reset, which reads u_{t−1}.
                 let jump = if resets_to_zero { beta * before } else { theta };
@@ -464,7 +473,7 @@ impl Neuron for Rule {
                 Adjoint {
                     current: a,
                     before: [if self.attached() { back + rho } else { back }],
-                    constants: [self.keep(r, before) * a, du_dtheta_a - slope_u * e - rho],
+                    constants: [self.keep(r, before) * a, du_dtheta_a - slope * e - rho],
                 }
             }
             Dynamics::IntegrateFireReset => {
@@ -472,7 +481,6 @@ impl Neuron for Rule {
                 // ∂v_t/∂r_t = −u_t or −θ.
                 let jump = if resets_to_zero { u } else { theta };
                 let e = if self.attached() { e - jump * h } else { e };
-                let slope = self.slope(u, theta);
                 let a = slope.mul_add(e, self.keep(r, h));
                 let dv_dtheta_h = if subtracts { -(r * h) } else { zero };
                 Adjoint {

@@ -319,6 +319,7 @@ impl Neuron for Rule {
         let j = if self.old_current { old } else { new };
         let zero = h.literal(0.0);
         let (clears, subtracts) = (m.reset == Reset::Zero, m.reset == Reset::Subtract);
+        let slope = m.slope(m.read(before, u), theta);
         // The membrane: with a = ∂L/∂u_t, d = ∂L/∂(γ j_t), the gradient passed back to u_{t−1}, and
         // the derivatives with respect to β and θ, as in `leaky`.
         let (d, back, d_beta, d_theta) = match m.dynamics {
@@ -327,14 +328,14 @@ impl Neuron for Rule {
                 let fed = beta.mul_add(before, gain * j);
                 let jump = if clears { fed } else { beta * theta };
                 let e = if m.attached() { e - jump * a } else { e };
-                let (slope, d) = (m.slope(before, theta), m.keep(r, a));
+                let d = m.keep(r, a);
                 let subtracted = if subtracts { r * theta } else { zero };
                 let d_beta = d * before - subtracted * a;
                 let d_theta = if subtracts { -(r * (beta * a)) } else { zero };
                 (d, slope.mul_add(e, beta * d), d_beta, d_theta - slope * e)
             }
             Dynamics::IntegrateThenFire => {
-                let (slope, r) = (m.slope(u, theta), m.fire(before, theta));
+                let r = m.fire(before, theta);
                 let a = slope.mul_add(e, h);
                 let d = m.keep(r, a);
                 let fed = beta.mul_add(before, gain * j);
@@ -352,7 +353,7 @@ impl Neuron for Rule {
                 )
             }
             Dynamics::IntegrateFireReset => {
-                let (slope, r) = (m.slope(u, theta), m.fire(u, theta));
+                let r = m.fire(u, theta);
                 let jump = if clears { u } else { theta };
                 let e = if m.attached() { e - jump * h } else { e };
                 let a = slope.mul_add(e, m.keep(r, h));

@@ -242,47 +242,40 @@ impl Backward<'_> {
         let constants = constants::<N, S, G>(self.layer, vector, s);
         // A macro, since a closure is not always inlined into vector code.
         macro_rules! step {
-            ($first:literal, $t:expr, $e:expr) => {{
-                let (t, e) = ($t, $e);
-                self.step::<N, S, LEARN, $first, G>(
-                    neuron,
-                    s,
-                    place,
-                    &constants,
-                    &mut carried,
-                    t,
-                    e,
-                );
-            }};
+            ($t:expr, $e:expr) => {
+                self.step::<N, S, LEARN, G>(neuron, s, place, &constants, &mut carried, $t, $e)
+            };
         }
-        // Step 0 reads another state before it, and is apart.
-        let (mut left, first) = (self.steps.end, self.steps.start.max(1));
-        while left >= first + M {
-            // Unrolled by hand, since the compiler keeps a loop, and with it `e`, in memory.
-            let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
-            step!(false, left - 1, e[0]);
-            if M > 1 {
-                step!(false, left - 2, e[1 % M]);
-            }
-            if M > 2 {
-                step!(false, left - 3, e[2 % M]);
-            }
-            left -= M;
-        }
+        // The gradient of a first spike that reads the state at the start reaches only the constants.
+        let first_is_lost = neuron.spikes_first() && !LEARN;
+        let mut left = self.steps.end;
         if M > 1 {
+            // Step 0 reads another state before it, and is apart.
+            let first = self.steps.start.max(1);
+            while left >= first + M {
+                // Unrolled by hand, since the compiler keeps a loop, and with it `e`, in memory.
+                let e = self.arriving::<S, G, M>(s, left - 1, place.block, place.at);
+                step!(left - 1, e[0]);
+                step!(left - 2, e[1 % M]);
+                if M > 2 {
+                    step!(left - 3, e[2 % M]);
+                }
+                left -= M;
+            }
             while left > first {
                 left -= 1;
                 let [e] = self.arriving::<S, G, 1>(s, left, place.block, place.at);
-                step!(false, left, e);
+                step!(left, e);
             }
         }
-        if self.steps.start == 0 {
-            // The gradient of a first spike that reads the state at the start reaches only the constants.
-            let [e] = match neuron.spikes_first() && !LEARN {
+        // All steps of one piece of code, whose many settings make it large; or step 0.
+        while left > self.steps.start {
+            left -= 1;
+            let [e] = match left == 0 && first_is_lost {
                 true => [[s.splat(0.0); G]],
-                false => self.arriving::<S, G, 1>(s, 0, place.block, place.at),
+                false => self.arriving::<S, G, 1>(s, left, place.block, place.at),
             };
-            step!(true, 0, e);
+            step!(left, e);
         }
         if by_step {
             let passed = &mut self.passed[place.block * state_len..][..state_len];
@@ -326,10 +319,10 @@ impl Backward<'_> {
         kept
     }
 
-    /// The backward step `t`, with the gradient `e` of its spikes; `FIRST`: whether `t` is 0.
+    /// The backward step `t`, with the gradient `e` of its spikes. Step 0 has the state at the start before it.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn step<N: Neuron, S: Simd, const LEARN: bool, const FIRST: bool, const G: usize>(
+    fn step<N: Neuron, S: Simd, const LEARN: bool, const G: usize>(
         &mut self,
         neuron: N,
         s: S,
@@ -351,7 +344,7 @@ impl Backward<'_> {
             }
         }
         let (mut before, mut earlier): ([N::State<_>; G], _) = (zeros(s), carried.kept);
-        if FIRST {
+        if t == 0 {
             let start = block_of(self.start, block, N::State::<()>::LEN * vectors);
             before = state::<N, S, G>(s, start, vectors, at);
         } else {

@@ -160,11 +160,11 @@ fn tile<'a, S: Simd, A: Left, const L: usize, const M: usize>(
     out: &mut [[F32x16; L]],
     live: usize,
 ) {
-    if S::ACCUMULATORS < 8 {
+    if const { S::ACCUMULATORS < 8 } {
         for column in 0..live {
             columns::<S, A, L, M, 1>(s, first, column, segments.clone(), start, out);
         }
-    } else if L == 4 && live == 3 {
+    } else if const { L == 4 } && live == 3 {
         columns::<S, A, L, M, 3>(s, first, 0, segments, start, out);
     } else {
         columns::<S, A, L, M, L>(s, first, 0, segments, start, out);

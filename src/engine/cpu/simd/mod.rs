@@ -1,8 +1,8 @@
 //! Sixteen virtual lanes of `f32` on the machine's vector registers.
 //!
 //! The kernels of this engine are written once, over [`Simd`]: a vector `V` is always sixteen
-//! lanes, one AVX-512 register, two of AVX2, four of NEON, or an array that the compiler maps to
-//! available registers (SSE2). AVX-512, AVX2 and NEON apply the same operations in the same order
+//! lanes, one AVX-512 register, two of AVX2, four of NEON or SSE2, or an array that the compiler maps to
+//! available registers. AVX-512, AVX2 and NEON apply the same operations in the same order
 //! to the same sixteen lanes, so they give the same bits. The portable path has no fused
 //! multiply-add on x86, so its last bits differ there; on ARM it has one and serves as a comparison
 //! for NEON.
@@ -13,7 +13,10 @@
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
+#[cfg(not(target_arch = "x86_64"))]
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -21,7 +24,10 @@ use std::sync::OnceLock;
 
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub(crate) use neon::Neon;
-pub(super) use portable::Portable;
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use portable::Portable as Baseline;
+#[cfg(target_arch = "x86_64")]
+pub(super) use sse2::Sse2 as Baseline;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
@@ -229,7 +235,7 @@ impl<K: BlockKernel> Kernel for K {
 /// An instruction set that this process can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
-    /// Arrays compiled for the baseline instruction set (on x86, SSE2).
+    /// Registers of the baseline instruction set: SSE2 on x86, elsewhere what the compiler makes of arrays.
     Portable,
     #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
     Neon,
@@ -277,7 +283,7 @@ impl Isa {
     #[inline]
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Out {
         match self {
-            Isa::Portable => Portable.call(kernel),
+            Isa::Portable => Baseline.call(kernel),
             #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
             Isa::Neon => Neon.call(kernel),
             #[cfg(target_arch = "x86_64")]
