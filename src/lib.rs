@@ -168,6 +168,7 @@ pub mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod predictor;
+mod rates;
 mod recording;
 mod state;
 mod stopwatch;
@@ -199,6 +200,7 @@ pub use neuron::{
 };
 pub use optim::{Adam, Adamax, Optimizer, Schedule, Sgd};
 pub use predictor::Predictor;
+pub use rates::{FiringRates, LayerRates};
 pub use recording::{Record, Recording, Trace};
 pub use state::State;
 pub use surrogate::Surrogate;

@@ -172,6 +172,7 @@ impl<F: Float> State<F> {
             let spikes = layer.recurrent.is_some() && i + 1 == layer.states();
             let zero_or_one = |x: &F| *x == F::zero() || *x == F::one();
             if spikes
+                && !numbers.iter().fold(true, |good, x| good & zero_or_one(x))
                 && let Some(((b, n), found)) = numbers.indexed_iter().find(|(_, x)| !zero_or_one(x))
             {
                 let name = format!("spike of sample {b}, neuron {n} in the {what}");

@@ -230,20 +230,17 @@ impl SampleTrace {
             if layer.is_recurrent() {
                 let words = &mut self.earlier[k];
                 words.resize(layer.blocks * num_steps, 0);
-                words
-                    .iter_mut()
-                    .step_by(num_steps)
-                    .for_each(|word| *word = 0);
-                let spikes = start.and_then(|start| start.layers[k].last());
-                for (n, _) in spikes.iter().flat_map(|spikes| {
-                    spikes
-                        .row(b)
-                        .into_iter()
-                        .enumerate()
-                        .filter(|(_, spike)| **spike > 0.0)
-                }) {
-                    let width = layer.vectors * LANES;
-                    words[n / width * num_steps] |= 1 << (n % width);
+                for word in words.iter_mut().step_by(num_steps) {
+                    *word = 0;
+                }
+                if let Some(spikes) = start.and_then(|start| start.layers[k].last()) {
+                    let row = spikes.row(b);
+                    let blocks = row.axis_chunks_iter(Axis(0), layer.vectors * LANES);
+                    for (word, spikes) in words.iter_mut().step_by(num_steps).zip(blocks) {
+                        for (n, spike) in spikes.into_iter().enumerate() {
+                            *word |= u64::from(*spike > 0.0) << n;
+                        }
+                    }
                 }
             }
             let len = start.map_or(0, |_| layer.shape().row() * layer.states());
@@ -264,16 +261,18 @@ impl SampleTrace {
         for (k, (layer, numbers)) in layers.iter().zip(&mut end.layers).enumerate() {
             let (own, last) = numbers.split_at_mut(layer.states());
             for (i, numbers) in own.iter_mut().enumerate() {
-                let from = layer.state_planes().plane(&self.end[k], i);
-                for (n, to) in numbers.row_mut(b).iter_mut().enumerate() {
-                    *to = from.entry(layer.vectors, 0, n);
-                }
+                let planes = layer.state_planes();
+                planes.take(&self.end[k], i, numbers.row_mut(b));
             }
             for spikes in last {
                 let (steps, width) = (self.words[k].len() / layer.blocks, layer.vectors * LANES);
-                for (n, to) in spikes.row_mut(b).iter_mut().enumerate() {
-                    let word = self.words[k][(n / width + 1) * steps - 1];
-                    *to = f32::from(u8::from(word >> (n % width) & 1 == 1));
+                let mut row = spikes.row_mut(b);
+                let blocks = row.axis_chunks_iter_mut(Axis(0), width);
+                for (to, words) in blocks.zip(self.words[k].chunks_exact(steps)) {
+                    let word = words[steps - 1];
+                    for (n, to) in to.into_iter().enumerate() {
+                        *to = f32::from(u8::from(word >> n & 1 == 1));
+                    }
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, ArrayViewMut1, Axis};
 
-use super::simd::{F32x16, LANES, flatten_mut};
+use super::simd::{F32x16, LANES, flatten, flatten_mut};
 
 /// A number for each step and neuron of one sample: block `k` at step `t` has its vectors from
 /// `k·block + t·step` on.
@@ -78,6 +78,19 @@ impl Planes {
             values: &trace[plane * self.vectors..],
             block: self.steps * step,
             step,
+        }
+    }
+
+    /// Copies one of the numbers of step 0 to `to`, `[N]`: [`place`](Self::place) reversed.
+    pub fn take(self, trace: &[F32x16], plane: usize, mut to: ArrayViewMut1<'_, f32>) {
+        let from = self.plane(trace, plane);
+        let blocks = to.axis_chunks_iter_mut(Axis(0), self.vectors * LANES);
+        for (block, mut to) in blocks.enumerate() {
+            let numbers = &flatten(from.at(block, 0, 0))[..to.len()];
+            match to.as_slice_mut() {
+                Some(to) => to.copy_from_slice(numbers),
+                None => to.iter_mut().zip(numbers).for_each(|(to, x)| *to = *x),
+            }
         }
     }
 
