@@ -21,7 +21,8 @@ use std::fmt;
 use ndarray::{Dimension, IxDyn};
 
 use crate::{
-    Input, Network, Objective, Record, Recording, Result, State, Targets,
+    Input, Network, Objective, Record, Recording, Result, Samples, State, Targets,
+    dropout::Masks,
     engine::reference::{run, run_back},
     neuron::{Held, Relaxed, rows::Spikes},
 };
@@ -157,6 +158,8 @@ impl fmt::Display for GradcheckReport {
 /// # Ok::<(), spikegrad::Error>(())
 /// ```
 ///
+/// [Dropout](crate::Dropout) drops what it drops of the first batch.
+///
 /// # Errors
 /// Any error of the forward pass or the loss. A disagreement is not an error, but a report that
 /// does not [pass](GradcheckReport::passes).
@@ -190,10 +193,15 @@ pub fn gradcheck_from<'a>(
     Record::All.check_memory(network, input)?;
     let held = Held::default();
     let relaxed = || Spikes::Soft(Relaxed::forward(&held));
-    let base: Recording<f64> = run(network, input, &mut start.clone(), relaxed());
+    let masks = Masks::draw(network, input.batch(), 0, 0);
+    let masks = masks.as_ref();
+    let dropped = masks.and_then(|masks| masks.drop(input));
+    let unread = Targets::Classes(&[]);
+    let Samples { input, .. } = input.with(unread).without(dropped.as_ref());
+    let base: Recording<f64> = run(network, input, &mut start.clone(), relaxed(), masks);
     let (loss, adjoints) = objective.evaluate(&base, targets)?;
     let back = Spikes::Soft(Relaxed::backward());
-    let gradients = run_back(network, input, start, &base, &adjoints, back)?;
+    let gradients = run_back(network, input, start, &base, &adjoints, back, masks)?;
 
     let gradients = gradients.tensors();
     let largest =
@@ -221,7 +229,7 @@ pub fn gradcheck_from<'a>(
             }
             let mut loss_at = |step: f64| -> Result<f64> {
                 let value = nudge(&mut moved, which, &index, step);
-                let recording = run(&moved, input, &mut start.clone(), relaxed());
+                let recording = run(&moved, input, &mut start.clone(), relaxed(), masks);
                 restore(&mut moved, which, &index, value);
                 Ok(objective.evaluate(&recording, targets)?.0)
             };

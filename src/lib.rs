@@ -151,6 +151,7 @@ pub mod checkpoint;
 pub mod data;
 pub mod docs;
 mod draw;
+mod dropout;
 pub mod engine;
 mod error;
 #[cfg(any(feature = "mnist", feature = "safetensors"))]
@@ -204,7 +205,7 @@ pub use rates::{FiringRates, LayerRates};
 pub use recording::{Record, Recording, Trace};
 pub use state::State;
 pub use surrogate::Surrogate;
-pub use synapses::{Recurrence, Synapses};
+pub use synapses::{Dropout, Recurrence, Synapses};
 pub use targets::{Samples, Targets};
 pub use train::{History, Trainer};
 #[cfg(feature = "safetensors")]

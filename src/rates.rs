@@ -218,7 +218,7 @@ impl Response {
             x.iter_mut().take(1).for_each(|x| *x = at_first);
             let input = Input::sequence(x.view());
             let mut state = State::at_rest(&alone, 1);
-            let recording = run(&alone, input, &mut state, Spikes::Hard);
+            let recording = run(&alone, input, &mut state, Spikes::Hard, None);
             let membrane = recording.output().mem.index_axis(Axis(1), 0);
             membrane.mapv(f64::from)
         };
@@ -357,7 +357,10 @@ mod tests {
                 expected > 0.1 && (first.found / expected - 1.0).abs() < 0.03,
                 "{rates}"
             );
-            assert!((first.deviation - 0.9_f64.sqrt() / 1.5).abs() < 0.03, "{rates}");
+            assert!(
+                (first.deviation - 0.9_f64.sqrt() / 1.5).abs() < 0.03,
+                "{rates}"
+            );
             // Spikes of one membrane depend on each other; the order of magnitude holds.
             let expected = second.expected.expect("a threshold");
             assert!(

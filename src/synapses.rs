@@ -14,7 +14,7 @@
 use std::fmt;
 
 /// How the neurons of a layer are connected; see [`NetworkBuilder`](crate::NetworkBuilder).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Synapses {
     /// Whether there are biases `b`; true by default.
@@ -24,6 +24,8 @@ pub struct Synapses {
     pub learn: bool,
     /// The connections within the layer; none by default.
     pub recurrence: Option<Recurrence>,
+    /// Which inputs a training batch does without; none by default.
+    pub dropout: Option<Dropout>,
 }
 
 impl Default for Synapses {
@@ -32,8 +34,50 @@ impl Default for Synapses {
             bias: true,
             learn: true,
             recurrence: None,
+            dropout: None,
         }
     }
+}
+
+impl Synapses {
+    /// Whether the connections are the same: dropout is a matter of training alone.
+    #[cfg(feature = "safetensors")]
+    pub(crate) fn connect_as(self, other: Synapses) -> bool {
+        let dropout = self.dropout;
+        self == Synapses { dropout, ..other }
+    }
+}
+
+/// Dropout of a layer's inputs: while it is trained, each input from below is missing from a sample with
+/// probability [`rate`](Self::rate), at all steps alike, and the others count `1/(1 − rate)` times as much.
+///
+/// [`train_step`](crate::Engine::train_step), [`accumulate`](crate::Engine::accumulate) and
+/// [`gradients`](crate::Engine::gradients) drop inputs; [`forward`](crate::Engine::forward),
+/// [`evaluate`](crate::Engine::evaluate) and predictions do not. What is missing depends on the seed, the
+/// layer, the number of updates before, the number of batches accumulated since, and the sample's place in
+/// its batch alone: it is the same on any number of threads, on every machine and in a resumed run.
+///
+/// Dropout of the first layer is that of the network's input. Recurrent spikes are not dropped. A window of
+/// [truncated backpropagation](crate::docs::truncation) is a batch of its own.
+///
+/// ```
+/// use spikegrad::{Leaky, Network};
+///
+/// let network: Network = Network::builder(4)
+///     .layer(16, Leaky::new(0.9))
+///     .layer(2, Leaky::new(0.9))
+///     .dropout(0.3) // of the 16 neurons' spikes
+///     .build()?;
+/// assert_eq!(network.layers()[1].synapses().dropout.unwrap().rate, 0.3);
+/// # Ok::<(), spikegrad::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Dropout {
+    /// The probability that an input is missing, at least 0 and less than 1.
+    pub rate: f64,
+    /// The seed of the masks: that of the network's builder.
+    pub seed: u64,
 }
 
 /// The connections within a layer: from the spikes of one step to the currents of the next.
@@ -128,6 +172,9 @@ impl fmt::Display for Synapses {
         write!(f, "{} biases", with(self.bias))?;
         if !self.learn {
             f.write_str(", fixed")?;
+        }
+        if let Some(Dropout { rate, seed }) = self.dropout {
+            write!(f, ", dropout {rate:?} of seed {seed}")?;
         }
         let Some(recurrence) = self.recurrence else {
             return Ok(());

@@ -145,7 +145,7 @@ def _pairs(module: Any) -> Iterator[_Pair]:
                 raise UnsupportedError(f"{name} is {child}; expected Flatten(start_dim=1, end_dim=-1)")
         elif type(child) is torch.nn.Dropout:
             if child.training and child.p > 0:
-                raise UnsupportedError(f"{name} is {child} in training mode; expected eval(), or p=0")
+                raise UnsupportedError(f"{name} is {child} in training mode; expected eval(), or p=0: its mask changes at every step (see the layers' dropout)")
         elif _kind(child) is not None:
             if linear is None:
                 raise UnsupportedError(f"{name} has no linear layer before it; expected nn.Linear, then neurons")

@@ -6,9 +6,11 @@ recurrent layer adds ``V s' + c`` of its own spikes ``s'`` of the step before.
 Every layer takes, by keyword:
 
 ``recurrent``: ``False``, ``True`` for all to all with biases as in snnTorch, or a :class:`Recurrence`. ``bias``: whether
-there are biases ``b`` (of an :class:`Encoder`, ``fc_bias``). ``fixed``: whether ``W`` and ``b`` are not trained. ``init``
-and ``recurrent_init``: an :class:`Init`, how ``W`` and ``V`` are drawn; ``None`` is as ``torch.nn.Linear``, and 1 where
-each neuron is connected to itself alone. A network does not keep how its weights were drawn.
+there are biases ``b`` (of an :class:`Encoder`, ``fc_bias``). ``fixed``: whether ``W`` and ``b`` are not trained.
+``dropout``: the probability that an input from below is missing from a sample while the network is trained, at all
+steps alike, from 0 to below 1; the others then count ``1 / (1 - dropout)`` times as much. ``init`` and
+``recurrent_init``: an :class:`Init`, how ``W`` and ``V`` are drawn; ``None`` is as ``torch.nn.Linear``, and 1 where each
+neuron is connected to itself alone. A network does not keep how its weights were drawn.
 """
 
 from __future__ import annotations
@@ -174,6 +176,7 @@ class Layer:
     neurons: int
     recurrent: Union[bool, Recurrence]
     fixed: bool
+    dropout: float
     init: Optional[Init]
     recurrent_init: Optional[Init]
     _constants: ClassVar[Tuple[str, ...]] = ()
@@ -221,6 +224,7 @@ class Leaky(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "leaky"
@@ -288,6 +292,7 @@ class Synaptic(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "synaptic"
@@ -334,6 +339,7 @@ class LeakyIntegrator(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "leaky_integrator"
@@ -390,6 +396,7 @@ class Encoder(Layer):
     recurrent: Union[bool, Recurrence] = False
     fc_bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "encoder"
@@ -430,6 +437,7 @@ class Lapicque(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "lapicque"
@@ -483,6 +491,7 @@ class Alpha(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "alpha"
@@ -531,6 +540,7 @@ class Adaptive(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "adaptive"
@@ -580,6 +590,7 @@ class Lsnn(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "lsnn"
@@ -620,6 +631,7 @@ class AdLif(Layer):
     recurrent: Union[bool, Recurrence] = False
     bias: bool = True
     fixed: bool = False
+    dropout: float = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "adlif"

@@ -197,6 +197,7 @@ pub fn layer(
     if get(given, "fixed")? {
         builder = builder.fixed();
     }
+    builder = builder.dropout(get(given, "dropout")?);
     let place = format!("layer {number}");
     let (init, within) = (given.getattr("init")?, given.getattr("recurrent_init")?);
     if !init.is_none() {
@@ -387,6 +388,10 @@ pub fn py_layer<'py>(py: Python<'py>, layer: &Layer<f64>) -> PyResult<Bound<'py,
     let synapses = layer.synapses();
     settings.set_item(layer_bias(name), synapses.bias)?;
     settings.set_item("fixed", !synapses.learn)?;
+    settings.set_item(
+        "dropout",
+        synapses.dropout.map_or(0.0, |dropout| dropout.rate),
+    )?;
     if let Some(recurrence) = synapses.recurrence {
         settings.set_item("recurrent", py_recurrence(py, recurrence)?)?;
     }

@@ -154,7 +154,15 @@ impl Network {
         let restore = py
             .import("spikegrad._spikegrad")?
             .getattr("_restore_network")?;
-        let state = (self.0.inputs(), self.layers(py)?, self.state_dict(py)?);
+        let layers = self.0.layers().iter();
+        let mut dropout = layers.filter_map(|layer| layer.synapses().dropout);
+        let seed = dropout.next().map_or(0, |dropout| dropout.seed);
+        let state = (
+            self.0.inputs(),
+            self.layers(py)?,
+            self.state_dict(py)?,
+            seed,
+        );
         (restore, state).into_pyobject(py)
     }
 
@@ -192,14 +200,15 @@ pub fn with_tensors<F: Number>(
     Ok(network)
 }
 
-/// A network as it was pickled.
+/// A network as it was pickled, with the seed of its dropout.
 #[pyfunction]
 pub fn _restore_network(
     inputs: usize,
     layers: &Bound<'_, PyAny>,
     state_dict: &Bound<'_, PyDict>,
+    seed: u64,
 ) -> PyResult<Network> {
-    Network::new(inputs, layers, 0)?.with_state_dict(state_dict)
+    Network::new(inputs, layers, seed)?.with_state_dict(state_dict)
 }
 
 /// Writes the trained tensors of a network as a safetensors file, which

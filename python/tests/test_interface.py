@@ -444,10 +444,11 @@ SYNAPSES = [
     {"recurrent": True},
     {"recurrent": sg.Recurrence(bias=False, diagonal=False, learn=False), "fixed": True},
     {"recurrent": sg.Recurrence("one_to_one")},
+    {"dropout": 0.25},
 ]
 
 
-@pytest.mark.parametrize("synapses", SYNAPSES, ids=["none", "all", "fixed", "one"])
+@pytest.mark.parametrize("synapses", SYNAPSES, ids=["none", "all", "fixed", "one", "dropout"])
 @pytest.mark.parametrize("make", LAYERS)
 def test_every_layer_round_trips(make, synapses, tmp_path):
     for without in ({}, {"fc_bias": False} if make(1).kind == "encoder" else {"bias": False}):
@@ -474,6 +475,18 @@ def test_every_layer_round_trips(make, synapses, tmp_path):
         else:
             assert "fc2.bias" not in same
         assert "<svg" in str(sg.plot.traces(whole, net))
+
+
+def test_training_drops_inputs_and_prediction_does_not():
+    x = np.random.default_rng(0).uniform(0, 1, (6, 5)).astype(np.float32)
+    y = np.arange(6) % 3
+    layers = lambda rate: [sg.Leaky(40, beta=0.9, threshold=0.3), sg.Leaky(3, beta=0.9, dropout=rate)]  # noqa: E731
+    dropped, plain = (sg.Engine(sg.Network(5, layers(rate), seed=1)) for rate in (0.5, 0.0))
+    assert np.array_equal(dropped.forward(x, num_steps=T).mem[1], plain.forward(x, num_steps=T).mem[1])
+    losses = [engine.train_step(x, y, num_steps=T).loss for engine in (dropped, plain)]
+    assert losses[0] != losses[1] and np.isfinite(losses).all()
+    with pytest.raises(ValueError, match="layer 2: dropout is 1; expected at least 0 and less than 1"):
+        sg.Network(5, layers(1.0))
 
 
 def test_constants_and_weights_are_drawn():

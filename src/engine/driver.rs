@@ -6,8 +6,8 @@ use ndarray::ArrayViewMut2;
 use super::{build_note, check_classes, check_scores};
 use crate::{
     Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
-    Record, Recording, Result, Samples, State, StepReport, finite::check_finite, optim::check_same,
-    state::Carry,
+    Record, Recording, Result, Samples, State, StepReport, dropout::Masks, finite::check_finite,
+    optim::check_same, state::Carry,
 };
 
 /// The purpose of a batch.
@@ -16,18 +16,30 @@ pub(crate) enum Mode<'a, F: Float = f32> {
     /// Only the loss.
     Evaluate,
     /// The gradients, which the back end keeps.
-    Gradients,
+    Gradients {
+        /// What is dropped; the network's input is without it already.
+        masks: Option<&'a Masks>,
+    },
     /// An update with these settings; `measure` requests the gradient norms.
     Train {
         optimizer: &'a Optimizer<F>,
         measure: bool,
+        masks: Option<&'a Masks>,
     },
 }
 
-impl<F: Float> Mode<'_, F> {
+impl<'a, F: Float> Mode<'a, F> {
     /// Whether the mode includes a backward pass.
     pub fn backward(self) -> bool {
         !matches!(self, Mode::Evaluate)
+    }
+
+    /// What is dropped.
+    pub fn masks(self) -> Option<&'a Masks> {
+        match self {
+            Mode::Evaluate => None,
+            Mode::Gradients { masks } | Mode::Train { masks, .. } => masks,
+        }
     }
 }
 
@@ -72,7 +84,7 @@ pub(crate) trait Backend<F: Float>: Send {
         samples.check_targets(self.structure())
     }
 
-    /// Runs the network; `back` says whether [`run_back`](Self::run_back) on the same input
+    /// Runs the network; unless the mode is to evaluate, [`run_back`](Self::run_back) on the same input
     /// follows.
     ///
     /// Here and below, `carry` is given if the pass does not begin at rest. What of it is at its end does
@@ -81,7 +93,7 @@ pub(crate) trait Backend<F: Float>: Send {
         &mut self,
         input: Input<'_, F>,
         record: &Record,
-        back: bool,
+        mode: Mode<'_, F>,
         carry: Option<Carry<'_, F>>,
     ) -> Result<Recording<F>>;
 
@@ -92,7 +104,7 @@ pub(crate) trait Backend<F: Float>: Send {
         read_out: ReadOut,
         classes: &mut [usize],
     ) -> Result<()> {
-        let recording = self.forward(input, &Record::Output, false, None)?;
+        let recording = self.forward(input, &Record::Output, Mode::Evaluate, None)?;
         classes.copy_from_slice(&recording.classify(read_out));
         Ok(())
     }
@@ -104,7 +116,7 @@ pub(crate) trait Backend<F: Float>: Send {
         read_out: ReadOut,
         mut scores: ArrayViewMut2<'_, F>,
     ) -> Result<()> {
-        let recording = self.forward(input, &Record::Output, false, None)?;
+        let recording = self.forward(input, &Record::Output, Mode::Evaluate, None)?;
         scores.assign(&recording.scores(read_out));
         Ok(())
     }
@@ -173,6 +185,8 @@ pub(crate) struct Driver<B, F: Float = f32> {
     measures: bool,
     /// Whether the back end has a sum of gradients.
     accumulated: bool,
+    /// How many batches are in it.
+    parts: u64,
 }
 
 impl<F: Float, B: Backend<F>> Driver<B, F> {
@@ -192,6 +206,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
             optimizer,
             measures: false,
             accumulated: false,
+            parts: 0,
         })
     }
 
@@ -239,10 +254,15 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         samples: Samples<'_, F>,
         carry: Option<Carry<'_, F>>,
     ) -> Result<StepReport> {
+        let masks = self.masks(samples);
+        let masks = masks.as_ref();
+        let dropped = masks.and_then(|masks| masks.drop(samples.input));
+        let samples = samples.without(dropped.as_ref());
         self.updating(|driver| {
             let mode = Mode::Train {
                 optimizer: &driver.optimizer,
                 measure: driver.measures,
+                masks,
             };
             run(&mut driver.backend, &driver.objective, samples, mode, carry)
         })
@@ -259,11 +279,37 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
             let expected = "a finite number, also when rounded to the network's precision";
             return Err(Error::parameter("weight", weight, expected));
         }
-        let (backend, objective) = (&mut self.backend, &self.objective);
-        let report = run(backend, objective, samples, Mode::Gradients, carry)?;
-        backend.accumulate(weight, !self.accumulated)?;
+        let report = self.compute(samples, carry)?;
+        self.backend.accumulate(weight, !self.accumulated)?;
         self.accumulated = true;
+        self.parts += 1;
         Ok(report)
+    }
+
+    /// The gradients of samples that have been checked, which the back end keeps.
+    fn compute(
+        &mut self,
+        samples: Samples<'_, F>,
+        carry: Option<Carry<'_, F>>,
+    ) -> Result<StepReport> {
+        let masks = self.masks(samples);
+        let masks = masks.as_ref();
+        let dropped = masks.and_then(|masks| masks.drop(samples.input));
+        let samples = samples.without(dropped.as_ref());
+        let (backend, objective) = (&mut self.backend, &self.objective);
+        run(
+            backend,
+            objective,
+            samples,
+            Mode::Gradients { masks },
+            carry,
+        )
+    }
+
+    /// What these samples do without.
+    fn masks(&self, samples: Samples<'_, F>) -> Option<Masks> {
+        let (network, batch) = (self.backend.structure(), samples.input.batch());
+        Masks::draw(network, batch, self.optimizer.step, self.parts)
     }
 }
 
@@ -274,7 +320,7 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {
         self.check_forward(input, record)?;
-        self.backend.forward(input, record, false, None)
+        self.backend.forward(input, record, Mode::Evaluate, None)
     }
 
     fn forward_from(
@@ -285,7 +331,10 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
     ) -> Result<Recording<F>> {
         self.check_forward(input, record)?;
         state.check(self.backend.structure(), input.batch())?;
-        state.carried(|carry| self.backend.forward(input, record, false, Some(carry)))
+        state.carried(|carry| {
+            let mode = Mode::Evaluate;
+            self.backend.forward(input, record, mode, Some(carry))
+        })
     }
 
     fn classify(
@@ -318,8 +367,7 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn gradients(&mut self, samples: Samples<'_, F>) -> Result<(f64, Gradients<F>)> {
         self.check(samples)?;
-        let (backend, objective) = (&mut self.backend, &self.objective);
-        let report = run(backend, objective, samples, Mode::Gradients, None)?;
+        let report = self.compute(samples, None)?;
         Ok((report.loss, self.backend.gradients()?))
     }
 
@@ -382,12 +430,14 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
         self.updating(|driver| {
             driver.backend.update(&driver.optimizer)?;
             driver.accumulated = false;
+            driver.parts = 0;
             Ok(())
         })
     }
 
     fn clear_gradients(&mut self) {
         self.accumulated = false;
+        self.parts = 0;
     }
 
     fn prefetch(&mut self, samples: Samples<'_, F>) -> Result<()> {
@@ -459,7 +509,7 @@ fn run<F: Float>(
         return check_loss(backend, report, input, start);
     }
     Record::All.check_memory(backend.structure(), input)?;
-    let recording = backend.forward(input, &Record::All, mode.backward(), carry)?;
+    let recording = backend.forward(input, &Record::All, mode, carry)?;
     let (loss, adjoints) = objective.evaluate(&recording, targets)?;
     let read_outs = objective.loss.read_outs();
     let report = StepReport::by(read_outs, loss, &recording, targets)?;
@@ -488,7 +538,7 @@ fn check_loss<F: Float>(
     for sample in 0..input.batch() {
         let mut start = start.map(|start| start.sample(sample));
         let mut record = |carry: Option<Carry<'_, F>>| {
-            backend.forward(input.sample(sample), &Record::All, false, carry)
+            backend.forward(input.sample(sample), &Record::All, Mode::Evaluate, carry)
         };
         let recording = match &mut start {
             Some(start) => start.carried(|carry| record(Some(carry)))?,

@@ -27,13 +27,14 @@
 mod engine;
 mod layer;
 
-use ndarray::{Array3, ArrayView2, Axis, linalg::general_mat_mul};
+use ndarray::{Array3, ArrayView2, Axis, CowArray, Ix2, linalg::general_mat_mul};
 
 pub use self::engine::ReferenceEngine;
 #[cfg(doc)]
 use crate::Error;
 use crate::{
     Adjoints, Float, Gradients, Input, Network, Record, Recording, Result, State, Trace,
+    dropout::{Mask, Masks},
     loss::check_adjoints,
     neuron::rows::{Arriving, Spikes},
 };
@@ -46,7 +47,7 @@ pub fn forward<F: Float>(network: &Network<F>, input: Input<'_, F>) -> Result<Re
     input.check(network)?;
     Record::All.check_memory(network, input)?;
     let mut state = State::at_rest(network, input.batch());
-    Ok(run(network, input, &mut state, Spikes::Hard))
+    Ok(run(network, input, &mut state, Spikes::Hard, None))
 }
 
 /// The forward pass with hard spikes, or soft ones, from a state, which is overwritten with the one after
@@ -56,12 +57,19 @@ pub(crate) fn run<F: Float>(
     input: Input<'_, F>,
     state: &mut State<F>,
     spikes: Spikes<'_, F>,
+    masks: Option<&Masks>,
 ) -> Recording<F> {
     let mut traces: Vec<Trace<F>> = Vec::new();
-    for (layer, state) in network.layers().iter().zip(&mut state.layers) {
+    let layers = network.layers().iter().zip(&mut state.layers);
+    for (k, (layer, state)) in layers.enumerate() {
         let mut trace = Trace::zeros(layer, input.num_steps(), input.batch());
         for t in 0..input.num_steps() {
-            let below = below(&input, traces.last(), t);
+            let below = below(
+                &input,
+                traces.last(),
+                t,
+                masks.and_then(|masks| masks.of(k)),
+            );
             let mut current = below.dot(&layer.weight.t()) + &layer.bias; // (1)
             layer.add_recurrent(&mut current, state);
             layer.step(spikes, state, &current, trace.step_mut(t)); // (2)
@@ -86,7 +94,8 @@ pub fn backward<F: Float>(
 ) -> Result<Gradients<F>> {
     input.check(network)?;
     let rest = State::at_rest(network, input.batch());
-    run_back(network, input, &rest, recording, adjoints, Spikes::Hard)
+    let spikes = Spikes::Hard;
+    run_back(network, input, &rest, recording, adjoints, spikes, None)
 }
 
 /// The backward pass of [`run`] with the same spikes, from the state that it began with. What it passes
@@ -98,6 +107,7 @@ pub(crate) fn run_back<F: Float>(
     recording: &Recording<F>,
     adjoints: &Adjoints<F>,
     spikes: Spikes<'_, F>,
+    masks: Option<&Masks>,
 ) -> Result<Gradients<F>> {
     let traces = recording.traces_of(network, input)?;
     check_adjoints(adjoints, recording)?;
@@ -110,6 +120,7 @@ pub(crate) fn run_back<F: Float>(
     let mut e = by_loss(traces.len() - 1); // [T, B, N]
     for (k, layer) in network.layers().iter().enumerate().rev() {
         let gradient = &mut gradients.layers[k];
+        let mask = masks.and_then(|masks| masks.of(k));
         let mut e_below = k.checked_sub(1).map(by_loss);
         let mut h = layer.rest(input.batch()); // h_{T−1}
         for t in (0..input.num_steps()).rev() {
@@ -125,7 +136,7 @@ pub(crate) fn run_back<F: Float>(
                 &mut h,
             ); // (3)
             let (a, one) = (back.current, F::one());
-            let below = below(&input, k.checked_sub(1).map(|below| traces[below]), t);
+            let below = below(&input, k.checked_sub(1).map(|below| traces[below]), t, mask);
             if layer.synapses.learn {
                 general_mat_mul(one, &a.t(), &below, one, &mut gradient.weight); // (4)
                 gradient
@@ -143,7 +154,10 @@ pub(crate) fn run_back<F: Float>(
             layer.back_recurrent(&a, spikes, gradient, e_earlier); // (4), (5)
             if let Some(e_below) = &mut e_below {
                 let mut e_below = e_below.index_axis_mut(Axis(0), t);
-                general_mat_mul(one, &a, &layer.weight, one, &mut e_below); // (5)
+                match mask {
+                    None => general_mat_mul(one, &a, &layer.weight, one, &mut e_below), // (5)
+                    Some(mask) => e_below += &mask.apply(a.dot(&layer.weight).view()),
+                }
             }
         }
         e = e_below.unwrap_or_default();
@@ -151,16 +165,21 @@ pub(crate) fn run_back<F: Float>(
     Ok(gradients)
 }
 
-/// The input of a layer at step `t`, `[B, in]`: the spikes of the layer below, or the network's
-/// input.
+/// The input of a layer at step `t`, `[B, in]`: the spikes of the layer below, without what is dropped, or
+/// the network's input.
 fn below<'a, F: Float>(
     input: &'a Input<'_, F>,
     below: Option<&'a Trace<F>>,
     t: usize,
-) -> ArrayView2<'a, F> {
-    match (below, input) {
+    mask: Option<&Mask>,
+) -> CowArray<'a, F, Ix2> {
+    let view: ArrayView2<'a, F> = match (below, input) {
         (Some(trace), _) => trace.spk.index_axis(Axis(0), t),
         (None, Input::Constant { x, .. }) => x.view(),
         (None, Input::Sequence { x }) => x.index_axis(Axis(0), t),
+    };
+    match mask {
+        Some(mask) => mask.apply(view).into(),
+        None => view.into(),
     }
 }

@@ -6,7 +6,7 @@ use super::init::{self, Init};
 use crate::{
     Error, Float, Layer, Network, Result, memory,
     neuron::Neurons,
-    synapses::{Pattern, Recurrence, Synapses},
+    synapses::{Dropout, Pattern, Recurrence, Synapses},
     tensors::{LayerTensors, Recurrent},
 };
 
@@ -46,6 +46,8 @@ struct Plan {
     synapses: Synapses,
     init: Init,
     recurrent_init: Init,
+    /// The probability; 0 is none.
+    dropout: f64,
 }
 
 impl NetworkBuilder {
@@ -67,6 +69,7 @@ impl NetworkBuilder {
             synapses: Synapses::default(),
             init: Init::Linear,
             recurrent_init: Init::Linear,
+            dropout: 0.0,
         });
         self
     }
@@ -88,6 +91,12 @@ impl NetworkBuilder {
     /// Recurrent weights are set by [`Recurrence::learn`].
     pub fn fixed(self) -> Self {
         self.last("fixed", |plan| plan.synapses.learn = false)
+    }
+
+    /// Drops inputs of the layer while it is trained, each with probability `rate`, at least 0 and less than
+    /// 1; see [`Dropout`]. Its seed is the [network's](Self::seed).
+    pub fn dropout(self, rate: f64) -> Self {
+        self.last("dropout", |plan| plan.dropout = rate)
     }
 
     /// Sets how the layer's weights from below are drawn; [`Init::Linear`] by default. Biases are drawn as
@@ -145,8 +154,15 @@ impl NetworkBuilder {
         of_constants.set_stream(1);
         let mut inputs = self.inputs;
         let mut layers = Vec::with_capacity(self.layers.len());
-        for (plan, k) in self.layers.into_iter().zip(1..) {
+        for (mut plan, k) in self.layers.into_iter().zip(1..) {
             let neurons = plan.neurons;
+            if !(0.0..1.0).contains(&plan.dropout) {
+                let expected = "at least 0 and less than 1";
+                let name = format!("layer {k}: dropout");
+                return Err(Error::parameter(name, plan.dropout, expected));
+            }
+            let (rate, seed) = (plan.dropout, self.seed);
+            plan.synapses.dropout = (rate > 0.0).then_some(Dropout { rate, seed });
             layers.push(plan.build(
                 &format!("layer {k}"),
                 inputs,
@@ -172,6 +188,7 @@ impl Plan {
             synapses,
             init,
             recurrent_init,
+            ..
         } = self;
         if neurons == 0 {
             let what = format!("{place}: number of neurons");

@@ -24,7 +24,7 @@ use crate::{
         Neuron, Neurons, adaptive, adlif, alpha, encoder, integrator, lapicque, leaky, lsnn,
         synaptic,
     },
-    synapses::{Pattern, Recurrence, Synapses},
+    synapses::{Dropout, Pattern, Recurrence, Synapses},
 };
 
 const DYNAMICS: [Dynamics; 3] = [
@@ -60,7 +60,7 @@ pub(crate) fn describe<F: Float>(network: &Network<F>, prefix: &str) -> BTreeMap
             map.insert(format!("{prefix}{k}.{name}"), value);
         }
         for (name, value) in connections(layer.synapses) {
-            map.insert(format!("{prefix}{k}.{name}"), value.into());
+            map.insert(format!("{prefix}{k}.{name}"), value);
         }
     }
     map
@@ -86,25 +86,28 @@ fn settings<F: Float>(layer: &Layer<F>) -> Vec<(String, String)> {
 
 /// The settings of synapses that differ from those of a linear layer, by name: files of the first version
 /// have no others.
-fn connections(synapses: Synapses) -> Vec<(&'static str, &'static str)> {
-    let truth = |value: bool| if value { "true" } else { "false" };
+fn connections(synapses: Synapses) -> Vec<(&'static str, String)> {
     let mut settings = Vec::new();
     if !synapses.bias {
-        settings.push((BIAS, "false"));
+        settings.push((BIAS, "false".into()));
     }
     if !synapses.learn {
-        settings.push((LEARN, "false"));
+        settings.push((LEARN, "false".into()));
+    }
+    if let Some(Dropout { rate, seed }) = synapses.dropout {
+        settings.push((DROPOUT, number(rate)));
+        settings.push((DROPOUT_SEED, seed.to_string()));
     }
     let Some(recurrence) = synapses.recurrence else {
         return settings;
     };
-    settings.push((LEARN_RECURRENT, truth(recurrence.learn)));
+    settings.push((LEARN_RECURRENT, recurrence.learn.to_string()));
     match recurrence.pattern {
-        Pattern::OneToOne => settings.push((RECURRENT, ONE_TO_ONE)),
+        Pattern::OneToOne => settings.push((RECURRENT, ONE_TO_ONE.into())),
         Pattern::AllToAll { diagonal } => {
-            settings.push((RECURRENT, ALL_TO_ALL));
-            settings.push((RECURRENT_BIAS, truth(recurrence.bias)));
-            settings.push((RECURRENT_DIAGONAL, truth(diagonal)));
+            settings.push((RECURRENT, ALL_TO_ALL.into()));
+            settings.push((RECURRENT_BIAS, recurrence.bias.to_string()));
+            settings.push((RECURRENT_DIAGONAL, diagonal.to_string()));
         }
     }
     settings
@@ -141,16 +144,33 @@ fn synapses(fields: &mut Fields, prefix: &str, k: usize) -> Result<Synapses, Unf
             Some(recurrence)
         }
     };
+    let dropout = name(DROPOUT);
+    let dropout = match fields.0.contains_key(&dropout) {
+        false => None,
+        true => {
+            let expected = "a number above 0 and less than 1";
+            let rate = |text: &str| {
+                let rate = text.parse().ok();
+                rate.filter(|&rate: &f64| rate > 0.0 && rate < 1.0)
+            };
+            let rate = fields.get(&dropout, expected, rate)?;
+            let seed = fields.parse(&name(DROPOUT_SEED), "a whole number")?;
+            Some(Dropout { rate, seed })
+        }
+    };
     Ok(Synapses {
         bias,
         learn,
         recurrence,
+        dropout,
     })
 }
 
 /// Not `bias`: that is a constant of encoders.
 const BIAS: &str = "has_bias";
 const LEARN: &str = "learn_weight";
+const DROPOUT: &str = "dropout";
+const DROPOUT_SEED: &str = "dropout_seed";
 const RECURRENT: &str = "recurrent";
 const LEARN_RECURRENT: &str = "learn_recurrent";
 const RECURRENT_BIAS: &str = "recurrent_bias";

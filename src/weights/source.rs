@@ -153,7 +153,7 @@ impl<'a> Source<'a> {
             Some(Described { synapses, .. }) => {
                 let layers = network.layers().iter().zip(synapses).zip(1..);
                 let mut differing =
-                    layers.filter(|((layer, found), _)| layer.synapses() != **found);
+                    layers.filter(|((layer, found), _)| !layer.synapses().connect_as(**found));
                 match differing.next() {
                     None => Ok(()),
                     Some(((layer, found), k)) => Err(Unfit {

@@ -71,9 +71,11 @@ impl Cpu {
         end: Option<&mut State>,
     ) -> Result<StepReport> {
         let updates = match mode {
-            Mode::Train { optimizer, measure } if !measure && optimizer.clip_norm.is_none() => {
-                Some(optimizer.next_updates())
-            }
+            Mode::Train {
+                optimizer,
+                measure: false,
+                ..
+            } if optimizer.clip_norm.is_none() => Some(optimizer.next_updates()),
             _ => None,
         };
         let then = match &updates {
@@ -87,14 +89,16 @@ impl Cpu {
             work: &mut self.work,
             learning: &mut self.learning,
         };
-        let done = step.run(input, targets, goal, then, start, end);
+        let done = step.run(input, targets, goal, then, mode.masks(), start, end);
         let Done {
             mut report,
             updated,
             bound,
         } = input.finite(done)?;
         self.learning.gradients.bound = bound;
-        if let Mode::Train { optimizer, measure } = mode
+        if let Mode::Train {
+            optimizer, measure, ..
+        } = mode
             && !updated
             && report.loss.is_finite()
         {
@@ -223,11 +227,12 @@ impl Backend<f32> for Cpu {
         &mut self,
         input: Input<'_>,
         record: &Record,
-        _: bool,
+        mode: Mode<'_>,
         carry: Option<Carry<'_>>,
     ) -> Result<Recording> {
         let (model, work) = self.pass();
-        input.finite(infer::record(model, work, input, record, carry))
+        let masks = mode.masks();
+        input.finite(infer::record(model, work, input, record, masks, carry))
     }
 
     fn classify(

@@ -156,6 +156,35 @@ impl BlockKernel for FromSpikes<'_> {
     }
 }
 
+/// Currents of spikes some of which are dropped, from those of [`FromSpikes`]: `b + scale·(out − b)`.
+pub(super) struct Rescale<'a> {
+    pub layer: &'a LayerState,
+    pub block: usize,
+    pub scale: f32,
+    pub out: &'a mut [F32x16],
+}
+
+impl BlockKernel for Rescale<'_> {
+    type Out = ();
+
+    fn vectors(&self) -> usize {
+        self.layer.vectors
+    }
+
+    #[inline(always)]
+    fn run_block<S: Simd, const L: usize>(self, s: S) {
+        let (_, bias) = self.layer.panel::<L>(self.block);
+        let scale = s.splat(self.scale);
+        for out in self.out.as_chunks_mut::<L>().0 {
+            for l in 0..L {
+                let bias = s.load(&bias[l]);
+                let own = s.sub(s.load(&out[l]), bias);
+                s.store(s.fma(scale, own, bias), &mut out[l]);
+            }
+        }
+    }
+}
+
 /// Currents of rows of numbers, none skipped: `out[r] = b + x[r] · W`.
 pub(super) struct FromDense<'a, I> {
     pub layer: &'a LayerState,

@@ -13,7 +13,9 @@ use super::{
     source::{Source, with_source},
     workspace::Workspace,
 };
-use crate::{Input, Network, ReadOut, Record, Recording, Result, Trace, state::Carry};
+use crate::{
+    Input, Network, ReadOut, Record, Recording, Result, Trace, dropout::Masks, state::Carry,
+};
 
 /// A network for concurrent inference: immutable layers, and a workspace per call.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl Inference {
         what: &Record,
         carry: Option<Carry<'_>>,
     ) -> Option<Recording> {
-        self.with(|model, work| record(model, work, input, what, carry))
+        self.with(|model, work| record(model, work, input, what, None, carry))
     }
 
     fn with<R>(&self, run: impl FnOnce(Model<'_>, &mut Workspace) -> R) -> R {
@@ -124,7 +126,7 @@ fn each_sample(
             for first in (0..source.batch).step_by(part) {
                 let count = part.min(source.batch - first);
                 let samples = (first, count);
-                forward_part(model, work, source, samples, read_out, &mut [], None)?;
+                forward_part(model, work, source, samples, read_out, &mut [], None, None)?;
                 let samples = work.samples[..count].iter();
                 samples.zip(first..).for_each(|(sample, b)| take(b, sample));
             }
@@ -139,6 +141,7 @@ pub(super) fn record(
     work: &mut Workspace,
     input: Input<'_>,
     record: &Record,
+    masks: Option<&Masks>,
     mut carry: Option<Carry<'_>>,
 ) -> Option<Recording> {
     with_source(input, |source| {
@@ -182,6 +185,7 @@ pub(super) fn record(
                 samples,
                 ReadOut::default(),
                 views,
+                masks,
                 carry,
             )?;
         }
@@ -193,6 +197,7 @@ pub(super) fn record(
 }
 
 /// A part of a batch forward, without a loss.
+#[allow(clippy::too_many_arguments)]
 fn forward_part(
     model: Model<'_>,
     work: &mut Workspace,
@@ -200,6 +205,7 @@ fn forward_part(
     (first, count): (usize, usize),
     read_out: ReadOut,
     views: &mut [Vec<Option<View<'_>>>],
+    masks: Option<&Masks>,
     carry: Option<Carry<'_>>,
 ) -> Option<()> {
     let goal = AdjointSource::Nothing;
@@ -212,6 +218,7 @@ fn forward_part(
         targets: &[],
         goal,
         backward: false,
+        masks,
         start: carry.as_ref().map(|carry| carry.start),
         read_outs: read_out.with_other(),
     };

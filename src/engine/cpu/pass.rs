@@ -11,7 +11,10 @@ use super::{
     simd::{F32x16, Isa, LANES, flatten, flatten_mut},
     source::Source,
 };
-use crate::{Adjoints, Objective, ReadOut, Recording, State, Trace};
+use crate::{
+    Adjoints, Objective, ReadOut, Recording, State, Trace,
+    dropout::{Mask, Masks},
+};
 
 /// Memory limit for a batch between the passes over samples and weights; larger batches are
 /// processed in parts.
@@ -168,13 +171,20 @@ pub(super) struct Pass<'a> {
     pub targets: &'a [usize],
     pub goal: AdjointSource<'a>,
     pub backward: bool,
+    /// What a training batch does without.
+    pub masks: Option<&'a Masks>,
     /// The state of the batch before the first step, unless it is at rest.
     pub start: Option<&'a State>,
     /// How answers are read from spikes, and from membranes.
     pub read_outs: [ReadOut; 2],
 }
 
-impl Pass<'_> {
+impl<'a> Pass<'a> {
+    /// What is dropped of the spikes that layer `k` reads.
+    pub fn mask(self, k: usize) -> Option<&'a Mask> {
+        self.masks?.of(k)
+    }
+
     /// Whether the input is a sequence whose products skip nothing.
     pub fn dense(self) -> bool {
         !self.sparse && !self.source.constant
@@ -186,6 +196,8 @@ impl Pass<'_> {
 pub(super) struct SampleTrace {
     /// Of each layer, `[block][T]`.
     pub words: Vec<Vec<u64>>,
+    /// Of each layer with dropout, the spikes of the layer below that reach it, `[block][T]`.
+    pub sent: Vec<Vec<u64>>,
     /// Of each recurrent layer, the same one step earlier: step `t` has the spikes of step `t − 1`.
     pub earlier: Vec<Vec<u64>>,
     /// Of each layer, the state before the first step and after the last, `[block][number][vectors]`; empty
@@ -225,6 +237,7 @@ impl SampleTrace {
         self.start.resize_with(layers.len(), Vec::new);
         self.end.resize_with(layers.len(), Vec::new);
         self.earlier.resize_with(layers.len(), Vec::new);
+        self.sent.resize_with(layers.len(), Vec::new);
         self.a_sum.clear();
         for (k, layer) in layers.iter().enumerate() {
             if layer.is_recurrent() {
@@ -253,6 +266,21 @@ impl SampleTrace {
                     .state_planes()
                     .place(row, i, false, &mut self.start[k]);
             }
+        }
+    }
+
+    /// Fills [`sent`](Self::sent) of layer `k`, above a layer in blocks of `width` neurons, for sample `b`.
+    pub fn send(&mut self, k: usize, mask: &Mask, num_steps: usize, width: usize, b: usize) {
+        let (words, sent) = (&self.words[k - 1], &mut self.sent[k]);
+        sent.clear();
+        let row = mask.row(b);
+        let blocks = row.axis_chunks_iter(Axis(0), width);
+        for (words, keep) in words.chunks_exact(num_steps).zip(blocks) {
+            let keep = keep
+                .iter()
+                .rev()
+                .fold(0, |bits, &keep| bits << 1 | u64::from(keep));
+            sent.extend(words.iter().map(|word| word & keep));
         }
     }
 

@@ -20,7 +20,7 @@ use super::{
     planes::{Planes, StridedView, place},
     read::InputLists,
     recurrent,
-    simd::{F32x16, LANES, flatten},
+    simd::{F32x16, LANES, flatten, flatten_mut},
 };
 use crate::Recording;
 
@@ -66,6 +66,9 @@ impl GroupPass<'_> {
         if let AdjointSource::Adjoints(recording, _) = pass.goal {
             for (n, (sample, slot)) in samples.iter_mut().zip(&mut scratch.slots).enumerate() {
                 self.restore(recording, pass.first + first + n, sample, slot);
+                for k in 1..layers {
+                    self.sent(k, first + n, sample);
+                }
             }
         } else {
             for k in 0..layers {
@@ -122,8 +125,9 @@ impl GroupPass<'_> {
             slot.trace[k].resize(len, F32x16::ZERO);
             if k > 0 {
                 clock.time(SpikeProducts, || {
+                    let words = self.sent(k, first + n, sample);
                     isa.run(ReadEvents {
-                        words: &sample.words[k - 1],
+                        words,
                         num_steps: steps,
                         vectors: model.layers[k - 1].vectors,
                         events: &mut slot.events,
@@ -181,6 +185,15 @@ impl GroupPass<'_> {
                         out,
                     };
                     clock.time(SpikeProducts, || isa.run(product));
+                    if let Some(mask) = pass.mask(k) {
+                        let (scale, out) = (mask.scale() as f32, &mut current[..]);
+                        isa.run(current::Rescale {
+                            layer,
+                            block,
+                            scale,
+                            out,
+                        });
+                    }
                 } else if !hoisted && pass.sparse {
                     let inputs = &lists.parts[first + n..=first + n];
                     let product = current::FromSparse {
@@ -266,6 +279,16 @@ impl GroupPass<'_> {
                 }
             }
         }
+    }
+
+    /// The spikes that layer `k` of sample `n` of the part reads from the layer below.
+    fn sent(self, k: usize, n: usize, sample: &mut SampleTrace) -> &[u64] {
+        let Some(mask) = self.pass.mask(k) else {
+            return &sample.words[k - 1];
+        };
+        let (steps, below) = (self.pass.source.steps, &self.model.layers[k - 1]);
+        sample.send(k, mask, steps, below.vectors * LANES, self.pass.first + n);
+        &sample.sent[k]
     }
 
     /// Rows of spikes and membranes of one layer.
@@ -390,7 +413,9 @@ impl GroupPass<'_> {
         let spikes = own.and_then(|own| own.spk.as_ref());
         let membrane = own.and_then(|own| own.mem.as_ref());
         let recurrent = layer.is_recurrent();
-        let wide = above.filter(|above| !above.narrow() || spikes.is_some() || recurrent);
+        let mask = pass.mask(k + 1);
+        let wide = above
+            .filter(|above| !above.narrow() || spikes.is_some() || recurrent || mask.is_some());
         if let Some(above) = wide {
             for slot in scratch.slots.iter_mut().take(samples.len()) {
                 slot.e.resize(steps * row, F32x16::ZERO);
@@ -405,6 +430,19 @@ impl GroupPass<'_> {
                         out: &mut slot.e[block * steps * vectors..][..steps * vectors],
                     };
                     clock.time(InputGrad, || isa.run(weight_t));
+                }
+            }
+        }
+        if let Some(mask) = mask {
+            for (n, slot) in scratch.slots.iter_mut().take(samples.len()).enumerate() {
+                let (b, scale) = (pass.first + first + n, mask.scale() as f32);
+                let factors = mask.row(b).mapv(|keep| if keep { scale } else { 0.0 });
+                let factors = factors.as_slice().unwrap_or_default();
+                let blocks = slot.e.chunks_exact_mut(steps * vectors);
+                for (e, factors) in blocks.zip(factors.chunks(vectors * LANES)) {
+                    for e in flatten_mut(e).chunks_exact_mut(vectors * LANES) {
+                        e.iter_mut().zip(factors).for_each(|(e, m)| *e *= m);
+                    }
                 }
             }
         }

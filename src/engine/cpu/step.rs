@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Input, State, StepReport,
+    dropout::Masks,
     optim::{Update, Updates},
 };
 
@@ -43,28 +44,32 @@ pub(super) struct Done {
 impl Step<'_> {
     /// Runs a batch. Given adjoints come from a loss over the whole batch, and the report then has
     /// no loss. `None`, here and below: the input contains NaN or infinity.
+    #[allow(clippy::too_many_arguments)]
     pub fn run(
         mut self,
         input: Input<'_>,
         targets: &[usize],
         goal: AdjointSource<'_>,
         then: Then<'_>,
+        masks: Option<&Masks>,
         start: Option<&State>,
         end: Option<&mut State>,
     ) -> Option<Done> {
         with_source(input, |source| {
             enter(source.worth(), || {
-                self.run_source(source, targets, goal, then, start, end)
+                self.run_source(source, targets, goal, then, masks, start, end)
             })
         })
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn run_source(
         &mut self,
         source: Source<'_>,
         targets: &[usize],
         goal: AdjointSource<'_>,
         then: Then<'_>,
+        masks: Option<&Masks>,
         start: Option<&State>,
         mut end: Option<&mut State>,
     ) -> Option<Done> {
@@ -81,7 +86,9 @@ impl Step<'_> {
         if backward {
             learning.clear_learnt();
         }
-        let (mut report, mut size, mut largest) = (Tally::new(layers.len()), 0.0, 1.0_f32);
+        // What a weight's adjoint is multiplied by: an input, or a spike as it counts without those dropped.
+        let spike = masks.map_or(1.0, Masks::scale) as f32;
+        let (mut report, mut size, mut largest) = (Tally::new(layers.len()), 0.0, spike);
         let mut bound = 0.0;
         for first in (0..source.batch).step_by(part) {
             let count = part.min(source.batch - first);
@@ -96,6 +103,7 @@ impl Step<'_> {
                 targets,
                 goal,
                 backward,
+                masks,
                 start,
                 read_outs: goal.read_outs(),
             };

@@ -206,6 +206,7 @@ impl WeightGrad<'_> {
             ..
         } = self.matrix;
         let (vectors, steps, rows) = (self.vectors, self.pass.source.steps, self.columns.clone());
+        let mask = self.pass.mask(k).filter(|_| !recurrent);
         for Tile {
             block, part, sink, ..
         } in tiles
@@ -218,6 +219,7 @@ impl WeightGrad<'_> {
                 let samples = self.samples.iter().map(|sample| {
                     let spikes = match recurrent {
                         true => &sample.earlier[k],
+                        false if mask.is_some() => &sample.sent[k],
                         false => &sample.words[k - 1],
                     };
                     (&spikes[words.clone()], &sample.a[k][own.clone()])
@@ -238,6 +240,11 @@ impl WeightGrad<'_> {
                         });
                     }
                 }
+            }
+            if let Some(mask) = mask {
+                // The biases' sums are still 0.
+                let scale = mask.scale() as f32;
+                flatten_mut(sums).iter_mut().for_each(|sum| *sum *= scale);
             }
             if self.matrix.without_diagonal {
                 let width = vectors * LANES;

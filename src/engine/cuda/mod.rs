@@ -200,11 +200,11 @@ impl Backend<f32> for Cuda {
         &mut self,
         input: Input<'_>,
         record: &Record,
-        back: bool,
+        mode: Mode<'_>,
         carry: Option<Carry<'_>>,
     ) -> Result<Recording> {
         let _entered = self.machine.enter()?;
-        self.machine.record(input, record, back, carry)
+        self.machine.record(input, record, mode.backward(), carry)
     }
 
     fn classify(

@@ -111,11 +111,12 @@ impl<F: Float> Backend<F> for Reference<F> {
         &mut self,
         input: Input<'_, F>,
         record: &Record,
-        _: bool,
+        mode: Mode<'_, F>,
         carry: Option<Carry<'_, F>>,
     ) -> Result<Recording<F>> {
         Record::All.check_memory(&self.network, input)?;
-        let run = |state: &mut State<F>| run(&self.network, input, state, Spikes::Hard);
+        let run =
+            |state: &mut State<F>| run(&self.network, input, state, Spikes::Hard, mode.masks());
         let recording = match carry {
             Some(carry) => run(carry.end),
             None => run(&mut State::at_rest(&self.network, input.batch())),
@@ -132,13 +133,18 @@ impl<F: Float> Backend<F> for Reference<F> {
         start: Option<&State<F>>,
     ) -> Result<Norms> {
         let (network, spikes) = (&self.network, Spikes::Hard);
-        let back = |start: &State<F>| run_back(network, input, start, recording, adjoints, spikes);
+        let masks = mode.masks();
+        let back =
+            |start: &State<F>| run_back(network, input, start, recording, adjoints, spikes, masks);
         self.gradients = match start {
             Some(start) => back(start)?,
             None => back(&State::at_rest(network, input.batch()))?,
         };
         self.gradients.check_finite()?;
-        let Mode::Train { optimizer, measure } = mode else {
+        let Mode::Train {
+            optimizer, measure, ..
+        } = mode
+        else {
             return Ok(None);
         };
         let (network, kept) = (&mut self.network, &mut self.kept);
