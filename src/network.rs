@@ -270,6 +270,12 @@ impl<F: Float> Network<F> {
         1 + late(&self.layers)
     }
 
+    /// Whether every membrane begins at 0.
+    pub(crate) fn begins_at_zero(&self) -> bool {
+        let mut layers = self.layers.iter();
+        layers.all(|layer| layer.neuron.starts_at_zero())
+    }
+
     /// Likely mistakes in a run of `num_steps` time steps, one line each; usually empty. At present
     /// there is one: fewer steps than [`min_steps`](Self::min_steps).
     ///

@@ -105,7 +105,10 @@ impl Predictor {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
         record.check_for(network, input)?;
-        input.finite(inference.record(input, record, None))
+        match State::initial(network, input.batch()) {
+            None => input.finite(inference.record(input, record, None)),
+            Some(mut state) => self.forward_from(&mut state, input, record),
+        }
     }
 
     /// [`forward`](Self::forward) from a state, which it replaces by the state after the last step: a long
@@ -141,7 +144,12 @@ impl Predictor {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
         check_classes(input, classes)?;
-        input.finite(inference.classify(input, read_out, classes))
+        if network.begins_at_zero() {
+            return input.finite(inference.classify(input, read_out, classes));
+        }
+        let found = self.forward(input, &Record::Output)?.classify(read_out);
+        classes.copy_from_slice(&found);
+        Ok(())
     }
 
     /// Writes each sample's scores by a read-out, `[B, N]`, for the `N` neurons of the last layer:
@@ -155,12 +163,17 @@ impl Predictor {
         &self,
         input: Input<'_>,
         read_out: ReadOut,
-        scores: ArrayViewMut2<'_, f32>,
+        mut scores: ArrayViewMut2<'_, f32>,
     ) -> Result<()> {
         let Shared { network, inference } = &*self.0;
         input.check_shape(network)?;
         check_scores(input, network.outputs(), &scores)?;
-        input.finite(inference.scores(input, read_out, scores))
+        if network.begins_at_zero() {
+            return input.finite(inference.scores(input, read_out, scores));
+        }
+        let found = self.forward(input, &Record::Output)?.scores(read_out);
+        scores.assign(&found);
+        Ok(())
     }
 }
 

@@ -40,7 +40,8 @@ pub struct State<F: Float = f32> {
 }
 
 impl<F: Float> State<F> {
-    /// The state before the first step, of `batch` samples: all numbers are 0.
+    /// The state before the first step, of `batch` samples: all numbers are 0, but for the layers' [initial
+    /// membranes](crate::NetworkBuilder::initial_membrane).
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if `batch` is 0; [`Error::OutOfMemory`] if it does not fit into memory.
@@ -64,8 +65,14 @@ impl<F: Float> State<F> {
     pub(crate) fn at_rest(network: &Network<F>, batch: usize) -> Self {
         let layers = network.layers().iter();
         State {
-            layers: layers.map(|layer| layer.rest(batch)).collect(),
+            layers: layers.map(|layer| layer.start(batch)).collect(),
         }
+    }
+
+    /// [`at_rest`](Self::at_rest), if any number of it is not 0: where a pass has to begin that is given no
+    /// state.
+    pub(crate) fn initial(network: &Network<F>, batch: usize) -> Option<Self> {
+        (!network.begins_at_zero()).then(|| Self::at_rest(network, batch))
     }
 
     /// Number of samples.
@@ -100,18 +107,38 @@ impl<F: Float> State<F> {
         )
     }
 
-    /// Puts sample `sample` at rest, where its stream ends and another begins.
+    /// Puts sample `sample` at [rest](Self::rest), where its stream ends and another begins. The network may be
+    /// in another precision.
     ///
     /// # Errors
-    /// [`Error::InvalidParameter`] if there is no such sample.
-    pub fn reset(&mut self, sample: usize) -> Result<()> {
+    /// [`Error::InvalidParameter`] if there is no such sample; [`Error::Shape`] if the network has other layers.
+    pub fn reset<G: Float>(&mut self, network: &Network<G>, sample: usize) -> Result<()> {
         let batch = self.batch();
         if sample >= batch {
             let expected = format!("less than {batch}, the number of samples");
             return Err(Error::parameter("sample of a state", sample, expected));
         }
-        for numbers in self.layers.iter_mut().flatten() {
-            numbers.row_mut(sample).fill(F::zero());
+        let layers = network.layers();
+        let shapes = |numbers: &[Array2<F>]| (numbers.len(), numbers.first().map(Array2::ncols));
+        let own = self.layers.iter().map(|numbers| shapes(numbers));
+        if !own.eq(layers
+            .iter()
+            .map(|layer| (layer.states(), Some(layer.neurons()))))
+        {
+            let sizes = self.layers.iter().filter_map(|numbers| shapes(numbers).1);
+            let expected = format!("{:?}, the layers of the network", &network.sizes()[1..]);
+            return Err(Error::shape("state", expected, &sizes.collect::<Vec<_>>()));
+        }
+        for (numbers, layer) in self.layers.iter_mut().zip(layers) {
+            let membrane = layer.neuron.run().membrane();
+            for (i, numbers) in numbers.iter_mut().enumerate() {
+                for (n, to) in numbers.row_mut(sample).iter_mut().enumerate() {
+                    *to = match i == membrane {
+                        true => F::from_f64(layer.neuron.start_of(n)),
+                        false => F::zero(),
+                    };
+                }
+            }
         }
         Ok(())
     }

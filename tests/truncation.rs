@@ -588,14 +588,14 @@ fn states_are_values() {
         .unwrap();
     assert_ne!(state, rest);
     let moved = state.clone();
-    state.reset(1).unwrap();
+    state.reset(&network, 1).unwrap();
     for k in 1..=2 {
         for (before, after) in moved.layer(k).unwrap().iter().zip(state.layer(k).unwrap()) {
             assert!(after.row(1).iter().all(|&x| x == 0.0));
             assert_eq!((after.row(0), after.row(2)), (before.row(0), before.row(2)));
         }
     }
-    let error = state.reset(3).unwrap_err().to_string();
+    let error = state.reset(&network, 3).unwrap_err().to_string();
     assert!(
         error.starts_with("sample of a state is 3; expected less than 3"),
         "{error}"

@@ -8,7 +8,8 @@ Every layer takes, by keyword:
 ``recurrent``: ``False``, ``True`` for all to all with biases as in snnTorch, or a :class:`Recurrence`. ``bias``: whether
 there are biases ``b`` (of an :class:`Encoder`, ``fc_bias``). ``fixed``: whether ``W`` and ``b`` are not trained.
 ``dropout``: the probability that an input from below is missing from a sample while the network is trained, at all
-steps alike, from 0 to below 1; the others then count ``1 / (1 - dropout)`` times as much. ``init`` and
+steps alike, from 0 to below 1; the others then count ``1 / (1 - dropout)`` times as much.
+``initial_membrane``: the membranes before the first step, a number, one for each neuron, or a :class:`Draw`. ``init`` and
 ``recurrent_init``: an :class:`Init`, how ``W`` and ``V`` are drawn; ``None`` is as ``torch.nn.Linear``, and 1 where each
 neuron is connected to itself alone. A network does not keep how its weights were drawn.
 """
@@ -177,12 +178,13 @@ class Layer:
     recurrent: Union[bool, Recurrence]
     fixed: bool
     dropout: float
+    initial_membrane: PerNeuron
     init: Optional[Init]
     recurrent_init: Optional[Init]
     _constants: ClassVar[Tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        for name in self._constants:
+        for name in (*self._constants, "initial_membrane"):
             object.__setattr__(self, name, _per_neuron(getattr(self, name)))
         if self.recurrent is True:
             object.__setattr__(self, "recurrent", Recurrence())
@@ -225,6 +227,7 @@ class Leaky(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "leaky"
@@ -293,6 +296,7 @@ class Synaptic(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "synaptic"
@@ -340,6 +344,7 @@ class LeakyIntegrator(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "leaky_integrator"
@@ -397,6 +402,7 @@ class Encoder(Layer):
     fc_bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "encoder"
@@ -438,6 +444,7 @@ class Lapicque(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "lapicque"
@@ -492,6 +499,7 @@ class Alpha(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "alpha"
@@ -541,6 +549,7 @@ class Adaptive(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "adaptive"
@@ -591,6 +600,7 @@ class Lsnn(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "lsnn"
@@ -632,6 +642,7 @@ class AdLif(Layer):
     bias: bool = True
     fixed: bool = False
     dropout: float = 0.0
+    initial_membrane: PerNeuron = 0.0
     init: Optional[Init] = None
     recurrent_init: Optional[Init] = None
     kind: ClassVar[str] = "adlif"

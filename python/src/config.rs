@@ -197,7 +197,9 @@ pub fn layer(
     if get(given, "fixed")? {
         builder = builder.fixed();
     }
-    builder = builder.dropout(get(given, "dropout")?);
+    builder = builder
+        .dropout(get(given, "dropout")?)
+        .initial_membrane(per_neuron(given, "initial_membrane")?);
     let place = format!("layer {number}");
     let (init, within) = (given.getattr("init")?, given.getattr("recurrent_init")?);
     if !init.is_none() {
@@ -388,6 +390,8 @@ pub fn py_layer<'py>(py: Python<'py>, layer: &Layer<f64>) -> PyResult<Bound<'py,
     let synapses = layer.synapses();
     settings.set_item(layer_bias(name), synapses.bias)?;
     settings.set_item("fixed", !synapses.learn)?;
+    let start = py_constant(py, described.initial_membrane())?;
+    settings.set_item("initial_membrane", start)?;
     settings.set_item(
         "dropout",
         synapses.dropout.map_or(0.0, |dropout| dropout.rate),

@@ -145,9 +145,14 @@ impl State {
         Ok(())
     }
 
-    /// Puts a sample at rest, where its stream ends and another begins.
-    fn reset(&self, py: Python<'_>, sample: usize) -> PyResult<()> {
-        with_numbers!(&mut *self.lock(), state => state.reset(sample)).or_raise(py)
+    /// Puts a sample at rest in a network, where its stream ends and another begins.
+    fn reset(
+        &self,
+        py: Python<'_>,
+        network: &crate::network::Network,
+        sample: usize,
+    ) -> PyResult<()> {
+        with_numbers!(&mut *self.lock(), state => state.reset(&network.0, sample)).or_raise(py)
     }
 
     /// Another state of the same numbers.

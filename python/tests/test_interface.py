@@ -226,7 +226,7 @@ BAD = [
     (lambda e, x, y: sg.plot.raster(e.forward(x, T, record="output"), layers=[0]), ValueError, "not recorded"),
     (lambda e, x, y: sg.gradcheck(e.network, x, y), ValueError, "num_steps is None"),
     (lambda e, x, y: e.rest(0), ValueError, "batch size"),
-    (lambda e, x, y: e.rest(1).reset(4), ValueError, "sample of a state"),
+    (lambda e, x, y: e.rest(1).reset(e.network, 4), ValueError, "sample of a state"),
     (lambda e, x, y: e.rest(1).set_layer(0, [np.zeros((1, 2))]), ValueError, "shape"),
     (lambda e, x, y: e.rest(1).set_layer(9, []), ValueError, "layer is 9"),
 ]
@@ -296,7 +296,7 @@ def test_state_carries_the_bits_of_the_whole(small):
                 assert np.array_equal(step.mem[k][0], whole.mem[k][t])
                 assert np.array_equal(step.spk[k][0], whole.spk[k][t])
         kept = state.copy()
-        state.reset(2)
+        state.reset(net, 2)
         assert (state.layers[0][0][2] == 0).all() and (kept.layers[0][0][2] != 0).any()
         state.set_layer(0, kept.layers[0])
         assert np.array_equal(state.layers[0][0], kept.layers[0][0])
@@ -444,11 +444,11 @@ SYNAPSES = [
     {"recurrent": True},
     {"recurrent": sg.Recurrence(bias=False, diagonal=False, learn=False), "fixed": True},
     {"recurrent": sg.Recurrence("one_to_one")},
-    {"dropout": 0.25},
+    {"dropout": 0.25, "initial_membrane": (0.1, 0.2, 0.3, 0.4)},
 ]
 
 
-@pytest.mark.parametrize("synapses", SYNAPSES, ids=["none", "all", "fixed", "one", "dropout"])
+@pytest.mark.parametrize("synapses", SYNAPSES, ids=["none", "all", "fixed", "one", "training and start"])
 @pytest.mark.parametrize("make", LAYERS)
 def test_every_layer_round_trips(make, synapses, tmp_path):
     for without in ({}, {"fc_bias": False} if make(1).kind == "encoder" else {"bias": False}):
@@ -487,6 +487,20 @@ def test_training_drops_inputs_and_prediction_does_not():
     assert losses[0] != losses[1] and np.isfinite(losses).all()
     with pytest.raises(ValueError, match="layer 2: dropout is 1; expected at least 0 and less than 1"):
         sg.Network(5, layers(1.0))
+
+
+def test_membranes_begin_elsewhere():
+    x = np.zeros((2, 3), np.float32)
+    net = sg.Network(3, [sg.LeakyIntegrator(2, beta=0.5, initial_membrane=(1.0, -2.0), bias=False)])
+    assert np.array_equal(net.rest(2).layers[0][0], [[1.0, -2.0]] * 2)
+    for runs in (sg.Engine(net), sg.Predictor(net)):
+        assert np.array_equal(runs.forward(x, num_steps=2).mem[0][:, 0], [[0.5, -1.0], [0.25, -0.5]])
+    state = sg.Engine(net).rest(2)
+    state.set_layer(0, [numbers * 0 for numbers in state.layers[0]])
+    state.reset(net, 1)
+    assert np.array_equal(state.layers[0][0], [[0, 0], [1.0, -2.0]])
+    drawn = sg.Network(3, [sg.Leaky(50, beta=0.5, initial_membrane=sg.Draw.uniform(0.2, 0.4))], seed=3)
+    assert 0.2 <= min(drawn.layers[0].initial_membrane) < max(drawn.layers[0].initial_membrane) <= 0.4
 
 
 def test_constants_and_weights_are_drawn():

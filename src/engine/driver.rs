@@ -248,6 +248,18 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         Ok(done)
     }
 
+    /// Runs a pass that is given no state.
+    fn begin<R>(
+        &mut self,
+        batch: usize,
+        pass: impl FnOnce(&mut Self, Option<Carry<'_, F>>) -> Result<R>,
+    ) -> Result<R> {
+        match State::initial(self.backend.structure(), batch) {
+            Some(mut state) => state.carried(|carry| pass(self, Some(carry))),
+            None => pass(self, None),
+        }
+    }
+
     /// A training step on samples that have been checked.
     fn train(
         &mut self,
@@ -320,7 +332,9 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn forward(&mut self, input: Input<'_, F>, record: &Record) -> Result<Recording<F>> {
         self.check_forward(input, record)?;
-        self.backend.forward(input, record, Mode::Evaluate, None)
+        self.begin(input.batch(), |driver, carry| {
+            driver.backend.forward(input, record, Mode::Evaluate, carry)
+        })
     }
 
     fn forward_from(
@@ -345,35 +359,53 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
     ) -> Result<()> {
         self.backend.check_input(input)?;
         check_classes(input, classes)?;
-        self.backend.classify(input, read_out, classes)
+        match self.backend.structure().begins_at_zero() {
+            true => self.backend.classify(input, read_out, classes),
+            false => {
+                let found = self.forward(input, &Record::Output)?.classify(read_out);
+                classes.copy_from_slice(&found);
+                Ok(())
+            }
+        }
     }
 
     fn scores(
         &mut self,
         input: Input<'_, F>,
         read_out: ReadOut,
-        scores: ArrayViewMut2<'_, F>,
+        mut scores: ArrayViewMut2<'_, F>,
     ) -> Result<()> {
         self.backend.check_input(input)?;
         check_scores(input, self.backend.structure().outputs(), &scores)?;
-        self.backend.scores(input, read_out, scores)
+        match self.backend.structure().begins_at_zero() {
+            true => self.backend.scores(input, read_out, scores),
+            false => {
+                let found = self.forward(input, &Record::Output)?.scores(read_out);
+                scores.assign(&found);
+                Ok(())
+            }
+        }
     }
 
     fn evaluate(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
         self.check(samples)?;
-        let (backend, objective) = (&mut self.backend, &self.objective);
-        run(backend, objective, samples, Mode::Evaluate, None)
+        self.begin(samples.input.batch(), |driver, carry| {
+            let (backend, objective) = (&mut driver.backend, &driver.objective);
+            run(backend, objective, samples, Mode::Evaluate, carry)
+        })
     }
 
     fn gradients(&mut self, samples: Samples<'_, F>) -> Result<(f64, Gradients<F>)> {
         self.check(samples)?;
-        let report = self.compute(samples, None)?;
+        let batch = samples.input.batch();
+        let report = self.begin(batch, |driver, carry| driver.compute(samples, carry))?;
         Ok((report.loss, self.backend.gradients()?))
     }
 
     fn train_step(&mut self, samples: Samples<'_, F>) -> Result<StepReport> {
         self.check(samples)?;
-        self.train(samples, None)
+        let batch = samples.input.batch();
+        self.begin(batch, |driver, carry| driver.train(samples, carry))
     }
 
     fn train_step_from(
@@ -388,7 +420,8 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn accumulate(&mut self, samples: Samples<'_, F>, weight: f64) -> Result<StepReport> {
         self.check(samples)?;
-        self.add(samples, weight, None)
+        let batch = samples.input.batch();
+        self.begin(batch, |driver, carry| driver.add(samples, weight, carry))
     }
 
     fn accumulate_from(

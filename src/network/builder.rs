@@ -5,7 +5,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::init::{self, Init};
 use crate::{
     Error, Float, Layer, Network, Result, memory,
-    neuron::Neurons,
+    neuron::{Neurons, PerNeuron},
     synapses::{Dropout, Pattern, Recurrence, Synapses},
     tensors::{LayerTensors, Recurrent},
 };
@@ -91,6 +91,28 @@ impl NetworkBuilder {
     /// Recurrent weights are set by [`Recurrence::learn`].
     pub fn fixed(self) -> Self {
         self.last("fixed", |plan| plan.synapses.learn = false)
+    }
+
+    /// Sets the membranes before the first step, 0 by default: one value for the layer, one for each neuron, or a
+    /// [`Draw`](crate::Draw). Every pass that is not given a [`State`](crate::State) begins there.
+    ///
+    /// ```
+    /// use spikegrad::{Draw, Leaky, Network};
+    ///
+    /// let network: Network = Network::builder(4)
+    ///     .layer(8, Leaky::new(0.9))
+    ///     .initial_membrane(Draw::Uniform { low: 0.0, high: 1.0 })
+    ///     .layer(2, Leaky::new(0.9))
+    ///     .initial_membrane(-1e-3)
+    ///     .build()?;
+    /// assert_eq!(network.layers()[0].neuron().initial_membrane().values().len(), 8);
+    /// # Ok::<(), spikegrad::Error>(())
+    /// ```
+    pub fn initial_membrane(self, membrane: impl Into<PerNeuron>) -> Self {
+        let membrane = membrane.into();
+        self.last("initial_membrane", |plan| {
+            plan.neuron = plan.neuron.clone().start(membrane);
+        })
     }
 
     /// Drops inputs of the layer while it is trained, each with probability `rate`, at least 0 and less than

@@ -22,8 +22,8 @@ pub enum PerNeuron {
 }
 
 impl PerNeuron {
-    /// The values; none before they are drawn.
-    pub(crate) fn values(&self) -> &[f64] {
+    /// One value of a whole layer, or one for each neuron; none before they are drawn.
+    pub fn values(&self) -> &[f64] {
         match self {
             PerNeuron::Shared(value) => std::slice::from_ref(value),
             PerNeuron::Each(values) => values,

@@ -31,6 +31,8 @@ pub struct Neurons {
     given: Vec<Given>,
     /// A given constant that the neuron does not have.
     unknown: Option<String>,
+    /// The membrane before the first step.
+    start: PerNeuron,
 }
 
 /// The value of a constant in a layer.
@@ -51,6 +53,7 @@ impl Neurons {
             equations: Arc::new(equations),
             given: vec![not_given; N::CONSTANTS.len()],
             unknown: None,
+            start: PerNeuron::Shared(0.0),
         }
     }
 
@@ -73,6 +76,13 @@ impl Neurons {
         if let Some(given) = self.find(name) {
             given.value = value.into();
         }
+        self
+    }
+
+    /// Sets the membrane before the first step, 0 by default: one value for the layer, one per neuron, or a
+    /// [`Draw`](super::Draw) of one per neuron. The rest of the [state](Neuron::State) is 0. It is not trained.
+    pub fn start(mut self, membrane: impl Into<PerNeuron>) -> Self {
+        self.start = membrane.into();
         self
     }
 
@@ -111,6 +121,24 @@ impl Neurons {
             .find_map(|(constant, value, _)| (constant.name == name).then_some(value))
     }
 
+    /// The membrane before the first step.
+    pub fn initial_membrane(&self) -> &PerNeuron {
+        &self.start
+    }
+
+    /// The membrane before the first step, of neuron `n`.
+    pub(crate) fn start_of(&self, n: usize) -> f64 {
+        match self.start.values() {
+            [shared] => *shared,
+            each => each.get(n).copied().unwrap_or(0.0),
+        }
+    }
+
+    /// Whether every membrane begins at 0.
+    pub(crate) fn starts_at_zero(&self) -> bool {
+        self.start.values().iter().all(|membrane| *membrane == 0.0)
+    }
+
     /// Whether a constant is trained.
     pub fn learns(&self, name: &str) -> bool {
         self.each()
@@ -147,7 +175,9 @@ impl Neurons {
             return Err(Error::parameter(name, "given", expected));
         }
         self.equations.check(place)?;
-        for (constant, value, _) in self.each() {
+        let membrane = Constant::finite("initial_membrane");
+        let start = (membrane, &self.start, false);
+        for (constant, value, _) in self.each().chain([start]) {
             let name = format!("{place}: {}", constant.name);
             if let PerNeuron::Drawn(draw) = value
                 && !draw.fits(constant)
@@ -188,6 +218,11 @@ impl Neurons {
                 given.value = PerNeuron::Each(values.collect());
             }
         }
+        if let PerNeuron::Drawn(draw) = self.start {
+            let membrane = Constant::finite("initial_membrane");
+            let values = (0..neurons).map(|_| draw.value(membrane, rng));
+            self.start = PerNeuron::Each(values.collect());
+        }
     }
 }
 
@@ -199,7 +234,8 @@ impl Neurons {
             each.map(|(_, value, learn)| (value.values().len(), learn))
                 .collect()
         };
-        self.equations.equals(&*other.equations) && shape(self) == shape(other)
+        let same = self.equations.equals(&*other.equations) && self.start == other.start;
+        same && shape(self) == shape(other)
     }
 
     /// Name, settings and the shapes of constants, for messages.
@@ -210,14 +246,19 @@ impl Neurons {
             let learnt = if learn { "learned" } else { "fixed" };
             format!("{} {learnt} [{}]", constant.name, value.values().len())
         });
-        let all: Vec<String> = settings.chain(constants).collect();
+        let start = (!self.starts_at_zero()).then(|| {
+            let values = self.start.values().len();
+            format!("initial_membrane [{values}]")
+        });
+        let all: Vec<String> = settings.chain(constants).chain(start).collect();
         format!("{} ({})", self.name(), all.join(", "))
     }
 }
 
 impl PartialEq for Neurons {
     fn eq(&self, other: &Self) -> bool {
-        self.equations.equals(&*other.equations) && self.given == other.given
+        let same = self.equations.equals(&*other.equations) && self.start == other.start;
+        same && self.given == other.given
     }
 }
 
@@ -238,6 +279,8 @@ pub(crate) trait Equations:
     /// membrane is kept.
     fn kept_beside_membrane(&self) -> usize;
     fn spikes_first(&self) -> bool;
+    /// The membrane's place in the state.
+    fn membrane(&self) -> usize;
     fn as_any(&self) -> &dyn Any;
     fn equals(&self, other: &dyn Equations) -> bool;
 }
@@ -272,6 +315,9 @@ impl<N: Neuron> Equations for N {
     }
     fn spikes_first(&self) -> bool {
         Neuron::spikes_first(*self)
+    }
+    fn membrane(&self) -> usize {
+        N::MEMBRANE
     }
     fn as_any(&self) -> &dyn Any {
         self

@@ -79,6 +79,10 @@ fn settings<F: Float>(layer: &Layer<F>) -> Vec<(String, String)> {
         settings.push((known.name.into(), constant(built, now, learnt)));
         settings.push((format!("learn_{}", known.name), learnt.to_string()));
     }
+    if !layer.neuron.starts_at_zero() {
+        let start = per_neuron(layer.neuron.initial_membrane());
+        settings.push((START.into(), start));
+    }
     let rules = rules(&layer.neuron).into_iter();
     settings.extend(rules.map(|(name, value)| (name.into(), value)));
     settings
@@ -185,6 +189,8 @@ pub(crate) fn rules(neuron: &Neurons) -> Vec<(&'static str, String)> {
     kind.into_iter().chain(neuron.settings()).collect()
 }
 
+/// The name of the setting for the membrane before the first step.
+const START: &str = "initial_membrane";
 /// The name of the setting for the neuron type.
 const KIND: &str = "neuron";
 const LEAKY: &str = leaky::Rule::NAME;
@@ -276,6 +282,11 @@ pub(crate) fn neuron(
         described = described
             .constant(constant.name, value)
             .learn(constant.name, learn);
+    }
+    let start = name(START);
+    if fields.0.contains_key(&start) {
+        let numbers = "a number, or [one, per, neuron]";
+        described = described.start(fields.get(&start, numbers, parse_per_neuron)?);
     }
     let place = format!("layer {k}");
     described

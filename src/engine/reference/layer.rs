@@ -30,6 +30,17 @@ impl<F: Float> Layer<F> {
         vec![Array2::zeros((batch, self.neurons())); self.states()]
     }
 
+    /// The state of a batch before the first step: that at rest with the layer's initial membranes.
+    pub(crate) fn start(&self, batch: usize) -> Vec<Array2<F>> {
+        let mut state = self.rest(batch);
+        if let Some(membrane) = state.get_mut(self.neuron.run().membrane()) {
+            for (n, mut column) in membrane.columns_mut().into_iter().enumerate() {
+                column.fill(F::from_f64(self.neuron.start_of(n)));
+            }
+        }
+        state
+    }
+
     /// How many numbers the state of a neuron has: its own, then, in a recurrent layer, its last spike.
     pub(crate) fn states(&self) -> usize {
         self.neuron.run().states() + usize::from(self.recurrent.is_some())
