@@ -108,13 +108,18 @@ impl Masks {
         self.above.get(k.checked_sub(1)?)?.as_ref()
     }
 
+    /// Whether the first layer drops any of the network's input.
+    pub fn of_input(&self) -> bool {
+        self.input.is_some()
+    }
+
     /// The network's input without what the first layer drops, if it drops anything.
     pub fn drop<F: Float>(&self, input: Input<'_, F>) -> Option<Dropped<F>> {
         let mask = self.input.as_ref()?;
         Some(match input {
             Input::Constant { x, num_steps } => Dropped::Constant(mask.apply(x), num_steps),
             Input::Sequence { x } => {
-                let mut dropped = x.to_owned();
+                let mut dropped = Array3::zeros(x.raw_dim());
                 let steps = dropped.axis_iter_mut(Axis(0)).zip(x.outer_iter());
                 steps.for_each(|(mut to, x)| to.assign(&mask.apply(x)));
                 Dropped::Sequence(dropped)

@@ -434,7 +434,8 @@ impl<F: Float> Network<F> {
         }
     }
 
-    /// Checks that the layers have the sizes and the neurons of another network's; values may differ.
+    /// Checks that the layers have the sizes and the neurons of another network's; values, and what training
+    /// drops, may differ.
     pub(crate) fn check_structure(&self, expected: &Network<F>) -> Result<()> {
         if self.sizes() != expected.sizes() {
             let sizes = format!("{:?}, as the engine's", expected.sizes());
@@ -445,7 +446,7 @@ impl<F: Float> Network<F> {
                 let (what, found) = (format!("neurons of layer {k}"), own.neuron.summary());
                 return Err(Error::parameter(what, found, other.neuron.summary()));
             }
-            if own.synapses != other.synapses {
+            if !own.synapses.connect_as(other.synapses) {
                 let what = format!("synapses of layer {k}");
                 return Err(Error::parameter(
                     what,

@@ -24,8 +24,9 @@ use crate::{
 /// ```
 ///
 /// with `m_j`, `v_j` the mean and variance of input `j`, `k_s` the membrane's response to a current of 1, `s`
-/// steps later; of recurrent synapses likewise, with `V` and `c`. (An input that is the same at each step
-/// fluctuates from sample to sample alone: its variance is `(Σ_{s ≤ t} k_s)²` times as large.) The expected
+/// steps later; of recurrent synapses likewise, with `V` and `c`. What the membrane is without a current, by its
+/// initial value or a bias of the neuron, is added to the mean. (An input that is the same at each step
+/// fluctuates from sample to sample alone: `(Σ_{s ≤ t} k_s)²` takes the place of `Σ_{s ≤ t} k_s²`.) The expected
 /// rate is the mean of `P(u_t > θ)` over neurons and steps. Resets are not in it, so a layer that fires a lot
 /// fires less than expected. A found rate far below the expected one says that the inputs are not
 /// independent, or that the membrane does not respond linearly.
@@ -278,11 +279,16 @@ fn of_layer(
     let threshold = layer.constant(THRESHOLD);
     let expected = threshold.map(|threshold| {
         // The spike of a step reads this step's membrane, or the one of the step before.
-        let read = steps - usize::from(layer.neuron.run().spikes_first());
+        let theta = |n: usize| f64::from(threshold[if threshold.len() == 1 { 0 } else { n }]);
+        let first = layer.neuron.run().spikes_first();
+        let read = steps - usize::from(first);
         let mut sum = 0.0;
+        if first {
+            let above = |&n: &usize| layer.neuron.start_of(n) > theta(n);
+            sum += (0..neurons).filter(above).count() as f64;
+        }
         for (t, n) in (0..read).flat_map(|t| (0..neurons).map(move |n| (t, n))) {
-            let theta = f64::from(threshold[if threshold.len() == 1 { 0 } else { n }]);
-            sum += above(theta, mean_at(t, n), variance_at(t, n));
+            sum += above(theta(n), mean_at(t, n), variance_at(t, n));
         }
         sum / (steps * neurons) as f64
     });

@@ -151,7 +151,7 @@ impl<F: Float> Trace<F> {
     }
 
     /// The saturated neurons: those with a spike in every sample at every step from the second on,
-    /// ascending. (Neurons that fire before they integrate cannot fire at the first step.) A
+    /// ascending. (Neurons that fire before they integrate cannot fire at the first step of a pass from rest.) A
     /// recording of one step uses that step. Empty if the recording has no samples or steps.
     pub fn saturated_neurons(&self) -> Vec<usize> {
         let first = usize::from(self.spk.len_of(Axis(0)) > 1);

@@ -41,7 +41,6 @@ impl Default for Synapses {
 
 impl Synapses {
     /// Whether the connections are the same: dropout is a matter of training alone.
-    #[cfg(feature = "safetensors")]
     pub(crate) fn connect_as(self, other: Synapses) -> bool {
         let dropout = self.dropout;
         self == Synapses { dropout, ..other }

@@ -30,7 +30,7 @@
 //! - `reset_mechanism_val` (0, 1, 2) is compared with the network's reset; it also marks an
 //!   snnTorch neuron, which never [fires before it integrates](crate::Dynamics::FireThenIntegrate);
 //! - `graded_spikes_factor` must be 1, since spikes are 1 here;
-//! - `mem` is a state, not a setting, and is ignored: membranes start at 0;
+//! - `mem` is a state, not a setting, and is ignored: membranes start where the network's do;
 //! - any other tensor belongs to a neuron other than [`Leaky`](crate::Leaky) and is rejected as
 //!   unexpected.
 //!

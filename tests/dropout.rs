@@ -8,9 +8,9 @@ mod skip;
 use engines::Make;
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Dynamics, Engine, Error, Float, Gradients, Input, Leaky, LeakyIntegrator,
-    Loss, Network, Objective, Predictor, RatePenalty, Record, Recurrence, ReferenceEngine, Reset,
-    Surrogate, gradcheck::gradcheck, weights::Mismatch,
+    Adam, CpuEngine, Dynamics, Engine, Error, Float, Gradients, Init, Input, Leaky,
+    LeakyIntegrator, Loss, Network, Objective, Predictor, RatePenalty, Record, Recurrence,
+    ReferenceEngine, Reset, Surrogate, gradcheck::gradcheck, weights::Mismatch,
 };
 
 /// How a network drops inputs.
@@ -304,6 +304,54 @@ fn each_accumulated_batch_has_masks_of_its_own() {
     );
 }
 
+/// Long batches of wide layers are run in parts (250 steps of 1000 neurons are 1 MB of adjoints a sample, of
+/// which 32 are held at a time): a sample of the second has its own mask, not one of the first.
+#[test]
+fn parts_of_a_batch_have_the_masks_of_their_samples() {
+    const B: usize = 45;
+    let network = || -> Network {
+        let leaky = Leaky::new(0.9).threshold(1e-3);
+        let hidden = Network::builder(3)
+            .layer(1000, leaky)
+            .init(Init::Constant(1.0));
+        let output = hidden.layer(4, LeakyIntegrator::new(0.9)).dropout(0.5);
+        output.seed(8).build().expect("a network")
+    };
+    // All neurons fire, so the columns of weights that one sample moves are those that are not dropped.
+    let moved = |steps: usize, sample: usize| {
+        let loss = Loss::Custom(std::sync::Arc::new(move |recording, targets| {
+            let all = Loss::CrossEntropyMembrane.evaluate(recording, targets)?;
+            let (loss, mut adjoints) = all;
+            for values in adjoints
+                .layers
+                .iter_mut()
+                .filter_map(|layer| layer.mem.as_mut())
+            {
+                let samples = values.axis_iter_mut(ndarray::Axis(1)).enumerate();
+                let others = samples.filter(|(b, _)| *b != sample);
+                others.for_each(|(_, mut values)| values.fill(0.0));
+            }
+            Ok((loss, adjoints))
+        }));
+        let mut engine = CpuEngine::new(network(), loss, Adam::new(1e-3)).expect("an engine");
+        let (x, classes) = (Array3::from_elem((steps, B, 3), 1.0), [1; B]);
+        let samples = Input::sequence(x.view()).classes(&classes);
+        let (_, gradients) = engine.gradients(samples).expect("gradients");
+        let (name, weight) = gradients.tensors().swap_remove(2);
+        assert_eq!(name, "fc2.weight");
+        let columns = weight.axis_iter(ndarray::Axis(1));
+        columns
+            .map(|column| column.iter().any(|g| *g != 0.0))
+            .collect::<Vec<_>>()
+    };
+    let whole = moved(5, B - 1);
+    let count = whole.iter().filter(|moves| **moves).count();
+    assert!((420..580).contains(&count), "{count} of 1000");
+    assert_ne!(whole, moved(5, 0));
+    assert_eq!(whole, moved(250, B - 1));
+    assert_eq!(moved(5, 0), moved(250, 0));
+}
+
 #[test]
 fn files_keep_it() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -322,6 +370,29 @@ fn files_keep_it() {
             .is_err()
     );
 }
+
+/// What is dropped is not hidden: numbers that are not finite are found first.
+fn what_is_not_finite_is_found(name: &str, make: &Make) {
+    if name == "cuda" {
+        return skip::skipped("the CUDA engine has no dropout");
+    }
+    let mut engine = make(
+        network(Of::Wide, true),
+        Loss::CrossEntropyMembrane.into(),
+        Adam::new(1e-3).into(),
+    );
+    for n in 0..9 {
+        let mut x = sequence::<f32>();
+        x[[3, 2, n]] = f32::NAN;
+        let error = engine.train_step(Input::sequence(x.view()).classes(&targets()));
+        let error = error.expect_err("a NaN");
+        assert!(
+            matches!(error, Error::NonFinite { .. }),
+            "{name}, input {n}: {error}"
+        );
+    }
+}
+on_every_engine!(what_is_not_finite_is_found);
 
 #[test]
 fn a_rate_has_a_range() {

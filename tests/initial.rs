@@ -10,7 +10,7 @@ use ndarray::{Array2, Array3, array};
 use spikegrad::{
     Adam, Adaptive, Alpha, Draw, Dynamics, Engine, Error, Float, Input, Leaky, LeakyIntegrator,
     Loss, Network, Objective, Predictor, ReadOut, Record, Recurrence, ReferenceEngine, Reset,
-    State, Surrogate, Synaptic, gradcheck::gradcheck,
+    State, Surrogate, Synaptic, gradcheck::gradcheck, weights::Mismatch,
 };
 
 const STEPS: usize = 9;
@@ -285,6 +285,26 @@ fn files_keep_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.safetensors");
     let saved = network::<f32>(true);
+    saved.save_safetensors(&path).expect("it is saved");
+    assert_eq!(Network::load(&path).expect("it is read"), saved);
+    // Neurons that begin elsewhere are others.
+    let mut other = network::<f32>(false);
+    let error = other
+        .load_safetensors(&path)
+        .expect_err("membranes differ")
+        .to_string();
+    assert!(error.contains("lif1.initial_membrane, neuron 0"), "{error}");
+    other
+        .load_safetensors_with(&path, Mismatch::TakeOver)
+        .expect("those of the file");
+    assert_eq!(other, saved);
+    // Zeros for each are those of the layer.
+    let zeros = || {
+        Network::builder(2)
+            .layer(3, Leaky::new(0.9))
+            .initial_membrane(vec![0.0; 3])
+    };
+    let saved: Network = zeros().build().expect("a network");
     saved.save_safetensors(&path).expect("it is saved");
     assert_eq!(Network::load(&path).expect("it is read"), saved);
 }

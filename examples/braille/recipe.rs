@@ -96,6 +96,7 @@ impl Recipe {
                     .learn_beta(learn)
                     .surrogate(surrogate),
             )
+            .initial_membrane(-1e-3)
             .init(Init::Scaled { scale: 3.0 })
             .bias(false)
             .recurrent(Recurrence::all_to_all().bias(false))

@@ -419,6 +419,8 @@ def _neuron(name: str, layer: Layer, constants: Any, init_hidden: bool, last: bo
 
     if not isinstance(layer, (Leaky, Synaptic, Alpha, Lapicque)):
         raise UnsupportedError(f"{name} is {layer!r}; expected Leaky, Synaptic, Alpha or Lapicque")
+    if np.any(np.asarray(layer.initial_membrane) != 0):
+        raise UnsupportedError(f"{name}: initial_membrane is {layer.initial_membrane}; expected 0, where snnTorch's neurons begin")
     recurrent = isinstance(layer.recurrent, Recurrence)
     if recurrent and not isinstance(layer, (Leaky, Synaptic)):
         raise UnsupportedError(f"{name} is a recurrent {type(layer).__name__}; snnTorch has recurrent Leaky and Synaptic alone")

@@ -6,8 +6,12 @@ use ndarray::ArrayViewMut2;
 use super::{build_note, check_classes, check_scores};
 use crate::{
     Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
-    Record, Recording, Result, Samples, State, StepReport, dropout::Masks, finite::check_finite,
-    optim::check_same, state::Carry,
+    Record, Recording, Result, Samples, State, StepReport,
+    dropout::{Dropped, Masks},
+    finite::check_finite,
+    memory,
+    optim::check_same,
+    state::Carry,
 };
 
 /// The purpose of a batch.
@@ -248,7 +252,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         Ok(done)
     }
 
-    /// Runs a pass that is given no state.
+    /// Runs a pass that is given no state: from the initial membranes, if any is not 0.
     fn begin<R>(
         &mut self,
         batch: usize,
@@ -268,7 +272,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
     ) -> Result<StepReport> {
         let masks = self.masks(samples);
         let masks = masks.as_ref();
-        let dropped = masks.and_then(|masks| masks.drop(samples.input));
+        let dropped = self.drop_inputs(masks, samples.input)?;
         let samples = samples.without(dropped.as_ref());
         self.updating(|driver| {
             let mode = Mode::Train {
@@ -306,7 +310,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
     ) -> Result<StepReport> {
         let masks = self.masks(samples);
         let masks = masks.as_ref();
-        let dropped = masks.and_then(|masks| masks.drop(samples.input));
+        let dropped = self.drop_inputs(masks, samples.input)?;
         let samples = samples.without(dropped.as_ref());
         let (backend, objective) = (&mut self.backend, &self.objective);
         run(
@@ -316,6 +320,22 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
             Mode::Gradients { masks },
             carry,
         )
+    }
+
+    /// The input without what the first layer drops, if it drops anything. NaN and infinity are found before
+    /// they could be dropped.
+    fn drop_inputs(
+        &self,
+        masks: Option<&Masks>,
+        input: Input<'_, F>,
+    ) -> Result<Option<Dropped<F>>> {
+        let Some(masks) = masks.filter(|masks| masks.of_input()) else {
+            return Ok(None);
+        };
+        input.check(self.backend.structure())?;
+        let shape = [input.num_steps(), 1, input.batch(), input.features()];
+        memory::check::<F>("input without what is dropped", [shape])?;
+        Ok(masks.drop(input))
     }
 
     /// What these samples do without.

@@ -115,7 +115,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// before the update.
     ///
     /// With fewer steps than [`Network::min_steps`] no output spike depends on the input; with one
-    /// step, neurons with the default order of events never fire. A [`Trainer`](crate::Trainer)
+    /// step from rest, neurons with the default order of events never fire. A [`Trainer`](crate::Trainer)
     /// warns about this in its [`History`](crate::History). In your own loop, print
     /// [`Network::warnings`] before the first step.
     ///
@@ -160,7 +160,7 @@ pub trait Engine<F: Float = f32>: Send {
     /// With `weight = 1.0`, [`update`](Self::update) then makes the update of
     /// [`train_step`](Self::train_step), to the bit (on a GPU with clipping, to rounding). A batch too large
     /// for memory can be computed in parts: the losses are means over samples, so the weight of a part is its
-    /// share of them. (The activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and
+    /// share of them. [Dropout](crate::Dropout) has masks of its own for each part. (The activity penalty [`rate_l1`](Objective::rate_l1) is a sum over samples, and
     /// weighted too.) The sums are then rounded in another order, so the gradients agree to about 1e-6 of
     /// the largest.
     ///
@@ -346,16 +346,7 @@ impl Device {
             #[cfg(not(feature = "cuda"))]
             Device::Auto => Device::Cpu.engine(network, objective, optimizer),
             #[cfg(feature = "cuda")]
-            Device::Auto if network.layers().iter().any(|layer| !cuda::runs(layer)) => {
-                let engine = CpuEngine::new(network, objective, optimizer)?;
-                let note =
-                    "the CUDA engine supports Leaky, Synaptic, Lapicque and LeakyIntegrator \
-                            neurons only"
-                        .into();
-                Ok(Box::new(engine.with_note(note)))
-            }
-            #[cfg(feature = "cuda")]
-            Device::Auto => match cuda::Gpu::open(0) {
+            Device::Auto => match cuda::check(&network).and_then(|()| cuda::Gpu::open(0)) {
                 Ok(gpu) => Ok(Box::new(CudaEngine::on(
                     || Ok(gpu),
                     network,

@@ -152,7 +152,7 @@ impl NetworkBuilder {
     /// and bias from `U(−1/√in, 1/√in)`, drawn by ChaCha8 from the seed, layer by layer, weight before
     /// bias, recurrent weights after them. They are drawn as doubles and rounded, so `f32` and `f64`
     /// networks with the same seed agree. Constants that are [drawn](crate::Draw) come from a second stream of
-    /// the seed, layer by layer, in the order of the neuron's constants.
+    /// the seed, layer by layer, in the order of the neuron's constants; drawn membranes from a third.
     ///
     /// # Errors
     /// [`Error::InvalidParameter`] if a size is 0 or too large, the network has no layer, or a
@@ -174,6 +174,8 @@ impl NetworkBuilder {
         // A stream of its own: the weights are the same with and without drawn constants.
         let mut of_constants = ChaCha8Rng::seed_from_u64(self.seed);
         of_constants.set_stream(1);
+        let mut of_membranes = ChaCha8Rng::seed_from_u64(self.seed);
+        of_membranes.set_stream(2);
         let mut inputs = self.inputs;
         let mut layers = Vec::with_capacity(self.layers.len());
         for (mut plan, k) in self.layers.into_iter().zip(1..) {
@@ -188,7 +190,7 @@ impl NetworkBuilder {
             layers.push(plan.build(
                 &format!("layer {k}"),
                 inputs,
-                [&mut rng, &mut of_constants],
+                [&mut rng, &mut of_constants, &mut of_membranes],
             )?);
             inputs = neurons;
         }
@@ -202,7 +204,7 @@ impl Plan {
         self,
         place: &str,
         inputs: usize,
-        [rng, of_constants]: [&mut ChaCha8Rng; 2],
+        [rng, of_constants, of_membranes]: [&mut ChaCha8Rng; 3],
     ) -> Result<Layer<F>> {
         let Plan {
             neurons,
@@ -224,7 +226,7 @@ impl Plan {
             check_size(&format!("{place}, recurrent"), neurons, neurons)?;
         }
         neuron.check(place, neurons)?;
-        neuron.draw(neurons, of_constants);
+        neuron.draw(neurons, [of_constants, of_membranes]);
         neuron.check_together(place, neurons)?;
         init.check(place)?;
         recurrent_init.check(&format!("{place}, recurrent"))?;

@@ -3,7 +3,7 @@
 //! Symbols: `u` membrane, `v` membrane after an immediate reset, `s` spike, `r` reset, `I` input
 //! current, `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a neuron whose
 //! membrane equals the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). The
-//! membrane starts at `u_{−1} = 0`.
+//! membrane starts at `u_{−1} = 0`, unless it is [set](crate::NetworkBuilder::initial_membrane).
 //!
 //! # Forward
 //!

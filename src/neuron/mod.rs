@@ -21,8 +21,9 @@
 //!
 //! `u` membrane, `v` membrane after an immediate reset, `s` spike, `r` reset, `I` input current,
 //! `β` decay, `θ` threshold, `H` the Heaviside step with `H(0) = 0` (a neuron whose membrane equals
-//! the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0, or
-//! where a pass before it ended ([`State`](crate::State)).
+//! the threshold does not fire), `σ'` the [surrogate](crate::Surrogate). Every state starts at 0 (a membrane
+//! where it is [set](crate::NetworkBuilder::initial_membrane)), or where a pass before it ended
+//! ([`State`](crate::State)).
 
 pub mod adaptive;
 pub mod adlif;
@@ -100,8 +101,8 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
 
     /// Constants of one neuron.
     type Constants<V: Copy>: List<V>;
-    /// The state passed from step `t` to step `t + 1`; all 0 before the
-    /// first step, or a given [`State`](crate::State).
+    /// The state passed from step `t` to step `t + 1`; before the first step all
+    /// 0 but for an [initial membrane](Neurons::start), or a given [`State`](crate::State).
     type State<V: Copy>: List<V>;
     /// The values stored of step `t`. [`adjoint`](Self::adjoint) reads these and the state before
     /// the step, nothing else.

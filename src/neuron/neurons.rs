@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
-use rand_chacha::rand_core::RngCore;
+use rand_chacha::ChaCha8Rng;
 
 use super::{Constant, List, Neuron, PerNeuron, rows::Rows};
 use crate::{Error, Result, engine::Kernels};
@@ -82,7 +82,7 @@ impl Neurons {
     /// Sets the membrane before the first step, 0 by default: one value for the layer, one per neuron, or a
     /// [`Draw`](super::Draw) of one per neuron. The rest of the [state](Neuron::State) is 0. It is not trained.
     pub fn start(mut self, membrane: impl Into<PerNeuron>) -> Self {
-        self.start = membrane.into();
+        self.start = at_zero(membrane.into());
         self
     }
 
@@ -211,7 +211,7 @@ impl Neurons {
     }
 
     /// Draws the constants that are to be drawn.
-    pub(crate) fn draw(&mut self, neurons: usize, rng: &mut impl RngCore) {
+    pub(crate) fn draw(&mut self, neurons: usize, [rng, of_membranes]: [&mut ChaCha8Rng; 2]) {
         for (constant, given) in self.equations.constants().iter().zip(&mut self.given) {
             if let PerNeuron::Drawn(draw) = given.value {
                 let values = (0..neurons).map(|_| draw.value(*constant, rng));
@@ -220,8 +220,8 @@ impl Neurons {
         }
         if let PerNeuron::Drawn(draw) = self.start {
             let membrane = Constant::finite("initial_membrane");
-            let values = (0..neurons).map(|_| draw.value(membrane, rng));
-            self.start = PerNeuron::Each(values.collect());
+            let values = (0..neurons).map(|_| draw.value(membrane, of_membranes));
+            self.start = at_zero(PerNeuron::Each(values.collect()));
         }
     }
 }
@@ -246,12 +246,21 @@ impl Neurons {
             let learnt = if learn { "learned" } else { "fixed" };
             format!("{} {learnt} [{}]", constant.name, value.values().len())
         });
-        let start = (!self.starts_at_zero()).then(|| {
-            let values = self.start.values().len();
-            format!("initial_membrane [{values}]")
-        });
+        let start = match self.start.values() {
+            _ if self.starts_at_zero() => None,
+            [value] => Some(format!("initial_membrane {value}")),
+            values => Some(format!("initial_membrane {values:?}")),
+        };
         let all: Vec<String> = settings.chain(constants).chain(start).collect();
         format!("{} ({})", self.name(), all.join(", "))
+    }
+}
+
+/// Zeros of each neuron are those of the layer, as a file without the setting has them.
+fn at_zero(start: PerNeuron) -> PerNeuron {
+    match start {
+        PerNeuron::Each(values) if values.iter().all(|membrane| *membrane == 0.0) => 0.0.into(),
+        start => start,
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn compare<F: Float>(
     k: usize,
     told: &Told<'_>,
 ) -> Result<(), Unfit> {
+    let neurons = layer.neurons();
     let Layer {
         constants, neuron, ..
     } = layer;
@@ -65,6 +66,13 @@ pub(super) fn compare<F: Float>(
         }
     }
     if let Some(described) = told.described {
+        for n in 0..neurons {
+            let (found, have) = (described.start_of(n), neuron.start_of(n));
+            if found != have {
+                let name = format!("lif{k}.initial_membrane, neuron {n}");
+                return Err(differs(&name, found.to_string(), have.to_string()));
+            }
+        }
         for ((name, found), (_, have)) in rules(described).into_iter().zip(rules(neuron)) {
             if found != have {
                 return Err(differs(&format!("lif{k}.{name}"), found, have));
@@ -121,7 +129,8 @@ pub(super) fn take_over<F: Float>(
         if neuron.dynamics == Dynamics::FireThenIntegrate {
             neuron.dynamics = Dynamics::IntegrateThenFire;
         }
-        layer.neuron = neuron.into();
+        let start = layer.neuron.initial_membrane().clone();
+        layer.neuron = Neurons::from(neuron).start(start);
     }
     let (place, neurons) = (format!("layer {k}"), layer.neurons());
     (layer.neuron.check(&place, neurons))

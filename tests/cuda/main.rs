@@ -333,8 +333,7 @@ fn neurons_of_ones_own_are_the_cpus() {
         .unwrap();
     let says = engine.describe();
     assert!(
-        says.contains("CPU")
-            && says.contains("supports Leaky, Synaptic, Lapicque and LeakyIntegrator"),
+        says.contains("CPU") && says.contains("\"sum\" in layer 2"),
         "{says}"
     );
     let synaptic = Network::builder(3).layer(2, Synaptic::new(0.5, 0.9));

@@ -8,7 +8,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2};
 
 use crate::{
-    Error, Gradients, Network, Result, Surrogate,
+    Error, Gradients, Layer, Network, Result, Surrogate,
     neuron::{Constant, Dynamics, Neurons, Reset, integrator, lapicque, leaky, synaptic},
     synapses::Synapses,
     tensors::{self, LayerTensors},
@@ -123,30 +123,41 @@ pub fn next(at: &mut usize, len: usize) -> Range<usize> {
     *at - len..*at
 }
 
+/// The neurons of layer `k`, from 1, if the engine runs such a layer.
+///
+/// # Errors
+/// [`Error::Unsupported`] if it does not.
+pub fn supported(layer: &Layer, k: usize) -> Result<(Kind, leaky::Rule)> {
+    let refused = |what, instead: &str| Error::Unsupported {
+        what,
+        by: "the CUDA engine".into(),
+        instead: instead.into(),
+    };
+    let Some(kind) = Kind::of(layer.neuron()) else {
+        let what = format!(
+            "neurons of the kind {:?} in layer {k}",
+            layer.neuron().name()
+        );
+        return Err(refused(what, "the CPU engine runs neurons of every kind"));
+    };
+    if layer.synapses() != Synapses::default() {
+        let what = format!("synapses of layer {k}: {}", layer.synapses());
+        let instead =
+            "it has layers with trained weights from below and biases; the CPU engine has all";
+        return Err(refused(what, instead));
+    }
+    Ok(kind)
+}
+
 impl Layout {
-    /// The layout of a network of this crate's neurons.
+    /// The layout of a network whose layers are all [supported].
     ///
     /// # Errors
     /// [`Error::Unsupported`] for others.
     pub fn new(network: &Network) -> Result<Self> {
         let mut at = 0;
         let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
-            let neuron = layer.neuron();
-            let Some((kind, rule)) = Kind::of(neuron) else {
-                return Err(Error::Unsupported {
-                    what: format!("neurons of the kind {:?} in layer {k}", neuron.name()),
-                    by: "the CUDA engine".into(),
-                    instead: "the CPU engine runs neurons of every kind".into(),
-                });
-            };
-            if layer.synapses() != Synapses::default() {
-                return Err(Error::Unsupported {
-                    what: format!("synapses of layer {k}: {}", layer.synapses()),
-                    by: "the CUDA engine".into(),
-                    instead: "it has layers with trained weights from below and biases; the CPU engine has all"
-                        .into(),
-                });
-            }
+            let (neuron, (kind, rule)) = (layer.neuron(), supported(layer, k)?);
             Ok(LayerLayout {
                 inputs: layer.inputs(),
                 neurons: layer.neurons(),

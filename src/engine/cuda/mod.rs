@@ -26,20 +26,23 @@ mod passes;
 pub(super) use self::device::Gpu;
 use self::{
     batch::{Flags, Report},
-    layout::Kind,
     machine::Machine,
 };
 use super::driver::{Backend, Driver, Mode, Norms};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adjoints, Gradients, Input, Layer, Loss, Network, Objective, Optimizer, ReadOut, Record,
-    Recording, Result, Samples, State, StepReport, Synapses, Targets, state::Carry,
+    Adjoints, Gradients, Input, Loss, Network, Objective, Optimizer, ReadOut, Record, Recording,
+    Result, Samples, State, StepReport, Targets, state::Carry,
 };
 
-/// Whether the engine has such a layer; others are [`Error::Unsupported`].
-pub(super) fn runs(layer: &Layer) -> bool {
-    Kind::of(layer.neuron()).is_some() && layer.synapses() == Synapses::default()
+/// Checks that the engine has such layers.
+///
+/// # Errors
+/// [`Error::Unsupported`] for the first that it has not.
+pub(super) fn check(network: &Network) -> Result<()> {
+    let mut layers = network.layers().iter().zip(1..);
+    layers.try_for_each(|(layer, k)| layout::supported(layer, k).map(drop))
 }
 
 /// The CUDA engine behind the [`Engine`](crate::Engine) trait; feature `cuda`.

@@ -1,6 +1,6 @@
 //! SSE2, the baseline of 64-bit x86: the portable path as intrinsics, with the same bits.
 //!
-//! The compiler makes much the same of [`portable`](super::portable)'s arrays, but takes four times as
+//! The compiler makes much the same of arrays, as in `portable.rs`, but takes four times as
 //! long over it. Every `unsafe` block here calls vector intrinsics by value, or loads or stores four
 //! floats within an array of sixteen: the only precondition left is that the machine has the instructions,
 //! which are a part of every such machine.
