@@ -25,16 +25,14 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return; // `cargo test` runs benches too
     }
-    if std::env::var("S").is_err() {
-        for (hidden, steps, density, layers) in [
-            (256, 100, 0.12, 1),
-            (256, 100, 0.02, 1),
-            (256, 250, 0.02, 1),
-            (1024, 100, 0.02, 1),
-            (256, 100, 0.02, 2),
-        ] {
-            time(hidden, steps, density, layers);
-        }
+    for (hidden, steps, density, layers) in [
+        (256, 100, 0.12, 1),
+        (256, 100, 0.02, 1),
+        (256, 250, 0.02, 1),
+        (1024, 100, 0.02, 1),
+        (256, 100, 0.02, 2),
+    ] {
+        time(hidden, steps, density, layers);
     }
     for density in [0.12, 0.02] {
         time_streaming(density);
