@@ -270,17 +270,15 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         samples: Samples<'_, F>,
         carry: Option<Carry<'_, F>>,
     ) -> Result<StepReport> {
-        let masks = self.masks(samples);
-        let masks = masks.as_ref();
-        let dropped = self.drop_inputs(masks, samples.input)?;
-        let samples = samples.without(dropped.as_ref());
-        self.updating(|driver| {
-            let mode = Mode::Train {
-                optimizer: &driver.optimizer,
-                measure: driver.measures,
-                masks,
-            };
-            run(&mut driver.backend, &driver.objective, samples, mode, carry)
+        self.dropping(samples, |driver, samples, masks| {
+            driver.updating(|driver| {
+                let mode = Mode::Train {
+                    optimizer: &driver.optimizer,
+                    measure: driver.measures,
+                    masks,
+                };
+                run(&mut driver.backend, &driver.objective, samples, mode, carry)
+            })
         })
     }
 
@@ -308,18 +306,23 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         samples: Samples<'_, F>,
         carry: Option<Carry<'_, F>>,
     ) -> Result<StepReport> {
-        let masks = self.masks(samples);
-        let masks = masks.as_ref();
-        let dropped = self.drop_inputs(masks, samples.input)?;
-        let samples = samples.without(dropped.as_ref());
-        let (backend, objective) = (&mut self.backend, &self.objective);
-        run(
-            backend,
-            objective,
-            samples,
-            Mode::Gradients { masks },
-            carry,
-        )
+        self.dropping(samples, |driver, samples, masks| {
+            let (backend, objective) = (&mut driver.backend, &driver.objective);
+            let mode = Mode::Gradients { masks };
+            run(backend, objective, samples, mode, carry)
+        })
+    }
+
+    /// Runs a training pass on samples without what the first layer drops, with the masks of the others.
+    fn dropping<R>(
+        &mut self,
+        samples: Samples<'_, F>,
+        pass: impl FnOnce(&mut Self, Samples<'_, F>, Option<&Masks>) -> Result<R>,
+    ) -> Result<R> {
+        let (network, batch) = (self.backend.structure(), samples.input.batch());
+        let masks = Masks::draw(network, batch, self.optimizer.step, self.parts);
+        let dropped = self.drop_inputs(masks.as_ref(), samples.input)?;
+        pass(self, samples.without(dropped.as_ref()), masks.as_ref())
     }
 
     /// The input without what the first layer drops, if it drops anything. NaN and infinity are found before
@@ -336,12 +339,6 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         let shape = [input.num_steps(), 1, input.batch(), input.features()];
         memory::check::<F>("input without what is dropped", [shape])?;
         Ok(masks.drop(input))
-    }
-
-    /// What these samples do without.
-    fn masks(&self, samples: Samples<'_, F>) -> Option<Masks> {
-        let (network, batch) = (self.backend.structure(), samples.input.batch());
-        Masks::draw(network, batch, self.optimizer.step, self.parts)
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Neurons {
     start: PerNeuron,
 }
 
+/// The name and the range of the membrane before the first step.
+const START: Constant = Constant::finite("initial_membrane");
+
 /// The value of a constant in a layer.
 #[derive(Debug, Clone, PartialEq)]
 struct Given {
@@ -175,8 +178,7 @@ impl Neurons {
             return Err(Error::parameter(name, "given", expected));
         }
         self.equations.check(place)?;
-        let membrane = Constant::finite("initial_membrane");
-        let start = (membrane, &self.start, false);
+        let start = (START, &self.start, false);
         for (constant, value, _) in self.each().chain([start]) {
             let name = format!("{place}: {}", constant.name);
             if let PerNeuron::Drawn(draw) = value
@@ -219,8 +221,7 @@ impl Neurons {
             }
         }
         if let PerNeuron::Drawn(draw) = self.start {
-            let membrane = Constant::finite("initial_membrane");
-            let values = (0..neurons).map(|_| draw.value(membrane, of_membranes));
+            let values = (0..neurons).map(|_| draw.value(START, of_membranes));
             self.start = at_zero(PerNeuron::Each(values.collect()));
         }
     }

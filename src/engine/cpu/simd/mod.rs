@@ -11,6 +11,35 @@
 //! module with `unsafe` code.
 #![allow(unsafe_code)]
 
+/// `$x` for each of the four registers `$r`.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! four {
+    (|$r:ident| $x:expr) => {
+        [
+            four!($r = 0; $x),
+            four!($r = 1; $x),
+            four!($r = 2; $x),
+            four!($r = 3; $x),
+        ]
+    };
+    ($r:ident = $n:literal; $x:expr) => {{
+        let $r = $n;
+        $x
+    }};
+}
+
+/// An operation on vectors of four registers, as an intrinsic on each.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! fourfold {
+    ($name:ident($($arg:ident),*) = $intrinsic:ident) => {
+        #[inline(always)]
+        fn $name(self, $($arg: Self::V),*) -> Self::V {
+            // SAFETY: see the module.
+            unsafe { four!(|r| $intrinsic($($arg[r]),*)) }
+        }
+    };
+}
+
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
 #[cfg(not(target_arch = "x86_64"))]

@@ -13,32 +13,6 @@ use super::{F32x16, Kernel, LANES, Simd};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Neon;
 
-/// `$x` for each of the four registers `$r`.
-macro_rules! four {
-    (|$r:ident| $x:expr) => {
-        [
-            four!($r = 0; $x),
-            four!($r = 1; $x),
-            four!($r = 2; $x),
-            four!($r = 3; $x),
-        ]
-    };
-    ($r:ident = $n:literal; $x:expr) => {{
-        let $r = $n;
-        $x
-    }};
-}
-
-macro_rules! fourfold {
-    ($name:ident($($arg:ident),*) = $intrinsic:ident) => {
-        #[inline(always)]
-        fn $name(self, $($arg: Self::V),*) -> Self::V {
-            // SAFETY: see the module.
-            unsafe { four!(|r| $intrinsic($($arg[r]),*)) }
-        }
-    };
-}
-
 /// Lane `n` has bit `n`.
 #[inline(always)]
 fn each_bit() -> [uint32x4_t; 4] {

@@ -13,31 +13,6 @@ use super::{F32x16, Kernel, LANES, Simd, exp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sse2;
 
-macro_rules! four {
-    (|$r:ident| $x:expr) => {
-        [
-            four!($r = 0; $x),
-            four!($r = 1; $x),
-            four!($r = 2; $x),
-            four!($r = 3; $x),
-        ]
-    };
-    ($r:ident = $n:literal; $x:expr) => {{
-        let $r = $n;
-        $x
-    }};
-}
-
-macro_rules! fourfold {
-    ($name:ident($($arg:ident),*) = $intrinsic:ident) => {
-        #[inline(always)]
-        fn $name(self, $($arg: Self::V),*) -> Self::V {
-            // SAFETY: see the module.
-            unsafe { four!(|r| $intrinsic($($arg[r]),*)) }
-        }
-    };
-}
-
 impl Simd for Sse2 {
     type V = [__m128; 4];
     /// All bits of a lane, or none.
