@@ -134,6 +134,17 @@ pub enum Error {
         bytes: Option<usize>,
     },
 
+    /// One of the processes that train together has failed, does not answer, or does not match the others;
+    /// see the module `parallel`.
+    #[cfg(feature = "mpi")]
+    #[error("rank {rank}: {what}")]
+    Process {
+        /// The rank that it is about.
+        rank: usize,
+        /// What happened there.
+        what: String,
+    },
+
     /// A custom loss function failed.
     #[error("custom loss: {0}")]
     CustomLoss(String),

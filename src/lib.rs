@@ -119,6 +119,7 @@
 //! | `openblas` | no | links the system's OpenBLAS for `blas` |
 //! | `cuda` | no | trains on an NVIDIA GPU if there is one; builds and runs without |
 //! | `plot` | yes | plots loss, accuracy, rasters and traces as SVG |
+//! | `mpi` | no | trains one network on several processes, over the system's MPI ([chapter](docs::parallel)) |
 //!
 //! # WebAssembly
 //!
@@ -166,6 +167,8 @@ pub mod metrics;
 pub mod network;
 pub mod neuron;
 pub mod optim;
+#[cfg(feature = "mpi")]
+pub mod parallel;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod predictor;
@@ -200,6 +203,8 @@ pub use neuron::{
     PerNeuron, Reset, Synaptic, decay,
 };
 pub use optim::{Adam, Adamax, Optimizer, Schedule, Sgd};
+#[cfg(feature = "mpi")]
+pub use parallel::{Parallel, World};
 pub use predictor::Predictor;
 pub use rates::{FiringRates, LayerRates};
 pub use recording::{Record, Recording, Trace};

@@ -406,7 +406,7 @@ impl<F: Float> Network<F> {
     }
 
     /// The range of a constant by the name of its tensor.
-    fn range(&self, name: &str) -> Option<(F, F)> {
+    pub(crate) fn range(&self, name: &str) -> Option<(F, F)> {
         let layers = self.layers.iter().zip(1..);
         let mut constants = layers.flat_map(|(layer, k)| layer.learnt().map(move |(c, _)| (k, c)));
         let (_, constant) =

@@ -166,6 +166,25 @@ impl<F: Float> State<F> {
         }
     }
 
+    /// Some samples, which must exist, as a batch of their own.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn rows(&self, rows: std::ops::Range<usize>) -> Self {
+        let of = |numbers: &Array2<F>| numbers.slice(ndarray::s![rows.clone(), ..]).to_owned();
+        let layers = self.layers.iter();
+        State {
+            layers: layers.map(|layer| layer.iter().map(of).collect()).collect(),
+        }
+    }
+
+    /// Replaces the samples that [`rows`](Self::rows) has copied.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn set_rows(&mut self, rows: std::ops::Range<usize>, from: &Self) {
+        let own = self.layers.iter_mut().flatten();
+        for (to, from) in own.zip(from.layers.iter().flatten()) {
+            to.slice_mut(ndarray::s![rows.clone(), ..]).assign(from);
+        }
+    }
+
     /// Checks that this is a finite state of a batch of a network of these shapes.
     pub(crate) fn check(&self, network: &Network<F>, batch: usize) -> Result<()> {
         let layers = network.layers();

@@ -99,6 +99,35 @@ impl<'a, F: Float> Samples<'a, F> {
     }
 }
 
+#[cfg(feature = "mpi")]
+impl<'a, F: Float> Samples<'a, F> {
+    /// Some of these samples. Targets of too few samples stay as they are, and are refused with these.
+    pub(crate) fn part(self, range: std::ops::Range<usize>) -> Self {
+        let targets = match self.targets {
+            Targets::Classes(classes) => {
+                Targets::Classes(classes.get(range.clone()).unwrap_or(classes))
+            }
+            Targets::Values(x) if range.end <= x.nrows() => {
+                Targets::Values(x.slice_move(ndarray::s![range.clone(), ..]))
+            }
+            Targets::Sequence(x) if range.end <= x.dim().1 => {
+                Targets::Sequence(x.slice_move(ndarray::s![.., range.clone(), ..]))
+            }
+            targets => targets,
+        };
+        let input = match self.input {
+            Input::Constant { x, num_steps } => Input::Constant {
+                x: x.slice_move(ndarray::s![range, ..]),
+                num_steps,
+            },
+            Input::Sequence { x } => Input::Sequence {
+                x: x.slice_move(ndarray::s![.., range, ..]),
+            },
+        };
+        Samples { input, targets }
+    }
+}
+
 impl<'a, F: Float> Targets<'a, F> {
     /// The classes.
     ///

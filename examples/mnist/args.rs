@@ -2,14 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::ExitCode,
     str::FromStr,
 };
 
 use clap::{Parser, error::ErrorKind};
 use spikegrad::{Device, Error, data::MnistFiles, neuron::MIN_THRESHOLD};
 
-use crate::{optimizer::Options, report};
+use crate::optimizer::Options;
 
 /// Where the repository keeps the four files.
 const DATA: &str = "examples/data/mnist";
@@ -20,6 +19,10 @@ const MAX_LAYERS: usize = 16;
 const MAX_NEURONS: usize = 1_000_000;
 const MAX_STEPS: usize = 10_000;
 const MAX_THREADS: usize = 1024;
+#[cfg(feature = "mpi")]
+const MAX_SHARDS: usize = 4096;
+#[cfg(feature = "mpi")]
+const MAX_PATIENCE: usize = 1_000_000;
 
 /// Trains a spiking network on MNIST by backpropagation through time, as in snnTorch's tutorial 5.
 #[derive(Debug, Parser)]
@@ -137,17 +140,41 @@ pub struct Args {
     /// Prints nothing but errors
     #[arg(long)]
     pub quiet: bool,
+
+    /// Shards into which each batch is cut, a power of two that is a multiple of the number of processes;
+    /// the results depend on it, but not on the number of processes [default: 8 under mpirun, else 1]
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "N", value_parser = between(1, MAX_SHARDS), allow_negative_numbers = true)]
+    pub shards: Option<usize>,
+
+    /// Seconds to wait for another process before the run is given up [default: 120]
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "SECONDS", value_parser = between(1, MAX_PATIENCE),
+          allow_negative_numbers = true)]
+    pub patience: Option<usize>,
+
+    /// Trains with each of the seeds from A to B, both included: under mpirun, each process one after the
+    /// other. The results are in a folder of --out for each, and in its sweep.csv
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "A..B")]
+    pub seeds: Option<String>,
+
+    /// Trains with each of these values of an option: lr=1e-3,5e-4. Values that have commas themselves are
+    /// separated by |: "hidden=1000|200,100". May be given several times, for all combinations
+    #[cfg(feature = "mpi")]
+    #[arg(long, value_name = "OPTION=VALUE,...")]
+    pub sweep: Vec<String>,
 }
 
 impl Args {
-    /// The command line of this process; or, where there is nothing to run, the exit code, with the
-    /// help or the error already printed.
-    pub fn read() -> Result<Args, ExitCode> {
+    /// The command line of this process; or, where there is nothing to run, what is wrong with it, or
+    /// nothing if the help has been printed.
+    pub fn read() -> Result<Args, Option<String>> {
         Args::try_parse().map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 // Nobody reads on: no reason to complain.
                 let _ = error.print();
-                ExitCode::SUCCESS
+                None
             }
             _ => {
                 // The message alone, without the paragraphs of tips and usage after it.
@@ -159,8 +186,7 @@ impl Args {
                 // A list of what is missing stands on lines of its own.
                 let words: Vec<&str> = message.split_whitespace().collect();
                 let message = words.join(" ");
-                report::error(&format!("{message} (--help shows all options)"));
-                ExitCode::from(2)
+                Some(format!("{message} (--help shows all options)"))
             }
         })
     }

@@ -118,6 +118,8 @@ pub struct Run<'a> {
     pub trainer: &'a Trainer,
     pub history: &'a History,
     pub neurons: &'a inside::Neurons,
+    /// Shards of a batch, and processes that share them, where there are several.
+    pub shards: [usize; 2],
     /// Where it went on from.
     pub resumed: Position,
     pub seconds: f64,
@@ -144,7 +146,7 @@ pub fn summary(run: &Run<'_>) -> String {
             "seconds": record.time.as_secs_f64(),
         })
     };
-    let summary = json!({
+    let mut summary = json!({
         "configuration": {
             "data": run.data_dir.to_string_lossy(),
             "split": args.split,
@@ -177,6 +179,11 @@ pub fn summary(run: &Run<'_>) -> String {
         "total_seconds": run.seconds,
         "peak_rss_bytes": memory::peak_rss(),
     });
+    let [shards, processes] = run.shards;
+    if shards > 1 {
+        summary["configuration"]["shards"] = shards.into();
+        summary["configuration"]["processes"] = processes.into();
+    }
     format!("{summary:#}\n")
 }
 

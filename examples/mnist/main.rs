@@ -13,7 +13,8 @@
 //! - `report`: what is printed;
 //! - `resume`: checkpoints, and going on from one, and `signals`: what makes a run end early;
 //! - `inside`: gradients that are measured, neurons that take no part;
-//! - `files`: what is written into `--out`, and `pictures`: the plots among it.
+//! - `files`: what is written into `--out`, and `pictures`: the plots among it;
+//! - `processes`: several processes under `mpirun`, and `sweep`: many runs, each on one of them.
 //!
 //! Epochs and batches are counted from 1 in all output. Errors are one line on stderr; the exit
 //! code is 2 if the command line is wrong, 130 or 143 after Ctrl-C or SIGTERM, and 1 for everything
@@ -27,9 +28,12 @@ mod inside;
 mod memory;
 mod optimizer;
 mod pictures;
+mod processes;
 mod report;
 mod resume;
 mod signals;
+#[cfg(feature = "mpi")]
+mod sweep;
 
 use std::{error::Error, ops::ControlFlow, process::ExitCode, time::Instant};
 
@@ -42,30 +46,57 @@ use spikegrad::{
 use args::Args;
 use best::Best;
 use files::Folder;
+use processes::Processes;
 use report::Report;
 use resume::Checkpoints;
 
 fn main() -> ExitCode {
     let args = match Args::read() {
         Ok(args) => args,
-        Err(exit_code) => return exit_code,
+        Err(None) => return ExitCode::SUCCESS,
+        Err(Some(wrong)) => return fail(None, 2, &wrong),
     };
-    match run(&args) {
-        Ok(exit_code) => exit_code,
+    let processes = match Processes::join(Some(&args)) {
+        Ok(processes) => processes,
         Err(error) => {
             report::error(&error.to_string());
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
+        }
+    };
+    match start(&args, &processes) {
+        Ok(exit_code) => exit_code,
+        Err(error) => fail(Some(&processes), 1, &error.to_string()),
+    }
+}
+
+/// Prints an error once, whichever processes have it, and ends them.
+fn fail(processes: Option<&Processes>, code: u8, message: &str) -> ExitCode {
+    match (processes, Processes::join(None)) {
+        (Some(processes), _) => processes.fail(code, message),
+        (None, Ok(processes)) => processes.fail(code, message),
+        (None, Err(_)) => {
+            report::error(message);
+            ExitCode::from(code)
         }
     }
 }
 
-fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    let started = Instant::now();
+fn start(args: &Args, processes: &Processes) -> Result<ExitCode, Box<dyn Error>> {
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()?;
     }
+    #[cfg(feature = "mpi")]
+    if let Some(sweep) = sweep::Sweep::of(args)? {
+        return sweep.run(processes);
+    }
+    run(args, processes).map(|(exit_code, _)| exit_code)
+}
+
+/// One training. All processes take part, and the first writes and reports.
+fn run(args: &Args, processes: &Processes) -> Result<(ExitCode, History), Box<dyn Error>> {
+    let started = Instant::now();
 
     // The data: of MNIST, 60,000 images to train on and 10,000 to test on.
     let data_dir = args.data_dir();
@@ -85,6 +116,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         ..Trainer::default()
     };
     trainer.check(&train)?;
+    if processes.count() > 1 {
+        processes.check_same(&resume::settings([&train, &test], processes.shards))?;
+    }
 
     // The network, with weights drawn from the seed, and what will train it.
     let mut sizes = vec![train.features()];
@@ -100,18 +134,23 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let batches = args.epochs * (train.len() / args.batch_size);
     let updates = batches * trainer.updates_per_batch(args.steps);
     let optimizer = args.optimizer.optimizer(updates)?;
+    let device = processes.device(args.device);
     let engine = |network| {
-        args.device
-            .engine(network, Loss::CrossEntropyMembrane, optimizer.clone())
+        let engine = device.engine(network, Loss::CrossEntropyMembrane, optimizer.clone())?;
+        processes.engine(engine)
     };
     let mut training = engine(network.clone())?;
 
     // A folder that cannot be written is found out now, not after the training.
-    let folder = Folder::create(&args.out)?;
+    let folder = match processes.first() {
+        true => Some(Folder::create(&args.out)?),
+        false => None,
+    };
     let mut checkpoints = match &args.checkpoint {
         Some(dir) => {
             let every = args.checkpoint_every;
-            Some(Checkpoints::open(dir, every, &trainer, [&train, &test])?)
+            let data = [&train, &test];
+            Some(Checkpoints::open(dir, every, &trainer, data, processes)?)
         }
         None => None,
     };
@@ -120,10 +159,10 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         None => None,
     };
 
-    let mut report = Report::new(args.quiet, &trainer, &test);
+    let mut report = Report::new(args.quiet, !processes.first(), &trainer, &test);
     let mut history = History::default();
     if let Some(found) = found {
-        training = found.engine(args.device)?;
+        training = processes.engine(found.engine(device)?)?;
         report.configuration(args, &network, &data, &train, &optimizer, &*training);
         report.resumed(found.position);
         history = found.history;
@@ -147,7 +186,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut unsaved: Option<spikegrad::Error> = None;
     let stopping = args.early_stopping.map(EarlyStopping::new);
     let over = |history: &History| stopping.as_ref().is_some_and(|s| s.is_over(history));
-    let mut best = match args.keep_best {
+    let mut best = match args.keep_best && processes.first() {
         true => Some(Best::find(args.checkpoint.as_deref(), &history)?),
         false => None,
     };
@@ -163,6 +202,8 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         |engine, event| {
             inside::event(engine, event);
             report.event(engine, event)?;
+            processes.warn();
+            processes.beat()?;
             let mut flow = ControlFlow::Continue(());
             if let Event::Epoch { history, .. } = event {
                 if let Some(best) = &mut best {
@@ -176,16 +217,25 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             let Some(checkpoints) = &mut checkpoints else {
                 return Ok(flow);
             };
-            // What was measured outlives a checkpoint that could not be written.
+            // What was measured outlives a checkpoint that could not be written; all processes end together.
             let saved = checkpoints.event(engine, event).unwrap_or_else(|error| {
-                unsaved = Some(error);
-                ControlFlow::Break(())
+                unsaved.get_or_insert(error);
+                processes.raise(processes::UNSAVED);
+                ControlFlow::Continue(())
             });
-            Ok(if flow.is_break() { flow } else { saved })
+            Ok(
+                match flow.is_break() || processes.raised() == processes::UNSAVED {
+                    true => ControlFlow::Break(()),
+                    false => saved,
+                },
+            )
         },
     );
     if let Err(error) = trained {
         let mut run = String::from("training stopped");
+        let Some(folder) = &folder else {
+            return Err(error.into());
+        };
         if !history.batches.is_empty() {
             // What was measured is not lost with what comes after it.
             let path = folder.path("history.csv");
@@ -206,7 +256,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             unsaved.map_or_else(|| checkpoints.finish(), Err),
             history.position(),
         ) {
-            (Ok(Some(exit_code)), _) => return Ok(exit_code),
+            (Ok(Some(exit_code)), _) => return Ok((exit_code, history)),
             (Ok(None), _) => {}
             // What was trained is not lost with its checkpoint.
             (Err(error), Position { epoch, batch: 0 }) if epoch == args.epochs => {
@@ -220,6 +270,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
 
+    let Some(folder) = folder else {
+        return Ok((exit_code, history));
+    };
     let mut network = training.to_network()?;
     if let Some(best) = best.as_ref().and_then(Best::network) {
         network = best.clone();
@@ -237,6 +290,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         trainer: &trainer,
         history: &history,
         neurons: &neurons,
+        shards: [processes.shards, processes.count()],
         resumed,
         seconds,
     });
@@ -250,5 +304,5 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     folder.write("traces.svg", &sample.traces(&network)?)?;
 
     report.end(&history, seconds, &folder)?;
-    Ok(exit_code)
+    Ok((exit_code, history))
 }

@@ -46,6 +46,8 @@ pub fn joined(sizes: &[usize]) -> String {
 /// Tells how a run goes.
 pub struct Report<'a> {
     quiet: bool,
+    /// Whether this process computes what is printed, but leaves that to the first.
+    silent: bool,
     trainer: &'a Trainer,
     test: &'a Dataset,
     bar: ProgressBar,
@@ -57,9 +59,10 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub fn new(quiet: bool, trainer: &'a Trainer, test: &'a Dataset) -> Self {
+    pub fn new(quiet: bool, silent: bool, trainer: &'a Trainer, test: &'a Dataset) -> Self {
         Report {
             quiet,
+            silent,
             trainer,
             test,
             bar: ProgressBar::hidden(),
@@ -235,6 +238,9 @@ impl<'a> Report<'a> {
 
     fn start_epoch(&mut self, epoch: usize, batches: usize) {
         self.say("");
+        if self.silent {
+            return;
+        }
         // Draws on stderr, and hides itself where that is no terminal.
         self.bar = ProgressBar::new(batches as u64);
         let template = "epoch {prefix} {bar:24} {pos}/{len}  {msg}";
@@ -304,7 +310,7 @@ impl<'a> Report<'a> {
 
     /// One line on stdout, above the bar.
     fn say(&mut self, line: &str) {
-        if self.quiet || self.closed.is_some() {
+        if self.quiet || self.silent || self.closed.is_some() {
             return;
         }
         let write = || {

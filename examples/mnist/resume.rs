@@ -10,6 +10,7 @@ use spikegrad::{
 
 use crate::{
     args::Args,
+    processes::Processes,
     report,
     signals::{Signal, Signals},
 };
@@ -18,8 +19,11 @@ use crate::{
 const EVERY: usize = 100;
 
 /// The folder `--checkpoint`, locked for this run.
-pub struct Checkpoints {
-    folder: CheckpointDir,
+pub struct Checkpoints<'a> {
+    dir: &'a Path,
+    processes: &'a Processes,
+    /// The first process alone reads and writes it.
+    folder: Option<CheckpointDir>,
     every: usize,
     trainer: Trainer,
     settings: BTreeMap<String, String>,
@@ -30,27 +34,43 @@ pub struct Checkpoints {
     stopped: Option<(Signal, Position)>,
 }
 
-impl Checkpoints {
+/// What else determines the result: the data, and how batches are cut.
+pub fn settings([train, test]: [&Dataset; 2], shards: usize) -> BTreeMap<String, String> {
+    let settings = [
+        ("images", train.len().to_string()),
+        ("pixels_crc32", fingerprint(&[train, test])),
+    ];
+    let mut settings: BTreeMap<String, String> =
+        settings.map(|(name, value)| (name.into(), value)).into();
+    if shards > 1 {
+        settings.insert("shards".into(), shards.to_string());
+    }
+    settings
+}
+
+impl<'a> Checkpoints<'a> {
     /// Locks the folder, and watches for signals from now on. `train` and `test` are the data of the
     /// run.
     pub fn open(
-        dir: &Path,
+        dir: &'a Path,
         every: Option<usize>,
         trainer: &Trainer,
-        [train, test]: [&Dataset; 2],
-    ) -> Result<Checkpoints, Box<dyn std::error::Error>> {
-        let settings = [
-            ("images", train.len().to_string()),
-            ("pixels_crc32", fingerprint(&[train, test])),
-        ];
+        data: [&Dataset; 2],
+        processes: &'a Processes,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let mut checkpoints = Checkpoints {
-            folder: CheckpointDir::open(dir)?,
+            dir,
+            folder: match processes.first() {
+                true => Some(CheckpointDir::open(dir)?),
+                false => None,
+            },
             every: every.unwrap_or(EVERY),
             trainer: trainer.clone(),
-            settings: settings.map(|(name, value)| (name.into(), value)).into(),
+            settings: settings(data, processes.shards),
             warned: 0,
-            signals: Signals::watch()?,
+            signals: Signals::watch(processes.count() == 1)?,
             stopped: None,
+            processes,
         };
         checkpoints.warn();
         Ok(checkpoints)
@@ -58,7 +78,7 @@ impl Checkpoints {
 
     /// Prints what the folder's file system does not offer, each thing once.
     fn warn(&mut self) {
-        let warnings = self.folder.warnings();
+        let warnings = self.folder.as_ref().map_or_else(Vec::new, |f| f.warnings());
         for warning in warnings.iter().skip(self.warned) {
             report::line("warning", warning);
         }
@@ -66,14 +86,37 @@ impl Checkpoints {
     }
 
     /// The checkpoint to go on from; `None` for a run from the beginning. `fresh` is an engine as the
-    /// command line describes it.
+    /// command line describes it. The first process looks for it, and the others get it.
     pub fn find(
         &mut self,
         args: &Args,
         fresh: &mut dyn Engine,
     ) -> Result<Option<Checkpoint>, String> {
-        let dir = self.folder.path().display().to_string();
-        let found = self.folder.load().map_err(|e| {
+        let found = match self.processes.first() {
+            true => self.look(args, fresh)?,
+            false => None,
+        };
+        if self.processes.count() == 1 {
+            return Ok(found);
+        }
+        let text = |error: Error| error.to_string();
+        let bytes = found.as_ref().map_or(Ok(Vec::new()), Checkpoint::to_bytes);
+        let bytes = self
+            .processes
+            .broadcast(bytes.map_err(text)?)
+            .map_err(text)?;
+        match bytes.is_empty() {
+            true => Ok(None),
+            false => Checkpoint::from_bytes(&bytes).map(Some).map_err(text),
+        }
+    }
+
+    fn look(&mut self, args: &Args, fresh: &mut dyn Engine) -> Result<Option<Checkpoint>, String> {
+        let dir = self.dir.display().to_string();
+        let Some(folder) = &mut self.folder else {
+            return Ok(None);
+        };
+        let found = folder.load().map_err(|e| {
             format!("{e}; take another folder for --checkpoint, or remove that one to start afresh")
         })?;
         let Some(found) = found else {
@@ -134,7 +177,8 @@ impl Checkpoints {
         event: Event<'_>,
     ) -> spikegrad::Result<ControlFlow<()>> {
         let history = event.history();
-        let signal = self.signals.received();
+        self.processes.raise(self.signals.received());
+        let signal = Signal::of(self.processes.raised());
         let due = match event {
             // The last batch's comes when the epoch is validated.
             Event::Batch {
@@ -144,15 +188,20 @@ impl Checkpoints {
         };
         if let Some(signal) = signal {
             let checkpoint = self.checkpoint(engine, history)?;
-            // One that failed before matters no more if this one is written.
-            if let Err(earlier) = self.folder.wait() {
-                report::line("warning", &earlier.to_string());
+            if let Some(folder) = &mut self.folder {
+                // One that failed before matters no more if this one is written.
+                if let Err(earlier) = folder.wait() {
+                    report::line("warning", &earlier.to_string());
+                }
+                folder.save(&checkpoint)?;
             }
-            self.folder.save(&checkpoint)?;
             self.stopped = Some((signal, checkpoint.position));
         } else if due {
+            // The moments come from all processes.
             let checkpoint = self.checkpoint(engine, history)?;
-            self.folder.save_in_background(checkpoint)?;
+            if let Some(folder) = &mut self.folder {
+                folder.save_in_background(checkpoint)?;
+            }
         }
         Ok(match signal {
             Some(_) => ControlFlow::Break(()),
@@ -163,18 +212,22 @@ impl Checkpoints {
     /// Waits until the last checkpoint is on the disk. The exit code, its message printed, where a
     /// signal has ended the run.
     pub fn finish(&mut self) -> spikegrad::Result<Option<ExitCode>> {
-        self.folder.wait()?;
+        if let Some(folder) = &mut self.folder {
+            folder.wait()?;
+        }
         self.warn();
         Ok(self.stopped.map(|(signal, position)| {
-            report::line(
-                "stopped",
-                &format!(
-                    "by {}, {}; the checkpoint in {} is written, and --resume goes on from it",
-                    signal.name(),
-                    place(position),
-                    self.folder.path().display()
-                ),
-            );
+            if self.folder.is_some() {
+                report::line(
+                    "stopped",
+                    &format!(
+                        "by {}, {}; the checkpoint in {} is written, and --resume goes on from it",
+                        signal.name(),
+                        place(position),
+                        self.dir.display()
+                    ),
+                );
+            }
             ExitCode::from(signal.exit_code())
         }))
     }
@@ -182,9 +235,12 @@ impl Checkpoints {
     /// What the user is told of an error: how far the run has come, and which checkpoint there is. The
     /// save that is on its way is waited for.
     pub fn explain(&mut self, error: &Error, run: &str) -> String {
-        let dir = self.folder.path().display().to_string();
-        let earlier = self.folder.wait().err();
-        let last = match self.folder.load() {
+        let dir = self.dir.display().to_string();
+        let Some(folder) = &mut self.folder else {
+            return error.to_string();
+        };
+        let earlier = folder.wait().err();
+        let last = match folder.load() {
             Ok(Some(found)) => {
                 let place = place(found.checkpoint.position);
                 format!(
@@ -225,6 +281,7 @@ fn option(name: &str) -> String {
     let field = name.split_once('.').map_or(name, |(_, field)| field);
     let option = match (name, field) {
         ("network.sizes", _) => "the network (--hidden, --data)",
+        ("setting.shards", _) => "--shards",
         ("setting.images", _) => "the number of training images (--limit)",
         ("setting.pixels_crc32", _) => "the CRC-32 of the images (--data, --split, --transpose)",
         (_, "beta") => "--beta",

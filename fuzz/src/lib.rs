@@ -17,11 +17,6 @@ pub mod targets;
 #[path = "../../examples/verify/args.rs"]
 mod verify_args;
 
-/// What the command line of the example `mnist` asks of its program.
-mod report {
-    pub fn error(_: &str) {}
-}
-
 static SCRATCH: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 
 /// Runs a target with a file of its own, in a folder below `$TMPDIR`.

@@ -12,6 +12,7 @@
 //! | 8. [`recurrence`] | recurrent layers: the adjoint by hand, initialization, silent networks |
 //! | 9. [`speed`] | what the CPU engine skips, fuses and caches, with measurements |
 //! | 10. [`cuda`] | the kernels and their estimated cost |
+//! | 11. [`parallel`] | several processes over MPI: the same bits, failures, what it costs and from where on it pays |
 
 #[doc = include_str!("howto.md")]
 ///
@@ -83,5 +84,11 @@ pub mod speed {}
 #[doc = include_str!("cuda.md")]
 ///
 /// ---
-/// Previous: [speed](crate::docs::speed). All chapters: [`docs`](crate::docs).
+/// Previous: [speed](crate::docs::speed). Next: [several processes](crate::docs::parallel). All chapters: [`docs`](crate::docs).
 pub mod cuda {}
+
+#[doc = include_str!("parallel.md")]
+///
+/// ---
+/// Previous: [CUDA](crate::docs::cuda). All chapters: [`docs`](crate::docs).
+pub mod parallel {}

@@ -3,6 +3,8 @@
 
 use ndarray::ArrayViewMut2;
 
+#[cfg(feature = "mpi")]
+use super::flat::{Flat, Key, Packed};
 use super::{build_note, check_classes, check_scores};
 use crate::{
     Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
@@ -175,6 +177,12 @@ pub(crate) trait Backend<F: Float>: Send {
     fn prefetch(&mut self, samples: Samples<'_, F>, objective: &Objective<F>) -> Result<()> {
         let _ = (samples, objective);
         Ok(())
+    }
+
+    /// The back end's own layout of its parameters as one vector, if it has one.
+    #[cfg(feature = "mpi")]
+    fn packed(&mut self) -> Option<&mut dyn Packed<F>> {
+        None
     }
 }
 
@@ -540,6 +548,43 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
             self.optimizer.rule.set_lr(before);
         }
         checked
+    }
+
+    #[cfg(feature = "mpi")]
+    fn flat(&mut self) -> Option<&mut dyn Flat<F>> {
+        Some(self)
+    }
+}
+
+#[cfg(feature = "mpi")]
+impl<F: Float, B: Backend<F>> Flat<F> for Driver<B, F> {
+    fn shard(
+        &mut self,
+        samples: Samples<'_, F>,
+        state: Option<&mut State<F>>,
+        key: Key,
+    ) -> Result<StepReport> {
+        self.check(samples)?;
+        let batch = samples.input.batch();
+        // The masks of what is dropped are drawn for this update and this part.
+        let before = (self.optimizer.step, self.parts);
+        (self.optimizer.step, self.parts) = (key.update, key.part);
+        let report = match state {
+            None => self.begin(batch, |driver, carry| driver.compute(samples, carry)),
+            Some(state) => state
+                .check(self.backend.structure(), batch)
+                .and_then(|()| state.carried(|carry| self.compute(samples, Some(carry)))),
+        };
+        (self.optimizer.step, self.parts) = before;
+        report
+    }
+
+    fn gradients(&mut self) -> Result<Gradients<F>> {
+        self.backend.gradients()
+    }
+
+    fn packed(&mut self) -> Option<&mut dyn Packed<F>> {
+        self.backend.packed()
     }
 }
 

@@ -134,6 +134,11 @@ macro_rules! hand_on {
             fn set_learning_rate(&mut $self, lr: f64) -> Result<()> {
                 $inner.set_learning_rate(lr)
             }
+
+            #[cfg(feature = "mpi")]
+            fn flat(&mut $self) -> Option<&mut dyn super::flat::Flat<$F>> {
+                $inner.flat()
+            }
         }
     };
 }

@@ -8,6 +8,8 @@ mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod driver;
+#[cfg(feature = "mpi")]
+pub(crate) mod flat;
 mod forward;
 pub mod reference;
 
@@ -301,6 +303,13 @@ pub trait Engine<F: Float = f32>: Send {
     /// # Errors
     /// [`Error::InvalidParameter`] if it is negative or not finite.
     fn set_learning_rate(&mut self, lr: f64) -> Result<()>;
+
+    /// The engine's own way to compute on its parameters as one vector, if it has one.
+    #[cfg(feature = "mpi")]
+    #[doc(hidden)]
+    fn flat(&mut self) -> Option<&mut dyn flat::Flat<F>> {
+        None
+    }
 }
 
 /// The device to compute on.

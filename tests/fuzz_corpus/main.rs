@@ -13,11 +13,6 @@ mod targets;
 #[path = "../../examples/verify/args.rs"]
 mod verify_args;
 
-/// What the command line of the example `mnist` asks of its program.
-mod report {
-    pub fn error(_: &str) {}
-}
-
 use std::{fs, path::Path};
 
 use targets::TARGETS;

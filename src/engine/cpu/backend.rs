@@ -13,6 +13,8 @@ use super::{
     update::{GradientsOf, Grads, Learning},
     workspace::Workspace,
 };
+#[cfg(feature = "mpi")]
+use crate::engine::flat::Packed;
 use crate::{
     Adjoints, Gradients, Input, Layer, Network, Objective, Optimizer, ReadOut, Record, Recording,
     Result, Samples, State, StepReport, Targets,
@@ -27,9 +29,9 @@ pub(in crate::engine) struct Cpu {
     /// The structure and the initial parameters.
     template: Network,
     pub(super) kit: Kit,
-    layers: Vec<NeuronLayer>,
+    pub(super) layers: Vec<NeuronLayer>,
     work: Workspace,
-    learning: Learning,
+    pub(super) learning: Learning,
     /// The reason why another device was not used, for the log.
     pub(super) note: Option<String>,
 }
@@ -140,7 +142,7 @@ impl Cpu {
     }
 
     /// Tensors of all layers from those of all matrices in the kernels' layout, and the vectors of each layer.
-    fn export<P: std::borrow::Borrow<Vec<F32x16>>>(
+    pub(super) fn export<P: std::borrow::Borrow<Vec<F32x16>>>(
         &self,
         matrices: &[P],
         vectors: impl Fn(&NeuronLayer, usize) -> Vec<(Vector, ndarray::Array1<f32>)>,
@@ -326,6 +328,11 @@ impl Backend<f32> for Cpu {
         self.learning
             .apply(self.kit.isa, &mut self.layers, &updates, GradientsOf::Sum);
         Ok(())
+    }
+
+    #[cfg(feature = "mpi")]
+    fn packed(&mut self) -> Option<&mut dyn Packed<f32>> {
+        Some(self)
     }
 
     /// New memory costs more than overwriting old memory.

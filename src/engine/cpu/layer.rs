@@ -207,6 +207,24 @@ impl Matrix {
     pub fn is_first(self) -> bool {
         self.layer == 0 && !self.recurrent
     }
+
+    /// The name of its weights.
+    pub fn weight_name(self) -> String {
+        let k = self.layer + 1;
+        match self.recurrent {
+            false => tensors::weight(k),
+            true => tensors::recurrent_weight(k),
+        }
+    }
+
+    /// The name of its biases.
+    pub fn bias_name(self) -> String {
+        let k = self.layer + 1;
+        match self.recurrent {
+            false => tensors::bias(k),
+            true => tensors::recurrent_bias(k),
+        }
+    }
 }
 
 /// The matrices of all layers. Buffers of weights have one entry for each, in this order.

@@ -22,6 +22,8 @@ mod backward;
 mod clock;
 mod current;
 mod dense;
+#[cfg(feature = "mpi")]
+mod flat;
 mod forward;
 mod infer;
 pub(crate) mod kernels;

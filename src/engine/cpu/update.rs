@@ -34,7 +34,6 @@ use super::{
 use crate::{
     Gradients,
     optim::{Update, Updates},
-    tensors,
 };
 
 /// Maximum number of inputs of a tile with a dense input.
@@ -555,16 +554,9 @@ impl Learning {
 
 /// The updates of a matrix and its biases.
 fn of_matrix(updates: &Updates, matrix: Matrix) -> LayerUpdate {
-    let k = matrix.layer + 1;
-    match matrix.recurrent {
-        false => LayerUpdate {
-            weight: updates.of(|| tensors::weight(k)),
-            bias: updates.of(|| tensors::bias(k)),
-        },
-        true => LayerUpdate {
-            weight: updates.of(|| tensors::recurrent_weight(k)),
-            bias: updates.of(|| tensors::recurrent_bias(k)),
-        },
+    LayerUpdate {
+        weight: updates.of(|| matrix.weight_name()),
+        bias: updates.of(|| matrix.bias_name()),
     }
 }
 
