@@ -35,6 +35,7 @@ pub fn batch(images: &Dataset, size: usize) -> Batch {
 }
 
 /// 784–1000–…–10 with `hidden` hidden layers: network, loss and optimizer of the main job.
+#[allow(dead_code, reason = "one bench has networks of its own")]
 pub fn engine<E: Engine>(
     hidden: usize,
     new: impl FnOnce(Network, Loss, Adam) -> spikegrad::Result<E>,

@@ -330,20 +330,25 @@ impl Drop for Wire {
         let Some(universe) = self.universe.take() else {
             return;
         };
-        let (done, ended) = mpsc::channel::<()>();
-        let (bound, rank) = (self.bound, self.rank);
-        let watch = thread::Builder::new().spawn(move || {
-            if let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(bound) {
-                eprintln!("error: rank {rank}: the other processes have not ended in {bound:?}");
-                process::exit(1);
-            }
-        });
-        drop(universe);
-        drop(done);
-        if let Ok(watch) = watch {
-            let _ = watch.join();
-        }
+        let what = format!("rank {}: the other processes have not ended", self.rank);
+        watched(self.bound, &what, || drop(universe));
     }
+}
+
+/// Makes a call of MPI that waits for the other processes: if it takes longer than the bound, this process ends.
+fn watched<R>(bound: Duration, what: &str, call: impl FnOnce() -> R) -> R {
+    let (done, ended) = mpsc::channel::<()>();
+    let message = format!("error: {what} in {:.0} s", bound.as_secs_f64());
+    let watch = thread::spawn(move || {
+        if let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(bound) {
+            eprintln!("{message}");
+            process::exit(1);
+        }
+    });
+    let result = call();
+    drop(done);
+    let _ = watch.join();
+    result
 }
 
 fn silent(rank: usize, what: &str) -> Error {

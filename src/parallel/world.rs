@@ -255,9 +255,9 @@ impl World {
             env!("CARGO_PKG_VERSION").into(),
         );
         own.insert(" checksum of the program".into(), program());
-        let lines = |(name, value): (&String, &String)| {
-            format!("{}\t{}\n", name.escape_debug(), value.escape_debug())
-        };
+        let line = |text: &str| text.replace(['\t', '\n', '\r'], " ");
+        let lines =
+            |(name, value): (&String, &String)| format!("{}\t{}\n", line(name), line(value));
         let all = self.all(&own.iter().map(lines).collect::<String>())?;
         let all: Vec<BTreeMap<&str, &str>> = all
             .iter()

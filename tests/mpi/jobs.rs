@@ -12,7 +12,7 @@ use spikegrad::{
 use crate::{foreign::Foreign, launch::SETTING};
 
 /// How long a rank waits for another where that is tested.
-const BOUND: Duration = Duration::from_secs(2);
+const BOUND: Duration = Duration::from_millis(1500);
 
 fn setting(name: &str) -> Option<String> {
     std::env::var(format!("{SETTING}{name}")).ok()
@@ -34,6 +34,8 @@ pub fn run(job: &str) {
                 std::fs::write(format!("{out}/bits"), bits).expect("results");
             }
         }
+        #[cfg(feature = "cuda")]
+        "cuda" => cuda(world),
         "bytes" => bytes(world),
         "error" => error(world),
         "differs" => differs(world),
@@ -177,6 +179,32 @@ pub fn bits(world: World) -> String {
     case("foreign", &windows, Box::new(Foreign(reference)), 8);
     writeln!(lines, "calls: {}", calls(world)).expect("text");
     lines
+}
+
+/// The same on GPUs, one for each process.
+#[cfg(feature = "cuda")]
+fn cuda(world: World) {
+    use spikegrad::Device;
+    let device = world.device(Device::Cuda(0));
+    assert_eq!(device, Device::Cuda(world.local_rank()));
+    assert_eq!(world.device(Device::Auto).resolve().0, device);
+    let network = Network::builder(6).layer(20, Leaky::new(0.9).threshold(0.3));
+    let network: Network = network
+        .layer(2, Leaky::new(0.8))
+        .build()
+        .expect("a network");
+    let optimizer = Optimizer::from(Adam::new(0.01)).clip_norm(0.5);
+    let engine = device.engine(network, Loss::CrossEntropyMembrane, optimizer);
+    let engine = Parallel::new(world.clone(), engine.expect("a GPU"));
+    let (mut engine, data) = (engine.expect("an engine"), data());
+    let fitted = trainer().fit(&mut engine, &data, Some(&data), |_, _| {
+        Ok(ControlFlow::Continue(()))
+    });
+    let text = state(&mut engine, &fitted.expect("it trains"));
+    if world.rank() == 0 {
+        let out = setting("OUT").expect("a folder");
+        std::fs::write(format!("{out}/bits"), text).expect("results");
+    }
 }
 
 /// Methods that a trainer does not call.

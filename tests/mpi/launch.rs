@@ -40,6 +40,8 @@ pub struct Launch {
     job: &'static str,
     /// Name and value, for one rank or for all.
     settings: Vec<(Option<usize>, String, String)>,
+    /// The environment of all.
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Launch {
@@ -48,6 +50,7 @@ impl Launch {
             processes,
             job,
             settings: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -62,8 +65,15 @@ impl Launch {
         self
     }
 
+    #[cfg(feature = "cuda")]
+    pub fn environment(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
+        self
+    }
+
     pub fn run(&self) -> Output {
         let mut command = mpirun();
+        command.envs(self.environment.iter().copied());
         let exe = std::env::current_exe().expect("this test");
         for rank in 0..self.processes {
             if rank > 0 {

@@ -83,21 +83,23 @@ fn a_rank_that_hangs_is_named() {
     if here() {
         return;
     }
-    for place in ["check", "step", "evaluate", "optimizer", "end"] {
-        for (rank, processes) in [(1, 2), (3, 4)] {
-            let launch = Launch::new(processes, "hangs").env("PLACE", place);
-            let started = Instant::now();
-            let output = launch.env("RANK", rank).run();
-            let text = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success(), "{place}: {text}");
-            let named = format!("rank {rank}: does not answer");
-            let found = match place {
-                "end" => text.contains("have not ended"),
-                _ => text.contains(&named),
-            };
-            assert!(found, "{place}: {text}");
-            assert!(started.elapsed() < Duration::from_secs(20), "{place}");
-        }
+    let ranks = [(1, 2), (3, 4)].into_iter().cycle();
+    for (place, (rank, processes)) in ["check", "step", "evaluate", "optimizer", "end"]
+        .into_iter()
+        .zip(ranks)
+    {
+        let launch = Launch::new(processes, "hangs").env("PLACE", place);
+        let started = Instant::now();
+        let output = launch.env("RANK", rank).run();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{place}: {text}");
+        let named = format!("rank {rank}: does not answer");
+        let found = match place {
+            "end" => text.contains("have not ended"),
+            _ => text.contains(&named),
+        };
+        assert!(found, "{place}: {text}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{place}");
     }
 }
 
@@ -128,4 +130,23 @@ fn a_number_raised_on_one_rank_reaches_all_at_the_same_step() {
     if !here() {
         Launch::new(4, "raise").succeeds();
     }
+}
+
+/// Each process has a GPU of its own, by its number on the machine; under the software driver there are two.
+#[cfg(feature = "cuda")]
+#[test]
+fn gpus_are_one_for_each_process() {
+    if here() {
+        return;
+    }
+    if std::env::var_os("SPIKEGRAD_CUDA_DRIVER").is_none() {
+        return skip::skipped(format_args!("SPIKEGRAD_CUDA_DRIVER names no driver"));
+    }
+    let bits = [1, 2].map(|processes| {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let launch = Launch::new(processes, "cuda").environment("SOFTCUDA_DEVICES", "2");
+        launch.env("OUT", out.path().display()).succeeds();
+        std::fs::read_to_string(out.path().join("bits")).expect("results")
+    });
+    assert!(bits[0] == bits[1]);
 }
