@@ -51,8 +51,9 @@ pub trait Packed<F: Float> {
     /// What follows what.
     fn runs(&self) -> Vec<Run<F>>;
 
-    /// Copies `weight` times the gradients of the last shard. If any is not finite, it is an error.
-    fn gradients(&mut self, weight: F, out: &mut [F]) -> Result<()>;
+    /// Copies `weight` times the gradients of the last shard, or adds that. If any is not finite, it is an
+    /// error.
+    fn gradients(&mut self, weight: F, out: &mut [F], add: bool) -> Result<()>;
 
     /// Copies the parameters.
     fn parameters(&mut self, out: &mut [F]) -> Result<()>;
@@ -98,13 +99,21 @@ pub fn runs<F: Float>(network: &Network<F>) -> Vec<Run<F>> {
     tensors.map(run).collect()
 }
 
-/// Copies `weight` times tensors, one after the other.
-pub fn flatten<F: Float>(tensors: &Gradients<F>, weight: F, out: &mut [F]) {
+/// Copies `weight` times tensors, one after the other, or adds that.
+pub fn flatten<F: Float>(tensors: &Gradients<F>, weight: F, out: &mut [F], add: bool) {
     let tensors = tensors.tensors();
     let values = tensors.iter().flat_map(|(_, values)| values.iter());
-    out.iter_mut()
-        .zip(values)
-        .for_each(|(out, &x)| *out = weight * x);
+    take(out, values, weight, add);
+}
+
+/// Copies `weight` times numbers, or adds that.
+#[inline]
+pub fn take<'a, F: Float>(out: &mut [F], from: impl Iterator<Item = &'a F>, weight: F, add: bool) {
+    let pairs = out.iter_mut().zip(from);
+    match add {
+        true => pairs.for_each(|(out, &x)| *out += weight * x),
+        false => pairs.for_each(|(out, &x)| *out = weight * x),
+    }
 }
 
 /// The tensors that [`flatten`] has copied.

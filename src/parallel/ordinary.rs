@@ -44,13 +44,13 @@ impl<F: Float> Packed<F> for Ordinary<'_, F> {
         flat::runs(self.structure)
     }
 
-    fn gradients(&mut self, weight: F, out: &mut [F]) -> Result<()> {
+    fn gradients(&mut self, weight: F, out: &mut [F], add: bool) -> Result<()> {
         if let Some(own) = self.engine.flat() {
-            flat::flatten(&own.gradients()?, weight, out);
+            flat::flatten(&own.gradients()?, weight, out, add);
             return Ok(());
         }
         self.engine.gradients_mut(&mut |gradients| {
-            flat::flatten(gradients, weight, out);
+            flat::flatten(gradients, weight, out, add);
             Ok(())
         })?;
         self.engine.clear_gradients();
@@ -73,7 +73,7 @@ impl<F: Float> Packed<F> for Ordinary<'_, F> {
     }
 
     fn flatten(&self, tensors: &Gradients<F>, out: &mut [F]) {
-        flat::flatten(tensors, F::one(), out);
+        flat::flatten(tensors, F::one(), out, false);
     }
 
     fn update(&self, piece: Piece<'_, F>) {

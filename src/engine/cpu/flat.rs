@@ -15,7 +15,7 @@ use crate::{
     Gradients, Result,
     engine::{
         driver::Backend,
-        flat::{Packed, Piece, Run},
+        flat::{Packed, Piece, Run, take},
     },
     finite::all_finite,
 };
@@ -59,7 +59,7 @@ impl Packed<f32> for Cpu {
         runs
     }
 
-    fn gradients(&mut self, weight: f32, out: &mut [f32]) -> Result<()> {
+    fn gradients(&mut self, weight: f32, out: &mut [f32], add: bool) -> Result<()> {
         let grads = self.learning.grads(GradientsOf::LastBatch);
         if !grads.is_safe(f64::from(weight)) {
             Backend::gradients(self)?;
@@ -71,18 +71,14 @@ impl Packed<f32> for Cpu {
             let mut pieces: Vec<_> =
                 (out.chunks_mut(SHARE).zip(flatten(params).chunks(SHARE))).collect();
             for_each(&mut pieces, |_, (out, from)| {
-                out.iter_mut()
-                    .zip(*from)
-                    .for_each(|(out, &g)| *out = weight * g);
+                take(out, from.iter(), weight, add)
             });
             rest = after;
         }
         for (k, layer) in self.layers.iter().enumerate() {
             for (_, gradient) in grads.learnt(layer, k) {
                 let (out, after) = rest.split_at_mut(gradient.len());
-                out.iter_mut()
-                    .zip(&gradient)
-                    .for_each(|(out, &g)| *out = weight * g);
+                take(out, gradient.iter(), weight, add);
                 rest = after;
             }
         }
