@@ -15,8 +15,7 @@ use crate::{
     launch::{finish, here, mpirun, ranks, start},
 };
 
-const OPTIONS: &str =
-    "--epochs 2 --limit 512 --batch-size 16 --hidden 64 --steps 5 --patience 20 --keep-best";
+const OPTIONS: &str = "--epochs 2 --limit 512 --batch-size 16 --hidden 64 --steps 5 --patience 20 --keep-best --device cpu";
 const FILES: [&str; 6] = [
     "history.csv",
     "loss.svg",
@@ -311,7 +310,7 @@ fn sweeps_end_with_a_table() {
         return;
     }
     let (_dir, out, _) = folders();
-    let options = "--epochs 1 --limit 256 --batch-size 32 --hidden 16 --steps 5 --seeds 0..2 --sweep lr=1e-3,2e-3";
+    let options = "--epochs 1 --limit 256 --batch-size 32 --hidden 16 --steps 5 --device cpu --seeds 0..2 --sweep lr=1e-3,2e-3";
     let output = run(3, options, &out, None);
     succeeds(&output);
     let said = text(&output.stdout);
@@ -329,8 +328,7 @@ fn sweeps_end_with_a_table() {
     // Each is what it is on its own.
     let alone = tempdir().expect("a temporary folder");
     let mut command = example::example();
-    let own =
-        "--epochs 1 --limit 256 --batch-size 32 --hidden 16 --steps 5 --seed 1 --lr 2e-3 --quiet";
+    let own = "--epochs 1 --limit 256 --batch-size 32 --hidden 16 --steps 5 --device cpu --seed 1 --lr 2e-3 --quiet";
     command
         .args(own.split_whitespace())
         .arg("--out")
