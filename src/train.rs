@@ -494,6 +494,18 @@ impl Trainer {
         history: &mut History,
         mut callback: impl FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
+        self.run(engine, train, validation, history, &mut callback)
+    }
+
+    /// [`fit_into`](Self::fit_into), compiled once for all callbacks.
+    fn run(
+        &self,
+        engine: &mut dyn Engine,
+        train: &dyn Data,
+        validation: Option<&dyn Data>,
+        history: &mut History,
+        callback: &mut Callback<'_>,
+    ) -> Result<()> {
         let samples = train.len();
         self.check_for(samples)?;
         history.check(self.batches_per_epoch(samples))?;
@@ -617,6 +629,9 @@ impl Trainer {
         total.ok_or_else(|| Error::parameter("number of samples", 0, "at least 1"))
     }
 }
+
+/// What [`Trainer::fit`] calls.
+type Callback<'a> = dyn FnMut(&mut dyn Engine, Event<'_>) -> Result<ControlFlow<()>> + 'a;
 
 /// Fills `batch` with the next samples of an epoch; returns false at its end. A constant input lasts
 /// `num_steps` steps.

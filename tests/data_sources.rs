@@ -684,7 +684,8 @@ fn records_have_the_steps_of_their_batches() {
     network
         .set_parameter("fc1.bias", bias.view().into_dyn())
         .unwrap();
-    let mut engine = CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(0.0)).unwrap();
+    let mut engine =
+        CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, Adam::new(0.0)).unwrap();
     // 4 and 6 steps; the trainer's own number is 25.
     let data = from_fn(8, |draw, batch| {
         let steps = 4 + 2 * (draw.indices[0] % 2);
@@ -708,8 +709,8 @@ fn records_have_the_steps_of_their_batches() {
     assert_eq!(steps.iter().filter(|&&steps| steps == 4).count(), 4);
     assert_eq!(steps.iter().filter(|&&steps| steps == 6).count(), 4);
     // A neuron that fires from the second step on fires at 3 of 4.
-    let [layer] = trainer.inactive_layers(&history, 0)[..] else {
-        panic!("{:?}", trainer.inactive_layers(&history, 0));
+    let [layer] = trainer.inactive_layers(&network, &history, 0)[..] else {
+        panic!("{:?}", trainer.inactive_layers(&network, &history, 0));
     };
     assert_eq!((layer.activity, layer.num_steps), (Activity::Saturated, 6));
 

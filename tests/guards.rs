@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CpuEngine, Device, Dynamics, Engine, Error, Gradients, History, Input, Leaky, Loss,
-    Network, Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Samples,
-    State, StepReport, Trainer,
+    Adam, CpuEngine, Device, Dynamics, Engine, Error, Gradients, History, Input, Leaky,
+    LeakyIntegrator, Loss, Network, Objective, Optimizer, ReadOut, Record, Recording,
+    ReferenceEngine, Reset, Samples, State, StepReport, Trainer,
     data::{Data, Dataset},
     engine::reference::forward,
     train::{Activity, Position},
@@ -310,15 +310,15 @@ fn silent_and_saturated_layers_are_reported() {
             batch_size: 4,
             ..Trainer::default()
         };
-        let mut engine =
-            CpuEngine::new(network, Loss::CrossEntropyMembrane, Adam::new(1e-6)).unwrap();
+        let adam = Adam::new(1e-6);
+        let mut engine = CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, adam).unwrap();
         let history = trainer
             .fit(&mut engine, &data, None, |_, _| {
                 Ok(ControlFlow::Continue(()))
             })
             .unwrap();
-        assert!(trainer.inactive_layers(&history, 2).is_empty());
-        trainer.inactive_layers(&history, 1)
+        assert!(trainer.inactive_layers(&network, &history, 2).is_empty());
+        trainer.inactive_layers(&network, &history, 1)
     };
     // No current reaches a threshold of 1000, and what is above gets nothing but its bias.
     let silent = watch(network(1000.0, 0.0));
@@ -335,6 +335,13 @@ fn silent_and_saturated_layers_are_reported() {
     // And in between there is nothing to say of the first layer.
     let healthy = watch(network(0.5, 0.2));
     assert!(healthy.iter().all(|layer| layer.layer != 1), "{healthy:?}");
+    // A read-out that never spikes is as it should be.
+    let read_out = Network::builder(4)
+        .layer(3, Leaky::new(0.9).threshold(1000.0))
+        .layer(2, LeakyIntegrator::new(0.9));
+    let silent = watch(read_out.build().unwrap());
+    assert_eq!(silent.len(), 1, "{silent:?}");
+    assert_eq!((silent[0].layer, silent[0].activity), (1, Activity::Silent));
 }
 
 #[test]
@@ -731,12 +738,9 @@ fn a_single_step_in_the_default_order_is_told() {
         seed: 0,
         ..Trainer::default()
     };
-    let mut engine = CpuEngine::new(
-        network(1e-6, 50.0),
-        Loss::CrossEntropyMembrane,
-        Adam::new(1e-3),
-    )
-    .unwrap();
+    let network = network(1e-6, 50.0);
+    let mut engine =
+        CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, Adam::new(1e-3)).unwrap();
     let history = trainer
         .fit(&mut engine, &data(4, 2), None, |_, _| {
             Ok(ControlFlow::Continue(()))
@@ -747,7 +751,7 @@ fn a_single_step_in_the_default_order_is_told() {
         "{:?}",
         history.warnings
     );
-    let silent = trainer.inactive_layers(&history, 0);
+    let silent = trainer.inactive_layers(&network, &history, 0);
     assert_eq!(silent.len(), 2);
     for layer in silent {
         let text = layer.to_string();

@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::json;
 use spikegrad::{
-    Engine, Error, Optimizer, Result, Trainer,
+    Engine, Error, Network, Optimizer, Result, Trainer,
     data::Dataset,
     train::{History, Position, best_epoch},
 };
@@ -114,6 +114,7 @@ pub struct Run<'a> {
     pub data_dir: &'a Path,
     pub train: &'a Dataset,
     pub engine: &'a dyn Engine,
+    pub network: &'a Network,
     pub optimizer: &'a Optimizer,
     pub trainer: &'a Trainer,
     pub history: &'a History,
@@ -132,7 +133,7 @@ pub fn summary(run: &Run<'_>) -> String {
     let (args, history) = (run.args, run.history);
     let epoch = |record: &spikegrad::train::EpochRecord| {
         let validation = record.validation.as_ref();
-        let inactive = run.trainer.inactive_layers(history, record.epoch);
+        let inactive = (run.trainer).inactive_layers(run.network, history, record.epoch);
         json!({
             "epoch": record.epoch + 1,
             "train_loss": record.train_loss,

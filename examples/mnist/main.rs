@@ -286,6 +286,7 @@ fn run(args: &Args, processes: &Processes) -> Result<(ExitCode, History), Box<dy
         data_dir: &data_dir,
         train: &train,
         engine: &*training,
+        network: &network,
         optimizer: &optimizer,
         trainer: &trainer,
         history: &history,

@@ -181,7 +181,7 @@ impl<'a> Report<'a> {
             Event::Epoch {
                 record, history, ..
             } => {
-                self.epoch(record, history);
+                self.epoch(&engine.to_network()?, record, history);
                 Ok(())
             }
             _ => Ok(()),
@@ -251,7 +251,7 @@ impl<'a> Report<'a> {
         self.bar.set_prefix(prefix);
     }
 
-    fn epoch(&mut self, record: &EpochRecord, history: &History) {
+    fn epoch(&mut self, network: &Network, record: &EpochRecord, history: &History) {
         self.bar.finish_and_clear();
         self.bar = ProgressBar::hidden();
         let (epoch, epochs) = (record.epoch + 1, self.trainer.epochs);
@@ -268,7 +268,8 @@ impl<'a> Report<'a> {
                 100.0 * validation.accuracy_membrane(),
             ));
         }
-        for layer in self.trainer.inactive_layers(history, record.epoch) {
+        let epoch = record.epoch;
+        for layer in self.trainer.inactive_layers(network, history, epoch) {
             self.say(&format!("  warning: {layer}"));
         }
         self.epoch_started = Instant::now();

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from .loss import Loss, WindowMembrane
 from .neurons import Layer
 from .optim import Optimizer, Schedule
-from .recording import BatchRecord, EpochRecord, GradcheckReport, History, Recording, StepReport
+from .recording import BatchRecord, EpochRecord, FiringRates, GradcheckReport, History, Recording, StepReport
 
 _Path = Union[str, os.PathLike[str]]
 _Float = npt.NDArray[np.floating[Any]]
@@ -171,6 +171,7 @@ class Predictor:
     def rest(self, batch: int = 1) -> State: ...
     def __reduce__(self) -> Tuple[Any, ...]: ...
 
+def firing_rates(network: Network, x: Any, num_steps: Optional[int] = None) -> FiringRates: ...
 def gradcheck(
     network: Network,
     x: Any,

@@ -10,8 +10,10 @@ import numpy as np
 __all__ = [
     "BatchRecord",
     "EpochRecord",
+    "FiringRates",
     "GradcheckReport",
     "History",
+    "LayerRates",
     "Recording",
     "StepReport",
     "TensorCheck",
@@ -134,6 +136,36 @@ class GradcheckReport:
     passed: bool
     max_error: float
     tensors: List[TensorCheck]
+    text: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class LayerRates:
+    """The firing rates of a layer beside those to be expected of its weights."""
+
+    neurons: int
+    mean: float
+    """Of the membranes without reset, expected at the last step, over the neurons."""
+    deviation: float
+    """Their standard deviation, expected at the last step."""
+    threshold: Optional[float]
+    """The mean threshold; ``None`` of neurons without."""
+    expected: Optional[float]
+    """Spikes per neuron and step, from 0 to 1; ``None`` of neurons without a threshold."""
+    found: float
+    """The spikes per neuron and step that there were."""
+    silent: int
+    """How many neurons never fired."""
+
+
+@dataclass(frozen=True)
+class FiringRates:
+    """The outcome of :func:`spikegrad.firing_rates`; as text, a table."""
+
+    layers: List[LayerRates]
     text: str = field(repr=False)
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ mod history;
 mod network;
 mod plot;
 mod predictor;
+mod rates;
 mod run;
 mod shared;
 mod state;
@@ -38,6 +39,8 @@ mod _spikegrad {
     };
     #[pymodule_export]
     use super::predictor::{_restore_predictor, Predictor};
+    #[pymodule_export]
+    use super::rates::firing_rates;
     #[pymodule_export]
     use super::state::{_restore_state, State};
 

@@ -12,7 +12,7 @@ import spikegrad
 
 HERE = Path(__file__).resolve().parent.parent
 MODULES = [name for _, name, _ in pkgutil.iter_modules(spikegrad.__path__, "spikegrad.")] + ["spikegrad"]
-CLASSES = ["Engine", "Network", "Predictor", "State", "gradcheck"]
+CLASSES = ["Engine", "Network", "Predictor", "State", "firing_rates", "gradcheck"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -225,6 +225,8 @@ BAD = [
     (lambda e, x, y: sg.plot.loss(sg.History()), ValueError, "shape"),
     (lambda e, x, y: sg.plot.raster(e.forward(x, T, record="output"), layers=[0]), ValueError, "not recorded"),
     (lambda e, x, y: sg.gradcheck(e.network, x, y), ValueError, "num_steps is None"),
+    (lambda e, x, y: sg.firing_rates(e.network, x), ValueError, "num_steps is None"),
+    (lambda e, x, y: sg.firing_rates(e.network, x[:, :2], T), ValueError, "shape"),
     (lambda e, x, y: e.rest(0), ValueError, "batch size"),
     (lambda e, x, y: e.rest(1).reset(e.network, 4), ValueError, "sample of a state"),
     (lambda e, x, y: e.rest(1).set_layer(0, [np.zeros((1, 2))]), ValueError, "shape"),
@@ -421,6 +423,22 @@ def test_gradcheck(small):
     report = sg.gradcheck(net, x[:2], y[:2], sg.CrossEntropyRate(), num_steps=4)
     assert report.passed and report.max_error < 1e-6 and "fc1.weight" in str(report)
     assert [tensor.name for tensor in report.tensors] == list(net.state_dict())
+
+
+def test_firing_rates():
+    # Independent spikes at a tenth of the steps, and membranes that are not reset.
+    rng = np.random.default_rng(5)
+    x = (rng.random((40, 64, 100)) < 0.1).astype(np.float32)
+    init = sg.Init.fluctuation_driven(100, 0.1, beta=0.9, xi=1.5)
+    first = sg.Leaky(50, 0.9, reset="none", bias=False, init=init)
+    network = sg.Network(100, [first, sg.LeakyIntegrator(5, beta=0.9)])
+    rates = sg.firing_rates(network, x)
+    fired, output = rates.layers
+    found = sg.Predictor(network).forward(x, record="all").firing_rate(0)
+    assert fired.neurons == 50 and fired.threshold == 1.0 and abs(fired.found - found) < 1e-9
+    assert fired.expected == pytest.approx(found, rel=0.05) and fired.deviation > 0.5
+    assert (output.threshold, output.expected, output.found, output.silent) == (None, None, 0.0, 5)
+    assert "expected rate" in str(rates)
 
 
 # --- layers, losses and read-outs ------------------------------------------------------------------

@@ -124,6 +124,7 @@ impl Neuron for Rule {
     const NAME: &'static str = "leaky_integrator";
     const CONSTANTS: &'static [Constant] =
         &[Constant::SYNAPSE, Constant::DECAY, Constant::finite("gain")];
+    const SPIKES: bool = false;
 
     /// `α`, `β`, `γ`.
     type Constants<V: Copy> = [V; 3];

@@ -162,6 +162,9 @@ pub trait Neuron: Copy + PartialEq + Debug + Send + Sync + 'static {
     /// Index of the membrane, which is recorded, in the state.
     const MEMBRANE: usize = 0;
 
+    /// Whether the neuron can spike at all; a leaky integrator cannot.
+    const SPIKES: bool = true;
+
     /// Whether the recorded membrane is the only value kept of a step.
     fn keeps_membrane(self) -> bool {
         false

@@ -142,6 +142,11 @@ impl Neurons {
         self.start.values().iter().all(|membrane| *membrane == 0.0)
     }
 
+    /// Whether they can spike: all but leaky integrators.
+    pub fn spikes(&self) -> bool {
+        self.equations.spikes()
+    }
+
     /// Whether a constant is trained.
     pub fn learns(&self, name: &str) -> bool {
         self.each()
@@ -289,6 +294,8 @@ pub(crate) trait Equations:
     /// membrane is kept.
     fn kept_beside_membrane(&self) -> usize;
     fn spikes_first(&self) -> bool;
+    /// Whether it spikes at all.
+    fn spikes(&self) -> bool;
     /// The membrane's place in the state.
     fn membrane(&self) -> usize;
     fn as_any(&self) -> &dyn Any;
@@ -325,6 +332,9 @@ impl<N: Neuron> Equations for N {
     }
     fn spikes_first(&self) -> bool {
         Neuron::spikes_first(*self)
+    }
+    fn spikes(&self) -> bool {
+        N::SPIKES
     }
     fn membrane(&self) -> usize {
         N::MEMBRANE

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use super::{History, Trainer};
+use crate::Network;
+#[cfg(doc)]
+use crate::neuron::Neurons;
 
 /// A layer whose neurons (almost) never or (almost) always fired during an epoch. Such a layer
 /// passes on no information and hardly any gradient, the most common reason why a spiking network
@@ -56,9 +59,14 @@ impl fmt::Display for InactiveLayer {
 }
 
 impl Trainer {
-    /// The layers that were silent or saturated in every batch of an epoch in `history`, from the
-    /// input up.
-    pub fn inactive_layers(&self, history: &History, epoch: usize) -> Vec<InactiveLayer> {
+    /// The layers of `network` that were silent or saturated in every batch of an epoch in `history`, from
+    /// the input up. Layers of neurons that [cannot spike](Neurons::spikes) are none of them.
+    pub fn inactive_layers(
+        &self,
+        network: &Network,
+        history: &History,
+        epoch: usize,
+    ) -> Vec<InactiveLayer> {
         let possible = |num_steps: usize| match num_steps {
             0 | 1 => 1.0,
             steps => (steps - 1) as f64 / steps as f64,
@@ -67,6 +75,8 @@ impl Trainer {
         let Some(layers) = batches.clone().map(|b| b.report.firing_rate.len()).min() else {
             return Vec::new();
         };
+        let layers = network.layers().iter().take(layers).enumerate();
+        let spiking = layers.filter_map(|(k, layer)| layer.neuron().spikes().then_some(k));
         let inactive = |layer: usize| {
             let rates = batches.clone().map(|b| b.report.firing_rate[layer]);
             let activity = if rates.clone().all(|rate| rate < 1e-4) {
@@ -87,6 +97,6 @@ impl Trainer {
                 num_steps: batches.clone().map(|b| b.num_steps).max().unwrap_or(0),
             })
         };
-        (0..layers).filter_map(inactive).collect()
+        spiking.filter_map(inactive).collect()
     }
 }

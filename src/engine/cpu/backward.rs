@@ -84,13 +84,21 @@ impl<N: Neuron, const SETTINGS: usize, const LEARN: bool> Kernel
                     place: Place { block, at },
                 };
                 at += match (S::ACCUMULATORS, vectors - at) {
-                    (8.., 4..) => group.run::<S, SETTINGS, LEARN, 4, 3>(s),
+                    (8.., 4..) if fits::<N, SETTINGS, LEARN>() => {
+                        group.run::<S, SETTINGS, LEARN, 4, 3>(s)
+                    }
                     (4.., 2..) => group.run::<S, SETTINGS, LEARN, 2, 2>(s),
                     _ => group.run::<S, SETTINGS, LEARN, 1, 1>(s),
                 };
             }
         }
     }
+}
+
+/// Whether what a step needs of four vectors has room in 32 registers: not the several numbers of a state
+/// with settings that are not known, nor the gradients of constants.
+const fn fits<N: Neuron, const SETTINGS: usize, const LEARN: bool>() -> bool {
+    !LEARN && (SETTINGS != UNCOMMON || <N::State<()> as List<()>>::LEN == 1)
 }
 
 /// The neurons from `place` on.
@@ -109,8 +117,8 @@ impl<N: Neuron> Group<'_, '_, N> {
         self,
         s: S,
     ) -> usize {
-        if const { G > 1 && S::ACCUMULATORS < 2 * G } {
-            return G; // not reached: the caller looks at the registers
+        if const { G > 1 && S::ACCUMULATORS < 2 * G || G > 2 && !fits::<N, SETTINGS, LEARN>() } {
+            return G; // not reached: the caller looks at registers and settings
         }
         if const { SETTINGS == UNCOMMON || LEARN || !cfg!(optimized) } {
             s.call(GroupOf::<_, SETTINGS, LEARN, G, 1>(self))

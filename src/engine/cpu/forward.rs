@@ -79,13 +79,19 @@ impl<N: Neuron, const SETTINGS: usize> Kernel for ForwardOf<'_, N, SETTINGS> {
                     end: block_of_mut(forward.end, forward.block + n, state),
                 };
                 at += match (S::ACCUMULATORS, vectors - at) {
-                    (4.., 4..) => group.run::<S, SETTINGS, 4>(s),
+                    (4.., 4..) if fits::<N, SETTINGS>() => group.run::<S, SETTINGS, 4>(s),
                     (_, 2..) => group.run::<S, SETTINGS, 2>(s),
                     _ => group.run::<S, SETTINGS, 1>(s),
                 };
             }
         }
     }
+}
+
+/// Whether what a step needs of four vectors has room in the registers: not the several numbers of a state
+/// with settings that are not known.
+const fn fits<N: Neuron, const SETTINGS: usize>() -> bool {
+    SETTINGS != UNCOMMON || <N::State<()> as List<()>>::LEN == 1
 }
 
 /// The neurons of one block from vector `at` on.
@@ -111,8 +117,8 @@ impl<N: Neuron> Group<'_, N> {
     /// instruction set runs are compiled for it.
     #[inline(always)]
     fn run<S: Simd, const SETTINGS: usize, const G: usize>(self, s: S) -> usize {
-        if const { G > 2 && S::ACCUMULATORS < 4 } {
-            return G; // not reached: the caller looks at the registers
+        if const { G > 2 && (S::ACCUMULATORS < 4 || !fits::<N, SETTINGS>()) } {
+            return G; // not reached: the caller looks at registers and settings
         }
         if const { S::ACCUMULATORS < 4 && SETTINGS > 1 } {
             s.call(GroupOf::<_, UNCOMMON, G>(self))

@@ -1,19 +1,82 @@
 //! The reference as an [`Engine`](crate::Engine): the [reference](mod@super) plus an optimizer.
 
+use std::fmt;
+
 use super::{run, run_back};
 #[cfg(doc)]
 use crate::Error;
 use crate::{
-    Adjoints, Float, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result,
-    State,
+    Adjoints, Engine, Float, Gradients, Input, Network, Objective, Optimizer, Record, Recording,
+    Result, State,
     engine::driver::{Backend, Driver, Mode, Norms},
+    float::ByPrecision,
     neuron::rows::Spikes,
     state::Carry,
 };
 
 /// The reference engine. It implements [`Engine`](crate::Engine).
-#[derive(Debug, Clone)]
-pub struct ReferenceEngine<F: Float = f32>(pub(in crate::engine) Driver<Reference<F>, F>);
+#[derive(Debug)]
+pub struct ReferenceEngine<F: Float = f32>(pub(in crate::engine) Box<dyn Owned<F>>);
+
+/// The engine of a precision behind a pointer: the library has it compiled, and a program that uses it does not
+/// compile it anew.
+pub(in crate::engine) trait Owned<F: Float>: Engine<F> + fmt::Debug {
+    fn boxed(&self) -> Box<dyn Owned<F>>;
+}
+
+impl<F: Float> Owned<F> for Driver<Reference<F>, F> {
+    fn boxed(&self) -> Box<dyn Owned<F>> {
+        Box::new(self.clone())
+    }
+}
+
+impl<F: Float> Clone for ReferenceEngine<F> {
+    fn clone(&self) -> Self {
+        ReferenceEngine(self.0.boxed())
+    }
+}
+
+/// What makes an engine of a precision.
+struct Open;
+
+impl ByPrecision for Open {
+    type Of<F: Float> = fn(Network<F>, Objective<F>, Optimizer<F>) -> Result<Box<dyn Owned<F>>>;
+}
+
+fn open<F: Float>(
+    network: Network<F>,
+    objective: Objective<F>,
+    optimizer: Optimizer<F>,
+) -> Result<Box<dyn Owned<F>>> {
+    let reference = |network: Network<F>, kept: &[Gradients<F>]| {
+        Ok(Reference {
+            gradients: Gradients::zeros(&network),
+            sum: Gradients::zeros(&network),
+            kept: kept.to_vec(),
+            network,
+        })
+    };
+    let driver = Driver::new(network, objective, optimizer, reference)?;
+    Ok(Box::new(driver))
+}
+
+/// [`open`] in single precision. (A generic function is compiled where it is called.)
+fn single(
+    network: Network<f32>,
+    objective: Objective<f32>,
+    optimizer: Optimizer<f32>,
+) -> Result<Box<dyn Owned<f32>>> {
+    open(network, objective, optimizer)
+}
+
+/// [`open`] in double precision.
+fn double(
+    network: Network<f64>,
+    objective: Objective<f64>,
+    optimizer: Optimizer<f64>,
+) -> Result<Box<dyn Owned<f64>>> {
+    open(network, objective, optimizer)
+}
 
 impl<F: Float> ReferenceEngine<F> {
     /// An engine that trains `network` on `objective`, which can be a bare [`Loss`](crate::Loss), with
@@ -27,15 +90,8 @@ impl<F: Float> ReferenceEngine<F> {
         objective: impl Into<Objective<F>>,
         optimizer: impl Into<Optimizer<F>>,
     ) -> Result<Self> {
-        let open = |network: Network<F>, kept: &[Gradients<F>]| {
-            Ok(Reference {
-                gradients: Gradients::zeros(&network),
-                sum: Gradients::zeros(&network),
-                kept: kept.to_vec(),
-                network,
-            })
-        };
-        Driver::new(network, objective.into(), optimizer.into(), open).map(ReferenceEngine)
+        let open = F::choose::<Open>(single, double);
+        open(network, objective.into(), optimizer.into()).map(ReferenceEngine)
     }
 }
 
