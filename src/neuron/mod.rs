@@ -35,6 +35,8 @@ pub mod integrator;
 pub mod lapicque;
 pub mod leaky;
 pub mod lsnn;
+#[cfg(test)]
+mod mutants;
 mod neurons;
 pub(crate) mod rows;
 pub mod synaptic;
