@@ -1,5 +1,6 @@
 //! What a [`Trainer`] draws batches from: bytes, arrays, spikes, closures; classes and values. Runs are those of
 //! a loop of one's own, resume to the same bits, and refuse what does not fit before the first step.
+#![cfg(feature = "safetensors")]
 
 #[macro_use]
 mod engines;

@@ -1,5 +1,6 @@
 //! Dropout: gradients against the reference in double precision and finite differences, the same bits on
 //! any number of threads and any vector width, and nothing of it in predictions.
+#![cfg(feature = "safetensors")]
 
 #[macro_use]
 mod engines;

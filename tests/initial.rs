@@ -1,5 +1,6 @@
 //! Membranes that begin elsewhere than at 0: a pass that is given no state is one from the state that they
 //! make.
+#![cfg(feature = "safetensors")]
 
 #[macro_use]
 mod engines;

@@ -1,4 +1,5 @@
 //! Recurrent layers: gradients, engines, states and files.
+#![cfg(feature = "safetensors")]
 
 use ndarray::{Array2, Array3, Axis, s};
 use spikegrad::{

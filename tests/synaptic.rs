@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
-    Adam, CpuEngine, Device, Dynamics, Engine, Error, Input, Loss, Network, PerNeuron, Predictor,
+    Adam, CpuEngine, Dynamics, Engine, Error, Input, Loss, Network, PerNeuron, Predictor,
     Record, ReferenceEngine, Reset, Surrogate, Synaptic, gradcheck::gradcheck,
 };
 
@@ -321,7 +321,7 @@ fn files_hold_all_of_it() {
     assert!(error.contains("lif1"), "{error}");
 
     // A GPU, where there is one, and the CPU.
-    let devices = [Device::Auto.resolve().0, Device::Cpu];
+    let devices = [spikegrad::Device::Auto.resolve().0, spikegrad::Device::Cpu];
     for device in devices {
         let (network, adam) = (network.clone(), Adam::new(1e-2));
         let engine = device.engine(network, Loss::CrossEntropyMembrane, adam);
