@@ -1,5 +1,5 @@
-// The neurons of one layer through all of time, forward and back: (2) and (3) of
-// src/engine/reference.rs. lif.cu and synaptic.cu make kernels of it.
+// The leaky neurons of one layer through all of time, forward and back: (2) and (3) of
+// src/engine/reference.rs. lif.cu makes kernels of it.
 //
 // A thread has one neuron, its state or adjoint in registers through all T steps. Blocks of up to
 // 128 threads have neighbouring neurons of one sample: arrays over time are [T, B, N], so a warp's
@@ -17,7 +17,7 @@
 template <class NEURON, int DYNAMICS>
 INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURON> layer, u32 *spikes,
                           u32 *when, Stored<NEURON, float> stored, u64 *count, u32 steps, u32 batch,
-                          u32 neurons, u32 carried, int reset, int old_current) {
+                          u32 neurons, u32 carried, int reset) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 b = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const u32 words = words_of(neurons);
@@ -41,8 +41,7 @@ INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURO
     }
     float input = active ? *current : 0.0f;
     u32 fired = 0, history = 0;
-    const auto through = [&](auto variant, auto which) ALWAYS {
-        typedef decltype(variant) Variant;
+    const auto through = [&](auto which) ALWAYS {
         constexpr int RESET = decltype(which)::value;
         constexpr u32 TURN = DYNAMICS == FireThenIntegrate && RESET == Subtract ? 4 : 1; // steps a turn
 #pragma unroll 1
@@ -55,7 +54,7 @@ INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURO
                     current += step_stride;
                     next = *current;
                 }
-                const Fired<Variant> now = forward<Variant, DYNAMICS, RESET>(constants, state, input);
+                const Fired<NEURON> now = forward<NEURON, DYNAMICS, RESET>(constants, state, input);
                 state = now.state;
                 input = next;
                 if (active) {
@@ -86,9 +85,7 @@ INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURO
             }
         }
     };
-    of_current(NEURON(), old_current, [&](auto variant) ALWAYS {
-        of_reset(reset, [&](auto which) ALWAYS { through(variant, which); });
-    });
+    of_reset(reset, through);
     add_count(count, fired);
 }
 
@@ -255,47 +252,40 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
     }
 }
 
-// One kernel of each for each of the dynamics. What differs in their parameters is the neuron's:
-// NEURON_CONSTANTS and so on are those of NEURON, NEURON_TYPE is its struct. NEURON_BLOCKS and
-// NEURON_BLOCKS_NARROW are how many blocks shall fit on a multiprocessor: they keep the registers of the
-// backward ones from being cut to where they spill.
-#define LAYER_FORWARD(NEURON, NAME, DYNAMICS)                                                       \
+// One kernel of each for each of the dynamics. The bounds say how many blocks shall fit on a multiprocessor:
+// they keep the registers of the backward ones from being cut to where they spill.
+#define LAYER_FORWARD(NAME, DYNAMICS)                                                               \
     extern "C" __global__ __launch_bounds__(128) void NAME(                                         \
-        const float *current, u64 step_stride, NEURON##_CONSTANTS, u32 *spikes, u32 *when,          \
-        NEURON##_STATES(float), float *pre, u64 *count, u32 steps, u32 batch, u32 neurons,          \
-        u32 carried, int reset NEURON##_RULE) {                                                     \
-        layer_forward<NEURON##_TYPE, DYNAMICS>(current, step_stride, NEURON##_CONSTANTS_GIVEN,      \
-                                               spikes, when, {NEURON##_STATES_GIVEN, pre}, count,   \
-                                               steps, batch, neurons, carried, reset,               \
-                                               NEURON##_RULE_GIVEN);                                \
+        const float *current, u64 step_stride, LEAKY_CONSTANTS, u32 *spikes, u32 *when, float *mem, \
+        float *pre, u64 *count, u32 steps, u32 batch, u32 neurons, u32 carried, int reset) {        \
+        layer_forward<neuron::Leaky, DYNAMICS>(current, step_stride, LEAKY_CONSTANTS_GIVEN, spikes, \
+                                               when, {{mem}, pre}, count, steps, batch, neurons,    \
+                                               carried, reset);                                     \
     }
 
-#define LAYER_BACKWARD(NEURON, NAME, DYNAMICS)                                                      \
-    extern "C" __global__ __launch_bounds__(128, NEURON##_BLOCKS) void NAME(                        \
-        NEURON##_STATES(const float), const float *pre, const float *g, const float *e, u32 parts,  \
-        u64 part_stride, const float *extra, float price, NEURON##_CONSTANTS, float *a, float *sum, \
-        NEURON##_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried, int reset,       \
-        int attached, int surrogate, float peak, float scale, int common NEURON##_RULE) {           \
+#define LAYER_BACKWARD(NAME, DYNAMICS)                                                              \
+    extern "C" __global__ __launch_bounds__(128, 6) void NAME(                                      \
+        const float *mem, const float *pre, const float *g, const float *e, u32 parts,              \
+        u64 part_stride, const float *extra, float price, LEAKY_CONSTANTS, float *a, float *sum,    \
+        LEAKY_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried, int reset,          \
+        int attached, int surrogate, float peak, float scale, int common) {                         \
         __shared__ float scratch[4];                                                                \
-        layer_backward<NEURON##_TYPE, DYNAMICS>(                                                    \
-            {NEURON##_STATES_GIVEN, pre}, g, e, parts, part_stride, extra, price,                   \
-            NEURON##_CONSTANTS_GIVEN, a, sum, NEURON##_LEARNT_GIVEN, steps, batch, neurons, rows,   \
-            carried,                                                                                \
-            {reset, attached, surrogate, peak, scale, common, NEURON##_RULE_GIVEN}, scratch);       \
+        layer_backward<neuron::Leaky, DYNAMICS>(                                                    \
+            {{mem}, pre}, g, e, parts, part_stride, extra, price, LEAKY_CONSTANTS_GIVEN, a, sum,    \
+            LEAKY_LEARNT_GIVEN, steps, batch, neurons, rows, carried,                               \
+            {reset, attached, surrogate, peak, scale, common}, scratch);                            \
     }
 
-#define LAYER_BACKWARD_NARROW(NEURON, NAME, DYNAMICS)                                               \
-    extern "C" __global__ __launch_bounds__(128, NEURON##_BLOCKS_NARROW) void NAME(                 \
-        NEURON##_STATES(const float), const float *pre, const float *a_above, const float *weight,  \
-        u32 classes, const float *g, const float *extra, float price, NEURON##_CONSTANTS, float *a, \
-        float *sum, NEURON##_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried,      \
-        int reset, int attached, int surrogate, float peak, float scale,                            \
-        int common NEURON##_RULE) {                                                                 \
+#define LAYER_BACKWARD_NARROW(NAME, DYNAMICS)                                                       \
+    extern "C" __global__ __launch_bounds__(128, 5) void NAME(                                      \
+        const float *mem, const float *pre, const float *a_above, const float *weight, u32 classes, \
+        const float *g, const float *extra, float price, LEAKY_CONSTANTS, float *a, float *sum,     \
+        LEAKY_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried, int reset,          \
+        int attached, int surrogate, float peak, float scale, int common) {                         \
         __shared__ four above[STAGED][NARROW / 4];                                                  \
         __shared__ float scratch[4];                                                                \
-        layer_backward_narrow<NEURON##_TYPE, DYNAMICS, false>(                                      \
-            {NEURON##_STATES_GIVEN, pre}, a_above, weight, classes, g, extra, price,                \
-            NEURON##_CONSTANTS_GIVEN, a, sum, NEURON##_LEARNT_GIVEN, steps, batch, neurons, rows,   \
-            carried,                                                                                \
-            {reset, attached, surrogate, peak, scale, common, NEURON##_RULE_GIVEN}, above, scratch);\
+        layer_backward_narrow<neuron::Leaky, DYNAMICS, false>(                                      \
+            {{mem}, pre}, a_above, weight, classes, g, extra, price, LEAKY_CONSTANTS_GIVEN, a, sum, \
+            LEAKY_LEARNT_GIVEN, steps, batch, neurons, rows, carried,                               \
+            {reset, attached, surrogate, peak, scale, common}, above, scratch);                     \
     }

@@ -117,18 +117,15 @@ extern "C" __global__ __launch_bounds__(64) void weights_narrow(const u32 *when,
     }
 }
 
-#define LEAKY_BLOCKS 6
-#define LEAKY_BLOCKS_NARROW 5
-
-LAYER_FORWARD(LEAKY, lif_forward_fti, FireThenIntegrate)
-LAYER_FORWARD(LEAKY, lif_forward_itf, IntegrateThenFire)
-LAYER_FORWARD(LEAKY, lif_forward_ifr, IntegrateFireReset)
-LAYER_BACKWARD(LEAKY, lif_backward_fti, FireThenIntegrate)
-LAYER_BACKWARD_NARROW(LEAKY, lif_backward_narrow_fti, FireThenIntegrate)
-LAYER_BACKWARD(LEAKY, lif_backward_itf, IntegrateThenFire)
-LAYER_BACKWARD_NARROW(LEAKY, lif_backward_narrow_itf, IntegrateThenFire)
-LAYER_BACKWARD(LEAKY, lif_backward_ifr, IntegrateFireReset)
-LAYER_BACKWARD_NARROW(LEAKY, lif_backward_narrow_ifr, IntegrateFireReset)
+LAYER_FORWARD(lif_forward_fti, FireThenIntegrate)
+LAYER_FORWARD(lif_forward_itf, IntegrateThenFire)
+LAYER_FORWARD(lif_forward_ifr, IntegrateFireReset)
+LAYER_BACKWARD(lif_backward_fti, FireThenIntegrate)
+LAYER_BACKWARD_NARROW(lif_backward_narrow_fti, FireThenIntegrate)
+LAYER_BACKWARD(lif_backward_itf, IntegrateThenFire)
+LAYER_BACKWARD_NARROW(lif_backward_narrow_itf, IntegrateThenFire)
+LAYER_BACKWARD(lif_backward_ifr, IntegrateFireReset)
+LAYER_BACKWARD_NARROW(lif_backward_narrow_ifr, IntegrateFireReset)
 
 // Below a narrow layer one more for the tutorial's rule, where neither a nor a loss's own share of e is
 // wanted, of at most 12 neurons: the main job's.
@@ -138,6 +135,6 @@ extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     __shared__ four above[STAGED][NARROW / 4];
     layer_backward_narrow<neuron::Leaky, FireThenIntegrate, true>(
         {{mem}, nullptr}, a_above, weight, classes, nullptr, nullptr, price, LEAKY_CONSTANTS_GIVEN,
-        nullptr, sum, {}, steps, batch, neurons, rows, 0, {Subtract, 0, Arctan, peak, scale, 1, 0}, above,
+        nullptr, sum, {}, steps, batch, neurons, rows, 0, {Subtract, 0, Arctan, peak, scale, 1}, above,
         nullptr);
 }

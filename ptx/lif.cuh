@@ -1,9 +1,8 @@
 // One neuron through time. What it does in a step, forward and back, is neuron.cuh's, which is generated
 // from the library's neurons; here are the choice among its variants and the sweep back.
 //
-// NEURON is one of neuron.cuh's. Its state is the recorded membrane and, from 1 on, what is stored of
-// every step as it is: the current of a Synaptic. Any of the two Synaptics stands for both where the
-// rule says which it is.
+// NEURON is one of neuron.cuh's. The kernels of layer.cuh and readout.cuh are those of Leaky, whose state is
+// the recorded membrane; all others have those of any.cuh.
 #pragma once
 #include "neuron.cuh"
 
@@ -17,8 +16,6 @@ struct Rule {
     // Whether it is the tutorial's leaky neuron, with the arctan and nothing learnt (`LayerLayout::common` in
     // src/engine/cuda/layout.rs).
     int common;
-    // Whether the membrane of a Synaptic reads the current of the step before.
-    int old_current;
     // Whether nothing is multiplied by the slopes but 0: nothing arrives at spikes, in no step, and no
     // gradient passes a reset.
     bool flat = false;
@@ -63,16 +60,6 @@ template <class Work> INLINE auto of_reset(int reset, Work work) {
     return work(Constant<None>());
 }
 
-// Calls `work` with the neuron that the rule means.
-template <class Work> INLINE auto of_current(neuron::Leaky leaky, int, Work work) { return work(leaky); }
-template <bool OLD, class Work>
-INLINE auto of_current(neuron::Synaptic<OLD>, int old_current, Work work) {
-    return old_current ? work(neuron::Synaptic<true>()) : work(neuron::Synaptic<false>());
-}
-
-constexpr bool is_leaky(neuron::Leaky) { return true; }
-template <bool OLD> constexpr bool is_leaky(neuron::Synaptic<OLD>) { return false; }
-
 // The constants of a layer: where they are, and whether each neuron has its own.
 template <class NEURON> struct Constants {
     const float *at[NEURON::CONSTANTS];
@@ -114,8 +101,9 @@ template <class NEURON> struct Fired {
 template <class NEURON, int DYNAMICS, int RESET>
 INLINE Fired<NEURON> forward(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> before,
                              float current) {
-    const neuron::Step<NEURON> now = neuron::step<NEURON, DYNAMICS, RESET>(constants, before, current);
-    return {now.spike, neuron::state<NEURON, DYNAMICS, RESET>(constants, now.kept), now.kept.of[0]};
+    constexpr int FORWARD = 3 * DYNAMICS + RESET;
+    const neuron::Step<NEURON> now = neuron::step<NEURON, FORWARD>(constants, before, current);
+    return {now.spike, neuron::state<NEURON, FORWARD>(constants, now.kept), now.kept.of[0]};
 }
 
 // What the sweep back has of one neuron and sample: what goes back to the state, a_t and its sum over
@@ -125,6 +113,17 @@ template <class NEURON> struct Swept {
     float current, total;
     List<NEURON::CONSTANTS> constants;
 };
+
+// The adjoint with the slopes that it takes.
+template <class NEURON, int BACKWARD>
+INLINE neuron::Adjoint<NEURON> adjoint(const Rule &rule, List<NEURON::CONSTANTS> constants,
+                                       List<NEURON::STATES> before, List<NEURON::KEPT> kept,
+                                       List<NEURON::STATES> after, float spike) {
+    const neuron::Read read = neuron::read<NEURON, BACKWARD>(constants, before, kept);
+    const List<2> slopes = {read.count > 0 ? derivative(rule, read.of.of[0]) : 0.0f,
+                            read.count > 1 ? derivative(rule, read.of.of[1]) : 0.0f};
+    return neuron::adjoint<NEURON, BACKWARD>(constants, before, kept, slopes, after, spike);
+}
 
 // A step back: `g` arrives at the recorded membrane, `e` at the spike. `before` is the state of the step
 // before, `kept` what this step's forward pass kept. COMMON: the rule is the tutorial's, see `Rule`, and
@@ -138,32 +137,26 @@ INLINE Swept<NEURON> step_back(const Rule &rule, List<NEURON::CONSTANTS> constan
     if (!COMMON) {
         h.of[0] = g + h.of[0];
     }
-    if constexpr (is_leaky(NEURON())) {
-        if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
-            Rule tutorial = rule;
-            tutorial.surrogate = Arctan;
-            const auto back = neuron::adjoint<NEURON, FireThenIntegrate, Subtract, false>(
-                tutorial, constants, before, kept, h, e);
-            return {back.before, back.current, s.total + back.current, s.constants};
-        }
+    if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
+        Rule tutorial = rule;
+        tutorial.surrogate = Arctan;
+        const auto back =
+            adjoint<NEURON, 3 * FireThenIntegrate + Subtract>(tutorial, constants, before, kept, h, e);
+        return {back.before, back.current, s.total + back.current, s.constants};
     }
-    return of_current(NEURON(), rule.old_current, [&](auto which) {
-        typedef decltype(which) Variant;
-        const neuron::Adjoint<Variant> back = of_reset(rule.reset, [&](auto reset) {
-            constexpr int RESET = decltype(reset)::value;
-            return RESET != None && rule.attached
-                       ? neuron::adjoint<Variant, DYNAMICS, RESET, RESET != None>(rule, constants, before,
-                                                                                  kept, h, e)
-                       : neuron::adjoint<Variant, DYNAMICS, RESET, false>(rule, constants, before, kept,
-                                                                          h, e);
-        });
-        Swept<NEURON> after = {back.before, back.current, s.total + back.current, s.constants};
-#pragma unroll
-        for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
-            after.constants.of[c] += back.constants.of[c];
-        }
-        return after;
+    const neuron::Adjoint<NEURON> back = of_reset(rule.reset, [&](auto reset) {
+        constexpr int RESET = decltype(reset)::value, DETACHED = 3 * DYNAMICS + RESET;
+        constexpr int ATTACHED = RESET != None ? NEURON::FORWARDS + DETACHED : DETACHED;
+        return RESET != None && rule.attached
+                   ? adjoint<NEURON, ATTACHED>(rule, constants, before, kept, h, e)
+                   : adjoint<NEURON, DETACHED>(rule, constants, before, kept, h, e);
     });
+    Swept<NEURON> after = {back.before, back.current, s.total + back.current, s.constants};
+#pragma unroll
+    for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+        after.constants.of[c] += back.constants.of[c];
+    }
+    return after;
 }
 
 // How many steps ahead a state is asked for, so that its way from memory overlaps with the steps before.
@@ -243,28 +236,9 @@ INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
     }
 }
 
-// What differs in the parameters of kernels: the constants and whether each neuron has its own, what is
-// stored of the state, what the rule has beside a leaky neuron's, and where the derivatives by the
-// constants go.
-#define LEAKY_TYPE neuron::Leaky
+// What the parameters of kernels have of the neuron: the constants and whether each neuron has its own, what
+// is stored of the state, and where the derivatives by the constants go.
 #define LEAKY_CONSTANTS const float *betas, u32 beta_each, const float *thetas, u32 theta_each
 #define LEAKY_CONSTANTS_GIVEN {{betas, thetas}, {beta_each, theta_each}}
-#define LEAKY_STATES(FLOAT) FLOAT *mem
-#define LEAKY_STATES_GIVEN {mem}
-#define LEAKY_RULE
-#define LEAKY_RULE_GIVEN 0
 #define LEAKY_LEARNT float *beta_out, float *theta_out
 #define LEAKY_LEARNT_GIVEN {{beta_out, theta_out}}
-
-#define SYNAPTIC_TYPE neuron::Synaptic<false>
-#define SYNAPTIC_CONSTANTS                                                                          \
-    const float *alphas, u32 alpha_each, const float *betas, u32 beta_each, const float *gains,     \
-        u32 gain_each, const float *thetas, u32 theta_each
-#define SYNAPTIC_CONSTANTS_GIVEN                                                                    \
-    {{alphas, betas, gains, thetas}, {alpha_each, beta_each, gain_each, theta_each}}
-#define SYNAPTIC_STATES(FLOAT) FLOAT *mem, FLOAT *syn
-#define SYNAPTIC_STATES_GIVEN {mem, syn}
-#define SYNAPTIC_RULE , int old_current
-#define SYNAPTIC_RULE_GIVEN old_current
-#define SYNAPTIC_LEARNT float *alpha_out, float *beta_out, float *gain_out, float *theta_out
-#define SYNAPTIC_LEARNT_GIVEN {{alpha_out, beta_out, gain_out, theta_out}}

@@ -15,7 +15,22 @@ extern "C" __global__ __launch_bounds__(256, 2) void readout(
                        shared);
 }
 
-READOUT_NARROW(LEAKY, readout_narrow)
+// A narrow output layer of leaky neurons at once.
+extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
+    const u32 *below, u32 inputs, const float *weight, const float *bias, LEAKY_CONSTANTS, int dynamics,
+    int reset, int attached, int surrogate, float peak, float scale, int common, u32 *spikes, float *mem,
+    float *pre, u64 *count, const u32 *targets, int loss, float on, float off, float share, float *adjoint,
+    u32 of_spikes, float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag, float *a,
+    float *sum, LEAKY_LEARNT, u32 steps, u32 batch, u32 classes, u32 carried) {
+    __shared__ Walk<2, 7> walk;
+    __shared__ two currents[STEPS][NARROW / 2];
+    __shared__ Shared shared;
+    output_narrow<neuron::Leaky>(below, inputs, weight, bias, LEAKY_CONSTANTS_GIVEN, dynamics,
+                                 {reset, attached, surrogate, peak, scale, common}, spikes, {{mem}, pre},
+                                 count, targets, loss, on, off, share, adjoint, of_spikes, scratch, losses,
+                                 by_count, by_membrane, flag, a, sum, LEAKY_LEARNT_GIVEN, steps, batch,
+                                 classes, carried, walk, currents, shared);
+}
 
 // Currents (1) of a wide layer above another: C [m, n] = bias + spikes [m, k], as bits, times weights
 // [n, k]^T.

@@ -1,6 +1,6 @@
 // The read-out: losses and their adjoints as in src/loss.rs, and the classes as in src/metrics.rs; for
 // a narrow output layer also all else that belongs to it, (1), (2) and (3) of
-// src/engine/reference.rs. readout.cu and synaptic.cu make kernels of it.
+// src/engine/reference.rs. readout.cu makes kernels of it.
 #pragma once
 #include "lif.cuh"
 #include "spikes.cuh"
@@ -344,8 +344,7 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
         // (2): warp 0 has the neurons.
         if (warp == 0) {
             const u32 end = steps - from < STEPS ? steps - from : STEPS;
-            const auto through = [&](auto variant, auto order, auto which) ALWAYS {
-                typedef decltype(variant) Variant;
+            const auto through = [&](auto order, auto which) ALWAYS {
                 constexpr int DYNAMICS = decltype(order)::value, RESET = decltype(which)::value;
                 const u64 at = from * cells + cell;
                 Stored<NEURON, float> to = stored;
@@ -358,7 +357,7 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
                 const float *input = (const float *)currents + lane % NARROW;
 #pragma unroll 1
                 for (u32 t = 0; t < end; t++) {
-                    const Fired<Variant> now = forward<Variant, DYNAMICS, RESET>(constants, state, *input);
+                    const Fired<NEURON> now = forward<NEURON, DYNAMICS, RESET>(constants, state, *input);
                     state = now.state;
                     const u32 word = ballot(active && now.spike);
                     fired += __builtin_popcount(word);
@@ -384,10 +383,8 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
                     of_spikes += batch;
                 }
             };
-            of_current(NEURON(), rule.old_current, [&](auto variant) ALWAYS {
-                of_dynamics(dynamics, [&](auto order) ALWAYS {
-                    of_reset(rule.reset, [&](auto which) ALWAYS { through(variant, order, which); });
-                });
+            of_dynamics(dynamics, [&](auto order) ALWAYS {
+                of_reset(rule.reset, [&](auto which) ALWAYS { through(order, which); });
             });
         }
         barrier();
@@ -436,23 +433,3 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
         }
     }
 }
-
-// The kernel of it: `NEURON` as in layer.cuh.
-#define READOUT_NARROW(NEURON, NAME)                                                                \
-    extern "C" __global__ __launch_bounds__(256, 1) void NAME(                                      \
-        const u32 *below, u32 inputs, const float *weight, const float *bias, NEURON##_CONSTANTS,   \
-        int dynamics, int reset, int attached, int surrogate, float peak, float scale, int common   \
-        NEURON##_RULE, u32 *spikes, NEURON##_STATES(float), float *pre, u64 *count,                 \
-        const u32 *targets, int loss, float on, float off, float share, float *adjoint,             \
-        u32 of_spikes, float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag,  \
-        float *a, float *sum, NEURON##_LEARNT, u32 steps, u32 batch, u32 classes, u32 carried) {    \
-        __shared__ Walk<2, 7> walk;                                                                 \
-        __shared__ two currents[STEPS][NARROW / 2];                                                 \
-        __shared__ Shared shared;                                                                   \
-        output_narrow<NEURON##_TYPE>(                                                               \
-            below, inputs, weight, bias, NEURON##_CONSTANTS_GIVEN, dynamics,                        \
-            {reset, attached, surrogate, peak, scale, common, NEURON##_RULE_GIVEN}, spikes,         \
-            {NEURON##_STATES_GIVEN, pre}, count, targets, loss, on, off, share, adjoint, of_spikes, \
-            scratch, losses, by_count, by_membrane, flag, a, sum, NEURON##_LEARNT_GIVEN, steps,     \
-            batch, classes, carried, walk, currents, shared);                                       \
-    }

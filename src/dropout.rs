@@ -146,6 +146,12 @@ impl Mask {
             })
     }
 
+    /// Number of samples.
+    #[cfg(feature = "cuda")]
+    pub fn len(&self) -> usize {
+        self.keep.nrows()
+    }
+
     /// Which inputs of sample `b` there are, `[in]`.
     pub fn row(&self, b: usize) -> ArrayView1<'_, bool> {
         self.keep.row(b)

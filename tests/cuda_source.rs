@@ -12,7 +12,7 @@
 use std::{cell::RefCell, fmt::Debug, fs, path::Path};
 
 use spikegrad::{
-    Dynamics, Leaky, Reset, Surrogate, Synaptic,
+    AdLif, Adaptive, Alpha, Dynamics, Encoder, Leaky, Lsnn, Reset, Surrogate, Synaptic,
     neuron::{Arithmetic, List, Neuron, Num, Shape},
 };
 
@@ -42,14 +42,22 @@ enum Value {
     Line(&'static str, &'static str, Vec<usize>),
 }
 
+/// What was written down.
+#[derive(Default)]
+struct Written {
+    values: Vec<Value>,
+    /// Where slopes of the surrogate were asked for, in the order of [`SLOPES`].
+    slopes: Vec<usize>,
+}
+
 /// Writes down what it is asked to compute.
 #[derive(Clone, Copy)]
-struct Text<'a>(&'a RefCell<Vec<Value>>);
+struct Text<'a>(&'a RefCell<Written>);
 
 impl<'a> Text<'a> {
     /// The place of a value; an equal one has the same.
     fn put(self, value: Value) -> usize {
-        let mut values = self.0.borrow_mut();
+        let values = &mut self.0.borrow_mut().values;
         values.iter().position(|v| *v == value).unwrap_or_else(|| {
             values.push(value);
             values.len() - 1
@@ -105,8 +113,15 @@ impl Arithmetic for Text<'_> {
     fn gate(self, s: usize, a: usize) -> usize {
         self.float("$0 ? $1 : 0.0f", [s, a])
     }
+    /// A parameter: the kernel computes all slopes of a step in one place.
     fn slope(self, _: impl Shape, x: usize) -> usize {
-        self.float("derivative(rule, $0)", [x])
+        let known = self.0.borrow().slopes.iter().position(|&at| at == x);
+        let k = known.unwrap_or_else(|| {
+            let slopes = &mut self.0.borrow_mut().slopes;
+            slopes.push(x);
+            slopes.len() - 1
+        });
+        self.put(Value::Parameter(SLOPES[k]))
     }
 }
 
@@ -128,10 +143,10 @@ enum Of {
 fn function(
     head: String,
     parameters: &[Parameter<'_>],
-    make: impl for<'a> FnOnce(&[Vec<Num<Text<'a>>>]) -> Vec<Of>,
+    make: impl for<'a> FnOnce(Text<'a>, &[Vec<Num<Text<'a>>>]) -> Vec<Of>,
 ) -> String {
-    let values = RefCell::default();
-    let text = Text(&values);
+    let written = RefCell::default();
+    let text = Text(&written);
     let put = |name: &&'static str| Num::new(text, text.put(Value::Parameter(name)));
     let given: Vec<Vec<_>> = parameters
         .iter()
@@ -140,8 +155,8 @@ fn function(
             Many(_, names) => names.iter().map(put).collect(),
         })
         .collect();
-    let results = make(&given);
-    let values = values.into_inner();
+    let results = make(text, &given);
+    let values = written.into_inner().values;
     let read = read(&values, &results);
     let is_read = |name: &str| {
         let mut both = values.iter().zip(&read);
@@ -239,88 +254,147 @@ fn slope(surrogate: Surrogate) -> String {
     function(
         format!("float slope<{name}>(\n    "),
         &["peak", "scale", "x"].map(One),
-        |given| {
+        |_, given| {
             let [peak, scale, x] = [0, 1, 2].map(|k| given[k][0]);
             vec![Of::Value(surrogate.slope_with([peak, scale], x).value())]
         },
     )
 }
 
-/// What a neuron's lists hold, in C.
+/// What the entries of a neuron's lists are called in C.
+const BEFORE: [&str; 3] = ["before", "before_1", "before_2"];
+const KEPT: [&str; 4] = ["kept", "kept_1", "kept_2", "kept_3"];
+const AFTER: [&str; 3] = ["after", "after_1", "after_2"];
+const SLOPES: [&str; 2] = ["slope", "slope_1"];
+
+/// A list of a neuron from the parameters of a function.
+fn list<'a, L: List<Num<Text<'a>>>>(of: &[Num<Text<'a>>]) -> L {
+    assert_eq!(of.len(), L::LEN);
+    L::from_fn(|k| of[k])
+}
+
+fn out<'a>(of: impl AsRef<[Num<Text<'a>>]>) -> Of {
+    Of::List(of.as_ref().iter().map(|of| of.value()).collect())
+}
+
+/// What is the same for all functions of a neuron.
 struct Named {
     /// The struct.
     neuron: &'static str,
+    constants: Vec<&'static str>,
     before: &'static [&'static str],
     kept: &'static [&'static str],
     after: &'static [&'static str],
 }
 
-/// The functions of one rule; `variant` are its arguments as a template.
-fn functions<N: Neuron>(rule: N, named: &Named, variant: &str, attached: bool) -> [String; 3] {
-    let of = format!("{}, {variant}", named.neuron);
-    let constants: Vec<_> = N::CONSTANTS.iter().map(|known| known.name).collect();
-    let constants = || Many("constants", &constants);
-    fn list<'a, L: List<Num<Text<'a>>>>(of: &[Num<Text<'a>>]) -> L {
-        assert_eq!(of.len(), L::LEN);
-        L::from_fn(|k| of[k])
+impl Named {
+    fn of<N: Neuron>(neuron: &'static str) -> Self {
+        Named {
+            neuron,
+            constants: N::CONSTANTS.iter().map(|known| known.name).collect(),
+            before: &BEFORE[..N::State::<()>::LEN],
+            kept: &KEPT[..N::Kept::<()>::LEN],
+            after: &AFTER[..N::State::<()>::LEN],
+        }
     }
-    fn out<'a>(of: impl AsRef<[Num<Text<'a>>]>) -> Of {
-        Of::List(of.as_ref().iter().map(|of| of.value()).collect())
+
+    fn constants(&self) -> Parameter<'_> {
+        Many("constants", &self.constants)
     }
-    let step = function(
-        format!("Step<{}> step<{of}>(\n    ", named.neuron),
-        &[constants(), Many("states", named.before), One("current")],
-        |given| {
-            let (spike, kept) = rule.step(list(&given[0]), list(&given[1]), given[2][0]);
-            vec![Of::Value(spike.value()), out(kept)]
-        },
-    );
-    let state = function(
-        format!("List<{}> state<{of}>(\n    ", N::State::<()>::LEN),
-        &[constants(), Many("of_step", named.kept)],
-        |given| vec![out(rule.state(list(&given[0]), list(&given[1])))],
-    );
-    let adjoint = function(
-        format!(
-            "Adjoint<{}> adjoint<{of}, {attached}>(\n    const Rule &rule, ",
-            named.neuron
-        ),
-        &[
-            constants(),
-            Many("states", named.before),
-            Many("of_step", named.kept),
-            Many("arriving", named.after),
-            One("spike"),
-        ],
-        |given| {
-            let lists = (list(&given[1]), list(&given[2]), list(&given[3]));
-            let constants = list(&given[0]);
-            let back = rule.adjoint(constants, lists.0, lists.1, lists.2, given[4][0]);
+
+    /// A step, and the state after it.
+    fn forward<N: Neuron>(&self, rule: N, number: usize) -> String {
+        let of = format!("{}, {number}", self.neuron);
+        let step = function(
+            format!("Step<{}> step<{of}>(\n    ", self.neuron),
+            &[
+                self.constants(),
+                Many("states", self.before),
+                One("current"),
+            ],
+            |_, given| {
+                let (spike, kept) = rule.step(list(&given[0]), list(&given[1]), given[2][0]);
+                vec![Of::Value(spike.value()), out(kept)]
+            },
+        );
+        let state = function(
+            format!("List<{}> state<{of}>(\n    ", self.before.len()),
+            &[self.constants(), Many("of_step", self.kept)],
+            |_, given| vec![out(rule.state(list(&given[0]), list(&given[1])))],
+        );
+        step + &state
+    }
+
+    /// What the surrogate's slopes are taken of, and the adjoint with them.
+    fn backward<N: Neuron>(&self, rule: N, number: usize) -> String {
+        let of = format!("{}, {number}", self.neuron);
+        let known = || {
             vec![
-                Of::Value(back.current.value()),
-                out(back.before),
-                out(back.constants),
+                self.constants(),
+                Many("states", self.before),
+                Many("of_step", self.kept),
             ]
-        },
-    );
-    [step, state, adjoint]
+        };
+        let read = function(
+            format!("Read read<{of}>(\n    "),
+            &known(),
+            |text, given| {
+                let any = Num::new(text, text.put(Value::Parameter("arriving")));
+                let lists = (list(&given[1]), list(&given[2]), N::State::from_fn(|_| any));
+                rule.adjoint(list(&given[0]), lists.0, lists.1, lists.2, any);
+                let slopes = text.0.borrow().slopes.clone();
+                let count = text.put(Value::Literal(slopes.len().to_string()));
+                vec![Of::Value(count), Of::List(slopes)]
+            },
+        );
+        let mut all = known();
+        all.extend([
+            Many("slopes", &SLOPES),
+            Many("arriving", self.after),
+            One("spike"),
+        ]);
+        let adjoint = function(
+            format!("Adjoint<{}> adjoint<{of}>(\n    ", self.neuron),
+            &all,
+            |_, given| {
+                let lists = (list(&given[1]), list(&given[2]), list(&given[4]));
+                let constants = list(&given[0]);
+                let back = rule.adjoint(constants, lists.0, lists.1, lists.2, given[5][0]);
+                vec![
+                    Of::Value(back.current.value()),
+                    out(back.before),
+                    out(back.constants),
+                ]
+            },
+        );
+        read + &adjoint
+    }
 }
 
-/// The functions of a neuron under each order of events and each reset.
-fn neuron<N: Neuron>(named: &Named, rule: impl Fn(Dynamics, Reset, bool) -> N) -> String {
-    let mut text = String::new();
-    for dynamics in DYNAMICS {
-        for reset in RESETS {
-            let variant = format!("{dynamics:?}, {reset:?}");
-            let functions =
-                |detach| functions(rule(dynamics, reset, detach), named, &variant, !detach);
-            let [step, state, detached] = functions(true);
-            let [same_step, same_state, attached] = functions(false);
-            assert_eq!([&step, &state], [&same_step, &same_state]);
-            text.extend([step, state, detached]);
-            if reset != Reset::None {
-                text.push_str(&attached); // nothing passes where nothing is reset
-            }
+/// The functions of a neuron. `rule` gives that of a forward variant, of `forwards`, and of what passes a
+/// gradient on, of `attachments`: a backward variant has the number `forward + forwards * attachment`.
+fn neuron<N: Neuron>(
+    name: &'static str,
+    [forwards, attachments]: [usize; 2],
+    rule: impl Fn(usize, usize) -> N,
+) -> String {
+    let named = Named::of::<N>(name);
+    let mut text = format!(
+        "\nstruct {name} {{\n    enum {{ CONSTANTS = {}, STATES = {}, KEPT = {}, FORWARDS = {forwards}, BACKWARDS = {} }};\n}};\n",
+        named.constants.len(),
+        named.before.len(),
+        named.kept.len(),
+        forwards * attachments,
+    );
+    for forward in 0..forwards {
+        let steps = |attachment| named.forward(rule(forward, attachment), forward);
+        assert!((1..attachments).all(|attachment| steps(attachment) == steps(0)));
+        text += &steps(0);
+    }
+    for attachment in 0..attachments {
+        for forward in 0..forwards {
+            let number = forward + forwards * attachment;
+            text += &named.backward(rule(forward, attachment), number);
         }
     }
     text
@@ -333,30 +407,22 @@ const HEAD: &str = "\
 #include \"spikegrad.cuh\"
 
 ENUMS
-struct Rule;
-// The slope of the rule's surrogate.
-INLINE float derivative(const Rule &rule, float x);
-
 template <int LEN> struct List {
     float of[LEN];
 };
 
 namespace neuron {
 
-// Of src/neuron/leaky.rs. How many constants, and how much state: the membrane first; as much is kept.
-struct Leaky {
-    enum { CONSTANTS = 2, STATES = 1 };
-};
-
-// Of src/neuron/synaptic.rs; OLD: whether the membrane reads the current of the step before.
-template <bool OLD> struct Synaptic {
-    enum { CONSTANTS = 4, STATES = 2 };
-};
-
 // The spike that is sent up, and what is kept of the step.
 template <class NEURON> struct Step {
     bool spike;
-    List<NEURON::STATES> kept;
+    List<NEURON::KEPT> kept;
+};
+
+// How many slopes of the surrogate a step back takes, and of what.
+struct Read {
+    u32 count;
+    List<2> of;
 };
 
 // dL/dI, what goes back to the state before, and this step's share of the derivatives by the constants.
@@ -366,16 +432,31 @@ template <class NEURON> struct Adjoint {
     List<NEURON::CONSTANTS> constants;
 };
 
+// Of each neuron the numbers of its constants, of its state (the membrane first), of what is kept of a step,
+// and of the variants of its rule, forward and back; in src/engine/cuda/kind.rs they get their numbers.
 template <int SURROGATE> INLINE float slope(float peak, float scale, float x);
-template <class NEURON, int DYNAMICS, int RESET>
+template <class NEURON, int FORWARD>
 INLINE Step<NEURON> step(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> states, float current);
-template <class NEURON, int DYNAMICS, int RESET>
-INLINE List<NEURON::STATES> state(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> of_step);
-template <class NEURON, int DYNAMICS, int RESET, bool ATTACHED>
-INLINE Adjoint<NEURON> adjoint(const Rule &rule, List<NEURON::CONSTANTS> constants,
-                               List<NEURON::STATES> states, List<NEURON::STATES> of_step,
+template <class NEURON, int FORWARD>
+INLINE List<NEURON::STATES> state(List<NEURON::CONSTANTS> constants, List<NEURON::KEPT> of_step);
+template <class NEURON, int BACKWARD>
+INLINE Read read(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> states,
+                 List<NEURON::KEPT> of_step);
+template <class NEURON, int BACKWARD>
+INLINE Adjoint<NEURON> adjoint(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> states,
+                               List<NEURON::KEPT> of_step, List<2> slopes,
                                List<NEURON::STATES> arriving, float spike);
 ";
+
+/// Order of events and reset of a forward variant.
+fn events(forward: usize) -> (Dynamics, Reset) {
+    (DYNAMICS[forward / 3 % 3], RESETS[forward % 3])
+}
+
+/// Whether a setting has the number's bit.
+fn has(number: usize, bit: usize) -> bool {
+    number >> bit & 1 == 1
+}
 
 fn source() -> String {
     // The engine passes them to the kernels by these numbers.
@@ -385,32 +466,42 @@ fn source() -> String {
     let enums = enums.map(|names| format!("enum {{ {} }};\n", names.join(", ")));
     let mut text = HEAD.replace("ENUMS", &enums.concat());
     text.extend(SURROGATES.map(slope));
-    let leaky = Named {
-        neuron: "Leaky",
-        before: &["before"],
-        kept: &["kept"],
-        after: &["after"],
-    };
-    text += &neuron(&leaky, |dynamics, reset, detach| {
+    text += &neuron("Leaky", [9, 2], |forward, attached| {
+        let (dynamics, reset) = events(forward);
         let leaky = Leaky::new(0.5).dynamics(dynamics).reset(reset);
-        leaky.detach_reset(detach).rule()
+        leaky.detach_reset(attached == 0).rule()
     });
-    for old in [false, true] {
-        let synaptic = Named {
-            neuron: if old {
-                "Synaptic<true>"
-            } else {
-                "Synaptic<false>"
-            },
-            before: &["before", "current_before"],
-            kept: &["kept", "current_kept"],
-            after: &["after", "current_after"],
-        };
-        text += &neuron(&synaptic, |dynamics, reset, detach| {
-            let synaptic = Synaptic::new(0.5, 0.5).dynamics(dynamics).reset(reset);
-            synaptic.detach_reset(detach).old_current(old).rule()
-        });
-    }
+    text += &neuron("Synaptic", [18, 2], |forward, attached| {
+        let (dynamics, reset) = events(forward);
+        let synaptic = Synaptic::new(0.5, 0.5).dynamics(dynamics).reset(reset);
+        let synaptic = synaptic.old_current(forward >= 9);
+        synaptic.detach_reset(attached == 0).rule()
+    });
+    text += &neuron("Alpha", [3, 1], |forward, _| {
+        Alpha::new(0.5, 0.4).reset(RESETS[forward]).rule()
+    });
+    text += &neuron("Adaptive", [8, 4], |forward, attached| {
+        let adaptive = Adaptive::yin(0.5, 0.5)
+            .old_membrane(has(forward, 0))
+            .scaled(has(forward, 1))
+            .normalized(has(forward, 2));
+        let adaptive = adaptive.detach_reset(!has(attached, 0));
+        adaptive.detach_adaptation(!has(attached, 1)).rule()
+    });
+    text += &neuron("Lsnn", [1, 2], |_, attached| {
+        Lsnn::new(0.5, 0.5, 0.5).detach_reset(attached == 0).rule()
+    });
+    text += &neuron("AdLif", [1, 1], |_, _| AdLif::new(0.9, 0.98).rule());
+    text += &neuron("Encoder", [20, 2], |forward, attached| {
+        let encoder = Encoder::new(0.5).normalized(forward % 2 == 1);
+        // The last two have the late reset, which is detached.
+        if forward >= 18 {
+            return encoder.late_reset(true).rule();
+        }
+        let (dynamics, reset) = events(forward / 2);
+        let encoder = encoder.dynamics(dynamics).reset(reset);
+        encoder.detach_reset(attached == 0).rule()
+    });
     text + "\n} // namespace neuron\n"
 }
 

@@ -93,9 +93,6 @@ fn with_inputs<F: Float>(mut f: impl FnMut(&str, Input<'_, F>)) {
 
 fn gradients_are_those_of_the_reference(name: &str, make: &Make) {
     for of in ALL {
-        if name == "cuda" {
-            return skip::skipped("the CUDA engine has no dropout");
-        }
         let mut expected: Vec<(f64, Gradients<f64>)> = Vec::new();
         for objective in objectives::<f64>() {
             let engine = ReferenceEngine::new(network(of, true), objective, Adam::new(1e-3));
@@ -156,10 +153,7 @@ fn finite_differences_agree() {
 }
 
 /// The gradients of what is dropped are 0, of what is not they are not: half of the columns of one sample.
-fn a_dropped_spike_moves_no_weight(name: &str, make: &Make) {
-    if name == "cuda" {
-        return skip::skipped("the CUDA engine has no dropout");
-    }
+fn a_dropped_spike_moves_no_weight(_: &str, make: &Make) {
     let x = Array3::from_elem((STEPS, 1, 9), 1.0);
     let loss = || Loss::CrossEntropyMembrane.into();
     let columns = |on: bool| {
@@ -374,9 +368,6 @@ fn files_keep_it() {
 
 /// What is dropped is not hidden: numbers that are not finite are found first.
 fn what_is_not_finite_is_found(name: &str, make: &Make) {
-    if name == "cuda" {
-        return skip::skipped("the CUDA engine has no dropout");
-    }
     let mut engine = make(
         network(Of::Wide, true),
         Loss::CrossEntropyMembrane.into(),

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use ndarray::{Array2, Array3, s};
 use spikegrad::{
-    AdLif, Adaptive, Alpha, Draw, Dynamics, Encoder, Input, Lapicque, Leaky, LeakyIntegrator, Loss,
-    Lsnn, Network, Objective, PerNeuron, Reset, Surrogate, Surrogate::*, Synaptic, neuron::Neurons,
+    AdLif, Adaptive, Alpha, Draw, Dynamics, Encoder, Init, Input, Lapicque, Leaky, LeakyIntegrator,
+    Loss, Lsnn, Network, NetworkBuilder, Objective, PerNeuron, Recurrence, Reset, Surrogate,
+    Surrogate::*, Synaptic, neuron::Neurons,
 };
 
 /// An input with a storage of its own.
@@ -159,17 +160,26 @@ impl Case {
 
 /// Widths from the input on, and the neuron of each layer.
 pub fn network<N: Into<Neurons>>(sizes: &[usize], neuron: impl Fn(usize) -> N) -> Network {
+    connected(sizes, neuron, |_, builder| builder)
+}
+
+/// The same, with further settings of each layer.
+fn connected<N: Into<Neurons>>(
+    sizes: &[usize],
+    neuron: impl Fn(usize) -> N,
+    set: impl Fn(usize, NetworkBuilder) -> NetworkBuilder,
+) -> Network {
     let layers = sizes[1..].iter().enumerate();
     let mut network: Network = layers
         .fold(Network::builder(sizes[0]), |b, (k, &n)| {
-            b.layer(n, neuron(k))
+            set(k, b.layer(n, neuron(k)))
         })
         .seed(3)
         .build()
         .unwrap();
     // Initial weights hardly fire in small networks: make them bite.
     for (name, mut values) in network.parameters_mut() {
-        if name.ends_with("weight") {
+        if name.starts_with("fc") && name.ends_with("weight") {
             values.mapv_inplace(|w| 2.5 * w + 0.02);
         }
     }
@@ -401,6 +411,54 @@ fn adlif() -> Case {
     spiking(|_| AdLif::sparch().a(a).b(0.1).threshold(0.1))
 }
 
+/// A case of neurons that are connected within their layers, all but the last.
+fn recurrent<N: Into<Neurons>>(
+    sizes: &[usize],
+    recurrence: Recurrence,
+    neuron: impl Fn(usize) -> N,
+) -> Case {
+    let last = sizes.len() - 2;
+    let set = |k, builder: NetworkBuilder| match k < last {
+        true => builder
+            .recurrent(recurrence)
+            .recurrent_init(Init::Normal { mean: 0.0, sd: 0.1 }),
+        false => builder,
+    };
+    let network = connected(sizes, neuron, set);
+    with(
+        Loss::CrossEntropyMembrane,
+        0.001,
+        network,
+        sequence(11, 5, sizes[0], 0.5, true),
+    )
+}
+
+/// A case of leaky neurons, connected all to all, under a static input.
+fn recurrent_static() -> Case {
+    let case = recurrent(&[15, 70, 4], Recurrence::all_to_all(), |_| {
+        Leaky::new(0.85).threshold(0.5).learn_beta(true)
+    });
+    Case {
+        data: constant(3, 15, 9, 0.6),
+        ..case
+    }
+}
+
+/// A case of fixed weights, and of layers without biases.
+fn fixed_and_without_biases() -> Case {
+    let set = |k, builder: NetworkBuilder| match k {
+        0 => builder.fixed(),
+        1 => builder.bias(false),
+        _ => builder.bias(false).fixed(),
+    };
+    let neuron = |k| match k {
+        1 => Neurons::from(Synaptic::new(0.5, 0.8).threshold(0.5).learn_gain(true)),
+        _ => Neurons::from(Leaky::new(0.85).learn_threshold(true)),
+    };
+    let network = connected(&[15, 70, 33, 4], neuron, set);
+    usual(network, sequence(11, 3, 15, 0.5, true))
+}
+
 /// Modules of this name, each with a case and its tests, and a list of them.
 macro_rules! cases {
     ($($name:ident: $case:expr;)*) => {
@@ -530,6 +588,32 @@ cases! {
     adlif_sparch: adlif();
     both_kinds_of_neurons: both_kinds(false);
     both_kinds_of_neurons_a_current_first: both_kinds(true);
+    recurrent_leaky: recurrent(&[15, 70, 33, 4], Recurrence::all_to_all(), |_| Leaky::new(0.85));
+    recurrent_leaky_static: recurrent_static();
+    // More neurons than a block of the CUDA engine has threads.
+    recurrent_leaky_wide: recurrent(&[15, 401, 4], Recurrence::all_to_all().bias(false), |_| {
+        Leaky::new(0.85).reset(Reset::Zero).detach_reset(false)
+    });
+    recurrent_synaptic: recurrent(&[15, 70, 33, 20], Recurrence::all_to_all().diagonal(false), |k| {
+        learning(Synaptic::spytorch(0.6, 0.8).threshold(each([70, 33, 20][k], 0.3)))
+    });
+    recurrent_immediate: recurrent(&[15, 70, 4], Recurrence::all_to_all().learn(false), |_| {
+        Synaptic::new(0.4, 0.8).dynamics(Dynamics::IntegrateFireReset).threshold(0.5)
+    });
+    recurrent_one_to_one: recurrent(&[15, 140, 33, 4], Recurrence::one_to_one(), |_| {
+        Leaky::new(0.85).dynamics(Dynamics::IntegrateThenFire).learn_beta(true)
+    });
+    recurrent_one_to_one_fixed: recurrent(&[15, 70, 20], Recurrence::one_to_one().learn(false), |_| {
+        Leaky::new(0.85).dynamics(Dynamics::IntegrateFireReset).reset(Reset::Zero)
+    });
+    recurrent_adaptive: recurrent(&[15, 70, 33], Recurrence::all_to_all(), |_| {
+        learning(Adaptive::yin(0.6, 0.7).adaptation(0.5).threshold(0.15))
+    });
+    recurrent_lsnn: recurrent(&[15, 70, 4], Recurrence::all_to_all().bias(false), |_| {
+        let lsnn = Lsnn::new(0.3, 0.6, 0.5).adaptation(0.2).threshold(0.2);
+        lsnn.surrogate(FastSigmoid { slope: 5.0 })
+    });
+    fixed_weights_and_no_biases: fixed_and_without_biases();
     loss_of_ones_own_few_outputs: with(
         own_loss(),
         0.001,

@@ -9,12 +9,12 @@ use super::{
     device::{Arg, Buffer, NULL},
     layout::{AdjointInputs, Piece},
     machine::Machine,
-    passes::{blocks, carried, given, kernels, learnt, rule, stored, surrogate},
+    passes::{blocks, carried, given, learnt, rule, stored, surrogate},
 };
 use crate::{Optimizer, Result, optim::Update};
 
 /// Blocks that keep a large device busy: below, work is cut into more and smaller pieces.
-const BUSY: usize = 264;
+pub(super) const BUSY: usize = 264;
 /// Rows of samples that the backward kernels sum over, such that their blocks keep it busy.
 const BUSY_ROWS: usize = 4 * BUSY;
 /// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
@@ -22,7 +22,7 @@ const SAMPLES: usize = 4;
 
 /// How a product `[m, n]` over `k` of the way back is cut: the side of a tile, entries of `k` for each
 /// part, parts.
-fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
+pub(super) fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
     let tile = if m.min(n) <= 32 { 32 } else { 64 };
     let tiles = m.div_ceil(tile) * n.div_ceil(tile);
     let wanted = (BUSY / tiles).clamp(1, k.div_ceil(64)).min(32);
@@ -52,9 +52,7 @@ impl Machine {
         activity_penalty: f64,
         clip: bool,
     ) -> Result<()> {
-        let Sizes {
-            samples, constant, ..
-        } = batch.sizes;
+        let samples = batch.sizes.samples;
         let layers = self.traces.len();
         let mut pieces = Pieces::default();
         for k in (0..layers).rev() {
@@ -64,8 +62,10 @@ impl Machine {
                 true => (BUSY_ROWS / blocks).clamp(1, samples),
                 false => samples,
             };
-            let summed = k == 0 && constant; // Σ_t a_t is enough
-            if !arriving[k].done {
+            if self.layout.layers[k].leaky.is_none() {
+                self.backward_any(k, batch, arriving[k], activity_penalty)?; // (3), (5)
+                self.own_gradients(k, batch, &mut pieces)?; // (4)
+            } else if !arriving[k].done {
                 self.backward_layer(
                     k,
                     batch,
@@ -75,62 +75,27 @@ impl Machine {
                     rows,
                 )?; // (3)
             }
-            if narrow {
+            if narrow && self.layout.layers[k + 1].learn {
                 self.weights_above(k, batch)?; // (4)
                 let groups = samples.div_ceil(SAMPLES);
                 let above = &self.layout.layers[k + 1];
                 let weight = &self.traces[k + 1].weight;
                 pieces.add(weight.arg(), &self.gradients, &above.weight, groups);
             }
-            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-            let (inputs, neurons) = (layer.inputs, layer.neurons);
-            let a = (if summed { t.sum.arg() } else { t.current.arg() }, neurons);
-            let below_rows = self.rows(k, batch);
             if !self.narrow(k) {
-                let shape = (neurons, inputs, below_rows);
-                let (tile, part, parts) = match cut(shape.0, shape.1, shape.2) {
-                    // One sum, in the order of samples.
-                    (tile, ..) if summed => (tile, below_rows.next_multiple_of(16), 1),
-                    cut => cut,
-                };
-                let gradient = self.gradients.at(layer.weight.start);
-                let into = match parts {
-                    1 => gradient,
-                    _ => {
-                        let t = &mut self.traces[k];
-                        self.gpu.reserve(&mut t.weight, parts * neurons * inputs)?;
-                        t.weight.arg()
-                    }
-                };
-                let layer = &self.layout.layers[k];
-                let below = self.below(k, batch);
-                let names = ["gemm_weights_64", "gemm_weights_32"];
-                let operands = (a, (below.at, below.stride));
-                let cut_as = (tile, part, parts);
-                let flag = match parts {
-                    1 => batch.flags(&self.slots),
-                    _ => NULL,
-                };
-                self.product(names, below.kind, operands, (into, flag), shape, cut_as)?; // (4)
-                if parts > 1 || clip {
-                    pieces.add(into, &self.gradients, &layer.weight, parts);
-                }
+                self.weights(k, batch, clip, &mut pieces)?; // (4)
                 if k > 0 {
-                    let shape = (below_rows, inputs, neurons);
-                    let cut_as = cut(shape.0, shape.1, shape.2);
-                    let parts = cut_as.2;
-                    let below = &mut self.traces[k - 1];
-                    self.gpu
-                        .reserve(&mut below.e, parts * below_rows * inputs)?;
-                    let e = below.e.arg();
-                    let weight = (self.param(&layer.weight), inputs);
-                    let names = ["gemm_below_64", "gemm_below_32"];
-                    self.product(names, 0, (a, weight), (e, NULL), shape, cut_as)?; // (5)
-                    arriving[k - 1].e = parts;
+                    arriving[k - 1].e = self.below_of(k, batch)?; // (5)
                 }
             }
             let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-            pieces.add(t.sum.arg(), &self.gradients, &layer.bias, samples);
+            if layer.learns_bias() {
+                pieces.add(t.sum.arg(), &self.gradients, &layer.bias, samples);
+            }
+            if layer.leaky.is_none() {
+                self.any_constants(k, batch, &mut pieces);
+                continue;
+            }
             // The read-out has a row for each sample, shared constants one for each block.
             let (rows, blocks) = match arriving[k].done {
                 true => (samples, samples),
@@ -145,6 +110,86 @@ impl Machine {
             }
         }
         self.collect(batch.flags(&self.slots), pieces, clip)
+    }
+
+    /// Whether the sum over time of layer `k`'s adjoints is all that its input needs.
+    fn summed(&self, k: usize, batch: &Batch) -> bool {
+        k == 0 && batch.sizes.constant
+    }
+
+    /// The adjoints of layer `k`'s currents, as the rows of its input.
+    fn adjoints(&self, k: usize, batch: &Batch) -> (Arg, usize) {
+        let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+        let a = match self.summed(k, batch) {
+            true => t.sum.arg(),
+            false => t.current.arg(),
+        };
+        (a, layer.neurons)
+    }
+
+    /// (4) of layer `k`'s weights from below, if they are trained.
+    fn weights(&mut self, k: usize, batch: &Batch, clip: bool, pieces: &mut Pieces) -> Result<()> {
+        let layer = &self.layout.layers[k];
+        let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
+        if !layer.learn {
+            return Ok(());
+        }
+        let shape = (neurons, inputs, rows);
+        let (tile, part, parts) = match cut(shape.0, shape.1, shape.2) {
+            // One sum, in the order of samples.
+            (tile, ..) if self.summed(k, batch) => (tile, rows.next_multiple_of(16), 1),
+            cut => cut,
+        };
+        let scale = self.traces[k].dropped;
+        let at_once = parts == 1 && scale.is_none();
+        let into = match at_once {
+            true => self.gradients.at(layer.weight.start),
+            false => {
+                let t = &mut self.traces[k];
+                self.gpu.reserve(&mut t.weight, parts * neurons * inputs)?;
+                t.weight.arg()
+            }
+        };
+        let below = self.below(k, batch);
+        let names = ["gemm_weights_64", "gemm_weights_32"];
+        let operands = (self.adjoints(k, batch), (below.at, below.stride));
+        let flag = match at_once {
+            true => batch.flags(&self.slots),
+            false => NULL,
+        };
+        let cut_as = (tile, part, parts);
+        self.product(names, below.kind, operands, (into, flag), shape, cut_as)?;
+        if let Some(scale) = scale {
+            let count = parts * neurons * inputs;
+            self.scale_kept((into, into), None, count, (1, inputs), scale)?;
+        }
+        if !at_once || clip {
+            let layer = &self.layout.layers[k];
+            pieces.add(into, &self.gradients, &layer.weight, parts);
+        }
+        Ok(())
+    }
+
+    /// (5) of layer `k`: `e` of the layer below, in how many parts.
+    fn below_of(&mut self, k: usize, batch: &Batch) -> Result<usize> {
+        let layer = &self.layout.layers[k];
+        let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
+        let shape = (rows, inputs, neurons);
+        let cut_as = cut(shape.0, shape.1, shape.2);
+        let parts = cut_as.2;
+        let below = &mut self.traces[k - 1];
+        self.gpu.reserve(&mut below.e, parts * rows * inputs)?;
+        let e = below.e.arg();
+        let weight = (self.param(&layer.weight), inputs);
+        let names = ["gemm_below_64", "gemm_below_32"];
+        let operands = (self.adjoints(k, batch), weight);
+        self.product(names, 0, operands, (e, NULL), shape, cut_as)?;
+        if let Some(scale) = self.traces[k].dropped {
+            let (keep, samples) = (self.traces[k].keep.arg(), batch.sizes.samples);
+            let count = parts * rows * inputs;
+            self.scale_kept((e, e), Some(keep), count, (samples, inputs), scale)?;
+        }
+        Ok(parts)
     }
 
     /// (4) of the narrow layer above layer `k`.
@@ -182,15 +227,10 @@ impl Machine {
             samples,
             constant,
         } = batch.sizes;
-        let layers = self.traces.len();
         let narrow = self.narrow(k + 1);
         self.reserve_sums(k, samples, rows * blocks)?;
         let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-        let activity_penalty = Arg::F32(if k + 1 < layers {
-            activity_penalty as f32
-        } else {
-            0.0
-        });
+        let activity_penalty = self.price(k, activity_penalty);
         let summed = k == 0 && constant;
         let few = narrow && self.layout.layers[k + 1].neurons <= 12;
         if few && summed && layer.common() && !arriving.extra && !arriving.g && t.first == 0 {
@@ -216,7 +256,7 @@ impl Machine {
             let name = "lif_backward_narrow_common";
             return self.gpu.launch(name, (blocks * rows, 1, 1), block, &args);
         }
-        let mut args: Vec<Arg> = stored(layer, t).collect();
+        let mut args: Vec<Arg> = stored(layer, t).into();
         let names = if narrow {
             let above = &self.layout.layers[k + 1];
             args.extend([
@@ -225,7 +265,11 @@ impl Machine {
                 above.neurons.into(),
                 given(arriving.g, &t.g),
             ]);
-            &kernels(layer).backward_narrow
+            [
+                "lif_backward_narrow_fti",
+                "lif_backward_narrow_itf",
+                "lif_backward_narrow_ifr",
+            ]
         } else {
             args.extend([
                 given(arriving.g, &t.g),
@@ -233,7 +277,7 @@ impl Machine {
                 arriving.e.into(),
                 Arg::U64((steps * samples * layer.neurons) as u64),
             ]);
-            &kernels(layer).backward
+            ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"]
         };
         args.extend([given(arriving.extra, &t.extra), activity_penalty]);
         args.extend(self.constants(layer));
@@ -242,8 +286,15 @@ impl Machine {
         args.extend([steps, samples, layer.neurons, rows].map(Arg::from));
         args.push(carried(t));
         args.extend(rule(layer));
-        let name = names[layer.rule.dynamics as usize];
+        let order = layer.leaky.map_or(0, |rule| rule.dynamics as usize);
+        let name = names[order];
         self.gpu.launch(name, (blocks * rows, 1, 1), block, &args)
+    }
+
+    /// What a spike of layer `k` costs: nothing in the output.
+    pub(super) fn price(&self, k: usize, activity_penalty: f64) -> Arg {
+        let hidden = k + 1 < self.traces.len();
+        Arg::F32(if hidden { activity_penalty as f32 } else { 0.0 })
     }
 
     /// The sums that are still missing, of a batch. The table of pieces is sent when it is another than
@@ -266,6 +317,9 @@ impl Machine {
             given(clip, &self.squares),
         ];
         self.blocks = pieces.blocks;
+        if pieces.blocks == 0 {
+            return Ok(()); // nothing is trained
+        }
         self.gpu
             .launch("collect", (pieces.blocks, 1, 1), 256, &args)
     }
@@ -273,7 +327,7 @@ impl Machine {
     /// Adds `weight` times the gradients of the last pass back to their sum, or starts it.
     pub(super) fn accumulate(&mut self, weight: f64, first: bool) -> Result<()> {
         let count = self.layout.trained;
-        self.gpu.reserve(&mut self.sum, count)?;
+        self.gpu.reserve(&mut self.sum, count.max(1))?;
         let args = [
             self.sum.arg(),
             self.gradients.arg(),
@@ -282,6 +336,9 @@ impl Machine {
             Arg::U32(u32::from(first)),
         ];
         let blocks = count.div_ceil(256);
+        if blocks == 0 {
+            return Ok(());
+        }
         self.gpu.launch("accumulate", (blocks, 1, 1), 256, &args)
     }
 
@@ -291,7 +348,9 @@ impl Machine {
         self.gpu.reserve(&mut self.flags, 2)?;
         self.gpu.upload(&mut self.flags, &[0, 0])?;
         let mut pieces = Pieces::default();
-        pieces.add(self.sum.arg(), &self.sum, &all, 1);
+        if !all.is_empty() {
+            pieces.add(self.sum.arg(), &self.sum, &all, 1);
+        }
         let flags = self.flags.arg();
         self.collect(flags, pieces, clip)?;
         self.apply(flags, true, optimizer)?;
@@ -317,7 +376,7 @@ impl Machine {
             }
         };
         let gradients = if sum { &self.sum } else { &self.gradients };
-        for (range, update) in parts {
+        for (range, update) in parts.into_iter().filter(|(range, _)| !range.is_empty()) {
             let (name, rule) = rule_args(&update);
             let mut args = vec![
                 self.params.arg(),
@@ -373,14 +432,20 @@ fn rule_args(update: &Update) -> (&'static str, Vec<Arg>) {
 
 /// What is to be collected.
 #[derive(Default)]
-struct Pieces {
+pub(super) struct Pieces {
     list: Vec<Piece>,
     blocks: usize,
 }
 
 impl Pieces {
     /// The gradient at `to` is the sum of `rows` rows, which lie at `from` one after another.
-    fn add(&mut self, from: Arg, gradients: &Buffer<f32>, to: &Range<usize>, rows: usize) {
+    pub(super) fn add(
+        &mut self,
+        from: Arg,
+        gradients: &Buffer<f32>,
+        to: &Range<usize>,
+        rows: usize,
+    ) {
         let address = |arg: Arg| match arg {
             Arg::U64(address) => address,
             other => unreachable!("{other:?} is no address"),

@@ -31,9 +31,6 @@ const SOURCES: [&str; 4] = [
     include_str!("../../../ptx/update.ptx"),
 ];
 
-/// The kernels that only networks with current-based neurons load.
-const SYNAPTIC: &str = include_str!("../../../ptx/synaptic.ptx");
-
 /// The oldest driver that reads the kernels' PTX (ISA 6.0): CUDA 9.0.
 const OLDEST: (i32, i32) = (9, 0);
 /// The oldest architecture that they are compiled for.
@@ -207,12 +204,16 @@ impl Gpu {
         })
     }
 
-    /// Loads the kernels of current-based neurons.
-    pub fn load_synaptic(&mut self) -> Result<()> {
-        let module = Module::from_ptx(SYNAPTIC, &[]);
+    /// Loads further kernels, unless they are there.
+    pub fn load(&mut self, source: &'static str) -> Result<()> {
+        let kernels = parameters(source, self.modules.len());
+        let there = |(name, _): &(&'static str, Kernel)| self.kernels.contains_key(name);
+        if kernels.iter().all(there) {
+            return Ok(());
+        }
+        let module = Module::from_ptx(source, &[]);
         let module = self.said("the driver does not accept the kernels", module)?;
-        self.kernels
-            .extend(parameters(SYNAPTIC, self.modules.len()));
+        self.kernels.extend(kernels);
         self.modules.push(module);
         Ok(())
     }

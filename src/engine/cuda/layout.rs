@@ -1,71 +1,19 @@
 //! Where a network's numbers lie in one row on the device.
 //!
-//! The order is weights and biases of all layers, learnt constants of neurons, and behind them those
-//! that are not learnt. Gradients and moments have the same order, as far as numbers are trained.
+//! The order is weights and biases of all layers, learnt constants of neurons, and behind them all numbers
+//! that are not trained: fixed weights, zeros for the biases of layers without, constants. Gradients and
+//! moments have the same order, as far as numbers are trained.
 
 use std::ops::Range;
 
 use ndarray::{Array1, Array2};
 
+use super::kind::{Rule, added};
 use crate::{
-    Error, Gradients, Layer, Network, Result, Surrogate,
-    neuron::{Constant, Dynamics, Neurons, Reset, integrator, lapicque, leaky, synaptic},
-    synapses::Synapses,
-    tensors::{self, LayerTensors},
-};
-
-/// The neurons that have kernels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    Leaky,
-    /// Current-based; `old_current`: their membrane reads the current of the step before.
-    Synaptic {
-        old_current: bool,
-    },
-}
-
-impl Kind {
-    /// Which ones these neurons are, and how their membranes fire and reset.
-    pub fn of(neurons: &Neurons) -> Option<(Self, leaky::Rule)> {
-        if let Some(&rule) = neurons.equations::<leaky::Rule>() {
-            return Some((Kind::Leaky, rule));
-        }
-        if let Some(rule) = neurons.equations::<synaptic::Rule>() {
-            let old_current = rule.old_current;
-            return Some((Kind::Synaptic { old_current }, rule.membrane));
-        }
-        // A current-based neuron whose threshold nothing reaches, without a reset: its surrogate is 0.
-        if let Some(rule) = neurons.equations::<integrator::Rule>() {
-            let old_current = rule.old_current;
-            return Some((Kind::Synaptic { old_current }, SILENT));
-        }
-        // A current-based neuron whose current ends with its step.
-        let rule = neurons.equations::<lapicque::Rule>()?;
-        let old_current = false;
-        Some((Kind::Synaptic { old_current }, rule.membrane))
-    }
-
-    /// Constants of the kernel that these neurons do not have, and their values: before their own, and
-    /// after them.
-    fn added(neurons: &Neurons) -> [Option<(Constant, f32)>; 2] {
-        match () {
-            () if neurons.equations::<integrator::Rule>().is_some() => {
-                [None, Some((Constant::THRESHOLD, f32::MAX))]
-            }
-            () if neurons.equations::<lapicque::Rule>().is_some() => {
-                [Some((Constant::SYNAPSE, 0.0)), None]
-            }
-            () => [None, None],
-        }
-    }
-}
-
-/// How a membrane that never fires is told to.
-const SILENT: leaky::Rule = leaky::Rule {
-    dynamics: Dynamics::IntegrateThenFire,
-    reset: Reset::None,
-    detach_reset: true,
-    surrogate: Surrogate::Arctan { alpha: 2.0 },
+    Error, Gradients, Layer, Network, Result,
+    neuron::{Constant, Neurons, leaky},
+    synapses::Pattern,
+    tensors::{LayerTensors, Recurrent},
 };
 
 /// A constant of a layer's neurons: whether it is trained, and where its values lie in the row.
@@ -78,18 +26,38 @@ pub struct Held {
     fixed: Option<f32>,
 }
 
+/// The connections within a layer, and where their tensors lie in the row.
+#[derive(Debug)]
+pub struct Own {
+    pub pattern: Pattern,
+    pub learn: bool,
+    pub weight: Range<usize>,
+    pub bias: Option<Range<usize>>,
+}
+
 /// One layer's sizes and rule, and where its tensors lie in the row.
 #[derive(Debug)]
 pub struct LayerLayout {
     pub inputs: usize,
     pub neurons: usize,
+    /// Whether the weights from below, and the biases, are trained; whether there are biases.
+    pub learn: bool,
+    biased: bool,
+    /// Whether inputs are dropped in training.
+    pub drops: bool,
     pub weight: Range<usize>,
     pub bias: Range<usize>,
+    pub own: Option<Own>,
     /// In the order of the neuron's.
     pub constants: Vec<Held>,
-    pub kind: Kind,
-    /// How the membrane fires and resets.
-    pub rule: leaky::Rule,
+    pub rule: Rule,
+    /// How the neurons fire and reset, if they are leaky and not connected within the layer: they have
+    /// kernels of their own.
+    pub leaky: Option<leaky::Rule>,
+    /// How many numbers the state of a neuron has, but for its last spike, and how many are recorded beside the
+    /// membrane.
+    pub states: usize,
+    pub recorded: usize,
 }
 
 impl LayerLayout {
@@ -97,7 +65,18 @@ impl LayerLayout {
     /// constants: the kernels have loops of their own for it.
     pub fn common(&self) -> bool {
         let learns = self.learnt().next().is_some();
-        self.kind == Kind::Leaky && self.rule.is_tutorial() && !learns
+        self.leaky.is_some_and(|rule| rule.is_tutorial()) && !learns
+    }
+
+    /// Whether every neuron is connected to every neuron of the layer.
+    pub fn is_dense(&self) -> bool {
+        let own = self.own.as_ref();
+        own.is_some_and(|own| matches!(own.pattern, Pattern::AllToAll { .. }))
+    }
+
+    /// Whether the biases are trained.
+    pub fn learns_bias(&self) -> bool {
+        self.learn && self.biased
     }
 
     /// The constants that are trained, with their places.
@@ -105,16 +84,51 @@ impl LayerLayout {
         let learnt = self.constants.iter().filter(|held| held.learnt);
         learnt.map(|held| (held.constant, &held.values))
     }
+
+    /// The places of the layer's tensors.
+    fn places(&self) -> LayerTensors<Range<usize>, Range<usize>> {
+        let recurrent = self.own.as_ref().map(|own| match own.pattern {
+            Pattern::AllToAll { .. } => Recurrent::AllToAll {
+                weight: own.weight.clone(),
+                bias: own.bias.clone(),
+            },
+            Pattern::OneToOne => Recurrent::OneToOne(own.weight.clone()),
+        });
+        LayerTensors {
+            weight: self.weight.clone(),
+            bias: self.biased.then(|| self.bias.clone()),
+            recurrent,
+            constants: self.learnt().map(|(c, range)| (c, range.clone())).collect(),
+        }
+    }
+
+    /// Finds places for the synapses that are trained, or for those that are not.
+    fn place_synapses(&mut self, at: &mut usize, learnt: bool) {
+        if self.learn == learnt {
+            self.weight = next(at, self.neurons * self.inputs);
+        }
+        if self.learns_bias() == learnt {
+            self.bias = next(at, self.neurons);
+        }
+        if let Some(own) = self.own.as_mut().filter(|own| own.learn == learnt) {
+            let columns = match own.pattern {
+                Pattern::AllToAll { .. } => self.neurons,
+                Pattern::OneToOne => 1,
+            };
+            own.weight = next(at, self.neurons * columns);
+            own.bias = own.bias.as_ref().map(|_| next(at, self.neurons));
+        }
+    }
 }
 
 /// All layers' places.
 #[derive(Debug)]
 pub struct Layout {
     pub layers: Vec<LayerLayout>,
-    /// How many numbers are trained, and how many of those are free of bounds.
+    /// How many numbers there are, how many of them are trained, and how many of those are free of bounds.
+    pub len: usize,
     pub trained: usize,
     pub free: usize,
-    len: usize,
 }
 
 /// A row's place behind those before it.
@@ -123,30 +137,17 @@ pub fn next(at: &mut usize, len: usize) -> Range<usize> {
     *at - len..*at
 }
 
-/// The neurons of layer `k`, from 1, if the engine runs such a layer.
+/// The rule of layer `k`, from 1, if the engine runs its neurons.
 ///
 /// # Errors
 /// [`Error::Unsupported`] if it does not.
-pub fn supported(layer: &Layer, k: usize) -> Result<(Kind, leaky::Rule)> {
-    let refused = |what, instead: &str| Error::Unsupported {
-        what,
+pub fn supported(layer: &Layer, k: usize) -> Result<Rule> {
+    let name = layer.neuron().name();
+    Rule::of(layer.neuron()).ok_or_else(|| Error::Unsupported {
+        what: format!("neurons of the kind {name:?} in layer {k}"),
         by: "the CUDA engine".into(),
-        instead: instead.into(),
-    };
-    let Some(kind) = Kind::of(layer.neuron()) else {
-        let what = format!(
-            "neurons of the kind {:?} in layer {k}",
-            layer.neuron().name()
-        );
-        return Err(refused(what, "the CPU engine runs neurons of every kind"));
-    };
-    if layer.synapses() != Synapses::default() {
-        let what = format!("synapses of layer {k}: {}", layer.synapses());
-        let instead =
-            "it has layers with trained weights from below and biases; the CPU engine has all";
-        return Err(refused(what, instead));
-    }
-    Ok(kind)
+        instead: "it has the library's own; the CPU engine runs neurons of every kind".into(),
+    })
 }
 
 impl Layout {
@@ -155,22 +156,38 @@ impl Layout {
     /// # Errors
     /// [`Error::Unsupported`] for others.
     pub fn new(network: &Network) -> Result<Self> {
-        let mut at = 0;
         let layers = network.layers().iter().zip(1..).map(|(layer, k)| {
-            let (neuron, (kind, rule)) = (layer.neuron(), supported(layer, k)?);
+            let (neuron, synapses) = (layer.neuron(), layer.synapses());
+            let own = synapses.recurrence.map(|recurrence| Own {
+                pattern: recurrence.pattern,
+                learn: recurrence.learn,
+                weight: 0..0,
+                bias: recurrence.bias.then_some(0..0),
+            });
+            let leaky = neuron.equations::<leaky::Rule>().copied();
             Ok(LayerLayout {
                 inputs: layer.inputs(),
                 neurons: layer.neurons(),
-                weight: next(&mut at, layer.weight.len()),
-                bias: next(&mut at, layer.bias.len()),
+                learn: synapses.learn,
+                biased: synapses.bias,
+                drops: synapses.dropout.is_some(),
+                weight: 0..0,
+                bias: 0..0,
+                leaky: leaky.filter(|_| own.is_none()),
+                own,
                 constants: held(neuron),
-                kind,
-                rule,
+                rule: supported(layer, k)?,
+                states: neuron.run().states(),
+                recorded: neuron.run().kept_beside_membrane(),
             })
         });
         let mut layers: Vec<_> = layers.collect::<Result<_>>()?;
-        let (free, mut trained) = (at, at);
+        let (mut at, mut free, mut trained) = (0, 0, 0);
         for learnt in [true, false] {
+            for place in &mut layers {
+                place.place_synapses(&mut at, learnt);
+            }
+            free = if learnt { at } else { free };
             for (place, layer) in layers.iter_mut().zip(network.layers()) {
                 let mut values = layer.constants.iter();
                 for held in &mut place.constants {
@@ -187,9 +204,9 @@ impl Layout {
         }
         Ok(Layout {
             layers,
+            len: at,
             trained,
             free,
-            len: at,
         })
     }
 
@@ -199,6 +216,17 @@ impl Layout {
         for (place, layer) in self.layers.iter().zip(network.layers()) {
             put(&mut row, &place.weight, layer.weight.iter());
             put(&mut row, &place.bias, layer.bias.iter());
+            if let (Some(own), Some(recurrent)) = (&place.own, &layer.recurrent) {
+                match recurrent {
+                    Recurrent::AllToAll { weight, bias } => {
+                        put(&mut row, &own.weight, weight.iter());
+                        if let (Some(range), Some(bias)) = (&own.bias, bias) {
+                            put(&mut row, range, bias.iter());
+                        }
+                    }
+                    Recurrent::OneToOne(each) => put(&mut row, &own.weight, each.iter()),
+                }
+            }
             let mut values = layer.constants.iter();
             for held in &place.constants {
                 match &held.fixed {
@@ -230,48 +258,47 @@ impl Layout {
 
     /// The trained tensors by name, with their places.
     pub fn named(&self) -> Vec<(String, Range<usize>)> {
-        let layers = (1..).zip(&self.layers).flat_map(|(k, place)| {
-            let own = [
-                (tensors::weight(k), place.weight.clone()),
-                (tensors::bias(k), place.bias.clone()),
-            ];
-            let learnt = place.learnt();
-            let learnt = learnt.map(move |(c, range)| (tensors::constant(k, c), range.clone()));
-            own.into_iter().chain(learnt)
-        });
-        layers.collect()
+        let layers = (1..).zip(&self.layers);
+        let named = layers.flat_map(|(k, place)| place.places().named(k, |m| m, |v| v));
+        named
+            .filter(|(_, range)| range.end <= self.trained)
+            .collect()
     }
 
     /// The trained numbers' companions, gradients or moments, as a row.
     pub fn row(&self, tensors: &Gradients) -> Vec<f32> {
         let mut row = vec![0.0; self.trained];
         for (place, layer) in self.layers.iter().zip(&tensors.layers) {
-            put(&mut row, &place.weight, layer.weight.iter());
-            put(&mut row, &place.bias, layer.bias.iter().flatten());
-            for ((_, range), (_, values)) in place.learnt().zip(&layer.constants) {
-                put(&mut row, range, values.iter());
+            let places = place.places().named(0, |m| m, |v| v);
+            let values = layer.view();
+            let values = values.named(0, |m| m.into_dyn(), |v| v.into_dyn());
+            for ((_, range), (_, values)) in places.iter().zip(values) {
+                if range.end <= self.trained {
+                    put(&mut row, range, values.iter());
+                }
+            }
+            let own = place.own.as_ref().filter(|own| own.learn);
+            if let Some(own) = own
+                && own.pattern == (Pattern::AllToAll { diagonal: false })
+            {
+                let diagonal = own.weight.clone().step_by(place.neurons + 1);
+                diagonal.for_each(|n| row[n] = 0.0);
             }
         }
         row
     }
 
-    /// The other way round.
+    /// The other way round, from a row of all numbers: those that are not trained have none, which are 0.
     pub fn tensors(&self, row: &[f32]) -> Gradients {
         let list = |range: Range<usize>| row[range].to_vec();
         let layers = self.layers.iter().map(|place| {
-            let shape = (place.neurons, place.inputs);
-            let matrix = |range| Array2::from_shape_vec(shape, list(range));
-            let matrix = |range| matrix(range).expect("a weight's range is as long as its shape");
-            let places = LayerTensors {
-                weight: place.weight.clone(),
-                bias: Some(place.bias.clone()),
-                recurrent: None,
-                constants: place
-                    .learnt()
-                    .map(|(c, range)| (c, range.clone()))
-                    .collect(),
+            let matrix = |range: Range<usize>| {
+                let shape = (place.neurons, range.len() / place.neurons);
+                let matrix = Array2::from_shape_vec(shape, list(range));
+                matrix.expect("a weight's range is as long as its shape")
             };
-            places.map(matrix, |range| Array1::from(list(range)))
+            let vector = |range| Array1::from(list(range));
+            place.places().map(matrix, vector)
         });
         Gradients {
             layers: layers.collect(),
@@ -281,7 +308,7 @@ impl Layout {
 
 /// The kernel's constants for neurons, in its order.
 fn held(neurons: &Neurons) -> Vec<Held> {
-    let [before, after] = Kind::added(neurons).map(|added| {
+    let [before, after] = added(neurons).map(|added| {
         added.map(|(constant, value)| Held {
             constant,
             learnt: false,

@@ -8,12 +8,12 @@ use ndarray::Array3;
 use super::{
     batch::{Batch, Flags, Report},
     context::Entered,
-    device::{Buffer, Gpu, Slot},
-    layout::{AdjointInputs, Kind, Layout, Piece, words},
+    device::{Arg, Buffer, Gpu, Slot},
+    layout::{AdjointInputs, LayerLayout, Layout, Piece, words},
 };
 use crate::{
     Adjoints, Gradients, Input, Network, Objective, Optimizer, Record, Recording, Result, State,
-    Trace, state::Carry,
+    Trace, dropout::Masks, state::Carry,
 };
 
 /// What one layer's passes leave on the device. `N` neurons, `T` steps, `B` samples.
@@ -21,18 +21,39 @@ use crate::{
 pub struct Traces {
     /// Currents going forward, then their adjoints `a`, `[T, B, N]`.
     pub current: Buffer<f32>,
-    /// Bits, `[T, B, N / 32]` words.
+    /// Bits, `[T, B, N / 32]` words; of a layer that is connected within, after those before the first step.
     pub spikes: Buffer<u32>,
+    /// Where the first step begins in them.
+    pub before: usize,
     /// The same by neuron, a word for 32 steps: `[T / 32, B, N]`. Of a layer below a narrow one.
     pub when: Buffer<u32>,
-    /// Membranes, `[T, B, N]`, after those of the state before the first step, if it is not at rest.
+    /// Recorded membranes, `[T, B, N]`, unless they are the first number kept. Those of leaky neurons' own
+    /// kernels stand after those before the first step, if they are not at rest.
     pub mem: Buffer<f32>,
-    /// The membrane that the spike read, where it is another one.
-    pub pre: Buffer<f32>,
-    /// The synaptic current of current-based neurons, as `mem`.
-    pub syn: Buffer<f32>,
-    /// Where the first step begins in both: at 0, or at `B · N`.
+    /// Where the first step begins in them: at 0, or at `B · N`.
     pub first: usize,
+    /// The membrane that the spike read, where it is another one; of leaky neurons' own kernels.
+    pub pre: Buffer<f32>,
+    /// Of the kernels of any neuron: what is kept of the steps, `[K, T, B, N]`.
+    pub kept: Buffer<f32>,
+    /// Their state before the first step and after the last, `[S, B, N]`.
+    pub start: Buffer<f32>,
+    pub end: Buffer<f32>,
+    /// Whether the pass began with a state.
+    pub carried: bool,
+    /// What passes to the step before, on the way back, and arrives at its spikes: `[S, B, N]`, `[B, N]`.
+    pub passed: Buffer<f32>,
+    pub later: Buffer<f32>,
+    /// The recurrent weights transposed; lists of spikes; shares of the weights' gradient.
+    pub across: Buffer<f32>,
+    pub list: Buffer<u32>,
+    pub own: Buffer<f32>,
+    /// `1/(1 − p)`, if inputs of the pass are dropped: its masks `[B, in / 32]` as bits, the spikes below that
+    /// are left, and the weights times the scale.
+    pub dropped: Option<f32>,
+    pub keep: Buffer<u32>,
+    pub left: Buffer<u32>,
+    pub scaled: Buffer<f32>,
     /// What arrives at spikes: from the layer above, in the parts of its product, or from the loss.
     pub e: Buffer<f32>,
     /// The loss's adjoint of membranes.
@@ -41,9 +62,26 @@ pub struct Traces {
     pub extra: Buffer<f32>,
     /// `Σ_t a`, `[B, N]`.
     pub sum: Buffer<f32>,
-    /// Shares of the derivatives by the constants, in their order, and of `∂L/∂W`, on their way to a sum.
+    /// Shares of the derivatives by the constants, in their order, by the weights of neurons to themselves, and
+    /// of `∂L/∂W`, on their way to a sum.
     pub constants: Vec<Buffer<f32>>,
+    pub each: Buffer<f32>,
     pub weight: Buffer<f32>,
+}
+
+impl Traces {
+    /// The spikes of the first step, and those behind them.
+    pub fn fired(&self) -> Arg {
+        self.spikes.at(self.before)
+    }
+
+    /// The recorded membranes, and where they begin.
+    pub fn membranes(&self, layer: &LayerLayout) -> (&Buffer<f32>, usize) {
+        match layer.leaky.is_some() || layer.rule.pre_differs {
+            true => (&self.mem, self.first),
+            false => (&self.kept, 0),
+        }
+    }
 }
 
 /// The most batches sent ahead: one is computed on while the next arrives.
@@ -80,6 +118,9 @@ pub struct Machine {
     pub(super) gpu: Gpu,
 }
 
+/// The kernels of connections within a layer, and of dropout.
+const SYNAPSES: &str = include_str!("../../../ptx/synapses.ptx");
+
 /// Whether the norm of all gradients will be wanted.
 fn clips(optimizer: Option<&Optimizer>) -> bool {
     optimizer.is_some_and(|optimizer| optimizer.clip_norm.is_some())
@@ -97,8 +138,13 @@ impl Machine {
     pub fn new(mut gpu: Gpu, network: &Network, kept: &[Gradients]) -> Result<Self> {
         let _entered = gpu.enter()?;
         let layout = Layout::new(network)?;
-        if layout.layers.iter().any(|l| l.kind != Kind::Leaky) {
-            gpu.load_synaptic()?;
+        for layer in &layout.layers {
+            if layer.leaky.is_none() {
+                gpu.load(layer.rule.kind.kernels().source)?;
+            }
+            if layer.is_dense() || layer.drops {
+                gpu.load(SYNAPSES)?;
+            }
         }
         let place = |values: &[f32]| {
             let mut buffer = Buffer::default();
@@ -115,7 +161,7 @@ impl Machine {
         };
         let kept = [place(&row(0))?, place(&row(1))?];
         let mut gradients = Buffer::default();
-        gpu.reserve(&mut gradients, layout.trained)?;
+        gpu.reserve(&mut gradients, layout.trained.max(1))?;
         Ok(Machine {
             traces: (layout.layers.iter())
                 .map(|layer| Traces {
@@ -184,7 +230,8 @@ impl Machine {
 
     /// Replaces the sum of gradients.
     pub fn set_sum(&mut self, gradients: &Gradients) -> Result<()> {
-        self.gpu.reserve(&mut self.sum, self.layout.trained)?;
+        self.gpu
+            .reserve(&mut self.sum, self.layout.trained.max(1))?;
         self.gpu.upload(&mut self.sum, &self.layout.row(gradients))
     }
 
@@ -194,18 +241,23 @@ impl Machine {
         self.gpu.upload(&mut self.params, &row)
     }
 
+    /// What a buffer has for the trained numbers; others have 0.
     fn row(&self, buffer: &Buffer<f32>) -> Result<Gradients> {
-        let mut row = vec![0.0; self.layout.trained];
-        self.gpu.download(buffer, &mut row)?;
+        let mut row = vec![0.0; self.layout.len];
+        let trained = &mut row[..self.layout.trained];
+        self.gpu.download(buffer, trained)?;
         Ok(self.layout.tensors(&row))
     }
 
     /// Brings the parameters into `network`.
     pub fn parameters(&self, network: &mut Network) -> Result<()> {
-        let tensors = self.row(&self.params)?;
+        let mut row = vec![0.0; self.layout.len];
+        self.gpu.download(&self.params, &mut row)?;
+        let tensors = self.layout.tensors(&row);
         for (layer, now) in network.layers_mut().iter_mut().zip(tensors.layers) {
             layer.weight = now.weight;
             now.bias.into_iter().for_each(|bias| layer.bias = bias);
+            layer.recurrent = now.recurrent;
             layer.set_learnt(now.constants);
         }
         Ok(())
@@ -242,7 +294,7 @@ impl Machine {
         targets: &[usize],
         objective: &Objective,
         back: bool,
-        optimizer: Option<&Optimizer>,
+        (optimizer, masks): (Option<&Optimizer>, Option<&Masks>),
         carry: Option<Carry<'_>>,
     ) -> Result<Report> {
         let start = carry.as_ref().map(|carry| carry.start);
@@ -255,7 +307,7 @@ impl Machine {
         let mut right = None;
         if let Some(there) = there {
             let guess = self.ahead.remove(there);
-            self.pass(&guess, objective, back, optimizer, None)?;
+            self.pass(&guess, objective, back, (optimizer, masks), None)?;
             right = guess.is(&self.slots, input, targets).then_some(guess);
             self.wary |= right.is_none();
         }
@@ -263,7 +315,7 @@ impl Machine {
             Some(batch) => batch,
             None => {
                 let batch = self.send(input, targets)?;
-                self.pass(&batch, objective, back, optimizer, start)?;
+                self.pass(&batch, objective, back, (optimizer, masks), start)?;
                 batch
             }
         };
@@ -279,10 +331,10 @@ impl Machine {
         batch: &Batch,
         objective: &Objective,
         back: bool,
-        optimizer: Option<&Optimizer>,
+        (optimizer, masks): (Option<&Optimizer>, Option<&Masks>),
         start: Option<&State>,
     ) -> Result<()> {
-        let mut arriving = self.forward(batch, start, Some(&objective.loss), back)?;
+        let mut arriving = self.forward(batch, start, Some(&objective.loss), back, masks)?;
         if back {
             let clip = clips(optimizer);
             self.backward(batch, &mut arriving, objective.rate_l1, clip)?;
@@ -327,12 +379,25 @@ impl Machine {
     /// Brings back the state after the last step, if it is wanted.
     fn leave(&self, batch: &Batch, carry: Option<Carry<'_>>) -> Result<()> {
         let Some(carry) = carry else { return Ok(()) };
-        let before_last = batch.sizes.steps - 1;
-        for (t, numbers) in self.traces.iter().zip(&mut carry.end.layers) {
-            for (numbers, buffer) in numbers.iter_mut().zip([&t.mem, &t.syn]) {
-                let mut values = vec![0.0; numbers.len()];
-                let last = t.first + before_last * values.len();
-                self.gpu.download_from(buffer, last, &mut values)?;
+        let last = batch.sizes.steps - 1;
+        let layers = self.layout.layers.iter().zip(&self.traces);
+        for ((layer, t), numbers) in layers.zip(&mut carry.end.layers) {
+            for (n, numbers) in numbers.iter_mut().enumerate() {
+                let cells = numbers.len();
+                let mut values = vec![0.0; cells];
+                match (n == layer.states, layer.leaky) {
+                    (true, _) => {
+                        let samples = batch.sizes.samples;
+                        values = self.spikes(layer, t, last * samples, samples)?;
+                    }
+                    (false, Some(_)) => {
+                        let place = t.first + last * cells;
+                        self.gpu.download_from(&t.mem, place, &mut values)?;
+                    }
+                    (false, None) => {
+                        self.gpu.download_from(&t.end, n * cells, &mut values)?;
+                    }
+                }
                 numbers
                     .iter_mut()
                     .zip(values)
@@ -342,10 +407,29 @@ impl Machine {
         Ok(())
     }
 
+    /// The spikes of `rows` rows from the row `first` on, of steps and samples.
+    fn spikes(
+        &self,
+        layer: &LayerLayout,
+        t: &Traces,
+        first: usize,
+        rows: usize,
+    ) -> Result<Vec<f32>> {
+        let words = words(layer.neurons);
+        let mut bits = vec![0_u32; rows * words];
+        let place = t.before + first * words;
+        self.gpu.download_from(&t.spikes, place, &mut bits)?;
+        let row = |row: &[u32]| {
+            let bit = |n: usize| (row[n / 32] >> (n % 32) & 1) as f32;
+            (0..layer.neurons).map(bit).collect::<Vec<_>>()
+        };
+        Ok(bits.chunks_exact(words).flat_map(row).collect())
+    }
+
     /// Each sample's class by spike count and by membrane.
     pub fn classify(&mut self, input: Input<'_>) -> Result<(Vec<u32>, Vec<u32>)> {
         let batch = self.send(input, &[])?;
-        self.forward(&batch, None, None, false)?;
+        self.forward(&batch, None, None, false, None)?;
         let report = batch.report(&self.gpu, &self.slots, false)?;
         Ok((report.by_count, report.by_membrane))
     }
@@ -356,12 +440,12 @@ impl Machine {
         &mut self,
         input: Input<'_>,
         record: &Record,
-        back: bool,
+        (back, masks): (bool, Option<&Masks>),
         carry: Option<Carry<'_>>,
     ) -> Result<Recording> {
         let batch = self.send(input, &[])?;
         let start = carry.as_ref().map(|carry| carry.start);
-        self.forward(&batch, start, None, back)?;
+        self.forward(&batch, start, None, back, masks)?;
         let (steps, samples) = (batch.sizes.steps, batch.sizes.samples);
         let layers = self.traces.len();
         let mut recorded = Vec::with_capacity(layers);
@@ -376,29 +460,17 @@ impl Machine {
                 self.gpu.download_from(buffer, first, &mut values)?;
                 Ok(Array3::from_shape_vec(shape, values).expect("as many as the shape has"))
             };
-            let words = words(layer.neurons);
-            let mut bits = vec![0_u32; steps * samples * words];
-            self.gpu.download(&traces.spikes, &mut bits)?;
-            let spk = Array3::from_shape_fn(shape, |(t, b, n)| {
-                let word = bits[(t * samples + b) * words + n / 32];
-                (word >> (n % 32) & 1) as f32
-            });
-            let mut trace = Trace::new(spk, array(&traces.mem, traces.first)?);
-            let read = match layer.rule.pre_differs() {
-                true => Some((&traces.pre, 0)),
-                false => None,
+            let spk = self.spikes(layer, traces, 0, steps * samples)?;
+            let spk = Array3::from_shape_vec(shape, spk).expect("as many as the shape has");
+            let (membranes, first) = traces.membranes(layer);
+            let mut trace = Trace::new(spk, array(membranes, first)?);
+            let kept = match layer.leaky {
+                Some(_) => &traces.pre,
+                None => &traces.kept,
             };
-            trace.kept = match layer.kind {
-                Kind::Leaky => {
-                    let read = read.into_iter();
-                    read.map(|(read, first)| array(read, first))
-                        .collect::<Result<_>>()?
-                }
-                Kind::Synaptic { .. } => {
-                    let (read, first) = read.unwrap_or((&traces.mem, traces.first));
-                    vec![array(read, first)?, array(&traces.syn, traces.first)?]
-                }
-            };
+            let kept =
+                (0..layer.recorded).map(|n| array(kept, n * steps * samples * layer.neurons));
+            trace.kept = kept.collect::<Result<_>>()?;
             recorded.push(Some(trace));
         }
         self.leave(&batch, carry)?;

@@ -12,6 +12,7 @@
 //! step that fails leaves parameters and moments alone.
 
 mod answers;
+mod any;
 mod back;
 mod batch;
 mod context;
@@ -19,6 +20,8 @@ mod context;
 mod device;
 #[allow(unsafe_code)]
 mod driver;
+mod dropped;
+mod kind;
 mod layout;
 mod machine;
 mod passes;
@@ -207,7 +210,8 @@ impl Backend<f32> for Cuda {
         carry: Option<Carry<'_>>,
     ) -> Result<Recording> {
         let _entered = self.machine.enter()?;
-        self.machine.record(input, record, mode.backward(), carry)
+        let pass = (mode.backward(), mode.masks());
+        self.machine.record(input, record, pass, carry)
     }
 
     fn classify(
@@ -221,7 +225,9 @@ impl Backend<f32> for Cuda {
             ReadOut::SpikeCount => self.machine.classify(input)?.0,
             ReadOut::Membrane => self.machine.classify(input)?.1,
             _ => {
-                let recording = self.machine.record(input, &Record::Output, false, None)?;
+                let recording = self
+                    .machine
+                    .record(input, &Record::Output, (false, None), None)?;
                 classes.copy_from_slice(&recording.classify(read_out));
                 return Ok(());
             }
@@ -243,8 +249,8 @@ impl Backend<f32> for Cuda {
             return Ok(None);
         };
         let _entered = self.machine.enter()?;
-        let (back, optimizer) = (mode.backward(), optimizer(mode));
-        let counted = (self.machine).run(input, targets, objective, back, optimizer, carry)?;
+        let (back, pass) = (mode.backward(), (optimizer(mode), mode.masks()));
+        let counted = (self.machine).run(input, targets, objective, back, pass, carry)?;
         let mut report = self.step_report(&counted, input, targets, objective);
         if report.loss.is_finite() {
             report.gradient_norms = self.after(&counted.flags, mode)?;
@@ -296,13 +302,17 @@ impl Backend<f32> for Cuda {
         Ok(())
     }
 
-    /// Other losses are computed on the host: then there is nothing to send ahead.
+    /// Other losses are computed on the host: then there is nothing to send ahead. Nor is there where a step
+    /// does without some of the input.
     fn prefetch(&mut self, samples: Samples<'_>, objective: &Objective) -> Result<()> {
         let Samples { input, targets } = samples;
         let (Targets::Classes(targets), true) = (targets, passes::computes(objective)) else {
             return Ok(());
         };
         self.check(samples, objective)?;
+        if self.template.layers()[0].synapses().dropout.is_some() {
+            return Ok(());
+        }
         let _entered = self.machine.enter()?;
         self.machine.prefetch(input, targets)
     }

@@ -11,13 +11,15 @@
 //! | `lif_backward` | `a`, `Σ_t a`, the derivatives by the constants | (3) |
 //! | `lif_backward_narrow` | the same below a layer of at most 16 neurons | (3), (5) |
 //! | `weights_narrow` | that layer's `∂L/∂W` | (4) |
-//! | `gemm_weights` | `∂L/∂W` | (4) |
+//! | `gemm_weights` | `∂L/∂W`, `∂L/∂V` | (4) |
 //! | `gemm_below` | `e` of the layer below | (5) |
 //! | `collect` | sums over parts of products, samples and blocks; are they finite? | (4) |
 //! | `adam` | the update | `optim` |
 //!
-//! The `lif` and `readout_narrow` kernels are those of leaky neurons; current-based ones have the same with
-//! `synaptic` in their names ([`Kernels`]), in a module that is loaded where a network has such a layer.
+//! The `lif` and `readout_narrow` kernels are those of leaky neurons that are not connected within their
+//! layer. All other layers have the pair of their neuron, `synaptic_forward` and `synaptic_backward` for
+//! example, with the terms of `V` in them ([`any`](super::any)). [`dropped`](super::dropped) has what dropout
+//! adds.
 //!
 //! One static-input hidden layer under a narrow output makes eight launches: `gemm_forward`,
 //! `lif_forward`, `readout_narrow`, `lif_backward_narrow`, `weights_narrow`, `gemm_weights`, `collect`,
@@ -30,10 +32,14 @@ use std::ops::Range;
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
-    layout::{AdjointInputs, Kind, LayerLayout, words},
+    layout::{AdjointInputs, LayerLayout, words},
     machine::{Machine, Traces},
 };
-use crate::{Error, Input, Loss, Objective, Result, State, Surrogate, neuron::Shape};
+use crate::{
+    Error, Input, Loss, Objective, Result, State, Surrogate,
+    dropout::Masks,
+    neuron::{Shape, leaky},
+};
 
 /// The widest layer that a kernel takes along (`NARROW` in `ptx`).
 const NARROW: usize = 16;
@@ -44,49 +50,6 @@ pub(super) struct Matrix {
     pub kind: u32,
     pub at: Arg,
     pub stride: usize,
-}
-
-/// The kernels of a kind of neurons, in the order of [`Dynamics`](crate::Dynamics).
-#[derive(Debug)]
-pub(super) struct Kernels {
-    forward: [&'static str; 3],
-    pub backward: [&'static str; 3],
-    pub backward_narrow: [&'static str; 3],
-    readout_narrow: &'static str,
-}
-
-/// Those of a layer.
-pub(super) fn kernels(layer: &LayerLayout) -> &'static Kernels {
-    match layer.kind {
-        Kind::Leaky => &Kernels {
-            forward: ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"],
-            backward: ["lif_backward_fti", "lif_backward_itf", "lif_backward_ifr"],
-            backward_narrow: [
-                "lif_backward_narrow_fti",
-                "lif_backward_narrow_itf",
-                "lif_backward_narrow_ifr",
-            ],
-            readout_narrow: "readout_narrow",
-        },
-        Kind::Synaptic { .. } => &Kernels {
-            forward: [
-                "synaptic_forward_fti",
-                "synaptic_forward_itf",
-                "synaptic_forward_ifr",
-            ],
-            backward: [
-                "synaptic_backward_fti",
-                "synaptic_backward_itf",
-                "synaptic_backward_ifr",
-            ],
-            backward_narrow: [
-                "synaptic_backward_narrow_fti",
-                "synaptic_backward_narrow_itf",
-                "synaptic_backward_narrow_ifr",
-            ],
-            readout_narrow: "synaptic_readout_narrow",
-        },
-    }
 }
 
 /// Threads of a block over neurons, and blocks for all of them.
@@ -131,9 +94,15 @@ impl Machine {
         Err(Error::parameter("batch size", found, expected))
     }
 
-    /// Whether layer `k` is taken along by the kernels of the layer below it.
+    /// Whether (4) and (5) of layer `k` are taken along by the layer below it.
     pub(super) fn narrow(&self, k: usize) -> bool {
-        k > 0 && k < self.layout.layers.len() && self.layout.layers[k].neurons <= NARROW
+        let layer = self.layout.layers.get(k).filter(|_| k > 0);
+        layer.is_some_and(|layer| layer.neurons <= NARROW && !layer.drops)
+    }
+
+    /// Whether the read-out runs all of layer `k`.
+    fn reads_out(&self, k: usize) -> bool {
+        k + 1 == self.traces.len() && self.narrow(k) && self.layout.layers[k].leaky.is_some()
     }
 
     pub(super) fn param(&self, range: &Range<usize>) -> Arg {
@@ -156,7 +125,10 @@ impl Machine {
             },
             _ => Matrix {
                 kind: 2,
-                at: self.traces[k - 1].spikes.arg(),
+                at: match self.traces[k].dropped {
+                    Some(_) => self.traces[k].left.arg(),
+                    None => self.traces[k - 1].fired(),
+                },
                 stride: words(self.layout.layers[k - 1].neurons),
             },
         }
@@ -200,103 +172,166 @@ impl Machine {
             .launch(names[usize::from(tile == 32)], grid, 256, &args)
     }
 
-    /// (1) and (2) of all layers from `start`, or from rest, and the loss, if there is one here. `back`: whether a pass back comes
-    /// next, for which the loss's adjoint is left here, or comes from the host where there is no loss.
+    /// (1) and (2) of all layers from `start`, or from rest, and the loss, if there is one here. `back`: whether
+    /// a pass back comes next, for which the loss's adjoint is left here, or comes from the host where there is
+    /// no loss. `masks` say what is dropped.
     pub(super) fn forward(
         &mut self,
         batch: &Batch,
         start: Option<&State>,
         loss: Option<&Loss>,
         back: bool,
+        masks: Option<&Masks>,
     ) -> Result<Vec<AdjointInputs>> {
-        let Sizes {
-            steps,
-            samples,
-            constant,
-        } = batch.sizes;
+        let Sizes { steps, samples, .. } = batch.sizes;
         let last = self.traces.len() - 1;
-        let gpu = &self.gpu;
-        for (k, (layer, t)) in self.layout.layers.iter().zip(&mut self.traces).enumerate() {
-            gpu.reserve(&mut t.spikes, steps * samples * words(layer.neurons))?;
-            let cells = samples * layer.neurons;
-            t.first = start.map_or(0, |_| cells);
-            gpu.reserve(&mut t.mem, t.first + steps * cells)?;
-            if layer.rule.pre_differs() {
-                gpu.reserve(&mut t.pre, steps * cells)?;
-            }
-            if layer.kind != Kind::Leaky {
-                gpu.reserve(&mut t.syn, t.first + steps * cells)?;
-            }
-            for (number, into) in start
-                .map_or(&[][..], |s| &s.layers[k])
-                .iter()
-                .zip([&mut t.mem, &mut t.syn])
-            {
-                let values: Vec<f32> = number.iter().copied().collect();
-                gpu.upload(into, &values)?;
-            }
-            // Neurons without a current of their own begin with none.
-            if start.is_some_and(|s| s.layers[k].len() == 1) && layer.kind != Kind::Leaky {
-                gpu.upload(&mut t.syn, &vec![0.0; cells])?;
-            }
-            // Currents, and adjoints in their place.
-            let rows = if k == 0 {
-                batch.sizes.rows()
-            } else {
-                steps * samples
-            };
-            gpu.reserve(&mut t.current, rows * layer.neurons)?;
+        for k in 0..=last {
+            self.reserve_forward(k, batch)?;
+            self.begin(k, samples, start.map(|start| &start.layers[k][..]))?;
+            self.send_masks(k, masks)?;
         }
         let classes = self.layout.layers[last].neurons;
-        gpu.reserve(&mut self.scratch, samples * classes)?;
-        gpu.receive(&mut self.slots[batch.slot])?;
+        self.gpu.reserve(&mut self.scratch, samples * classes)?;
+        self.gpu.receive(&mut self.slots[batch.slot])?;
         for k in 0..=last {
-            if k == last && self.narrow(k) {
+            self.drop_spikes(k, batch)?;
+            if self.reads_out(k) {
                 break;
             }
-            let layer = &self.layout.layers[k];
-            let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
-            let (below, currents) = (self.below(k, batch), self.traces[k].current.arg());
-            let (weight, bias) = (self.param(&layer.weight), self.param(&layer.bias));
-            let sizes: [Arg; 3] = [rows.into(), neurons.into(), inputs.into()];
-            if k == 0 {
-                let mut args = vec![Arg::U32(below.kind), below.at, weight, bias, currents];
-                args.extend(sizes);
-                let grid = (rows.div_ceil(32), neurons.div_ceil(32), 1);
-                self.gpu.launch("gemm_forward", grid, 128, &args)?; // (1)
-            } else {
-                let mut args = vec![below.at, weight, bias, currents];
-                args.extend(sizes);
-                let grid = (rows.div_ceil(32), neurons.div_ceil(64), 1);
-                self.gpu.launch("spikes_forward", grid, 256, &args)?; // (1)
-            }
+            self.currents(k, batch)?; // (1)
             let keeps_words = back && self.narrow(k + 1);
             if keeps_words {
-                let words = steps.div_ceil(32) * samples * neurons;
+                let words = steps.div_ceil(32) * samples * self.layout.layers[k].neurons;
                 self.gpu.reserve(&mut self.traces[k].when, words)?;
             }
-            let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-            let cells = samples * neurons;
-            let stride = if k == 0 && constant { 0 } else { cells };
-            let (block, blocks) = blocks(neurons);
-            let mut args = vec![currents, Arg::U64(stride as u64)];
-            args.extend(self.constants(layer));
-            args.extend([t.spikes.arg(), given(keeps_words, &t.when)]);
-            args.extend(stored(layer, t));
-            args.extend([
-                batch.spikes(&self.slots, k),
-                steps.into(),
-                samples.into(),
-                neurons.into(),
-                carried(t),
-                Arg::U32(layer.rule.reset as u32),
-            ]);
-            args.extend(old_current(layer));
-            let name = kernels(layer).forward[layer.rule.dynamics as usize];
-            self.gpu
-                .launch(name, (blocks * samples, 1, 1), block, &args)?; // (2)
+            match self.layout.layers[k].leaky {
+                Some(rule) => self.forward_leaky(k, rule, batch, keeps_words)?, // (2)
+                None => self.forward_any(k, batch, keeps_words)?,               // (1), (2)
+            }
         }
         self.read_out(batch, loss, back)
+    }
+
+    /// Room for what a layer's pass forward leaves.
+    fn reserve_forward(&mut self, k: usize, batch: &Batch) -> Result<()> {
+        let Sizes { steps, samples, .. } = batch.sizes;
+        let rows = self.rows(k, batch);
+        let (layer, t, gpu) = (&self.layout.layers[k], &mut self.traces[k], &self.gpu);
+        let (cells, words) = (samples * layer.neurons, samples * words(layer.neurons));
+        t.before = if layer.own.is_some() { words } else { 0 };
+        gpu.reserve(&mut t.spikes, t.before + steps * words)?;
+        // Currents, and adjoints in their place: all of them, where they are sent back within the layer.
+        let rows = match layer.own {
+            Some(_) => steps * samples,
+            None => rows,
+        };
+        gpu.reserve(&mut t.current, rows * layer.neurons)?;
+        if layer.rule.pre_differs && layer.leaky.is_some() {
+            gpu.reserve(&mut t.pre, steps * cells)?;
+        }
+        if layer.leaky.is_some() || layer.rule.pre_differs {
+            gpu.reserve(&mut t.mem, cells + steps * cells)?;
+        }
+        if layer.leaky.is_none() {
+            let kernels = layer.rule.kind.kernels();
+            gpu.reserve(&mut t.kept, kernels.kept * steps * cells)?;
+            gpu.reserve(&mut t.end, kernels.states * cells)?;
+        }
+        Ok(())
+    }
+
+    /// The state of layer `k` before the first step.
+    fn begin(
+        &mut self,
+        k: usize,
+        samples: usize,
+        start: Option<&[ndarray::Array2<f32>]>,
+    ) -> Result<()> {
+        let (layer, t, gpu) = (&self.layout.layers[k], &mut self.traces[k], &self.gpu);
+        let cells = samples * layer.neurons;
+        t.carried = start.is_some();
+        t.first = if t.carried && layer.leaky.is_some() {
+            cells
+        } else {
+            0
+        };
+        let Some(start) = start else { return Ok(()) };
+        let mut values: Vec<f32> = start[..layer.states].iter().flatten().copied().collect();
+        if layer.leaky.is_some() {
+            return gpu.upload(&mut t.mem, &values);
+        }
+        // Numbers that the neurons do not have in their state begin at 0.
+        values.resize(layer.rule.kind.kernels().states * cells, 0.0);
+        gpu.reserve(&mut t.start, values.len())?;
+        gpu.upload(&mut t.start, &values)?;
+        let Some(spikes) = start.get(layer.states) else {
+            return Ok(());
+        };
+        let rows = spikes.rows().into_iter();
+        let bits: Vec<u32> = rows
+            .flat_map(|row| bits(row.iter().map(|&x| x != 0.0)))
+            .collect();
+        gpu.upload(&mut t.spikes, &bits)
+    }
+
+    /// (1) of layer `k`, from below.
+    fn currents(&self, k: usize, batch: &Batch) -> Result<()> {
+        let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+        let (neurons, rows) = (layer.neurons, self.rows(k, batch));
+        let below = self.below(k, batch);
+        let mut args = vec![
+            below.at,
+            self.weight_below(k),
+            self.param(&layer.bias),
+            t.current.arg(),
+            rows.into(),
+            neurons.into(),
+            layer.inputs.into(),
+        ];
+        if k == 0 {
+            args.insert(0, Arg::U32(below.kind));
+            let grid = (rows.div_ceil(32), neurons.div_ceil(32), 1);
+            self.gpu.launch("gemm_forward", grid, 128, &args)
+        } else {
+            let grid = (rows.div_ceil(32), neurons.div_ceil(64), 1);
+            self.gpu.launch("spikes_forward", grid, 256, &args)
+        }
+    }
+
+    /// How far the currents of a step lie from those of the step before: not at all, if they are the same.
+    pub(super) fn step_stride(&self, k: usize, batch: &Batch) -> Arg {
+        let cells = batch.sizes.samples * self.layout.layers[k].neurons;
+        let same = k == 0 && batch.sizes.constant;
+        Arg::U64(if same { 0 } else { cells as u64 })
+    }
+
+    /// (2) of a layer of leaky neurons.
+    fn forward_leaky(
+        &self,
+        k: usize,
+        rule: leaky::Rule,
+        batch: &Batch,
+        keeps_words: bool,
+    ) -> Result<()> {
+        let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
+        let (block, blocks) = blocks(layer.neurons);
+        let samples = batch.sizes.samples;
+        let mut args = vec![t.current.arg(), self.step_stride(k, batch)];
+        args.extend(self.constants(layer));
+        args.extend([t.spikes.arg(), given(keeps_words, &t.when)]);
+        args.extend(stored(layer, t));
+        args.extend([
+            batch.spikes(&self.slots, k),
+            batch.sizes.steps.into(),
+            samples.into(),
+            layer.neurons.into(),
+            carried(t),
+            Arg::U32(rule.reset as u32),
+        ]);
+        let names = ["lif_forward_fti", "lif_forward_itf", "lif_forward_ifr"];
+        let name = names[rule.dynamics as usize];
+        self.gpu
+            .launch(name, (blocks * samples, 1, 1), block, &args)
     }
 
     /// Losses (unless there is none: classes alone) and, with `back`, their adjoint of the output; all of
@@ -309,7 +344,7 @@ impl Machine {
     ) -> Result<Vec<AdjointInputs>> {
         let Sizes { steps, samples, .. } = batch.sizes;
         let last = self.traces.len() - 1;
-        let narrow = self.narrow(last);
+        let narrow = self.reads_out(last);
         let layer = &self.layout.layers[last];
         let classes = layer.neurons;
         let (mean, element) = (
@@ -378,9 +413,10 @@ impl Machine {
         ];
         let sizes: [Arg; 3] = [steps.into(), samples.into(), classes.into()];
         if !narrow {
+            let (membranes, first) = t.membranes(layer);
             let mut args = vec![
-                t.spikes.arg(),
-                t.mem.at(t.first),
+                t.fired(),
+                membranes.at(first),
                 batch.targets(&self.slots),
                 Arg::U32(kind),
             ];
@@ -398,7 +434,7 @@ impl Machine {
             self.param(&layer.bias),
         ];
         args.extend(self.constants(layer));
-        args.push(Arg::U32(layer.rule.dynamics as u32));
+        args.extend(layer.leaky.map(|rule| Arg::U32(rule.dynamics as u32)));
         args.extend(rule(layer));
         args.push(t.spikes.arg());
         args.extend(stored(layer, t));
@@ -414,17 +450,24 @@ impl Machine {
         args.extend(learnt(layer, t));
         args.extend(sizes);
         args.push(carried(t));
-        let name = kernels(layer).readout_narrow;
+        let name = "readout_narrow";
         self.gpu.launch(name, (samples, 1, 1), 256, &args)?; // (1)–(3)
         Ok(arriving)
     }
 }
 
-/// Where a layer's state is stored, and the membrane that its spikes read, if that is another one.
-pub(super) fn stored(layer: &LayerLayout, t: &Traces) -> impl Iterator<Item = Arg> {
-    let syn = (layer.kind != Kind::Leaky).then(|| t.syn.at(t.first));
-    let pre = given(layer.rule.pre_differs(), &t.pre);
-    [t.mem.at(t.first)].into_iter().chain(syn).chain([pre])
+/// Where the membranes of leaky neurons are stored, and those that their spikes read, if they are others.
+pub(super) fn stored(layer: &LayerLayout, t: &Traces) -> [Arg; 2] {
+    [t.mem.at(t.first), given(layer.rule.pre_differs, &t.pre)]
+}
+
+/// Words of bits.
+pub(super) fn bits(of: impl ExactSizeIterator<Item = bool>) -> Vec<u32> {
+    let mut bits = vec![0; words(of.len())];
+    for (n, bit) in of.enumerate() {
+        bits[n / 32] |= u32::from(bit) << (n % 32);
+    }
+    bits
 }
 
 /// Whether the state before the first step is stored before it.
@@ -438,26 +481,20 @@ pub(super) fn learnt(layer: &LayerLayout, t: &Traces) -> impl Iterator<Item = Ar
     constants.map(|(held, into)| given(held.learnt, into))
 }
 
-/// What the rule of current-based neurons has beside that of leaky ones.
-pub(super) fn old_current(layer: &LayerLayout) -> Option<Arg> {
-    match layer.kind {
-        Kind::Leaky => None,
-        Kind::Synaptic { old_current } => Some(Arg::U32(u32::from(old_current))),
-    }
-}
-
-/// What the kernels are told of a layer's rule: `Rule` in `ptx/lif.cuh`.
+/// What the kernels of leaky neurons are told of their rule: `Rule` in `ptx/lif.cuh`.
 pub(super) fn rule(layer: &LayerLayout) -> impl Iterator<Item = Arg> {
     let (surrogate, peak, scale) = surrogate(layer.rule.surrogate);
-    let of_membrane = [
-        Arg::U32(layer.rule.reset as u32),
-        Arg::U32(u32::from(layer.rule.attached())),
-        Arg::U32(surrogate),
-        Arg::F32(peak),
-        Arg::F32(scale),
-        Arg::U32(u32::from(layer.common())),
-    ];
-    of_membrane.into_iter().chain(old_current(layer))
+    let common = layer.common();
+    layer.leaky.into_iter().flat_map(move |rule| {
+        [
+            Arg::U32(rule.reset as u32),
+            Arg::U32(u32::from(rule.attached())),
+            Arg::U32(surrogate),
+            Arg::F32(peak),
+            Arg::F32(scale),
+            Arg::U32(u32::from(common)),
+        ]
+    })
 }
 
 /// The kernels' number of a surrogate, as in `ptx/neuron.cuh`, and its constants.
