@@ -16,7 +16,7 @@
 // How the neurons of a layer are connected: not at all, every one to every one, every one to itself.
 enum { Apart, AllToAll, OneToOne };
 // Samples of a block of the backward kernel, and adjoints that it has in shared memory of each.
-enum { GROUP = 4, STRETCH = 256 };
+enum { GROUP = 4, STRETCH = 256, EARLY = 2 };
 typedef float four __attribute__((ext_vector_type(4)));
 typedef u32 quad __attribute__((ext_vector_type(4)));
 
@@ -129,6 +129,7 @@ INLINE void any_forward(const float *current, u64 step_stride, Constants<NEURON>
     List<NEURON::CONSTANTS> constants = {};
     List<NEURON::STATES> state = {};
     bool spiked = false;
+    float coming = 0.0f; // the current of the next step, of a thread with one neuron
     u32 fired = 0;
 #pragma unroll 1
     for (u32 t = 0; t < steps; t++) {
@@ -153,7 +154,13 @@ INLINE void any_forward(const float *current, u64 step_stride, Constants<NEURON>
                     state = planes_at<NEURON::STATES>(before + cell, cells);
                 }
             }
-            float input = active ? current[t * step_stride + cell] : 0.0f;
+            float input = coming;
+            if (several || t == 0) {
+                input = active ? current[t * step_stride + cell] : 0.0f;
+            }
+            if (!several && active && t + 1 < steps) {
+                coming = current[(t + 1) * step_stride + cell];
+            }
             if (own == AllToAll && active) {
                 input += walk_fired(list, listed, v + n, neurons, c ? c[n] : 0.0f);
             }
@@ -268,7 +275,8 @@ INLINE void any_backward(const float *kept, u64 plane, const float *start, int v
     const u64 cells = (u64)batch * neurons;
     List<NEURON::CONSTANTS> constants = {}, shares = {};
     List<NEURON::STATES> back = {};
-    List<NEURON::KEPT> now = {};
+    // What was kept of the step, and of those before: a thread with one neuron asks for it EARLY steps before.
+    List<NEURON::KEPT> now = {}, ahead[EARLY] = {};
     float total = 0.0f, passed = 0.0f, of_v = 0.0f;
 #pragma unroll 1
     for (u32 t = steps; t-- > 0;) {
@@ -334,9 +342,29 @@ INLINE void any_backward(const float *kept, u64 plane, const float *start, int v
             for (u32 n = from + tid; n < to; n += ntid_x()) {
                 const u32 cell = b * neurons + n;
                 const u64 at = t * cells + cell;
+                const auto kept_before = [&](u32 steps_before) {
+                    List<NEURON::KEPT> none = {};
+                    const float *of_step = kept + at - steps_before * cells;
+                    return t >= steps_before ? planes_at<NEURON::KEPT>(of_step, plane) : none;
+                };
                 if (several || top) {
                     constants = constants_of(layer, n, true);
-                    now = planes_at<NEURON::KEPT>(kept + at, plane);
+                    now = kept_before(0);
+                    ahead[0] = kept_before(1);
+                }
+                if (!several && top) {
+#pragma unroll
+                    for (u32 i = 1; i < EARLY; i++) {
+                        ahead[i] = kept_before(i + 1);
+                    }
+                }
+                const List<NEURON::KEPT> earlier = ahead[0];
+                if (!several) {
+#pragma unroll
+                    for (u32 i = 0; i + 1 < EARLY; i++) {
+                        ahead[i] = ahead[i + 1];
+                    }
+                    ahead[EARLY - 1] = kept_before(EARLY + 1);
                 }
                 if (several && !top) {
                     back = planes_at<NEURON::STATES>(h + cell, cells);
@@ -349,10 +377,6 @@ INLINE void any_backward(const float *kept, u64 plane, const float *start, int v
                     back = {};
                     total = 0.0f;
                     shares = {};
-                }
-                List<NEURON::KEPT> earlier = {};
-                if (t) {
-                    earlier = planes_at<NEURON::KEPT>(kept + at - cells, plane);
                 }
                 e = several ? later[cell] : e;
                 if (own == OneToOne && !top) {

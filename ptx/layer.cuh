@@ -12,33 +12,26 @@
 // null, gets each neuron's spikes as a word for 32 steps, [T / 32, B, N]. `count` grows by the layer's
 // spikes. The state before the first step is at rest or, if `carried`, in the row before it.
 // Grid: ceil(N / block) blocks for each sample.
-// Traffic, bytes per neuron and step: 4 read (only once if static), 4 written for each entry of the
-// state (4 more with `pre`), 1/8 for the spike and as much for `when`.
-template <class NEURON, int DYNAMICS>
-INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURON> layer, u32 *spikes,
-                          u32 *when, Stored<NEURON, float> stored, u64 *count, u32 steps, u32 batch,
+// Traffic, bytes per neuron and step: 4 read (only once if static), 4 written (4 more with `pre`), 1/8 for
+// the spike and as much for `when`.
+template <int DYNAMICS>
+INLINE void layer_forward(const float *current, u64 step_stride, Constants<Leaky> layer, u32 *spikes,
+                          u32 *when, Stored<float> stored, u64 *count, u32 steps, u32 batch,
                           u32 neurons, u32 carried, int reset) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 b = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const u32 words = words_of(neurons);
     const bool active = n < neurons, first = tid_x() % 32 == 0 && active;
     const u64 cells = (u64)batch * neurons, at = (u64)b * neurons + n;
-    const List<NEURON::CONSTANTS> constants = constants_of(layer, n, active);
+    const Pair constants = constants_of(layer, n, active);
     current += at;
-#pragma unroll
-    for (u32 i = 0; i < NEURON::STATES; i++) {
-        stored.state[i] += at;
-    }
+    stored.mem += at;
     if (stored.pre) {
         stored.pre += at;
     }
     spikes += (u64)b * words + n / 32;
     const bool keeps_pre = DYNAMICS == IntegrateFireReset && stored.pre;
-    List<NEURON::STATES> state = {};
-#pragma unroll
-    for (u32 i = 0; i < NEURON::STATES; i++) {
-        state.of[i] = carried && active ? *(stored.state[i] - cells) : 0.0f;
-    }
+    float mem = carried && active ? *(stored.mem - cells) : 0.0f;
     float input = active ? *current : 0.0f;
     u32 fired = 0, history = 0;
     const auto through = [&](auto which) ALWAYS {
@@ -54,23 +47,17 @@ INLINE void layer_forward(const float *current, u64 step_stride, Constants<NEURO
                     current += step_stride;
                     next = *current;
                 }
-                const Fired<NEURON> now = forward<NEURON, DYNAMICS, RESET>(constants, state, input);
-                state = now.state;
+                const Fired now = forward<DYNAMICS, RESET>(constants, mem, input);
+                mem = now.mem;
                 input = next;
                 if (active) {
-#pragma unroll
-                    for (u32 k = 0; k < NEURON::STATES; k++) {
-                        *stored.state[k] = state.of[k];
-                    }
+                    *stored.mem = mem;
                     if (keeps_pre) {
                         *stored.pre = now.pre;
                         stored.pre += cells;
                     }
                 }
-#pragma unroll
-                for (u32 k = 0; k < NEURON::STATES; k++) {
-                    stored.state[k] += cells;
-                }
+                stored.mem += cells;
                 const u32 word = ballot(active && now.spike);
                 if (first) {
                     *spikes = word;
@@ -128,26 +115,26 @@ INLINE void learn(float *out, u32 each, float value, bool active, u32 row, u32 n
 // [B, N]; where learnt (not null), the derivatives by the constants to `learnt`. `carried` as above: the
 // state before the first step is a constant.
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
-// Traffic, bytes per neuron and step: 4 read for each entry of the state (4 more with `pre`), 4 for each
+// Traffic, bytes per neuron and step: 4 read for the membrane (4 more with `pre`), 4 for each
 // of g, each part of e, and extra; 4 written (0 where the sum is enough).
-template <class NEURON, int DYNAMICS>
-INLINE void layer_backward(Stored<NEURON, const float> stored, const float *g, const float *e, u32 parts,
-                           u64 part_stride, const float *extra, float price, Constants<NEURON> layer,
-                           float *a, float *sum, Learnt<NEURON> learnt, u32 steps, u32 batch, u32 neurons,
+template <int DYNAMICS>
+INLINE void layer_backward(Stored<const float> stored, const float *g, const float *e, u32 parts,
+                           u64 part_stride, const float *extra, float price, Constants<Leaky> layer,
+                           float *a, float *sum, Learnt learnt, u32 steps, u32 batch, u32 neurons,
                            u32 rows, u32 carried, Rule rule, float *scratch) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 row = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const bool active = n < neurons;
-    const List<NEURON::CONSTANTS> constants = constants_of(layer, n, active);
+    const Pair constants = constants_of(layer, n, active);
     const u64 cells = (u64)batch * neurons;
     rule.flat = !rule.attached && !e && !extra && price == 0.0f;
-    Swept<NEURON> swept = {};
+    Swept swept = {};
     for (u32 b = row; active && b < batch; b += rows) {
         const u64 cell = (u64)b * neurons + n;
-        List<NEURON::STATES> now = state_at(stored, (steps - 1) * cells + cell, true);
-        swept.back = {};
+        float now = mem_at(stored.mem, (steps - 1) * cells + cell, true);
+        swept.back = 0.0f;
         swept.total = 0.0f;
-        sweep<NEURON, DYNAMICS, false>(
+        sweep<DYNAMICS, false>(
             rule, constants, stored, cell, cells, steps, 0, carried, now, swept,
             [&](u32, u64 at, float &at_mem, float &at_spike) {
                 at_mem = g ? g[at] : 0.0f;
@@ -167,7 +154,7 @@ INLINE void layer_backward(Stored<NEURON, const float> stored, const float *g, c
         sum[cell] = swept.total;
     }
 #pragma unroll
-    for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+    for (u32 c = 0; c < Leaky::CONSTANTS; c++) {
         learn(learnt.out[c], layer.each[c], swept.constants.of[c], active, row, n, neurons, scratch);
     }
 }
@@ -180,31 +167,31 @@ typedef float four __attribute__((ext_vector_type(4)));
 // weights [C, N], e_t = a_above_t W, added from the price on in the order of C. `g`, `extra`, `price`,
 // `a`, `sum` and the constants as above.
 // Grid: ceil(N / block) blocks for each of `rows` samples; a block takes every rows-th.
-// Traffic, bytes per neuron and step: 4 read for each entry of the state (4 more with `pre`), 4 for each
+// Traffic, bytes per neuron and step: 4 read for the membrane (4 more with `pre`), 4 for each
 // of g and extra; 4 written for `a` (0 where the sum is enough); weights, 4 C a neuron, are in registers,
 // a_above of the block's sample comes through shared memory by 16 bytes for all lanes. 2 C FLOP a step
 // beside the adjoint's own.
-template <class NEURON, int DYNAMICS, bool COMMON>
-INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const float *a_above,
+template <int DYNAMICS, bool COMMON>
+INLINE void layer_backward_narrow(Stored<const float> stored, const float *a_above,
                                   const float *weight, u32 classes, const float *g, const float *extra,
-                                  float price, Constants<NEURON> layer, float *a, float *sum,
-                                  Learnt<NEURON> learnt, u32 steps, u32 batch, u32 neurons, u32 rows,
+                                  float price, Constants<Leaky> layer, float *a, float *sum,
+                                  Learnt learnt, u32 steps, u32 batch, u32 neurons, u32 rows,
                                   u32 carried, Rule rule, four (*above)[NARROW / 4], float *scratch) {
     const u32 blocks = (neurons + ntid_x() - 1) / ntid_x();
     const u32 row = ctaid_x() / blocks, n = ctaid_x() % blocks * ntid_x() + tid_x();
     const bool active = n < neurons;
-    const List<NEURON::CONSTANTS> constants = constants_of(layer, n, active);
+    const Pair constants = constants_of(layer, n, active);
     const u64 cells = (u64)batch * neurons;
     four w[NARROW / 4];
 #pragma unroll
     for (u32 c = 0; c < NARROW; c++) {
         w[c / 4][c % 4] = active && c < classes ? weight[(u64)c * neurons + n] : 0.0f;
     }
-    Swept<NEURON> swept = {};
+    Swept swept = {};
     for (u32 b = row; b < batch; b += rows) {
         const u64 cell = (u64)b * neurons + n;
-        List<NEURON::STATES> now = state_at(stored, (steps - 1) * cells + cell, active);
-        swept.back = {};
+        float now = mem_at(stored.mem, (steps - 1) * cells + cell, active);
+        swept.back = 0.0f;
         swept.total = 0.0f;
         for (u32 top = steps; top > 0;) {
             const u32 bottom = top > STAGED ? top - STAGED : 0;
@@ -217,7 +204,7 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
             barrier();
             if (active) {
                 const auto back = [&](auto fours) {
-                    sweep<NEURON, DYNAMICS, COMMON>(
+                    sweep<DYNAMICS, COMMON>(
                         rule, constants, stored, cell, cells, top, bottom, carried, now, swept,
                         [&](u32 t, u64 at, float &at_mem, float &at_spike) {
                             at_mem = g ? g[at] : 0.0f;
@@ -247,7 +234,7 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
         }
     }
 #pragma unroll
-    for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+    for (u32 c = 0; c < Leaky::CONSTANTS; c++) {
         learn(learnt.out[c], layer.each[c], swept.constants.of[c], active, row, n, neurons, scratch);
     }
 }
@@ -258,8 +245,8 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
     extern "C" __global__ __launch_bounds__(128) void NAME(                                         \
         const float *current, u64 step_stride, LEAKY_CONSTANTS, u32 *spikes, u32 *when, float *mem, \
         float *pre, u64 *count, u32 steps, u32 batch, u32 neurons, u32 carried, int reset) {        \
-        layer_forward<neuron::Leaky, DYNAMICS>(current, step_stride, LEAKY_CONSTANTS_GIVEN, spikes, \
-                                               when, {{mem}, pre}, count, steps, batch, neurons,    \
+        layer_forward<DYNAMICS>(current, step_stride, LEAKY_CONSTANTS_GIVEN, spikes, \
+                                               when, {mem, pre}, count, steps, batch, neurons,    \
                                                carried, reset);                                     \
     }
 
@@ -270,8 +257,8 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
         LEAKY_LEARNT, u32 steps, u32 batch, u32 neurons, u32 rows, u32 carried, int reset,          \
         int attached, int surrogate, float peak, float scale, int common) {                         \
         __shared__ float scratch[4];                                                                \
-        layer_backward<neuron::Leaky, DYNAMICS>(                                                    \
-            {{mem}, pre}, g, e, parts, part_stride, extra, price, LEAKY_CONSTANTS_GIVEN, a, sum,    \
+        layer_backward<DYNAMICS>(                                                    \
+            {mem, pre}, g, e, parts, part_stride, extra, price, LEAKY_CONSTANTS_GIVEN, a, sum,    \
             LEAKY_LEARNT_GIVEN, steps, batch, neurons, rows, carried,                               \
             {reset, attached, surrogate, peak, scale, common}, scratch);                            \
     }
@@ -284,8 +271,8 @@ INLINE void layer_backward_narrow(Stored<NEURON, const float> stored, const floa
         int attached, int surrogate, float peak, float scale, int common) {                         \
         __shared__ four above[STAGED][NARROW / 4];                                                  \
         __shared__ float scratch[4];                                                                \
-        layer_backward_narrow<neuron::Leaky, DYNAMICS, false>(                                      \
-            {{mem}, pre}, a_above, weight, classes, g, extra, price, LEAKY_CONSTANTS_GIVEN, a, sum, \
+        layer_backward_narrow<DYNAMICS, false>(                                      \
+            {mem, pre}, a_above, weight, classes, g, extra, price, LEAKY_CONSTANTS_GIVEN, a, sum, \
             LEAKY_LEARNT_GIVEN, steps, batch, neurons, rows, carried,                               \
             {reset, attached, surrogate, peak, scale, common}, above, scratch);                     \
     }

@@ -133,8 +133,8 @@ extern "C" __global__ __launch_bounds__(128, 5) void lif_backward_narrow_common(
     const float *mem, const float *a_above, const float *weight, u32 classes, float price,
     LEAKY_CONSTANTS, float *sum, u32 steps, u32 batch, u32 neurons, u32 rows, float peak, float scale) {
     __shared__ four above[STAGED][NARROW / 4];
-    layer_backward_narrow<neuron::Leaky, FireThenIntegrate, true>(
-        {{mem}, nullptr}, a_above, weight, classes, nullptr, nullptr, price, LEAKY_CONSTANTS_GIVEN,
+    layer_backward_narrow<FireThenIntegrate, true>(
+        {mem, nullptr}, a_above, weight, classes, nullptr, nullptr, price, LEAKY_CONSTANTS_GIVEN,
         nullptr, sum, {}, steps, batch, neurons, rows, 0, {Subtract, 0, Arctan, peak, scale, 1}, above,
         nullptr);
 }

@@ -1,8 +1,8 @@
 // One neuron through time. What it does in a step, forward and back, is neuron.cuh's, which is generated
 // from the library's neurons; here are the choice among its variants and the sweep back.
 //
-// NEURON is one of neuron.cuh's. The kernels of layer.cuh and readout.cuh are those of Leaky, whose state is
-// the recorded membrane; all others have those of any.cuh.
+// The kernels of layer.cuh and readout.cuh are those of Leaky, whose state is the recorded membrane; all other
+// neurons have those of any.cuh, which shares the rule, the surrogates and the constants.
 #pragma once
 #include "neuron.cuh"
 
@@ -79,135 +79,114 @@ INLINE List<NEURON::CONSTANTS> constants_of(const Constants<NEURON> &layer, u32 
     return own;
 }
 
+using neuron::Leaky;
+typedef List<Leaky::CONSTANTS> Pair;
+
 // Where the sums over samples of the derivatives by the constants go; null for those not learnt.
-template <class NEURON> struct Learnt {
-    float *out[NEURON::CONSTANTS];
+struct Learnt {
+    float *out[Leaky::CONSTANTS];
 };
 
-// What is stored of each step, [T, B, N] each: the state, and the membrane that the spike read, null
-// unless it differs from the one recorded.
-template <class NEURON, class FLOAT> struct Stored {
-    FLOAT *state[NEURON::STATES];
-    FLOAT *pre;
+// What is stored of each step, [T, B, N] each: the membrane, and the one that the spike read, null unless it
+// differs from the one recorded.
+template <class FLOAT> struct Stored {
+    FLOAT *mem, *pre;
 };
 
-template <class NEURON> struct Fired {
+struct Fired {
     bool spike;
-    List<NEURON::STATES> state;
-    float pre;
+    float mem, pre;
 };
 
-// A step: the spike, the state after it, and the membrane that the spike read, which may differ.
-template <class NEURON, int DYNAMICS, int RESET>
-INLINE Fired<NEURON> forward(List<NEURON::CONSTANTS> constants, List<NEURON::STATES> before,
-                             float current) {
+// A step: the spike, the membrane after it, and the membrane that the spike read, which may differ.
+template <int DYNAMICS, int RESET> INLINE Fired forward(Pair constants, float before, float current) {
     constexpr int FORWARD = 3 * DYNAMICS + RESET;
-    const neuron::Step<NEURON> now = neuron::step<NEURON, FORWARD>(constants, before, current);
-    return {now.spike, neuron::state<NEURON, FORWARD>(constants, now.kept), now.kept.of[0]};
+    const neuron::Step<Leaky> now = neuron::step<Leaky, FORWARD>(constants, {before}, current);
+    return {now.spike, neuron::state<Leaky, FORWARD>(constants, now.kept).of[0], now.kept.of[0]};
 }
 
-// What the sweep back has of one neuron and sample: what goes back to the state, a_t and its sum over
+// What the sweep back has of one neuron and sample: what goes back to the membrane, a_t and its sum over
 // time, the derivatives by the constants.
-template <class NEURON> struct Swept {
-    List<NEURON::STATES> back;
-    float current, total;
-    List<NEURON::CONSTANTS> constants;
+struct Swept {
+    float back, current, total;
+    Pair constants;
 };
 
 // The adjoint with the slopes that it takes.
-template <class NEURON, int BACKWARD>
-INLINE neuron::Adjoint<NEURON> adjoint(const Rule &rule, List<NEURON::CONSTANTS> constants,
-                                       List<NEURON::STATES> before, List<NEURON::KEPT> kept,
-                                       List<NEURON::STATES> after, float spike) {
-    const neuron::Read read = neuron::read<NEURON, BACKWARD>(constants, before, kept);
+template <int BACKWARD>
+INLINE neuron::Adjoint<Leaky> adjoint(const Rule &rule, Pair constants, float before, float kept,
+                                      float after, float spike) {
+    const neuron::Read read = neuron::read<Leaky, BACKWARD>(constants, {before}, {kept});
     const List<2> slopes = {read.count > 0 ? derivative(rule, read.of.of[0]) : 0.0f,
                             read.count > 1 ? derivative(rule, read.of.of[1]) : 0.0f};
-    return neuron::adjoint<NEURON, BACKWARD>(constants, before, kept, slopes, after, spike);
+    return neuron::adjoint<Leaky, BACKWARD>(constants, {before}, {kept}, slopes, {after}, spike);
 }
 
-// A step back: `g` arrives at the recorded membrane, `e` at the spike. `before` is the state of the step
+// A step back: `g` arrives at the recorded membrane, `e` at the spike. `before` is the membrane of the step
 // before, `kept` what this step's forward pass kept. COMMON: the rule is the tutorial's, see `Rule`, and
 // nothing arrives at membranes. By value: a branch that adds to what a pointer reaches would keep it in
 // memory.
-template <class NEURON, int DYNAMICS, bool COMMON>
-INLINE Swept<NEURON> step_back(const Rule &rule, List<NEURON::CONSTANTS> constants,
-                               List<NEURON::STATES> before, List<NEURON::STATES> kept, float g, float e,
-                               Swept<NEURON> s) {
-    List<NEURON::STATES> h = s.back;
-    if (!COMMON) {
-        h.of[0] = g + h.of[0];
-    }
+template <int DYNAMICS, bool COMMON>
+INLINE Swept step_back(const Rule &rule, Pair constants, float before, float kept, float g, float e,
+                       Swept s) {
+    const float h = COMMON ? s.back : g + s.back;
     if (COMMON || (DYNAMICS == FireThenIntegrate && rule.common)) {
         Rule tutorial = rule;
         tutorial.surrogate = Arctan;
         const auto back =
-            adjoint<NEURON, 3 * FireThenIntegrate + Subtract>(tutorial, constants, before, kept, h, e);
-        return {back.before, back.current, s.total + back.current, s.constants};
+            adjoint<3 * FireThenIntegrate + Subtract>(tutorial, constants, before, kept, h, e);
+        return {back.before.of[0], back.current, s.total + back.current, s.constants};
     }
-    const neuron::Adjoint<NEURON> back = of_reset(rule.reset, [&](auto reset) {
+    const neuron::Adjoint<Leaky> back = of_reset(rule.reset, [&](auto reset) {
         constexpr int RESET = decltype(reset)::value, DETACHED = 3 * DYNAMICS + RESET;
-        constexpr int ATTACHED = RESET != None ? NEURON::FORWARDS + DETACHED : DETACHED;
+        constexpr int ATTACHED = RESET != None ? Leaky::FORWARDS + DETACHED : DETACHED;
         return RESET != None && rule.attached
-                   ? adjoint<NEURON, ATTACHED>(rule, constants, before, kept, h, e)
-                   : adjoint<NEURON, DETACHED>(rule, constants, before, kept, h, e);
+                   ? adjoint<ATTACHED>(rule, constants, before, kept, h, e)
+                   : adjoint<DETACHED>(rule, constants, before, kept, h, e);
     });
-    Swept<NEURON> after = {back.before, back.current, s.total + back.current, s.constants};
+    Swept after = {back.before.of[0], back.current, s.total + back.current, s.constants};
 #pragma unroll
-    for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+    for (u32 c = 0; c < Leaky::CONSTANTS; c++) {
         after.constants.of[c] += back.constants.of[c];
     }
     return after;
 }
 
-// How many steps ahead a state is asked for, so that its way from memory overlaps with the steps before.
+// How many steps ahead a membrane is asked for, so that its way from memory overlaps with the steps before.
 enum { AHEAD = 4 };
 
-// The state at `at`; 0 where there is none.
-template <class NEURON>
-INLINE List<NEURON::STATES> state_at(const Stored<NEURON, const float> &stored, i64 at, bool there) {
-    List<NEURON::STATES> state;
-#pragma unroll
-    for (u32 i = 0; i < NEURON::STATES; i++) {
-        state.of[i] = there ? stored.state[i][at] : 0.0f;
-    }
-    return state;
+// The membrane at `at`; 0 where there is none.
+INLINE float mem_at(const float *mem, i64 at, bool there) {
+    return there ? mem[at] : 0.0f;
 }
 
 // Steps top - 1 down to bottom of one neuron, whose step t lies at `cell` + t `stride` of all arrays.
 // `arrive(t, at, g, e)` gives what arrives at step t; `leave(t, at, a)` is given its adjoint. `now` is
-// the state of step top - 1, and then of step bottom - 1. The state before step 0 is at rest or, if
+// the membrane of step top - 1, and then of step bottom - 1. The one before step 0 is at rest or, if
 // `carried` (1), stored in the row before it.
-// Traffic, bytes a step: 4 read for each entry of the state (4 more with `pre`), and what `arrive` and
+// Traffic, bytes a step: 4 read (4 more with `pre`), and what `arrive` and
 // `leave` do.
-template <class NEURON, int DYNAMICS, bool COMMON, class Arrive, class Leave>
-INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
-                  const Stored<NEURON, const float> &stored, u64 cell, u64 stride, u32 top, u32 bottom,
-                  u32 carried, List<NEURON::STATES> &now, Swept<NEURON> &swept, Arrive arrive, Leave leave) {
+template <int DYNAMICS, bool COMMON, class Arrive, class Leave>
+INLINE void sweep(const Rule &rule, Pair constants, const Stored<const float> &stored, u64 cell, u64 stride,
+                  u32 top, u32 bottom, u32 carried, float &now, Swept &swept, Arrive arrive, Leave leave) {
     u64 at = cell + top * stride;
-    Stored<NEURON, const float> next; // AHEAD + 1 before step top - 1
-#pragma unroll
-    for (u32 i = 0; i < NEURON::STATES; i++) {
-        next.state[i] = stored.state[i] + at - (AHEAD + 2) * stride;
-    }
-    List<NEURON::STATES> before[AHEAD]; // the states of steps top - 2, top - 3, …
+    const float *next = stored.mem + at - (AHEAD + 2) * stride; // AHEAD + 1 before step top - 1
+    float before[AHEAD];                                        // of steps top - 2, top - 3, …
 #pragma unroll
     for (u32 i = 0; i < AHEAD; i++) {
-        before[i] = state_at(stored, at - (i + 2) * stride, i + 2 <= top + carried);
+        before[i] = mem_at(stored.mem, at - (i + 2) * stride, i + 2 <= top + carried);
     }
-    const auto step = [&](List<NEURON::STATES> previous) ALWAYS {
+    const auto step = [&](float previous) ALWAYS {
         at -= stride;
-#pragma unroll
-        for (u32 i = 0; i < NEURON::STATES; i++) {
-            next.state[i] -= stride;
-        }
+        next -= stride;
         top--;
-        List<NEURON::STATES> kept = now;
+        float kept = now;
         if (DYNAMICS == IntegrateFireReset && stored.pre) {
-            kept.of[0] = stored.pre[at];
+            kept = stored.pre[at];
         }
         float g = 0.0f, e = 0.0f;
         arrive(top, at, g, e);
-        swept = step_back<NEURON, DYNAMICS, COMMON>(rule, constants, previous, kept, g, e, swept);
+        swept = step_back<DYNAMICS, COMMON>(rule, constants, previous, kept, g, e, swept);
         leave(top, at, swept.current);
         now = previous;
     };
@@ -218,7 +197,7 @@ INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
         while (top >= bottom + AHEAD && top >= 2 * AHEAD + 1) {
 #pragma unroll
             for (u32 i = 0; i < AHEAD; i++) {
-                const List<NEURON::STATES> ahead = state_at(next, 0, true);
+                const float ahead = mem_at(next, 0, true);
                 step(before[i]);
                 before[i] = ahead;
             }
@@ -226,7 +205,7 @@ INLINE void sweep(const Rule &rule, List<NEURON::CONSTANTS> constants,
     }
 #pragma unroll 1
     while (top > bottom) {
-        const List<NEURON::STATES> ahead = state_at(next, 0, top + carried >= AHEAD + 2);
+        const float ahead = mem_at(next, 0, top + carried >= AHEAD + 2);
         step(before[0]);
 #pragma unroll
         for (u32 i = 0; i + 1 < AHEAD; i++) {

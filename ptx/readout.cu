@@ -25,8 +25,8 @@ extern "C" __global__ __launch_bounds__(256, 1) void readout_narrow(
     __shared__ Walk<2, 7> walk;
     __shared__ two currents[STEPS][NARROW / 2];
     __shared__ Shared shared;
-    output_narrow<neuron::Leaky>(below, inputs, weight, bias, LEAKY_CONSTANTS_GIVEN, dynamics,
-                                 {reset, attached, surrogate, peak, scale, common}, spikes, {{mem}, pre},
+    output_narrow(below, inputs, weight, bias, LEAKY_CONSTANTS_GIVEN, dynamics,
+                                 {reset, attached, surrogate, peak, scale, common}, spikes, {mem, pre},
                                  count, targets, loss, on, off, share, adjoint, of_spikes, scratch, losses,
                                  by_count, by_membrane, flag, a, sum, LEAKY_LEARNT_GIVEN, steps, batch,
                                  classes, carried, walk, currents, shared);

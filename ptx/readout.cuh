@@ -303,25 +303,20 @@ enum { STEPS = 8 * ROWS };
 // Traffic: a sample reads its spikes, T N / 8 bytes, the weights, 4 C N bytes for 32 steps (from L2:
 // every block reads the same), and writes 4 to 12 bytes for each class and step. A spike costs C
 // additions.
-template <class NEURON>
 INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, const float *bias,
-                          Constants<NEURON> layer, int dynamics, Rule rule, u32 *spikes,
-                          Stored<NEURON, float> stored, u64 *count, const u32 *targets, int loss,
+                          Constants<Leaky> layer, int dynamics, Rule rule, u32 *spikes,
+                          Stored<float> stored, u64 *count, const u32 *targets, int loss,
                           float on, float off, float share, float *adjoint, u32 of_spikes,
                           float *scratch, double *losses, u32 *by_count, u32 *by_membrane, u32 *flag,
-                          float *a, float *sum, Learnt<NEURON> learnt, u32 steps, u32 batch,
+                          float *a, float *sum, Learnt learnt, u32 steps, u32 batch,
                           u32 classes, u32 carried, Walk<2, 7> &walk, two (&currents)[STEPS][NARROW / 2],
                           Shared &shared) {
     const u32 b = ctaid_x(), tid = tid_x(), lane = tid % 32, warp = tid / 32;
     const u32 words = words_of(inputs);
     const u64 cells = (u64)batch * classes, cell = (u64)b * classes + tid;
     const bool active = tid < classes;
-    const List<NEURON::CONSTANTS> constants = constants_of(layer, tid, active);
-    List<NEURON::STATES> state = {};
-#pragma unroll
-    for (u32 i = 0; i < NEURON::STATES; i++) {
-        state.of[i] = carried && active ? *(stored.state[i] + cell - cells) : 0.0f;
-    }
+    const Pair constants = constants_of(layer, tid, active);
+    float mem = carried && active ? *(stored.mem + cell - cells) : 0.0f;
     u32 fired = 0;
 #pragma unroll 1
     for (u32 from = 0; from < steps; from += STEPS) {
@@ -347,25 +342,19 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
             const auto through = [&](auto order, auto which) ALWAYS {
                 constexpr int DYNAMICS = decltype(order)::value, RESET = decltype(which)::value;
                 const u64 at = from * cells + cell;
-                Stored<NEURON, float> to = stored;
-#pragma unroll
-                for (u32 i = 0; i < NEURON::STATES; i++) {
-                    to.state[i] += at;
-                }
+                Stored<float> to = stored;
+                to.mem += at;
                 to.pre = stored.pre ? stored.pre + at : nullptr;
                 u32 *of_spikes = spikes + (u64)from * batch + b;
                 const float *input = (const float *)currents + lane % NARROW;
 #pragma unroll 1
                 for (u32 t = 0; t < end; t++) {
-                    const Fired<NEURON> now = forward<NEURON, DYNAMICS, RESET>(constants, state, *input);
-                    state = now.state;
+                    const Fired now = forward<DYNAMICS, RESET>(constants, mem, *input);
+                    mem = now.mem;
                     const u32 word = ballot(active && now.spike);
                     fired += __builtin_popcount(word);
                     if (active) {
-#pragma unroll
-                        for (u32 i = 0; i < NEURON::STATES; i++) {
-                            *to.state[i] = state.of[i];
-                        }
+                        *to.mem = mem;
                         if (lane == 0) {
                             *of_spikes = word;
                         }
@@ -376,10 +365,7 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
                     }
                     warp_barrier(); // the lanes go on together
                     input += NARROW;
-#pragma unroll
-                    for (u32 i = 0; i < NEURON::STATES; i++) {
-                        to.state[i] += cells;
-                    }
+                    to.mem += cells;
                     of_spikes += batch;
                 }
             };
@@ -392,7 +378,7 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
     if (tid == 0) {
         add_count(count, fired);
     }
-    losses_and_classes({spikes + b, batch}, stored.state[0], targets, loss, on, off, share, adjoint,
+    losses_and_classes({spikes + b, batch}, stored.mem, targets, loss, on, off, share, adjoint,
                        scratch, losses, by_count, by_membrane, flag, steps, batch, classes, b, shared);
     if (!adjoint) {
         return;
@@ -403,15 +389,10 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
     }
     // (3)
     rule.flat = !rule.attached && !of_spikes;
-    Swept<NEURON> swept = {};
+    Swept swept = {};
     if (active) {
-        Stored<NEURON, const float> from;
-#pragma unroll
-        for (u32 i = 0; i < NEURON::STATES; i++) {
-            from.state[i] = stored.state[i];
-        }
-        from.pre = stored.pre;
-        List<NEURON::STATES> now = state_at(from, (steps - 1) * cells + cell, true);
+        const Stored<const float> from = {stored.mem, stored.pre};
+        float now = mem_at(from.mem, (steps - 1) * cells + cell, true);
         const auto arrive = [&](u32, u64 at, float &g, float &e) {
             const float arriving = adjoint[at];
             g = of_spikes ? 0.0f : arriving;
@@ -419,13 +400,13 @@ INLINE void output_narrow(const u32 *below, u32 inputs, const float *weight, con
         };
         const auto leave = [&](u32, u64 at, float current) { a[at] = current; };
         of_dynamics(dynamics, [&](auto order) ALWAYS {
-            sweep<NEURON, decltype(order)::value, false>(rule, constants, from, cell, cells, steps, 0,
+            sweep<decltype(order)::value, false>(rule, constants, from, cell, cells, steps, 0,
                                                          carried, now, swept, arrive, leave);
         });
         sum[cell] = swept.total;
     }
 #pragma unroll
-    for (u32 c = 0; c < NEURON::CONSTANTS; c++) {
+    for (u32 c = 0; c < Leaky::CONSTANTS; c++) {
         const float own = swept.constants.of[c];
         const float of_layer = layer.each[c] ? own : warp_sum(own);
         if (learnt.out[c] && active && (layer.each[c] || tid == 0)) {

@@ -1,6 +1,11 @@
 //! Recurrent layers: gradients, engines, states and files.
 #![cfg(feature = "safetensors")]
 
+#[macro_use]
+mod engines;
+mod skip;
+
+use engines::Make;
 use ndarray::{Array2, Array3, Axis, s};
 use spikegrad::{
     Adam, CpuEngine, Dynamics, Engine, Init, Input, Leaky, Loss, Network, NetworkBuilder,
@@ -269,8 +274,7 @@ fn small(recurrence: Recurrence) -> Network {
     .expect("valid")
 }
 
-#[test]
-fn windows_of_steps_agree_with_the_reference() {
+fn windows_of_steps_agree_with_the_reference(_: &str, make: &Make) {
     for recurrence in recurrences() {
         let network = small(recurrence);
         let x = sequence(10, 4);
@@ -278,7 +282,7 @@ fn windows_of_steps_agree_with_the_reference() {
         let (loss, adam) = (Loss::CrossEntropyMembrane, Adam::new(1e-2));
         let mut reference =
             ReferenceEngine::new(network.clone(), loss.clone(), adam).expect("valid");
-        let mut engine = CpuEngine::new(network.clone(), loss, adam).expect("valid");
+        let mut engine = make(network.clone(), loss.into(), adam.into());
         let mut states = [0, 1].map(|_| State::rest(&network, 4).expect("valid"));
         for window in [0..4, 4..5, 5..10] {
             let x = x.slice(s![window, .., ..]);
@@ -305,24 +309,30 @@ fn windows_of_steps_agree_with_the_reference() {
                 assert!((a - b).abs() < 2e-4, "{recurrence:?} {name} {a} {b}");
             }
         }
-        assert_eq!(states[0].layer(1).map(<[_]>::len), Some(3));
+        for layer in 1..=3 {
+            let pairs = states.each_ref().map(|state| state.layer(layer));
+            let [Some(a), Some(b)] = pairs else {
+                panic!("a layer {layer}");
+            };
+            assert_eq!(a.len(), if layer < 3 { 3 } else { 2 });
+            for (a, b) in a.iter().zip(b) {
+                let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3;
+                assert!(a.iter().zip(b).all(close), "{recurrence:?} {a} {b}");
+            }
+        }
     }
 }
+on_every_engine!(windows_of_steps_agree_with_the_reference);
 
-#[test]
-fn fixed_weights_stay_and_a_missing_diagonal_stays_zero() {
+fn fixed_weights_stay_and_a_missing_diagonal_stays_zero(_: &str, make: &Make) {
     let all = Recurrence::all_to_all();
     let fixed = |network: Network| {
         let x = sequence(8, 4);
         let sgd = Sgd::new(0.1).weight_decay(0.1);
         let samples = Input::sequence(x.view()).classes(&[0, 1, 2, 0]);
         let mut trained = Vec::new();
-        let mut reference =
-            ReferenceEngine::new(network.clone(), Loss::CrossEntropyMembrane, sgd).expect("valid");
-        reference.train_step(samples).expect("valid");
-        trained.push(reference.to_network().expect("valid"));
-        let mut engine =
-            CpuEngine::new(network.clone(), Loss::CrossEntropyMembrane, sgd).expect("valid");
+        let loss = Loss::CrossEntropyMembrane.into();
+        let mut engine = make(network.clone(), loss, sgd.into());
         engine.train_step(samples).expect("valid");
         trained.push(engine.to_network().expect("valid"));
         engine.accumulate(samples, 1.0).expect("valid");
@@ -358,7 +368,17 @@ fn fixed_weights_stay_and_a_missing_diagonal_stays_zero() {
         assert_eq!(trained.layers()[0], network.layers()[0]);
         assert_ne!(trained.layers()[1].weight(), network.layers()[1].weight());
     }
+    // Nothing of it is trained at all.
+    let network: Network = Network::builder(5)
+        .layer(3, Leaky::new(0.9))
+        .fixed()
+        .build()
+        .expect("valid");
+    for trained in fixed(network.clone()) {
+        assert_eq!(trained, network);
+    }
 }
+on_every_engine!(fixed_weights_stay_and_a_missing_diagonal_stays_zero);
 
 #[test]
 fn files_restore_recurrent_networks() {

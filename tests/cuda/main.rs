@@ -15,6 +15,7 @@
 
 mod agree;
 mod answers;
+mod connected;
 mod contexts;
 mod faults;
 #[path = "../skip/mod.rs"]
@@ -24,9 +25,9 @@ use std::process::Command;
 
 use ndarray::{Array2, Array3};
 use spikegrad::{
-    Adam, CudaEngine, Device, Dynamics, Engine, Error, Gradients, Input, Leaky, Loss, Network,
-    Objective, Optimizer, ReadOut, Record, Recording, ReferenceEngine, Reset, Surrogate, Synaptic,
-    Targets, Trainer,
+    AdLif, Adam, Adaptive, Alpha, CudaEngine, Device, Dynamics, Encoder, Engine, Error, Gradients,
+    Init, Input, Lapicque, Leaky, Loss, Lsnn, Network, Objective, Optimizer, ReadOut, Record,
+    Recording, Recurrence, ReferenceEngine, Reset, Surrogate, Synaptic, Targets, Trainer,
     data::Dataset,
     neuron::{Adjoint, Arithmetic, Constant, Neuron, Neurons, Num, Spike},
 };

@@ -2,12 +2,13 @@
 //! of the recurrent weights.
 
 use super::{
-    back::{BUSY, Pieces, cut},
+    back::{BUSY, Pieces},
     batch::{Batch, Sizes},
     device::{Arg, NULL},
     layout::{AdjointInputs, LayerLayout, words},
     machine::Machine,
     passes::{blocks, given, surrogate},
+    products::cut,
 };
 use crate::{Result, synapses::Pattern};
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::{
     batch::{Batch, Flags, Sizes},
-    device::{Arg, Buffer, NULL},
+    device::{Arg, Buffer},
     layout::{AdjointInputs, Piece},
     machine::Machine,
     passes::{blocks, carried, given, learnt, rule, stored, surrogate},
@@ -18,17 +18,7 @@ pub(super) const BUSY: usize = 264;
 /// Rows of samples that the backward kernels sum over, such that their blocks keep it busy.
 const BUSY_ROWS: usize = 4 * BUSY;
 /// Samples whose share of its weights' gradient is summed together (`SAMPLES` in `ptx`).
-const SAMPLES: usize = 4;
-
-/// How a product `[m, n]` over `k` of the way back is cut: the side of a tile, entries of `k` for each
-/// part, parts.
-pub(super) fn cut(m: usize, n: usize, k: usize) -> (usize, usize, usize) {
-    let tile = if m.min(n) <= 32 { 32 } else { 64 };
-    let tiles = m.div_ceil(tile) * n.div_ceil(tile);
-    let wanted = (BUSY / tiles).clamp(1, k.div_ceil(64)).min(32);
-    let part = k.div_ceil(wanted).next_multiple_of(16);
-    (tile, part, k.div_ceil(part))
-}
+pub(super) const SAMPLES: usize = 4;
 
 impl Machine {
     /// Room for the sums of layer `k`'s pass back, over time and, in rows, over samples.
@@ -110,106 +100,6 @@ impl Machine {
             }
         }
         self.collect(batch.flags(&self.slots), pieces, clip)
-    }
-
-    /// Whether the sum over time of layer `k`'s adjoints is all that its input needs.
-    fn summed(&self, k: usize, batch: &Batch) -> bool {
-        k == 0 && batch.sizes.constant
-    }
-
-    /// The adjoints of layer `k`'s currents, as the rows of its input.
-    fn adjoints(&self, k: usize, batch: &Batch) -> (Arg, usize) {
-        let (layer, t) = (&self.layout.layers[k], &self.traces[k]);
-        let a = match self.summed(k, batch) {
-            true => t.sum.arg(),
-            false => t.current.arg(),
-        };
-        (a, layer.neurons)
-    }
-
-    /// (4) of layer `k`'s weights from below, if they are trained.
-    fn weights(&mut self, k: usize, batch: &Batch, clip: bool, pieces: &mut Pieces) -> Result<()> {
-        let layer = &self.layout.layers[k];
-        let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
-        if !layer.learn {
-            return Ok(());
-        }
-        let shape = (neurons, inputs, rows);
-        let (tile, part, parts) = match cut(shape.0, shape.1, shape.2) {
-            // One sum, in the order of samples.
-            (tile, ..) if self.summed(k, batch) => (tile, rows.next_multiple_of(16), 1),
-            cut => cut,
-        };
-        let scale = self.traces[k].dropped;
-        let at_once = parts == 1 && scale.is_none();
-        let into = match at_once {
-            true => self.gradients.at(layer.weight.start),
-            false => {
-                let t = &mut self.traces[k];
-                self.gpu.reserve(&mut t.weight, parts * neurons * inputs)?;
-                t.weight.arg()
-            }
-        };
-        let below = self.below(k, batch);
-        let names = ["gemm_weights_64", "gemm_weights_32"];
-        let operands = (self.adjoints(k, batch), (below.at, below.stride));
-        let flag = match at_once {
-            true => batch.flags(&self.slots),
-            false => NULL,
-        };
-        let cut_as = (tile, part, parts);
-        self.product(names, below.kind, operands, (into, flag), shape, cut_as)?;
-        if let Some(scale) = scale {
-            let count = parts * neurons * inputs;
-            self.scale_kept((into, into), None, count, (1, inputs), scale)?;
-        }
-        if !at_once || clip {
-            let layer = &self.layout.layers[k];
-            pieces.add(into, &self.gradients, &layer.weight, parts);
-        }
-        Ok(())
-    }
-
-    /// (5) of layer `k`: `e` of the layer below, in how many parts.
-    fn below_of(&mut self, k: usize, batch: &Batch) -> Result<usize> {
-        let layer = &self.layout.layers[k];
-        let (inputs, neurons, rows) = (layer.inputs, layer.neurons, self.rows(k, batch));
-        let shape = (rows, inputs, neurons);
-        let cut_as = cut(shape.0, shape.1, shape.2);
-        let parts = cut_as.2;
-        let below = &mut self.traces[k - 1];
-        self.gpu.reserve(&mut below.e, parts * rows * inputs)?;
-        let e = below.e.arg();
-        let weight = (self.param(&layer.weight), inputs);
-        let names = ["gemm_below_64", "gemm_below_32"];
-        let operands = (self.adjoints(k, batch), weight);
-        self.product(names, 0, operands, (e, NULL), shape, cut_as)?;
-        if let Some(scale) = self.traces[k].dropped {
-            let (keep, samples) = (self.traces[k].keep.arg(), batch.sizes.samples);
-            let count = parts * rows * inputs;
-            self.scale_kept((e, e), Some(keep), count, (samples, inputs), scale)?;
-        }
-        Ok(parts)
-    }
-
-    /// (4) of the narrow layer above layer `k`.
-    fn weights_above(&mut self, k: usize, batch: &Batch) -> Result<()> {
-        let Sizes { steps, samples, .. } = batch.sizes;
-        let groups = samples.div_ceil(SAMPLES);
-        let above = &self.layout.layers[k + 1];
-        let weight = &mut self.traces[k + 1].weight;
-        self.gpu.reserve(weight, groups * above.weight.len())?;
-        let args = [
-            self.traces[k].when.arg(),
-            self.traces[k + 1].current.arg(),
-            self.traces[k + 1].weight.arg(),
-            steps.into(),
-            samples.into(),
-            above.inputs.into(),
-            above.neurons.into(),
-        ];
-        let grid = (above.inputs.div_ceil(128), groups, 1);
-        self.gpu.launch("weights_narrow", grid, 64, &args)
     }
 
     /// (3) of one layer, with (5) of the one above if that is narrow.

@@ -4,8 +4,9 @@
 //! moments and everything in between stay on the device; a training step uploads a batch (as bytes,
 //! where its values are those of an image), while the step before is computed if it was announced by
 //! [`prefetch`](crate::Engine::prefetch), and downloads some numbers per sample. The kernels are CUDA C in
-//! `ptx/*.cu`, shipped as PTX; [`passes`] and [`back`] say which of them runs on what, [`machine`] what
-//! there is, [`layout`] and [`batch`] where it lies; [`device`] runs them, [`driver`] finds the driver.
+//! `ptx/*.cu`, shipped as PTX; [`passes`] and [`back`] say which of them runs on what ([`any`] for neurons
+//! other than plain leaky ones, [`kind`] which those are), [`machine`] what there is, [`layout`] and [`batch`]
+//! where it lies; [`device`] runs them, [`driver`] finds the driver.
 //! No sum depends on timing: the same steps give the same bits.
 //!
 //! The device looks at loss and gradients, for NaN and infinity, before it changes any parameter, so a
@@ -25,6 +26,9 @@ mod kind;
 mod layout;
 mod machine;
 mod passes;
+mod products;
+mod read_out;
+mod recording;
 
 pub(super) use self::device::Gpu;
 use self::{

@@ -29,6 +29,8 @@
 
 use std::ops::Range;
 
+use ndarray::Array2;
+
 use super::{
     batch::{Batch, Sizes},
     device::{Arg, Buffer, NULL},
@@ -101,7 +103,7 @@ impl Machine {
     }
 
     /// Whether the read-out runs all of layer `k`.
-    fn reads_out(&self, k: usize) -> bool {
+    pub(super) fn reads_out(&self, k: usize) -> bool {
         k + 1 == self.traces.len() && self.narrow(k) && self.layout.layers[k].leaky.is_some()
     }
 
@@ -142,36 +144,6 @@ impl Machine {
         }
     }
 
-    /// `c [m, n] = a · b` over `k`, cut as given; `data` is the kind of the operand that may be other
-    /// than floats; `flag` is for a gradient in one part, see `ptx/gemm.cu`.
-    pub(super) fn product(
-        &self,
-        names: [&'static str; 2],
-        data: u32,
-        (a, b): ((Arg, usize), (Arg, usize)),
-        (c, flag): (Arg, Arg),
-        (m, n, k): (usize, usize, usize),
-        (tile, part, parts): (usize, usize, usize),
-    ) -> Result<()> {
-        let wide = |n: usize| Arg::U64(n as u64);
-        let args = [
-            Arg::U32(data),
-            a.0,
-            wide(a.1),
-            b.0,
-            wide(b.1),
-            c,
-            m.into(),
-            n.into(),
-            k.into(),
-            part.into(),
-            flag,
-        ];
-        let grid = (m.div_ceil(tile), n.div_ceil(tile), parts);
-        self.gpu
-            .launch(names[usize::from(tile == 32)], grid, 256, &args)
-    }
-
     /// (1) and (2) of all layers from `start`, or from rest, and the loss, if there is one here. `back`: whether
     /// a pass back comes next, for which the loss's adjoint is left here, or comes from the host where there is
     /// no loss. `masks` say what is dropped.
@@ -186,8 +158,11 @@ impl Machine {
         let Sizes { steps, samples, .. } = batch.sizes;
         let last = self.traces.len() - 1;
         for k in 0..=last {
+            self.traces[k].carried = start.is_some();
             self.reserve_forward(k, batch)?;
-            self.begin(k, samples, start.map(|start| &start.layers[k][..]))?;
+            if let Some(start) = start {
+                self.begin(k, samples, &start.layers[k])?;
+            }
             self.send_masks(k, masks)?;
         }
         let classes = self.layout.layers[last].neurons;
@@ -229,8 +204,12 @@ impl Machine {
         if layer.rule.pre_differs && layer.leaky.is_some() {
             gpu.reserve(&mut t.pre, steps * cells)?;
         }
+        t.first = match layer.leaky {
+            Some(_) if t.carried => cells,
+            _ => 0,
+        };
         if layer.leaky.is_some() || layer.rule.pre_differs {
-            gpu.reserve(&mut t.mem, cells + steps * cells)?;
+            gpu.reserve(&mut t.mem, t.first + steps * cells)?;
         }
         if layer.leaky.is_none() {
             let kernels = layer.rule.kind.kernels();
@@ -240,22 +219,10 @@ impl Machine {
         Ok(())
     }
 
-    /// The state of layer `k` before the first step.
-    fn begin(
-        &mut self,
-        k: usize,
-        samples: usize,
-        start: Option<&[ndarray::Array2<f32>]>,
-    ) -> Result<()> {
+    /// Sends the state of layer `k` before the first step.
+    fn begin(&mut self, k: usize, samples: usize, start: &[Array2<f32>]) -> Result<()> {
         let (layer, t, gpu) = (&self.layout.layers[k], &mut self.traces[k], &self.gpu);
         let cells = samples * layer.neurons;
-        t.carried = start.is_some();
-        t.first = if t.carried && layer.leaky.is_some() {
-            cells
-        } else {
-            0
-        };
-        let Some(start) = start else { return Ok(()) };
         let mut values: Vec<f32> = start[..layer.states].iter().flatten().copied().collect();
         if layer.leaky.is_some() {
             return gpu.upload(&mut t.mem, &values);
@@ -332,127 +299,6 @@ impl Machine {
         let name = names[rule.dynamics as usize];
         self.gpu
             .launch(name, (blocks * samples, 1, 1), block, &args)
-    }
-
-    /// Losses (unless there is none: classes alone) and, with `back`, their adjoint of the output; all of
-    /// the output layer, if it is narrow.
-    fn read_out(
-        &mut self,
-        batch: &Batch,
-        loss: Option<&Loss>,
-        back: bool,
-    ) -> Result<Vec<AdjointInputs>> {
-        let Sizes { steps, samples, .. } = batch.sizes;
-        let last = self.traces.len() - 1;
-        let narrow = self.reads_out(last);
-        let layer = &self.layout.layers[last];
-        let classes = layer.neurons;
-        let (mean, element) = (
-            1.0 / samples as f64,
-            1.0 / (steps as f64 * samples as f64 * classes as f64),
-        );
-        let back = back && loss.is_some();
-        let aim = |rate: f64| (steps as f64 * rate).floor() as f32;
-        // The kernel's number of the loss, what it aims at, the adjoint's scale, and whether the
-        // adjoint is that of spikes.
-        let (kind, on, off, share, of_spikes) = match loss {
-            None => (0, 0.0, 0.0, 0.0, false),
-            Some(Loss::CrossEntropyMembrane) => (1, 0.0, 0.0, mean, false),
-            Some(Loss::CrossEntropyCount) => (2, 0.0, 0.0, mean, true),
-            Some(Loss::CrossEntropyRate) => {
-                (3, 0.0, 0.0, 1.0 / (samples as f64 * steps as f64), true)
-            }
-            Some(Loss::CrossEntropyMaxMembrane) => (4, 0.0, 0.0, mean, false),
-            Some(&Loss::MseCount {
-                correct_rate,
-                incorrect_rate,
-            }) => (
-                5,
-                aim(correct_rate),
-                aim(incorrect_rate),
-                2.0 * element,
-                true,
-            ),
-            Some(&Loss::MseMembrane {
-                on_target,
-                off_target,
-            }) => (6, on_target as f32, off_target as f32, 2.0 * element, false),
-            Some(_) => {
-                unreachable!("these losses are computed on the host")
-            }
-        };
-        let traces = &mut self.traces[last];
-        let mut adjoint = NULL;
-        if back {
-            let which = if of_spikes {
-                &mut traces.e
-            } else {
-                &mut traces.g
-            };
-            self.gpu.reserve(which, steps * samples * classes)?;
-            adjoint = which.arg();
-        }
-        let mut arriving = vec![AdjointInputs::default(); last + 1];
-        arriving[last] = AdjointInputs {
-            e: usize::from(back && of_spikes),
-            g: back && !of_spikes,
-            extra: false,
-            done: back && narrow,
-        };
-        if back && narrow {
-            self.reserve_sums(last, samples, samples)?;
-        }
-        let (layer, t) = (&self.layout.layers[last], &self.traces[last]);
-        let of_batch = [Arg::F32(on), Arg::F32(off), Arg::F32(share as f32), adjoint];
-        let results = [
-            self.scratch.arg(),
-            batch.losses(&self.slots),
-            batch.by_count(&self.slots),
-            batch.by_membrane(&self.slots),
-            batch.flags(&self.slots),
-        ];
-        let sizes: [Arg; 3] = [steps.into(), samples.into(), classes.into()];
-        if !narrow {
-            let (membranes, first) = t.membranes(layer);
-            let mut args = vec![
-                t.fired(),
-                membranes.at(first),
-                batch.targets(&self.slots),
-                Arg::U32(kind),
-            ];
-            args.extend(of_batch);
-            args.extend(results);
-            args.extend(sizes);
-            self.gpu.launch("readout", (samples, 1, 1), 256, &args)?;
-            return Ok(arriving);
-        }
-        let below = self.below(last, batch);
-        let mut args = vec![
-            below.at,
-            layer.inputs.into(),
-            self.param(&layer.weight),
-            self.param(&layer.bias),
-        ];
-        args.extend(self.constants(layer));
-        args.extend(layer.leaky.map(|rule| Arg::U32(rule.dynamics as u32)));
-        args.extend(rule(layer));
-        args.push(t.spikes.arg());
-        args.extend(stored(layer, t));
-        args.extend([
-            batch.spikes(&self.slots, last),
-            batch.targets(&self.slots),
-            Arg::U32(kind),
-        ]);
-        args.extend(of_batch);
-        args.push(Arg::U32(u32::from(of_spikes)));
-        args.extend(results);
-        args.extend([t.current.arg(), t.sum.arg()]);
-        args.extend(learnt(layer, t));
-        args.extend(sizes);
-        args.push(carried(t));
-        let name = "readout_narrow";
-        self.gpu.launch(name, (samples, 1, 1), 256, &args)?; // (1)–(3)
-        Ok(arriving)
     }
 }
 
