@@ -5,8 +5,8 @@ use std::f64::consts::PI;
 
 use ndarray::{Array2, Array3, array};
 use spikegrad::{
-    Adam, CpuEngine, Dynamics, Engine, Error, Input, Loss, Network, PerNeuron, Predictor,
-    Record, ReferenceEngine, Reset, Surrogate, Synaptic, gradcheck::gradcheck,
+    Adam, CpuEngine, Dynamics, Engine, Error, Input, Loss, Network, PerNeuron, Predictor, Record,
+    ReferenceEngine, Reset, Surrogate, Synaptic, gradcheck::gradcheck,
 };
 
 const DYNAMICS: [Dynamics; 3] = [
