@@ -21,7 +21,7 @@ mod common;
 use std::{
     env,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use mpi::{
@@ -36,9 +36,6 @@ use spikegrad::{
 
 /// Tells a child that it is one of two processes.
 const PAIR: &str = "SPIKEGRAD_BENCH_PAIR";
-
-/// How long each case is timed.
-const TIME: Duration = Duration::from_millis(1500);
 
 /// Networks between nodes: name, latency in seconds, bytes per second. Their makers' figures, not measured.
 const LINKS: [(&str, f64, f64); 3] = [
@@ -125,6 +122,8 @@ struct Case {
     batch: usize,
     steps: usize,
     recurrent: bool,
+    /// Steps that are timed.
+    timed: usize,
 }
 
 const fn case(
@@ -140,6 +139,11 @@ const fn case(
         batch,
         steps,
         recurrent,
+        timed: if hidden == 1 && batch * steps < 10_000 {
+            200
+        } else {
+            24
+        },
     }
 }
 
@@ -218,24 +222,16 @@ fn on_threads<R: Send>(threads: usize, f: impl FnOnce() -> R + Send) -> R {
     pool.expect("threads").install(f)
 }
 
-/// Seconds of a step, each engine in turn: the medians.
-fn medians(
-    engines: &mut [Box<dyn Engine>],
-    samples: Samples<'_>,
-    rounds: Option<usize>,
-) -> Vec<f64> {
+/// Seconds of a step, each engine in turn: the medians. A network that learns fires more or less, so each takes
+/// as many steps.
+fn medians(engines: &mut [Box<dyn Engine>], samples: Samples<'_>, steps: usize) -> Vec<f64> {
     let mut times = vec![Vec::new(); engines.len()];
-    let started = Instant::now();
-    let mut round = 0;
-    while rounds.map_or(started.elapsed() < TIME || round < 8, |rounds| {
-        round < rounds
-    }) {
+    for _ in 0..steps {
         for (engine, times) in engines.iter_mut().zip(&mut times) {
             let step = Instant::now();
             engine.train_step(samples).expect("it trains");
             times.push(step.elapsed().as_secs_f64());
         }
-        round += 1;
     }
     let median = |times: &mut Vec<f64>| {
         times.sort_by(f64::total_cmp);
@@ -248,7 +244,7 @@ fn medians(
 fn alone(case: &Case, batch: usize) -> Vec<f64> {
     let sharded = Parallel::with_shards(World::alone(), case.engine(), 8).expect("an engine");
     let mut engines = [case.engine(), Box::new(sharded)];
-    case.with_batch(batch, |samples| medians(&mut engines, samples, None))
+    case.with_batch(batch, |samples| medians(&mut engines, samples, case.timed))
 }
 
 /// What two processes have measured.
@@ -309,13 +305,8 @@ fn pair() {
             Box::new(engine.expect("an engine"))
         };
         let mut engines = [engine(8), engine(2)];
-        let rounds = if case.steps * case.batch > 10_000 {
-            40
-        } else {
-            200
-        };
         numbers.extend(case.with_batch(case.batch, |samples| {
-            medians(&mut engines, samples, Some(rounds))
+            medians(&mut engines, samples, case.timed)
         }));
     }
     if world.rank() == 0 {
