@@ -240,21 +240,6 @@ struct Outs {
     float *of[MOST + 1];
 };
 
-// Sums over a block of what each thread has, in a fixed order, to thread 0. `scratch` has 32.
-INLINE float sum_of_block(float x, float *scratch) {
-    x = warp_sum(x);
-    barrier();
-    if (tid_x() % 32 == 0) {
-        scratch[tid_x() / 32] = x;
-    }
-    barrier();
-    float all = scratch[0];
-    for (u32 w = 1; w < ntid_x() / 32; w++) {
-        all += scratch[w];
-    }
-    return all;
-}
-
 // (3), and the terms of V in (5). `v` is V, or v. Writes a to `a`, [T, B, N] (null where its sum is enough),
 // its sum over time to `sum`, [B, N]; `h` [STATES, B, N] and `later` [B, N] are room for what passes to the
 // step before. The state before the first step is a constant.
@@ -460,7 +445,7 @@ INLINE void any_backward(const float *kept, u64 plane, const float *start, int v
                 mine += out[(u64)b * neurons + n];
             }
         }
-        mine = sum_of_block(mine, scratch);
+        mine = of_block(mine, scratch);
         if (tid == 0) {
             out[cells + ctaid_x()] = mine;
         }

@@ -76,21 +76,6 @@ INLINE void layer_forward(const float *current, u64 step_stride, Constants<Leaky
     add_count(count, fired);
 }
 
-// Sums over a block of what each thread has, in a fixed order; thread 0 gets it. `scratch` has 4.
-INLINE float of_block(float x, float *scratch) {
-    x = warp_sum(x);
-    barrier();
-    if (tid_x() % 32 == 0) {
-        scratch[tid_x() / 32] = x;
-    }
-    barrier();
-    float all = scratch[0];
-    for (u32 w = 1; w < ntid_x() / 32; w++) {
-        all += scratch[w];
-    }
-    return all;
-}
-
 // The sums of (3) over samples for the derivative by a constant: of each neuron, [rows, N], or of a block
 // where the layer shares one, [blocks].
 INLINE void learn(float *out, u32 each, float value, bool active, u32 row, u32 n, u32 neurons,

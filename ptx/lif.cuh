@@ -221,3 +221,18 @@ INLINE void sweep(const Rule &rule, Pair constants, const Stored<const float> &s
 #define LEAKY_CONSTANTS_GIVEN {{betas, thetas}, {beta_each, theta_each}}
 #define LEAKY_LEARNT float *beta_out, float *theta_out
 #define LEAKY_LEARNT_GIVEN {{beta_out, theta_out}}
+
+// Sums over a block of what each thread has, in a fixed order; thread 0 gets it. `scratch` has one for each warp.
+INLINE float of_block(float x, float *scratch) {
+    x = warp_sum(x);
+    barrier();
+    if (tid_x() % 32 == 0) {
+        scratch[tid_x() / 32] = x;
+    }
+    barrier();
+    float all = scratch[0];
+    for (u32 w = 1; w < ntid_x() / 32; w++) {
+        all += scratch[w];
+    }
+    return all;
+}

@@ -5,7 +5,7 @@ use ndarray::ArrayViewMut2;
 
 #[cfg(feature = "mpi")]
 use super::flat::{Flat, Key, Packed};
-use super::{build_note, check_classes, check_scores};
+use super::{build_note, check_classes, check_scores, check_weight, nothing_accumulated};
 use crate::{
     Adjoints, Engine, Error, Float, Gradients, Input, Network, Objective, Optimizer, ReadOut,
     Record, Recording, Result, Samples, State, StepReport,
@@ -297,10 +297,7 @@ impl<F: Float, B: Backend<F>> Driver<B, F> {
         weight: f64,
         carry: Option<Carry<'_, F>>,
     ) -> Result<StepReport> {
-        if !F::from_f64(weight).is_finite() {
-            let expected = "a finite number, also when rounded to the network's precision";
-            return Err(Error::parameter("weight", weight, expected));
-        }
+        check_weight::<F>(weight)?;
         let report = self.compute(samples, carry)?;
         self.backend.accumulate(weight, !self.accumulated)?;
         self.accumulated = true;
@@ -478,12 +475,7 @@ impl<F: Float, B: Backend<F>> Engine<F> for Driver<B, F> {
 
     fn update(&mut self) -> Result<()> {
         if !self.accumulated {
-            let expected = "those of at least one batch: call accumulate first";
-            return Err(Error::parameter(
-                "gradients to update from",
-                "none",
-                expected,
-            ));
+            return Err(nothing_accumulated());
         }
         self.updating(|driver| {
             driver.backend.update(&driver.optimizer)?;

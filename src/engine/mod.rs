@@ -435,6 +435,22 @@ fn build_note() -> &'static str {
     }
 }
 
+/// The weight of a batch in a sum of gradients, checked.
+pub(crate) fn check_weight<F: Float>(weight: f64) -> Result<F> {
+    let rounded = F::from_f64(weight);
+    if rounded.is_finite() {
+        return Ok(rounded);
+    }
+    let expected = "a finite number, also when rounded to the network's precision";
+    Err(Error::parameter("weight", weight, expected))
+}
+
+/// That an update has no gradients to go by.
+pub(crate) fn nothing_accumulated() -> Error {
+    let expected = "those of at least one batch: call accumulate first";
+    Error::parameter("gradients to update from", "none", expected)
+}
+
 /// Checks that `classes` has one entry per sample.
 pub(crate) fn check_classes<F: Float>(input: Input<'_, F>, classes: &[usize]) -> Result<()> {
     if classes.len() == input.batch() {

@@ -18,7 +18,8 @@ use std::{ops::Range, time::Instant};
 use super::{note::Note, ordinary::with_layout, shards, slow::Slow, world::World};
 use crate::{
     Engine, Error, Float, Gradients, Network, Optimizer, Result, Samples, State, StepReport,
-    engine::flat::Run, finite::all_finite,
+    engine::{check_weight, flat::Run, nothing_accumulated},
+    finite::all_finite,
 };
 
 /// What a process needs to train its share.
@@ -49,8 +50,6 @@ pub(super) struct Sharded<F: Float> {
     /// Shards computed since the last update, on all processes.
     parts: u64,
     pub measures: bool,
-    /// Of each layer, the sum of the squares of the last update's gradients, if they were needed.
-    squares: Vec<f64>,
     /// When the last exchange was over.
     finished: Instant,
     slow: Slow,
@@ -80,7 +79,6 @@ impl<F: Float> Sharded<F> {
             accumulated: Vec::new(),
             parts: 0,
             measures: false,
-            squares: Vec::new(),
             finished: Instant::now(),
             slow: Slow::new(world.size()),
             structure,
@@ -153,11 +151,7 @@ impl<F: Float> Sharded<F> {
         state: Option<&mut State<F>>,
         weight: f64,
     ) -> Result<StepReport> {
-        let factor = F::from_f64(weight);
-        if !factor.is_finite() {
-            let expected = "a finite number, also when rounded to the network's precision";
-            return Err(Error::parameter("weight", weight, expected));
-        }
+        let factor = check_weight::<F>(weight)?;
         let mut ends = Vec::new();
         let report = self.reduce(engine, samples, state.as_deref(), &mut ends)?;
         let sums = &self.sums[0][self.own.clone()];
@@ -176,9 +170,7 @@ impl<F: Float> Sharded<F> {
     /// Updates from the accumulated gradients.
     pub fn update_accumulated(&mut self, engine: &mut dyn Engine<F>) -> Result<()> {
         if self.accumulated.is_empty() {
-            let expected = "those of at least one batch: call accumulate first";
-            let what = "gradients to update from";
-            return Err(Error::parameter(what, "none", expected));
+            return Err(nothing_accumulated());
         }
         self.usable()?;
         self.check_parameters(engine)?;

@@ -25,15 +25,17 @@ impl<F: Float> Sharded<F> {
         gradients: &[F],
     ) -> Result<Vec<f64>> {
         let bits = self.world.size().trailing_zeros();
-        let note = self.examine(gradients, bits)?;
-        if note.largest.is_nan() {
+        let Note {
+            largest, squares, ..
+        } = self.examine(gradients, bits)?;
+        if largest.is_nan() {
             let found = self.check_own(gradients, |run| format!("gradient of {}", run.tensor));
             return Err(self.fail(found, 2 * bits));
         }
-        let norm = note.squares.iter().sum::<f64>().sqrt();
+        let norm = squares.iter().sum::<f64>().sqrt();
         let factor = F::from_f64(self.optimizer.clip_factor(norm));
         let updates = self.optimizer.next_updates();
-        if note.largest * factor.as_f64() >= Update::SAFE || updates.can_overflow() {
+        if largest * factor.as_f64() >= Update::SAFE || updates.can_overflow() {
             let checked = self.check_second(&updates, gradients, factor);
             self.agree(checked, 2 * bits)?;
         }
@@ -64,7 +66,7 @@ impl<F: Float> Sharded<F> {
         self.finished = Instant::now();
         self.finite = note.failure.is_none();
         note.check(self.world.rank(), failed.err())?;
-        Ok(self.squares.clone())
+        Ok(squares)
     }
 
     /// The largest gradient of all and, if needed, the squares of each layer: summed over pieces of the vector,
@@ -89,7 +91,6 @@ impl<F: Float> Sharded<F> {
             .collect();
         let mut note = shards::sum(&notes).unwrap_or_else(|| self.note());
         self.world.meet(&mut note, round, false)?;
-        self.squares.clone_from(&note.squares);
         Ok(note)
     }
 
