@@ -7,6 +7,7 @@
 
 #[cfg(all(feature = "mnist", feature = "plot"))]
 mod example;
+mod kills;
 mod runs;
 mod skip;
 
@@ -16,42 +17,15 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
+use kills::{Random, kills};
 use spikegrad::{
     Adam, Checkpoint, CheckpointDir, Device, Engine, History, Leaky, Loss, Network, Optimizer,
     Schedule, Trainer,
 };
 use tempfile::tempdir;
-
-/// How many kills.
-fn kills(default: usize) -> usize {
-    match std::env::var("SPIKEGRAD_KILLS") {
-        Ok(text) => text.parse().expect("SPIKEGRAD_KILLS is a whole number"),
-        Err(_) => default,
-    }
-}
-
-/// Random numbers in `[0, 1)`, from the clock: other moments each time.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seed = now.expect("after 1970").as_nanos() as u64 | 1;
-        eprintln!("seed {seed}");
-        Random(seed)
-    }
-
-    fn next(&mut self) -> f64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
 
 /// Tells the child what to do: a folder for checkpoints, or nothing for none; and one for the results.
 const CHECKPOINTS: &str = "SPIKEGRAD_TEST_CHECKPOINTS";

@@ -5,13 +5,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use tempfile::tempdir;
 
 use crate::{
     example,
+    kills::{Random, kills},
     launch::{finish, here, mpirun, ranks, start},
 };
 
@@ -24,35 +25,6 @@ const FILES: [&str; 6] = [
     "raster.svg",
     "model.safetensors",
 ];
-
-/// How many kills.
-fn kills() -> usize {
-    match std::env::var("SPIKEGRAD_KILLS") {
-        Ok(text) => text.parse().expect("SPIKEGRAD_KILLS is a whole number"),
-        Err(_) => 3,
-    }
-}
-
-/// Random numbers from the clock: other moments each time.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seed = now.expect("after 1970").as_nanos() as u64 | 1;
-        eprintln!("seed {seed}");
-        Random(seed)
-    }
-
-    /// A number below `end`.
-    fn below(&mut self, end: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
-}
 
 /// The example on some processes; 0 for one without `mpirun`.
 fn command(processes: usize, options: &str, out: &Path, checkpoints: Option<&Path>) -> Command {
@@ -152,7 +124,7 @@ fn runs_go_on_with_any_number_of_processes() {
     eprintln!("five runs in {:.1} s", started.elapsed().as_secs_f64());
     let (mut random, counts) = (Random::new(), [0, 1, 2, 4, 8]);
     let (mut killed, mut places) = (0, Vec::new());
-    while killed < kills() {
+    while killed < kills(3) {
         let (_dir, out, saved) = folders();
         let processes = counts[1 + random.below(4)];
         let options = format!("{OPTIONS} --resume");

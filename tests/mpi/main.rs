@@ -7,6 +7,8 @@ mod example;
 mod example_runs;
 mod foreign;
 mod jobs;
+#[path = "../kills/mod.rs"]
+mod kills;
 mod launch;
 #[path = "../runs/mod.rs"]
 mod runs;
